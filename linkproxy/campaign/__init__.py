@@ -1,0 +1,1 @@
+"""What goes out: campaign, links, compiled message, stamped message."""

@@ -1,0 +1,1 @@
+"""What linkproxy tells others."""

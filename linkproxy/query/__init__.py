@@ -1,0 +1,1 @@
+"""Questions put to the click log and the journal."""

@@ -1,0 +1,1 @@
+"""The two listeners, and the loops that run beside them."""

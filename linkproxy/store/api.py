@@ -1,0 +1,277 @@
+"""The contract of a store. Every engine passes tests/store/contract.py.
+
+Reads may run beside writes and see committed rows only. Every method that writes is one
+transaction: it happens whole, and is durable when it returns, or raises and leaves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from linkproxy.model import (
+    Campaign,
+    CampaignId,
+    Delivery,
+    JournalEntry,
+    Judged,
+    Link,
+    LinkKey,
+    LinkproxyError,
+    MessageHistory,
+    MessageLink,
+    Recipient,
+    RecipientId,
+    Settlement,
+    Stray,
+    Unlogged,
+    Unsubscribe,
+    VerdictKind,
+    Visit,
+)
+from linkproxy.visit.facts import FactSource
+
+Pending = Visit | Stray
+Outcome = Judged | Unlogged | Stray
+Take = Callable[[Visit, FactSource], Outcome]
+"""``visit.pipeline.take`` bound to its policy: judges one visit with what the store knows."""
+
+
+class StoreError(LinkproxyError):
+    """The store cannot do what was asked: full, locked, read-only, gone, or not a store."""
+
+
+class DuplicateError(LinkproxyError):
+    """Something of that name is there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientDraft:
+    """A recipient to be registered: an address, an outside reference, or both."""
+
+    address: str = ""
+    reference: str = ""
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryDraft:
+    """A delivery to be recorded; ``recipient_id`` NOBODY means the whole campaign."""
+
+    campaign_id: CampaignId
+    recipient_id: RecipientId
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMessage:
+    """A message with visits that are not settled."""
+
+    campaign_id: CampaignId
+    recipient_id: RecipientId
+    first_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to list; empty fields do not restrict. Times: ``since`` <= at < ``until``."""
+
+    campaign: str = ""  # its name
+    key: str = ""  # link key
+    recipient: str = ""  # address or reference, in the clear; the store applies the privacy setting
+    domain: str = ""
+    since: float | None = None
+    until: float | None = None
+    verdict: VerdictKind | None = None  # of visits: settled if settled, else provisional
+    after_id: int = 0  # cursor: rows with a greater visit id
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClickRow:
+    """A click with the names a reader wants."""
+
+    visit_id: int
+    at: float
+    campaign: str
+    key: LinkKey
+    target: str
+    role: str
+    recipient: str
+    domain: str
+    score: float
+    reasons: tuple[str, ...]
+    verified: bool
+    settled: bool  # False: provisional
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRow:
+    """A journal entry with the names a reader wants."""
+
+    campaign: str
+    target: str
+    entry: JournalEntry
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeRow:
+    """An opt-out with the names a reader wants."""
+
+    at: float
+    campaign: str
+    recipient: str
+    domain: str
+    one_click: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key of the JSON API; only its hash is kept."""
+
+    name: str
+    hash: bytes  # BLAKE2b-32 of the key
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A change of a link's target after sending."""
+
+    at: float
+    campaign_id: CampaignId
+    key: LinkKey
+    old_target: str
+    new_target: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """What a purge removes: everything older than these times; None removes nothing."""
+
+    journal: float | None = None
+    clicks: float | None = None
+    strays: float | None = None
+    message_links: float | None = None
+
+
+class Store(Protocol):
+    """What every engine does."""
+
+    # life ------------------------------------------------------------------------------------
+    async def open(self) -> None:
+        """Connect and bring the schema up to date, under a lock; raise StoreError."""
+
+    async def close(self) -> None:
+        """Finish what was begun, then let go."""
+
+    async def ping(self) -> None:
+        """Raise StoreError unless a small write would succeed now."""
+
+    # what goes out ---------------------------------------------------------------------------
+    async def add_campaign(self, campaign: Campaign) -> Campaign:
+        """Store a campaign (its id is ignored) and return it with its id; raise DuplicateError."""
+
+    async def find_campaign(self, name: str) -> Campaign | None: ...
+
+    async def get_campaign(self, campaign_id: CampaignId) -> Campaign | None: ...
+
+    async def list_campaigns(self) -> list[Campaign]: ...
+
+    async def list_links(self, campaign_id: CampaignId) -> list[Link]:
+        """Return a campaign's link table by position."""
+
+    async def add_links(self, links: Sequence[Link]) -> None:
+        """Add rows to link tables; raise DuplicateError if a key is taken."""
+
+    async def add_message_links(self, links: Sequence[MessageLink]) -> None: ...
+
+    async def list_message_links(
+        self, campaign_id: CampaignId, recipient_id: RecipientId
+    ) -> list[MessageLink]: ...
+
+    async def set_target(
+        self, campaign_id: CampaignId, key: LinkKey, target: str, *, who: str, at: float
+    ) -> str:
+        """Change a target, write the audit log, and return the old one; raise StoreError."""
+
+    async def list_audit(self, campaign_id: CampaignId) -> list[AuditEntry]: ...
+
+    async def note_signing_key(self, campaign_id: CampaignId, signing_key_id: int) -> None:
+        """Remember that mail of this campaign carries tokens of this signing key."""
+
+    async def list_signing_key_campaigns(self, signing_key_id: int) -> list[str]: ...
+
+    async def register_recipients(self, drafts: Sequence[RecipientDraft]) -> list[Recipient]:
+        """Return one recipient a draft, in order, adding those that are new."""
+
+    async def find_recipient(self, who: str) -> Recipient | None:
+        """Look a recipient up by address or reference, in the clear."""
+
+    async def set_track(self, who: str, *, track: bool) -> int:
+        """Set tracking for an address, a reference or ``@domain``; return how many it touched.
+
+        A domain's setting also holds for recipients registered later.
+        """
+
+    async def export_recipient(self, recipient_id: RecipientId) -> dict[str, list[dict[str, Any]]]:
+        """Return every row about a recipient by table name, JSON-able."""
+
+    async def erase_recipient(self, recipient_id: RecipientId) -> dict[str, int]:
+        """Delete every row about a recipient; return how many by table name."""
+
+    async def add_deliveries(self, drafts: Iterable[DeliveryDraft]) -> int:
+        """Record deliveries; a better source replaces a worse one. Return how many took effect."""
+
+    # what comes in ---------------------------------------------------------------------------
+    async def append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
+        """Judge and journal a batch in one transaction, in order, each seeing those before it.
+
+        Visits are durable when this returns. An Unlogged outcome leaves no trace.
+        """
+
+    async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
+        """Return open messages quiet since ``last_before`` or open since ``first_before``."""
+
+    async def settle(
+        self,
+        campaign_id: CampaignId,
+        recipient_id: RecipientId,
+        revise: Callable[[MessageHistory], Settlement],
+        *,
+        reach_seconds: float,
+    ) -> Settlement | None:
+        """Settle one message in one transaction; None if another process has done it."""
+
+    # questions -------------------------------------------------------------------------------
+    def clicks(self, where: Filter, *, provisional: bool = False) -> AsyncIterator[ClickRow]:
+        """Yield clicks in order of visit id; with ``provisional`` also human visits not settled."""
+
+    def visits(self, where: Filter) -> AsyncIterator[VisitRow]:
+        """Yield journal entries in order of visit id."""
+
+    def unsubscribes(self, where: Filter) -> AsyncIterator[UnsubscribeRow]: ...
+
+    async def get_visit(self, visit_id: int) -> VisitRow | None: ...
+
+    async def list_siblings(self, visit_id: int, *, reach_seconds: float) -> MessageHistory:
+        """Return the message history around one visit, for explaining it."""
+
+    async def count_strays(self, *, since: float) -> dict[str, int]:
+        """Return how many strays were kept, by reason."""
+
+    # keys and upkeep -------------------------------------------------------------------------
+    async def add_unsubscribe(self, unsubscribe: Unsubscribe) -> None:
+        """Record an opt-out; a second one of the same message changes nothing."""
+
+    async def add_api_key(self, key: ApiKey) -> None: ...
+
+    async def list_api_keys(self) -> list[ApiKey]: ...
+
+    async def remove_api_key(self, name: str) -> bool: ...
+
+    async def purge(self, cutoffs: Cutoffs) -> dict[str, int]:
+        """Delete what is older than the cut-offs; return how many rows by table name."""

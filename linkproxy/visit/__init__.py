@@ -1,0 +1,1 @@
+"""What comes in: request, visit, facts, signals, verdict, answer; and the settling of it."""

@@ -1,0 +1,1 @@
+"""Named pieces of evidence, one file a family."""
