@@ -94,6 +94,14 @@ class Family(StrEnum):
     AFTERLIFE = "afterlife"
 
 
+class ZoneRole(StrEnum):
+    """Who is behind a network."""
+
+    SCANNER = "scanner"  # a security vendor's own machines
+    CLOUD = "cloud"  # rented machines
+    PEOPLE = "people"  # gateways, isolation browsers, relays: not blamed
+
+
 class VerdictKind(StrEnum):
     """What a visit is taken for."""
 
@@ -334,6 +342,15 @@ class Sibling:
 
 
 @dataclass(frozen=True, slots=True)
+class Zone:
+    """A network that is known by name."""
+
+    name: str
+    role: ZoneRole
+    certain: bool = True  # False: a scanner's network that carries people too
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What was looked up about a visit; None or empty means not known, which is no evidence.
 
@@ -348,6 +365,7 @@ class Facts:
     profile_id: int = 0
     client: str = ""  # the visit's client and network as the privacy setting stores them,
     network: str = ""  # so that they compare with those of siblings
+    zone: Zone | None = None  # whose network it is, looked up before the address is disguised
     delivery: Delivery = NO_DELIVERY
     siblings: tuple[Sibling, ...] = ()
     stray_count: int = 0  # strays of the same client in the same minutes
@@ -376,6 +394,7 @@ class Verdict:
     prior: float  # decibans
     evidence: tuple[Evidence, ...]
     policy: str = ""  # hash of the rule set
+    broken: tuple[str, ...] = ()  # signals that failed: no evidence, but counted in metrics
 
     @property
     def probability(self) -> float:
@@ -411,9 +430,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Unlogged:
-    """A visit that is answered and leaves no trace: erased, or opted out of tracking."""
+    """A visit that is answered and leaves no trace: erased, or opted out of tracking.
+
+    ``opt_out`` is the exception: who is not tracked can still unsubscribe, and that is stored.
+    """
 
     answer: Answer
+    opt_out: Unsubscribe | None = None
 
 
 # --- what is kept ------------------------------------------------------------------------------
@@ -464,6 +487,7 @@ class MessageHistory:
     entries: tuple[JournalEntry, ...]
     open_ids: frozenset[int]
     clicked: frozenset[int]
+    delivery: Delivery = NO_DELIVERY  # as known now, which may be later than the visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,8 +495,9 @@ class Settlement:
     """What a settle pass made of a message."""
 
     revised: tuple[tuple[int, Verdict], ...]  # visit id and settled verdict
-    clicks: tuple[Click, ...]
+    clicks: tuple[Click, ...]  # new ones
     settled_at: float
+    withdrawn: tuple[int, ...] = ()  # clicks of an earlier pass that are none, by visit id
 
 
 @dataclass(frozen=True, slots=True)

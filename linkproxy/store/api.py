@@ -33,9 +33,19 @@ from linkproxy.model import (
 from linkproxy.visit.facts import FactSource
 
 Pending = Visit | Stray
-Outcome = Judged | Unlogged | Stray
-Take = Callable[[Visit, FactSource], Outcome]
+Taken = Judged | Unlogged | Stray
+Take = Callable[[Visit, FactSource], Taken]
 """``visit.pipeline.take`` bound to its policy: judges one visit with what the store knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A visit whose judging raised: it is not in the journal; the rest of its batch is."""
+
+    error: Exception
+
+
+Outcome = Taken | Failed
 
 
 class StoreError(LinkproxyError):

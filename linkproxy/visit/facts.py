@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from linkproxy.model import (
     Campaign,
@@ -19,6 +19,9 @@ from linkproxy.model import (
     Sibling,
     Visit,
 )
+
+if TYPE_CHECKING:
+    from linkproxy.visit.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,7 @@ def gather(
     campaign: Campaign,
     recipient: Recipient,
     link: Link | MessageLink,
-    reach_seconds: float,
-    stray_seconds: float,
+    policy: Policy,
 ) -> Facts:
     """Look up what the signals may ask about a visit."""
     counts = source.link_counts(campaign.id)
@@ -85,7 +87,8 @@ def gather(
         profile_id=source.profile_id(visit.profile),
         client=client,
         network=network,
+        zone=policy.networks.find(visit.client),
         delivery=source.delivery(campaign.id, recipient.id),
-        siblings=source.siblings(campaign.id, recipient.id, since=visit.at - reach_seconds),
-        stray_count=source.stray_count(visit.client, since=visit.at - stray_seconds),
+        siblings=source.siblings(campaign.id, recipient.id, since=visit.at - policy.reach_seconds),
+        stray_count=source.stray_count(visit.client, since=visit.at - policy.stray_seconds),
     )

@@ -1,1 +1,19 @@
-"""Named pieces of evidence, one file a family."""
+"""Named pieces of evidence, one file a family or two, in one ordered table."""
+
+from __future__ import annotations
+
+from linkproxy.visit.signals import afterlife, message, network, request, timing, trap
+from linkproxy.visit.signals.table import Finding, Look, Signal
+
+__all__ = ["SIGNALS", "Finding", "Look", "Signal"]
+
+SIGNALS: tuple[Signal, ...] = (
+    *request.SIGNALS,
+    *network.SIGNALS,
+    *timing.SIGNALS,
+    *message.SIGNALS,
+    *trap.BAIT_SIGNALS,
+    *trap.MUTATION_SIGNALS,
+    *afterlife.SIGNALS,
+)
+"""Every signal, in the order in which they are asked and shown."""

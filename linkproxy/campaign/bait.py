@@ -1,0 +1,150 @@
+"""The bait: two anchors that people cannot see or reach, one early and one late in the body.
+
+Two, because a spam filter's rule looks at whether the number of URLs is odd (rspamd,
+URI_COUNT_ODD). docs/rewriting.md shows how each style fared in a real browser.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from linkproxy.campaign.attributes import NAME, REST
+from linkproxy.campaign.markup import PLAIN_COMMENT
+from linkproxy.model import BaitStyle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from linkproxy.campaign.markup import Walk
+    from linkproxy.campaign.mask import TemplateTag
+
+# <rp> is what a browser without ruby support would show in place of ruby; every other one gives it
+# "display: none" (HTML, section 15.3.1), so the anchor in it stays unreachable when a mail client
+# takes all attributes away, and when the mail's own style sheet gives every anchor a box.
+MARKUP: Final = {
+    BaitStyle.HIDDEN: (b'<rp><a href="', b'" hidden tabindex="-1" aria-hidden="true"></a></rp>'),
+    BaitStyle.PIXEL: (
+        b'<a href="',
+        (
+            b'" tabindex="-1" aria-hidden="true" style="position:absolute;width:1px;height:1px;'
+            b"margin:-1px 0 0 -1px;padding:0;border:0;background:none;overflow:hidden;"
+            b'pointer-events:none"></a>'
+        ),
+    ),
+}
+"""What stands before and behind the URL of a bait anchor."""
+
+_OTHER: Final = rb"<(?:/?" + NAME + REST + rb"|" + PLAIN_COMMENT + rb")"
+_ELEMENT: Final = rb"(?i:p|td|th|div|span|h[1-6]|center|font|li|b|strong|em|i|small)"
+# An element with text and nothing else in it. Behind its text an anchor has no siblings, so no
+# :first-child, :last-child, :nth-child() or "+" of the mail's style sheet tells the difference.
+_TEXT_ELEMENT: Final = re.compile(
+    rb"<(" + _ELEMENT + rb")(?=[\t\n\f\r />])(" + REST + rb")"
+    rb"(?>[\t\n\f\r ]*)[^<\t\n\f\r ](?>[^<]*)(</\1[\t\n\f\r ]*>)"
+    rb"|" + _OTHER
+)  # fmt: skip
+_UNSEEN: Final = re.compile(rb"display\s*:\s*none|\bhidden\b", re.IGNORECASE)
+
+_BEFORE_CONTENT: Final = re.compile(
+    rb"(?>(?:\A\xef\xbb\xbf|[\t\n\f\r ]+|</?(?i:head|meta|link)(?=[\t\n\f\r />])"
+    + REST
+    + rb"|<"
+    + PLAIN_COMMENT
+    + rb")*)"
+)
+_TABLE_TAG: Final = re.compile(
+    rb"<(/?)(?i:(table|td|th|caption)|tr|tbody|thead|tfoot|colgroup)(?=[\t\n\f\r />])" + REST
+    + rb"|" + _OTHER
+)  # fmt: skip
+
+
+def find_places(walk: Walk, tags: Sequence[TemplateTag]) -> tuple[int | None, int | None]:
+    """Return where the early and the late anchor may stand; both None if nowhere.
+
+    Best is behind the text of the first and of the last element that holds only text, outside of
+    what template tags repeat or leave out; else the beginning and the end of the body.
+    """
+    blocks = [tag for tag in tags if tag.block]
+    limit = blocks[0].start if blocks else len(walk.html)
+    early = next(_text_ends(walk, walk.body_start or 0, limit), None)
+    if early is None:
+        early = _body_start(walk)
+    late = _last_text_end(walk, blocks[-1].end if blocks else 0)
+    if late is None or late == early:
+        end = _body_end(walk)
+        late = late if end is None else max(late or 0, end)
+    first, last = (early, late) if early is not None else (late, late)
+    if first is None or last is None:
+        return first, first
+    return first, max(first, last)
+
+
+def _text_ends(walk: Walk, start: int, end: int) -> Iterator[int]:
+    for region in walk.regions:
+        if region.clear and region.end > start:
+            for match in _TEXT_ELEMENT.finditer(walk.html, region.start, region.end):
+                if match[3] and start <= match.start(3) < end and not _UNSEEN.search(match[2]):
+                    yield match.start(3)
+        if region.end > end:
+            return
+
+
+def _last_text_end(walk: Walk, start: int) -> int | None:
+    for region in reversed(walk.regions):
+        if region.end <= start:
+            return None
+        if region.clear:
+            last = None
+            for match in _TEXT_ELEMENT.finditer(walk.html, region.start, region.end):
+                if match[3] and match.start(3) >= start and not _UNSEEN.search(match[2]):
+                    last = match.start(3)
+            if last is not None:
+                return last
+    return None
+
+
+def _body_start(walk: Walk) -> int | None:
+    """Return the place before everything in the body, whether or not it has a tag."""
+    if walk.body_start is not None:
+        return walk.body_start
+    anchor = next((tag.start for tag in walk.anchors if not tag.conditional), None)
+    for region in walk.regions:
+        if anchor is not None and anchor <= region.start:
+            break
+        match = _BEFORE_CONTENT.match(walk.html, region.start, region.end)
+        if match is not None and match.end() < region.end:
+            return match.end() if region.clear else None
+    return anchor
+
+
+def _body_end(walk: Walk) -> int | None:
+    """Return the place behind everything in the body, if an anchor would stay there."""
+    end = walk.body_end
+    if end is None and walk.ended_in_text and walk.clear:
+        end = len(walk.html)
+    return None if end is None or _in_table_structure(walk, end) else end
+
+
+def _in_table_structure(walk: Walk, position: int) -> bool:
+    """Tell whether the place is between cells: parsers move what stands there before the table."""
+    open_tags: list[bytes] = []
+    for region in walk.regions:
+        for match in _TABLE_TAG.finditer(walk.html, region.start, min(region.end, position)):
+            if match[1] is not None:
+                _follow_table(open_tags, (match[2] or b"row").lower(), is_end=bool(match[1]))
+    return bool(open_tags) and open_tags[-1] == b"table"
+
+
+def _follow_table(open_tags: list[bytes], name: bytes, *, is_end: bool) -> None:
+    if name == b"table" and not is_end:
+        open_tags.append(name)
+    elif name == b"table":
+        while open_tags and open_tags.pop() != b"table":
+            pass
+    elif open_tags:
+        # Any other tag of a table ends the cell that is open; only a cell's start opens one.
+        if open_tags[-1] != b"table":
+            open_tags.pop()
+        if name != b"row" and not is_end:
+            open_tags.append(name)

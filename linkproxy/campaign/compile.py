@@ -1,0 +1,241 @@
+"""Compile a mail once into literal segments; stamping a recipient is then one join.
+
+Between two segments stands the token of a tracked URL, and nothing else varies. Everything
+outside changed ``href`` values and the two bait anchors is the mail's own bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict, deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from linkproxy.campaign import bait
+from linkproxy.campaign.html import Scan, scan
+from linkproxy.campaign.links import new_keys, shape
+from linkproxy.campaign.roles import assign
+from linkproxy.campaign.targets import Decided, Decider, Note, NoteReason, is_personal
+from linkproxy.model import (
+    BaitStyle,
+    Campaign,
+    Link,
+    LinkKey,
+    LinkKind,
+    LinkproxyError,
+    LinkRole,
+    MessageLink,
+    Recipient,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+__all__ = ["Compiled", "Note", "NoteReason", "compile_html", "stamp", "with_reference"]
+
+_BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9:/._~-]*[A-Za-z0-9._~-]")
+_KEY_END: Final = 5  # bytes of "/" and a link key
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A mail with a hole for the token in each of its tracked URLs.
+
+    ``segments`` are one more than ``keys``; the rows of ``new_links`` and ``new_message_links``
+    must be stored before a stamped mail is sent.
+    """
+
+    segments: tuple[bytes, ...]
+    keys: tuple[LinkKey, ...] = ()  # of the holes, in order; bait included
+    new_links: tuple[Link, ...] = ()
+    new_message_links: tuple[MessageLink, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def stamp(compiled: Compiled, token: bytes) -> bytes:
+    """Return the mail with a token, 24 ASCII bytes, in all its tracked URLs."""
+    return token.join(compiled.segments)
+
+
+def with_reference(compiled: Compiled, tag: str) -> Compiled:
+    """Return the merge-tag form: every tracked URL ends in ``/{tag}``.
+
+    The tag stands as it is written: the sender's mailer replaces it before anyone reads the mail
+    as HTML. Raises LinkproxyError for a tag that is empty or not printable ASCII.
+    """
+    if not tag.strip() or not (tag.isascii() and tag.isprintable()):
+        raise LinkproxyError(f"merge tag {tag!r}: give the tag as your mailer writes it, in printable ASCII")
+    suffix = b"/" + tag.encode("ascii")
+    first, *others = compiled.segments
+    tagged = (segment[:_KEY_END] + suffix + segment[_KEY_END:] for segment in others)
+    return replace(compiled, segments=(first, *tagged))
+
+
+def compile_html(
+    html: bytes,
+    campaign: Campaign,
+    known: Sequence[Link] = (),
+    *,
+    recipient: Recipient | None = None,
+    known_message_links: Sequence[MessageLink] = (),
+    charset: str = "utf-8",
+    now: float = 0.0,
+    draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]] = new_keys,
+) -> Compiled:
+    """Rewrite a mail's links to tracked URLs of the campaign's ``base_url``.
+
+    ``known`` is the campaign's link table; a link is matched by its kind, its target, and by
+    which occurrence of it this is, bait by occurrence alone. Without a recipient the rest become
+    links of the campaign. With one, they become message links if ``known`` has rows; if it has
+    none, those alone whose target carries the recipient's address or reference.
+
+    Never fails on a mail, whatever its bytes; raises LinkproxyError if the campaign has no
+    usable base URL, or too many links. ``now`` is the creation time of message links.
+    """
+    if not _BASE_URL.fullmatch(campaign.base_url):
+        raise LinkproxyError(
+            f"campaign {campaign.name!r} has the base URL {campaign.base_url!r}; "
+            "give it one such as https://click.brand.example, of letters, digits and :/._~- alone"
+        )
+    found = scan(html, charset)
+    if not found.readable:
+        return Compiled((html,), notes=(Note(NoteReason.CHARSET, charset, -1),))
+    notes: list[Note] = []
+    holes = list(_links(found, Decider(campaign, charset, found.base, recipient), notes))
+    table = _Table(campaign, known, known_message_links, recipient, now)
+    holes = _with_bait(holes, found, campaign, table, notes)
+    for position, hole in enumerate(holes):
+        table.enter(hole, position)
+    table.give_keys(draw_keys)
+    keys = tuple(table.keys[position] for position in range(len(holes)))
+    return Compiled(
+        tuple(_segments(html, campaign.base_url, holes, keys)),
+        keys,
+        tuple(table.new_links),
+        tuple(table.new_message_links),
+        tuple(notes),
+    )
+
+
+@dataclass(slots=True)
+class _Hole:
+    """Bytes ``start..end`` give way to a tracked URL, between ``before`` and ``after``."""
+
+    start: int
+    end: int
+    target: str
+    kind: LinkKind
+    role: LinkRole
+    style: BaitStyle = BaitStyle.NONE
+    before: bytes = b""
+    after: bytes = b""
+
+
+def _links(found: Scan, decider: Decider, notes: list[Note]) -> Iterator[_Hole]:
+    for link, assigned in zip(found.links, assign(found.links), strict=True):
+        decided = decider.decide(link, assigned)
+        if isinstance(decided, Decided):
+            yield _Hole(link.start, link.end, decided.target, decided.kind, decided.role)
+        else:
+            notes.append(decided)
+
+
+def _with_bait(
+    holes: list[_Hole], found: Scan, campaign: Campaign, table: _Table, notes: list[Note]
+) -> list[_Hole]:
+    """Add the two bait anchors; a mail without tracked links gets none."""
+    if not holes or campaign.bait_style is BaitStyle.NONE:
+        return holes
+    if found.bait_early is None or found.bait_late is None:
+        notes.append(Note(NoteReason.NO_PLACE_FOR_BAIT, "", -1))
+        return holes
+    baits = []
+    for place, row in zip((found.bait_early, found.bait_late), table.baits(), strict=False):
+        style = row.style if row else campaign.bait_style
+        before, after = bait.MARKUP[style]
+        baits.append(_Hole(place, place, "", LinkKind.BAIT, LinkRole.BODY, style, before, after))
+    return sorted([*holes, *baits], key=lambda hole: hole.start)
+
+
+def _segments(html: bytes, base_url: str, holes: Iterable[_Hole], keys: Iterable[LinkKey]) -> Iterator[bytes]:
+    root = base_url.encode("ascii") + b"/"
+    tail, position = b"", 0
+    for hole, key in zip(holes, keys, strict=True):
+        yield b"".join((tail, html[position : hole.start], hole.before, root))
+        tail, position = b"/" + key.encode("ascii") + hole.after, hole.end
+    yield tail + html[position:]
+
+
+class _Table:
+    """The rows that the holes of one mail refer to: known ones found, new ones drafted."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        known: Sequence[Link],
+        known_message_links: Sequence[MessageLink],
+        recipient: Recipient | None,
+        now: float,
+    ) -> None:
+        self._campaign = campaign
+        self._recipient = recipient
+        self._now = now
+        self._starts_table = not known
+        self._rows: defaultdict[tuple[LinkKind, str], deque[Link | MessageLink]] = defaultdict(deque)
+        rows: list[Link | MessageLink] = [*known, *known_message_links]
+        for row in sorted(rows, key=lambda row: (isinstance(row, MessageLink), row.position)):
+            self._rows[row.kind, row.target].append(row)
+        self._taken = {row.key for row in known} | {row.key for row in known_message_links}
+        self._drafts: list[tuple[int, _Hole]] = []
+        self.keys: dict[int, LinkKey] = {}  # by the hole's position
+        self.new_links: list[Link] = []
+        self.new_message_links: list[MessageLink] = []
+
+    def baits(self) -> tuple[Link | None, Link | None]:
+        """Return the known bait rows, whose style their anchors keep."""
+        rows = [row for row in self._rows[LinkKind.BAIT, ""] if isinstance(row, Link)]
+        first, second, *_ = [*(row if row.style in bait.MARKUP else None for row in rows), None, None]
+        return first, second
+
+    def enter(self, hole: _Hole, position: int) -> None:
+        """Find the hole's row, or put it down as a new one."""
+        rows = self._rows.get((hole.kind, hole.target))
+        if rows:
+            self.keys[position] = rows.popleft().key
+        else:
+            self._drafts.append((position, hole))
+
+    def give_keys(self, draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]]) -> None:
+        """Make rows of what was put down."""
+        for (position, hole), key in zip(
+            self._drafts, draw_keys(len(self._drafts), self._taken), strict=True
+        ):
+            self.keys[position] = key
+            recipient = self._recipient
+            if recipient is not None and self._is_of_message(hole, recipient):
+                self.new_message_links.append(self._message_link(hole, position, key, recipient))
+            else:
+                self.new_links.append(self._link(hole, position, key))
+
+    def _is_of_message(self, hole: _Hole, recipient: Recipient) -> bool:
+        if hole.kind is LinkKind.BAIT:
+            return False
+        return not self._starts_table or is_personal(hole.target, recipient)
+
+    def _link(self, hole: _Hole, position: int, key: LinkKey) -> Link:
+        # A template's targets stand for themselves; those of a personal mail may be one of many.
+        form = shape(hole.target) if self._recipient is not None else ""
+        return Link(self._campaign.id, key, hole.target, hole.kind, hole.role, position, hole.style, form)
+
+    def _message_link(self, hole: _Hole, position: int, key: LinkKey, recipient: Recipient) -> MessageLink:
+        return MessageLink(
+            self._campaign.id,
+            recipient.id,
+            key,
+            hole.target,
+            hole.kind,
+            hole.role,
+            position,
+            shape(hole.target),
+            self._now,
+        )

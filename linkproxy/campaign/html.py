@@ -1,0 +1,159 @@
+"""Find the links of an HTML mail and where each stands, to the byte.
+
+What counts: ``href`` of ``<a>`` and ``<area>``, and of VML shapes (``<v:roundrect href>``), also
+inside the conditional comments that Outlook reads. Not looked at: ``xlink:href``, form actions,
+and whatever is in comments, scripts, styles and other raw text.
+"""
+
+from __future__ import annotations
+
+import html as entities_of_text
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from linkproxy.campaign import bait, charsets, entities, mask
+from linkproxy.campaign.attributes import Attribute, read
+from linkproxy.campaign.markup import Tag, Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from linkproxy.campaign.mask import TemplateTag
+
+TEXT_BYTES: Final = 2000
+"""How much behind an anchor's tag is read for its text."""
+TEXT_CHARACTERS: Final = 200
+
+_is_wanted: Final = re.compile(rb"href|rel|class|title|id|name|aria-label|alt|data-linkproxy[^\0]*").fullmatch
+_EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+_BREAKS: Final = re.compile(rb"</?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)(?=[\t\n\f\r />])", re.IGNORECASE)
+_MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^<>]*)>?)")
+_ALT: Final = re.compile(rb"<img[^<>]*?\salt=\"([^\"<>]*)\"", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLink:
+    """One ``href`` and what a reader sees of its link."""
+
+    start: int  # bytes start..end are the value, without its quotes
+    end: int
+    value: str  # as a URL parser sees it: decoded and trimmed
+    raw: bytes  # as it stands
+    quote: str  # '"', "'" or "" when unquoted
+    tag: str  # a, area, or a VML shape such as v:roundrect
+    text: str  # visible text, and the alt text of images; cropped
+    attributes: Mapping[str, str]  # data-linkproxy*, rel, class, title, id, name, aria-label, alt
+    position: int  # 0-based order in the mail
+    merge_tag: str = ""  # "whole": the value is one; "part": one is in it
+    conditional: bool = False  # in a conditional comment: Outlook alone shows it
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What stands in a mail. ``readable`` is False when its charset cannot be scanned over bytes."""
+
+    links: tuple[FoundLink, ...]
+    bait_early: int | None  # where a bait anchor may be inserted; both None or neither
+    bait_late: int | None
+    base: str | None  # value of <base href>
+    readable: bool = True
+
+
+def scan(html: bytes, charset: str = "utf-8") -> Scan:
+    """Find every link of a mail; never raises, whatever the bytes. Time and memory are linear.
+
+    ``charset`` is the label of the MIME part; a label nobody knows means windows-1252.
+    """
+    known = charsets.find(charset)
+    if not known.safe or charsets.is_wide(html):
+        return Scan((), None, None, None, readable=False)
+    ascii_only = charsets.mask_escaped(html) if known.escaped else html
+    tags = mask.find_tags(ascii_only)
+    walk = Walk(mask.fill(ascii_only, tags) if tags else ascii_only)
+    reader = _Reader(html, known.codec, tags, walk)
+    early, late = bait.find_places(walk, tags)
+    return Scan(tuple(reader.links()), early, late, reader.base())
+
+
+class _Reader:
+    """Cuts out of the original what the walk found in the masked copy."""
+
+    def __init__(self, html: bytes, codec: str, tags: Sequence[TemplateTag], walk: Walk) -> None:
+        self._html = html
+        self._codec = codec
+        self._tags = tags
+        self._walk = walk
+
+    def _text(self, start: int, end: int) -> str:
+        return self._html[start:end].decode(self._codec, "replace")
+
+    def base(self) -> str | None:
+        """Return the first ``<base>``'s href: the only one that counts."""
+        for tag in self._walk.bases:
+            for attribute in read(self._walk.html, tag.attributes, tag.end, b"href".__eq__):
+                return entities.trim_url(entities.decode(self._text(attribute.start, attribute.end)))
+        return None
+
+    def links(self) -> list[FoundLink]:
+        links: list[FoundLink] = []
+        for tag, text_end in zip(self._walk.anchors, self._walk.text_ends, strict=True):
+            hrefs, kept = self._attributes(tag)
+            if hrefs:
+                text = self._visible(tag.end, text_end)
+                links += [
+                    self._link(tag, href, text, kept, len(links) + offset)
+                    for offset, href in enumerate(hrefs)
+                ]
+        return links
+
+    def _attributes(self, tag: Tag) -> tuple[list[Attribute], Mapping[str, str]]:
+        """Return the hrefs that may be live, and the attributes worth keeping.
+
+        Of attributes with one name the first counts; a block tag between two may choose either.
+        """
+        hrefs: list[Attribute] = []
+        kept: dict[str, str] = {}
+        for attribute in read(self._walk.html, tag.attributes, tag.end, _is_wanted):
+            if attribute.name == b"href":
+                if not hrefs or self._may_be_either(hrefs[-1], attribute):
+                    hrefs.append(attribute)
+            else:
+                value = self._text(attribute.start, attribute.end)
+                kept.setdefault(attribute.name.decode("ascii", "replace"), entities.decode(value))
+        return [href for href in hrefs if href.has_value], kept or _EMPTY
+
+    def _may_be_either(self, first: Attribute, second: Attribute) -> bool:
+        between = mask.overlapping(self._tags, first.end, second.start)
+        return any(tag.block for tag in between)
+
+    def _link(
+        self, tag: Tag, href: Attribute, text: str, kept: Mapping[str, str], position: int
+    ) -> FoundLink:
+        raw = self._html[href.start : href.end]
+        value = entities.trim_url(entities.decode(raw.decode(self._codec, "replace")))
+        return FoundLink(
+            start=href.start,
+            end=href.end,
+            value=value,
+            raw=raw,
+            quote=href.quote,
+            tag=tag.name.decode("ascii", "replace"),
+            text=text,
+            attributes=kept,
+            position=position,
+            merge_tag=mask.merge_tag(value, raw, mask.overlapping(self._tags, href.start, href.end)),
+            conditional=tag.conditional,
+        )
+
+    def _visible(self, start: int, end: int) -> str:
+        end = min(end, start + TEXT_BYTES)
+        content = self._html[start:end]
+        if b"<" in content:
+            spaced = _MARKUP.sub(b"", _BREAKS.sub(rb" \g<0>", content))
+            content = b" ".join([spaced, *_ALT.findall(content)])
+        text = content.decode(self._codec, "replace")
+        if "&" in text:
+            text = entities_of_text.unescape(text)
+        return " ".join(text.split())[:TEXT_CHARACTERS]

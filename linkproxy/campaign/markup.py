@@ -1,0 +1,241 @@
+"""A walk over HTML that stops only where links, or what hides links, may be.
+
+The states are those of the WHATWG tokenizer (https://html.spec.whatwg.org/multipage/parsing.html
+section 13.2.5), over bytes. Text and tags of no interest are skipped by one pattern inside `re`;
+Python sees anchors, raw text, comments and foreign content. Every pattern is linear on any
+input: what might be tried twice stands in an atomic group. Possessive quantifiers say the same,
+but CPython 3.11.0 to 3.11.4 mis-match them (python/cpython#106052).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Final, NamedTuple
+
+from linkproxy.campaign.attributes import NAME, QUICK_REST, REST
+from linkproxy.campaign.foreign import Foreign
+
+RAW_TEXT: Final = frozenset(
+    {b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes", b"script", b"plaintext"}
+)
+# Inside these an anchor would be moved, or be a way to reach what must not be reached.
+NO_PLACE: Final = frozenset(
+    {
+        b"audio", b"button", b"canvas", b"datalist", b"dialog", b"frameset", b"noscript", b"object",
+        b"rp", b"rt", b"ruby", b"select", b"summary", b"template", b"video",
+    }
+)  # fmt: skip
+_WATCHED: Final = sorted(RAW_TEXT | NO_PLACE | {b"a", b"area", b"base", b"body", b"html", b"svg", b"math"})
+
+
+def _either_case(names: list[bytes]) -> bytes:
+    """Spell names as character classes: much faster in `re` than ignoring case."""
+    spelled = ["".join(f"[{letter}{letter.upper()}]" for letter in name.decode()) for name in names]
+    return "|".join(spelled).encode()
+
+
+_WATCHED_TAG: Final = rb"(?:" + _either_case(_WATCHED) + rb")[\t\n\f\r />]|[vV]:"
+# Most tags of a mail are one of these: found first, they need no look at the watched ones.
+_COMMON_TAG: Final = (
+    rb"(?:t(?:d|r|h|able|body)|p|div|span|img|br|strong|center|h[1-6]|font|b|meta|link|li)(?=[\t\n\f\r />])"
+)
+PLAIN_COMMENT: Final = rb"!--(?!-?>)(?>(?:[^-hH]+|-(?!-!?>)|[hH](?![rR][eE][fF]))*)--!?>"
+"""A comment, from behind its ``<``, that cannot hold a link."""
+
+_SKIP: Final = re.compile(
+    rb"(?>[^<]*(?:<(?:/?" + _COMMON_TAG + QUICK_REST
+    + rb"|/?(?!" + _WATCHED_TAG + rb")" + NAME + REST
+    + rb"|(?![a-zA-Z/!?])|" + PLAIN_COMMENT + rb")[^<]*){0,500})"
+)  # fmt: skip
+_SKIP_TEXT: Final = re.compile(rb"[^<]*")
+_TAG: Final = re.compile(rb"<(/?)(" + NAME + rb")(" + REST + rb")")
+
+_COMMENT_END: Final = re.compile(rb"--!?>")
+_CONDITION: Final = re.compile(rb"\s*\[if\b[^\]]{0,200}\]>", re.IGNORECASE)
+_CONDITION_END: Final = re.compile(rb"<!\[endif\][^<>]*\Z", re.IGNORECASE)
+_HREF: Final = re.compile(rb"[hH][rR][eE][fF]")
+_SCRIPT_EVENT: Final = re.compile(rb"<!--|-->|<(/?)[sS][cC][rR][iI][pP][tT](?=[\t\n\f\r />])")
+_RAW_TEXT_END: Final = {
+    name: re.compile(rb"</(?:" + _either_case([name]) + rb")(?=[\t\n\f\r />])")
+    for name in RAW_TEXT - {b"script", b"plaintext"}
+}
+
+NOWHERE: Final = -1
+"""Instead of a position: what began there never ends, and so the rest of the document is in it."""
+
+
+class Tag(NamedTuple):
+    """A start tag: ``<`` stands at ``start``, its attributes begin at ``attributes``."""
+
+    name: bytes  # lower case
+    start: int
+    attributes: int
+    end: int
+    conditional: bool = False  # it stands in a conditional comment
+
+
+class Region(NamedTuple):
+    """Text, tags and comments between two stops; ``clear`` where an anchor could stand."""
+
+    start: int
+    end: int
+    clear: bool
+
+
+class Walk:
+    """What one walk over a document found, in document order."""
+
+    def __init__(self, html: bytes) -> None:
+        self.html = html
+        self.anchors: list[Tag] = []
+        self.text_ends: list[int] = []  # one for each anchor
+        self.bases: list[Tag] = []
+        self.regions: list[Region] = []
+        self.body_start: int | None = None  # behind <body>
+        self.body_end: int | None = None  # before the last </body>, else the last </html>, if clear
+        self._saw_body_end = False
+        self._open: bytes | None = None  # the name of the anchor that is open
+        self._no_place: Counter[bytes] = Counter()
+        self._foreign = Foreign()
+        self._conditional = False
+        self.steps = 0  # stops made; what a test of linear work counts
+        self.ended_in_text = self._run(0, len(html))
+
+    def _run(self, position: int, end: int) -> bool:
+        while position < end:
+            self.steps += 1
+            skip = _SKIP_TEXT if self._foreign.stack else _SKIP
+            start, position = position, skip.match(self.html, position, end).end()  # type: ignore[union-attr]  # both match the empty text
+            if not self._conditional and position > start:
+                self.regions.append(Region(start, position, self.clear))
+            if position < end:
+                position = self._step(position, end)
+            if position == NOWHERE:
+                return False
+        return True
+
+    @property
+    def clear(self) -> bool:
+        """Tell whether an anchor could stand where the walk is: at the end, once it is done."""
+        return self._open is None and not self._no_place and not self._foreign.stack
+
+    def _step(self, position: int, end: int) -> int:
+        tag = _TAG.match(self.html, position, end)
+        if tag:
+            return self._end_tag(tag) if tag[1] else self._start_tag(tag, end)
+        following = self.html[position + 1 : min(position + 3, end)]
+        if following[:1] == b"!":
+            return self._declaration(position, end)
+        if following[:1] == b"?" or (following[:1] == b"/" and len(following) == 2):
+            is_tag = following[:1] == b"/" and following[1:].isalpha()
+            return NOWHERE if is_tag else self._behind(b">", position + 2, end)
+        return NOWHERE if following[:1].isalpha() else position + 1
+
+    def _behind(self, mark: bytes, position: int, end: int) -> int:
+        found = self.html.find(mark, position, end)
+        return NOWHERE if found < 0 else found + len(mark)
+
+    # tags ------------------------------------------------------------------------------------
+    def _start_tag(self, match: re.Match[bytes], end: int) -> int:
+        tag = Tag(match[2].lower(), match.start(), match.start(3), match.end(), self._conditional)
+        if tag.name in {b"a", b"area"} or tag.name.startswith(b"v:"):
+            self._anchor(tag)
+        if not self._foreign.start(tag.name, match[3]):
+            return tag.end
+        if tag.name in RAW_TEXT:
+            return self._raw_text(tag.name, tag.end, end)
+        if tag.name in NO_PLACE:
+            self._no_place[tag.name] += 1
+        elif tag.name == b"base" and not self._conditional:
+            self.bases.append(tag)
+        elif tag.name == b"body" and self.body_start is None and not self._conditional:
+            self.body_start = tag.end
+        return tag.end
+
+    def _anchor(self, tag: Tag) -> None:
+        self._close_anchor(tag.start)
+        self.anchors.append(tag)
+        self.text_ends.append(tag.end)
+        if tag.name != b"area":
+            self._open = tag.name
+
+    def _close_anchor(self, position: int) -> None:
+        if self._open is not None:
+            self.text_ends[-1] = position
+            self._open = None
+
+    def _end_tag(self, match: re.Match[bytes]) -> int:
+        name = match[2].lower()
+        self._foreign.end(name)
+        if name == self._open:
+            self._close_anchor(match.start())
+        elif self._no_place.get(name):
+            self._no_place[name] -= 1
+            self._no_place = +self._no_place
+        elif name in {b"body", b"html"} and not self._conditional:
+            self._body_end(name, match.start())
+        return match.end()
+
+    def _body_end(self, name: bytes, position: int) -> None:
+        is_body = name == b"body"
+        if is_body or not self._saw_body_end:
+            self.body_end = position if self.clear else None
+            self._saw_body_end = is_body
+
+    # what is no markup -----------------------------------------------------------------------
+    def _raw_text(self, name: bytes, position: int, end: int) -> int:
+        if name == b"plaintext":
+            return NOWHERE
+        if name == b"script":
+            return self._script_end(position, end)
+        found = _RAW_TEXT_END[name].search(self.html, position, end)
+        return found.start() if found else NOWHERE
+
+    def _script_end(self, position: int, end: int) -> int:
+        """Find ``</script``; inside ``<!--`` a ``<script`` needs one of its own (13.2.5.15 ff)."""
+        depth = 0  # 1: behind "<!--"; 2: behind "<script" in it
+        while event := _SCRIPT_EVENT.search(self.html, position, end):
+            position = event.end()
+            if event[0] == b"<!--":
+                depth = max(depth, 1)
+                position -= 2  # the dashes of "<!-->" serve twice
+            elif event[0] == b"-->":
+                depth = 0
+            elif not event[1]:
+                depth = 2 if depth else 0
+            elif depth < 2:
+                return event.start()
+            else:
+                depth = 1
+        return NOWHERE
+
+    def _declaration(self, position: int, end: int) -> int:
+        html = self.html
+        if not html.startswith(b"<!--", position, end):
+            cdata = self._foreign.takes_cdata() and html.startswith(b"<![CDATA[", position, end)
+            return self._behind(b"]]>" if cdata else b">", position + (9 if cdata else 2), end)
+        content = position + 4
+        for abrupt in (b">", b"->"):
+            if html.startswith(abrupt, content, end):
+                return content + len(abrupt)
+        found = _COMMENT_END.search(html, content, end)
+        if not found:
+            return NOWHERE
+        self._comment(content, found.start())
+        return found.end()
+
+    def _comment(self, start: int, end: int) -> None:
+        """Walk what a conditional comment holds: Outlook shows it (MS-OE376 section 2.1)."""
+        condition = _CONDITION.match(self.html, start, end)
+        if self._conditional or not condition or not _HREF.search(self.html, condition.end(), end):
+            return
+        closing = _CONDITION_END.search(self.html, max(condition.end(), end - 200), end)
+        outside = self._open, self._no_place, self._foreign
+        self._open, self._no_place, self._foreign = None, Counter(), Foreign()
+        self._conditional = True
+        inner_end = closing.start() if closing else end
+        self._run(condition.end(), inner_end)
+        self._close_anchor(inner_end)
+        self._conditional = False
+        self._open, self._no_place, self._foreign = outside

@@ -1,0 +1,154 @@
+"""Template tags: what a sender's own mailer will fill in later.
+
+To HTML a template tag is text, and its quotes and angle brackets end attributes and tags. So each
+is replaced by filler of the same length before the scan; offsets stay true, and what is cut out
+of the mail is cut out of the original.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TAG_BYTES: Final = 2048
+"""A longer one is taken for text: an opener that is never closed must not swallow the mail."""
+
+
+VALUE_CHARACTERS: Final = 8192
+"""How much of a URL is searched for merge tags; no target is longer."""
+
+
+class TemplateTag(NamedTuple):
+    """Where a template tag stands; a block tag decides whether and how often its content appears."""
+
+    start: int
+    end: int
+    block: bool
+
+
+def _any_until(opener: bytes, closer: bytes) -> bytes:
+    """Return the pattern of a tag that may hold anything but its own opener and closer."""
+    o, c = re.escape(opener), re.escape(closer)
+    return rb"%s(?>(?:(?!%s|%s)[\s\S]){0,%d})%s" % (o, o, c, TAG_BYTES, c)
+
+
+_SYNTAXES: Final = tuple(
+    (opener, re.compile(pattern))
+    for opener, pattern in (
+        # Handlebars, Mustache, Liquid, Jinja, Go, Twig, Angular: listmonk, SendGrid, Brevo, ...
+        (b"{{", rb"\{\{\{?(?>(?:(?!\{\{|\}\})[\s\S]){0,%d})\}\}\}?" % TAG_BYTES),
+        (b"{%", _any_until(b"{%", b"%}")),
+        # ERB, EJS, JSP; "<%" is no tag to HTML, but what stands in it may be
+        (b"<%", _any_until(b"<%", b"%>")),
+        (b"*|", rb"\*\|[^|<>\r\n]{1,300}\|\*"),  # Mailchimp, Mandrill
+        (b"[[", rb"\[\[(?>(?:(?!\[\[|\]\])[^\r\n]){1,500})\]\]"),  # Mailjet's, Thymeleaf's
+        (b"[%", rb"\[%(?>(?:(?!\[%|%\])[^\r\n]){1,500})%\]"),  # Template Toolkit
+        (b"%%", rb"%%=(?>(?:(?!=%%|%%=)[^\r\n]){1,500})=%%|%%[\w .:-]{1,100}%%"),  # Marketing Cloud
+        (b"${", rb"\$\{[^{}<>\r\n]{1,300}\}"),  # Freemarker, Velocity, Emarsys
+    )
+)
+
+# Each opener holds one of these. To look for one byte is a hundred times faster than for two,
+# and most mails have no template tags.
+_MARKS: Final = (b"%", b"{", b"[", b"|", b"$")
+_OPENERS: Final = frozenset(opener for opener, _ in _SYNTAXES)
+_MARKS_LOOKED_AT: Final = 1000
+
+_BLOCK: Final = re.compile(
+    rb"""(?ix)
+      \{\{-?~?\s*(?: [\#/^] | (?:if|else|end|range|with|block|define|template|for|each|unless)\b )
+    | \{%
+    | <%(?!=)
+    | \*\|(?:IF|IFNOT|ELSE|ELSEIF|END|INTERESTED)\b
+    | \[\[-?(?:[\#/]|\s*(?:if|else|end|for)\b)
+    | \[%-?\s*(?:IF|UNLESS|ELSE|ELSIF|END|FOREACH|WHILE|SWITCH|CASE)\b
+    """
+)
+
+
+def _may_hold(html: bytes, mark: bytes) -> bool:
+    position = html.find(mark)
+    for _ in range(_MARKS_LOOKED_AT):
+        if position < 0:
+            return False
+        if html[position - 1 : position + 1] in _OPENERS or html[position : position + 2] in _OPENERS:
+            return True
+        position = html.find(mark, position + 1)
+    return True
+
+
+def find_tags(html: bytes) -> list[TemplateTag]:
+    """Return the template tags of a mail in order; where two overlap, the one that starts first."""
+    marks = [mark for mark in _MARKS if _may_hold(html, mark)]
+    openers = {opener for opener in _OPENERS if any(mark in opener for mark in marks) and opener in html}
+    if not openers:
+        return []
+    found = [
+        TemplateTag(match.start(), match.end(), bool(_BLOCK.match(match[0])))
+        for opener, pattern in _SYNTAXES
+        if opener in openers
+        for match in pattern.finditer(html)
+    ]
+    found.sort()
+    tags: list[TemplateTag] = []
+    for tag in found:
+        if not tags or tag.start >= tags[-1].end:
+            tags.append(tag)
+    return tags
+
+
+def fill(html: bytes, tags: list[TemplateTag]) -> bytes:
+    """Return the mail with every template tag replaced by filler of its length.
+
+    A value becomes letters, so that ``href={{url}}`` stays one value. A block tag becomes blanks,
+    so that ``<a {% if x %}href=...`` does not grow a name of ``xxxhref``.
+    """
+    pieces: list[bytes] = []
+    position = 0
+    for tag in tags:
+        is_value = not tag.block or html[tag.start - 1 : tag.start] == b"="
+        pieces += html[position : tag.start], (b"x" if is_value else b" ") * (tag.end - tag.start)
+        position = tag.end
+    pieces.append(html[position:])
+    return b"".join(pieces)
+
+
+# Merge tags that need no masking, since nothing in them means anything to HTML, and those that an
+# editor has percent-encoded. "%NAME%" must not be part of a percent-encoded text like "%E2AB%20".
+_UNMASKED: Final = re.compile(
+    r"""(?x)
+      \{[A-Za-z_][\w .:|-]*\}
+    | %[A-Z][A-Z0-9_]{2,40}%(?![0-9A-Fa-f]{2})
+    | (?i:%7B(?:%7B|%25).{0,200}?%7D)
+    | (?i:\*%7C.{0,200}?%7C\*)
+    | (?i:%24%7B.{0,200}?%7D)
+    | \[(?:unsubscribe|webversion|preferences|forwardtoafriend|updateprofile)\w*\]
+    | \#\{[^{}<>\r\n]{1,100}\} | <<[\w .-]{1,100}>>
+    | @@[\w.-]+@@ | \#\#[\w.-]+\#\#
+    """
+)
+
+
+def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:
+    """Tell whether a URL holds a merge tag: "whole" if it is nothing else, "part", or "".
+
+    ``tags`` are the template tags that reach into its bytes ``raw``.
+    """
+    if tags:
+        only = len(tags) == 1 and tags[0].end - tags[0].start >= len(raw.strip())
+        return "whole" if only else "part"
+    if _UNMASKED.search(value, 0, VALUE_CHARACTERS):
+        return "whole" if _UNMASKED.fullmatch(value) else "part"
+    return ""
+
+
+def overlapping(tags: Sequence[TemplateTag], start: int, end: int) -> Sequence[TemplateTag]:
+    """Return those of the tags, which are in order, that reach into ``start..end``."""
+    if not tags:
+        return ()
+    first = bisect_right(tags, start, key=lambda tag: tag.end)
+    return tags[first : bisect_left(tags, end, key=lambda tag: tag.start)]

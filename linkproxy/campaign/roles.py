@@ -1,0 +1,197 @@
+"""Roles: where a reader meets a link, told from its text, its target and its place.
+
+In this order, the first that holds decides (docs/rewriting-roles.md has examples):
+
+1. ``data-linkproxy-role`` on the element
+2. social: a sender's profile or a share button on a known network
+3. legal: the text is made of legal phrases, or a legal page is named and linked
+4. footer: the link is about leaving the list, or stands in the mail's closing block
+5. header: the mail as a web page, the logo, the navigation above the content
+6. body: everything else, so that doubt never makes a link one that nobody reads
+
+The words and the hosts are data: role_words.toml and social_hosts.toml, with source and date.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from linkproxy.campaign.role_words import Topic, vocabulary, words_of
+from linkproxy.campaign.social_hosts import social_hosts
+from linkproxy.model import LinkRole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+
+    from linkproxy.campaign.html import FoundLink
+
+ROLE_ATTRIBUTE = "data-linkproxy-role"
+HAND_OVER_ATTRIBUTE = "data-linkproxy"
+HAND_OVER_UNSUBSCRIBE = "unsubscribe"
+
+_ROLES = {role.value: role for role in LinkRole}
+_ANYWHERE = frozenset({Topic.FRAME})
+_LEAVING = frozenset({Topic.LEAVE, Topic.PREFERENCES})
+
+_GAP = 2  # links without evidence that a closing block may hold in a row
+_NAVIGATION = 3  # short links in a row that make a navigation bar
+_TEXT_READ = 200  # characters of a link's text; phrases of a mail's frame are far shorter
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a mail's content lies: positions ``header_end`` up to, not including, ``footer_start``."""
+
+    header_end: int
+    footer_start: int
+
+
+class _Seen(NamedTuple):
+    """What one link shows by itself."""
+
+    topics: AbstractSet[Topic]
+    social: bool
+    home: bool  # leads to a site's root and looks like its logo
+    short: bool  # could stand in a navigation bar
+    closing: bool  # what closing blocks are made of
+    beside: bool  # stands in closing blocks and elsewhere: contact, help, an app's badge
+    content: bool  # surely stands in no closing block
+
+
+class Assigned(NamedTuple):
+    """What was told of one link."""
+
+    role: LinkRole
+    unsubscribe: bool  # leaves the list, or leads to its preference centre
+
+
+def assign(links: Sequence[FoundLink]) -> list[Assigned]:
+    """Return what each link of one mail is, in its order."""
+    seen = [_look(link) for link in links]
+    frame = Frame(_header_end(seen), _footer_start(seen))
+    total = len(links)
+    return [
+        Assigned(_explicit_role(link) or _role(facts, position, total, frame), _is_leaving(link, facts))
+        for position, (link, facts) in enumerate(zip(links, seen, strict=True))
+    ]
+
+
+def classify(link: FoundLink, total: int, frame: Frame | None = None) -> LinkRole:
+    """Return the role of one link of ``total``; without a frame its place tells nothing."""
+    explicit = _explicit_role(link)
+    return explicit or _role(_look(link), link.position, total, frame or Frame(0, total))
+
+
+def is_unsubscribe(link: FoundLink) -> bool:
+    """Tell whether a link leaves the list or leads to its preference centre."""
+    return _is_leaving(link, _look(link))
+
+
+# --- the rules ---------------------------------------------------------------------------------
+
+
+def _explicit_role(link: FoundLink) -> LinkRole | None:
+    return _ROLES.get(link.attributes.get(ROLE_ATTRIBUTE, "").strip().lower())
+
+
+def _role(seen: _Seen, position: int, total: int, frame: Frame) -> LinkRole:
+    if seen.social:
+        return LinkRole.SOCIAL
+    if Topic.LEGAL in seen.topics:
+        return LinkRole.LEGAL
+    if position >= frame.footer_start or not _LEAVING.isdisjoint(seen.topics):
+        return LinkRole.FOOTER
+    if Topic.BROWSER in seen.topics:
+        return LinkRole.HEADER if position < total / 2 else LinkRole.FOOTER
+    return LinkRole.HEADER if position < frame.header_end else LinkRole.BODY
+
+
+def _is_leaving(link: FoundLink, seen: _Seen) -> bool:
+    handed_over = link.attributes.get(HAND_OVER_ATTRIBUTE, "").strip().lower()
+    return handed_over == HAND_OVER_UNSUBSCRIBE or not _LEAVING.isdisjoint(seen.topics)
+
+
+def _footer_start(seen: Sequence[_Seen]) -> int:
+    """Return where the closing block begins, ``len(seen)`` if there is none.
+
+    Read from the end: it begins with the first social, legal or leaving link before which
+    nothing but such links, words of a frame, and few others stand.
+    """
+    start, gap = len(seen), 0
+    for position in range(len(seen) - 1, -1, -1):
+        facts = seen[position]
+        if facts.closing:
+            start, gap = position, 0
+        elif not facts.beside:
+            gap += 1
+            if facts.content or gap > _GAP:
+                break
+    return start
+
+
+def _header_end(seen: Sequence[_Seen]) -> int:
+    end = 0
+    while end < len(seen) and (seen[end].home or seen[end].social or Topic.BROWSER in seen[end].topics):
+        end += 1
+    bar = end
+    while bar < len(seen) and seen[bar].short:
+        bar += 1
+    return bar if bar - end >= _NAVIGATION and bar < len(seen) else end
+
+
+# --- what one link shows -----------------------------------------------------------------------
+
+_TARGET = re.compile(r"https?://(?:www\.)?([^/?#:]*)[^/?#]*([^?#]*)\??([^#]*)")
+_PARAMETER_ENDS = re.compile(r"[&;=]")
+_EXTENSION = re.compile(r"\.(?:html?|php|aspx?)$")
+# {{unsubscribe}}, *|UNSUB|*, [unsubscribe], %unsubscribe_url%, <%asm_group_unsubscribe_url%>
+_LEAVING_TAG = re.compile(r"[{|\[%<][^}|\]>]{0,80}unsub", re.IGNORECASE)
+_NAMING_ATTRIBUTES = ("rel", "class", "id", "name", "title")
+
+
+def _look(link: FoundLink) -> _Seen:
+    words = words_of(link.text[:_TEXT_READ])
+    web = _TARGET.match(link.value.lower())
+    host, path, query = web.groups() if web else ("", "", "")
+    segments = [segment for segment in path.split("/") if segment]
+    topics = _topics(link, words, segments, query)
+    social = social_hosts().is_social(host, path)
+    deep = len(segments) > 1
+    return _Seen(
+        topics=topics,
+        social=social,
+        home=bool(host) and not segments and _names_host(words, host),
+        short=0 < len(words) < 3 and not deep and topics <= _ANYWHERE,
+        closing=social or bool(topics - _ANYWHERE),
+        beside=not host or Topic.FRAME in topics or host in social_hosts().beside,
+        content=len(words) > 3 or deep,
+    )
+
+
+def _names_host(words: Sequence[str], host: str) -> bool:
+    named = "".join(words).removesuffix("logo")
+    return named in host.replace("-", "") or (len(words) < 4 and host.partition(".")[0] in named)
+
+
+def _topics(link: FoundLink, words: Sequence[str], segments: Sequence[str], query: str) -> set[Topic]:
+    known = vocabulary()
+    slugs = _PARAMETER_ENDS.split(query) if query else []
+    if segments:
+        slugs.append(_EXTENSION.sub("", segments[-1]))
+    topics = {known.slugs[slug] for slug in slugs if slug in known.slugs}
+    if Topic.LEGAL in topics and not any(Topic.LEGAL in known.topics([word]) for word in words):
+        topics.discard(Topic.LEGAL)  # "Read more" may lead to /privacy too
+    topics |= known.topics(words)
+    if _LEAVING_TAG.search(link.value) or _is_named_leaving(link):
+        topics.add(Topic.LEAVE)
+    return topics
+
+
+def _is_named_leaving(link: FoundLink) -> bool:
+    if not link.attributes:
+        return False
+    parts = " ".join(link.attributes.get(name, "") for name in _NAMING_ATTRIBUTES).lower().split()
+    return any(vocabulary().slugs.get(part) is Topic.LEAVE or "unsubscribe" in part for part in parts)

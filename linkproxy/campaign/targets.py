@@ -1,0 +1,197 @@
+"""What becomes of each link that was found: a target to track, or a reason to leave it alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote, urljoin
+
+from linkproxy.campaign import charsets
+from linkproxy.campaign.links import add_utm, target_fault
+from linkproxy.model import CampaignKind, LinkKind
+
+if TYPE_CHECKING:
+    from linkproxy.campaign.html import FoundLink
+    from linkproxy.campaign.roles import Assigned
+    from linkproxy.model import Campaign, LinkRole, Recipient
+
+ATTRIBUTE: Final = "data-linkproxy"
+"""``off`` leaves a link alone, ``unsubscribe`` hands it to linkproxy, ``on`` tracks it even if it
+carries what looks like a secret."""
+
+
+class NoteReason(StrEnum):
+    """Why something in a mail was left as it was."""
+
+    OFF = "off"  # data-linkproxy="off"
+    EMPTY = "empty"  # href=""
+    ANCHOR = "anchor"  # href="#part"
+    OTHER_SCHEME = "other_scheme"  # mailto, tel, cid, data, ...
+    RELATIVE = "relative"  # no host, and no <base> that gives one
+    INVALID = "invalid"  # no URL that a browser would follow
+    MERGE_TAG = "merge_tag"  # nothing but a tag that the sender's mailer fills in
+    MERGE_TAG_INSIDE = "merge_tag_inside"  # a tag in a URL: what it will lead to is not known
+    UNSUBSCRIBE = "unsubscribe"  # the mail's own way to leave the list
+    SECRET = "secret"  # noqa: S105 -- a reason's name; transactional: reset links and the like
+    TRACKED = "tracked"  # it leads to the campaign's own tracked URLs already
+    CHARSET = "charset"  # the whole mail: its charset cannot be scanned over bytes
+    NO_PLACE_FOR_BAIT = "no_place_for_bait"  # the mail has no place where an anchor stays hidden
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something left alone; ``position`` is the link's order in the mail, -1 for the whole mail."""
+
+    reason: NoteReason
+    value: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A link that is to be tracked."""
+
+    link: FoundLink
+    target: str
+    kind: LinkKind
+    role: LinkRole
+
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_PARTS: Final = re.compile(r"([^:]*://[^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
+_UNENCODED: Final = re.compile(r"[^\x21-\x7e]+")
+_TOKEN: Final = re.compile(r"/[A-Za-z0-9_-]{24}/")
+
+
+class Decider:
+    """Decides about the links of one mail."""
+
+    def __init__(
+        self, campaign: Campaign, charset: str, base: str | None, recipient: Recipient | None
+    ) -> None:
+        self._campaign = campaign
+        self._codec = charsets.find(charset).codec
+        self._base = _absolute(base, None) if base else None
+        if self._base is None or target_fault(self._base):
+            self._base = None
+        self._spares_secrets = recipient is not None and campaign.kind is CampaignKind.TRANSACTIONAL
+
+    def decide(self, link: FoundLink, assigned: Assigned) -> Decided | Note:
+        """Return the link with its target, or why it stays as it is."""
+        wish = link.attributes.get(ATTRIBUTE, "").strip().lower()
+        if wish == "off":
+            return Note(NoteReason.OFF, link.value, link.position)
+        reached = self._reach(link, wish)
+        handed_over = wish == "unsubscribe"
+        if assigned.unsubscribe and not handed_over:
+            mail_or_phone = reached is NoteReason.OTHER_SCHEME
+            if not self._campaign.rewrite_unsubscribe or mail_or_phone:
+                reason = NoteReason.OTHER_SCHEME if mail_or_phone else NoteReason.UNSUBSCRIBE
+                return Note(reason, link.value, link.position)
+            handed_over = True
+        if handed_over:
+            target = "" if isinstance(reached, NoteReason) else reached
+            return Decided(link, target, LinkKind.UNSUBSCRIBE, assigned.role)
+        if isinstance(reached, NoteReason):
+            return Note(reached, link.value, link.position)
+        return Decided(link, add_utm(reached, self._campaign.utm), LinkKind.CONTENT, assigned.role)
+
+    def _reach(self, link: FoundLink, wish: str) -> str | NoteReason:
+        """Return the absolute URL that a client would ask for, or why there is none to track."""
+        value = link.value
+        if reason := _not_for_us(link):
+            return reason
+        url = _absolute(value, self._base)
+        if url is None:
+            return NoteReason.RELATIVE
+        if not (url.isascii() and url.isprintable()) or " " in url:
+            url = _encoded(url, self._codec)
+        if target_fault(url):
+            return NoteReason.INVALID
+        own = self._campaign.base_url
+        if url.startswith(own) and _TOKEN.match(url, len(own)):
+            return NoteReason.TRACKED
+        if self._spares_secrets and wish != "on" and holds_secret(url):
+            return NoteReason.SECRET
+        return url
+
+
+_MERGE_REASONS: Final = {"whole": NoteReason.MERGE_TAG, "part": NoteReason.MERGE_TAG_INSIDE}
+
+
+def _not_for_us(link: FoundLink) -> NoteReason | None:
+    if link.merge_tag:
+        return _MERGE_REASONS[link.merge_tag]
+    value = link.value
+    if not value:
+        return NoteReason.EMPTY
+    if value.startswith("#"):
+        return NoteReason.ANCHOR
+    if "\ufffd" in value:  # bytes that are no text in the mail's charset
+        return NoteReason.INVALID
+    scheme = _SCHEME.match(value)
+    if scheme and scheme[0].lower() not in {"http:", "https:"}:
+        return NoteReason.OTHER_SCHEME
+    return None
+
+
+def _absolute(value: str, base: str | None) -> str | None:
+    if _SCHEME.match(value):
+        return value
+    if value.startswith("//"):
+        scheme = base.partition(":")[0] if base else "https"
+        return f"{scheme}:{value}"
+    if base is None:
+        return None
+    try:
+        return urljoin(base, value)
+    except ValueError:
+        return None
+
+
+def _encoded(url: str, codec: str) -> str:
+    """Percent-encode what browsers do: a query in the mail's charset, all else in UTF-8.
+
+    URL Standard section 4.4, query state. Host names stay as they are.
+    """
+    match = _PARTS.fullmatch(url)
+    if match is None:
+        return url
+    origin, path, query, fragment = (part or "" for part in match.groups())
+    return "".join([origin, _quoted(path, "utf-8"), _quoted(query, codec), _quoted(fragment, "utf-8")])
+
+
+def _quoted(part: str, codec: str) -> str:
+    try:
+        return _UNENCODED.sub(lambda match: quote(match[0].encode(codec), safe=""), part)
+    except UnicodeEncodeError:
+        return _UNENCODED.sub(lambda match: quote(match[0].encode("utf-8", "replace"), safe=""), part)
+
+
+# --- values of one recipient -------------------------------------------------------------------
+
+_PIECES: Final = re.compile(r"[/?&=#;]")
+_RUNS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+SECRET_CHARACTERS: Final = 16
+
+
+def holds_secret(url: str) -> bool:
+    """Tell whether a part of a URL looks drawn at random: kinds of letters change all the time."""
+    rest = url.partition("://")[2].partition("/")[2]
+    return any(
+        len(piece) >= SECRET_CHARACTERS and len(_RUNS.findall(piece)) > len(piece) / 3
+        for piece in _PIECES.split(rest)
+    )
+
+
+def is_personal(target: str, recipient: Recipient) -> bool:
+    """Tell whether a target carries the recipient's address or reference, percent-encoded or not."""
+    plain = unquote(target).casefold()
+    if recipient.address and recipient.address.casefold() in plain:
+        return True
+    if not recipient.reference:
+        return False
+    reference = re.escape(recipient.reference.casefold())
+    return bool(re.search(rf"(?<![a-z0-9]){reference}(?![a-z0-9])", plain))

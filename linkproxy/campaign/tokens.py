@@ -1,0 +1,232 @@
+"""Tokens: the signed part of a tracked URL, and signed references for merge-tag mode.
+
+A token is 18 bytes, written as 24 base64url characters (RFC 4648 section 5):
+
+    key id 1 | campaign 4 and recipient 5, masked | MAC 8
+
+The MAC is keyed BLAKE2b (RFC 7693) over key id and ids; a second key turns the MAC into the
+mask of the ids, in the manner of a synthetic IV (RFC 5297). So a URL shows neither the size of
+a list nor the same person in two campaigns, and equal input always gives the same token.
+docs/adr/0001-url-shape.md says why.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from hmac import compare_digest
+from secrets import token_bytes
+
+from linkproxy.model import CampaignId, LinkproxyError, RecipientId, TokenForm, TokenIds
+
+TOKEN_CHARACTERS = 24
+
+Signer = Callable[[RecipientId], bytes]
+"""From recipient to token, 24 ASCII bytes."""
+
+_SECRET_BYTES = 32
+_MAC_BYTES = 8
+_CAMPAIGN_BYTES = 4
+_RECIPIENT_BYTES = 5
+_RECIPIENT_BITS = 8 * _RECIPIENT_BYTES
+_RECIPIENT_MASK = (1 << _RECIPIENT_BITS) - 1
+_IDS_BYTES = _CAMPAIGN_BYTES + _RECIPIENT_BYTES
+
+_FORM_PERSON = {
+    TokenForm.MESSAGE: b"linkproxy:msg",
+    TokenForm.REFERENCE: b"linkproxy:ref",
+    TokenForm.HOP: b"linkproxy:hop",
+}
+_PERSON_SIGNED_REFERENCE = b"linkproxy:column"
+
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
+_FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
+_TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_CHARACTERS}}}")
+
+# A leading "~" marks the extra hop, and "." and ".." are resolved away by whoever reads the URL
+# (RFC 3986 section 5.2.4), so neither can be a reference.
+_REFERENCE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-][A-Za-z0-9._~-]{0,63}")
+_SIGNED_REFERENCE = re.compile(rf"({_REFERENCE.pattern})\.([A-Za-z0-9_-]{{11}})")
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A secret of 32 random bytes, and the id (0 to 255) by which tokens name it."""
+
+    id: int
+    secret: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise LinkproxyError for an id or a secret that tokens cannot carry."""
+        if not 0 <= self.id <= 255:
+            raise LinkproxyError(f"signing key {self.id}: the id must be 0 to 255")
+        if len(self.secret) != _SECRET_BYTES:
+            raise LinkproxyError(f"signing key {self.id}: the secret must be {_SECRET_BYTES} bytes")
+
+    def derive(self, use: bytes) -> bytes:
+        """Return the 32-byte key for one use, so that no secret serves two purposes."""
+        return blake2b(use, key=self.secret, digest_size=_SECRET_BYTES, person=b"linkproxy:derive").digest()
+
+
+class _FormKeys:
+    """One signing key in one form: hash states that have taken in the key and its id already."""
+
+    def __init__(self, key: SigningKey, form: TokenForm) -> None:
+        person = _FORM_PERSON[form]
+        self.head = bytes([key.id])
+        self.mac = blake2b(self.head, key=key.derive(b"mac"), digest_size=_MAC_BYTES, person=person)
+        self.mask = blake2b(self.head, key=key.derive(b"mask"), digest_size=_IDS_BYTES, person=person)
+
+    def read(self, packed: bytes) -> TokenIds | None:
+        masked, tag = packed[1 : 1 + _IDS_BYTES], packed[1 + _IDS_BYTES :]
+        mask = self.mask.copy()
+        mask.update(tag)
+        ids = int.from_bytes(masked, "big") ^ int.from_bytes(mask.digest(), "big")
+        mac = self.mac.copy()
+        mac.update(ids.to_bytes(_IDS_BYTES, "big"))
+        if not compare_digest(mac.digest(), tag):
+            return None
+        return TokenIds(CampaignId(ids >> _RECIPIENT_BITS), RecipientId(ids & _RECIPIENT_MASK), packed[0])
+
+
+class Keyring:
+    """The signing keys of an installation: the first signs, all of them read."""
+
+    def __init__(self, keys: Sequence[SigningKey]) -> None:
+        if not keys:
+            raise LinkproxyError("there is no signing key; `linkproxy init` makes one")
+        ids = [key.id for key in keys]
+        doubled = sorted({key_id for key_id in ids if ids.count(key_id) > 1})
+        if doubled:
+            named = ", ".join(map(str, doubled))
+            raise LinkproxyError(f"signing key id {named} is there twice; give each key an id of its own")
+        self.active_id = ids[0]
+        self._forms = {(key.id, form): _FormKeys(key, form) for key in keys for form in TokenForm}
+        self._columns = tuple(
+            blake2b(key=key.derive(b"column"), digest_size=_MAC_BYTES, person=_PERSON_SIGNED_REFERENCE)
+            for key in keys
+        )
+
+    def sign(
+        self, campaign_id: CampaignId, recipient_id: RecipientId, form: TokenForm = TokenForm.MESSAGE
+    ) -> str:
+        """Return the token of a message; OverflowError for ids out of the model's range."""
+        return self.signer(campaign_id, form)(recipient_id).decode("ascii")
+
+    def signer(self, campaign_id: CampaignId, form: TokenForm = TokenForm.MESSAGE) -> Signer:
+        """Return a function from recipient to token (24 ASCII bytes), for a whole mailing.
+
+        The hash of key and campaign is made once here and copied for each recipient.
+        """
+        keys = self._forms[self.active_id, form]
+        head, mask_state = keys.head, keys.mask
+        campaign_bits = campaign_id << _RECIPIENT_BITS
+        mac_state = keys.mac.copy()
+        mac_state.update(campaign_id.to_bytes(_CAMPAIGN_BYTES, "big"))
+
+        def sign_recipient(recipient_id: RecipientId) -> bytes:
+            mac = mac_state.copy()
+            mac.update(recipient_id.to_bytes(_RECIPIENT_BYTES, "big"))
+            tag = mac.digest()
+            mask = mask_state.copy()
+            mask.update(tag)
+            masked = (campaign_bits | recipient_id) ^ int.from_bytes(mask.digest(), "big")
+            packed = head + masked.to_bytes(_IDS_BYTES, "big") + tag
+            return b2a_base64(packed, newline=False).translate(_URLSAFE)
+
+        return sign_recipient
+
+    def read(self, token: str, form: TokenForm) -> TokenIds | None:
+        """Return what a true token says; None for any other text.
+
+        18 bytes fill 24 characters without a bit to spare, so a token has one spelling only.
+        """
+        if not _TOKEN.fullmatch(token):
+            return None
+        packed = a2b_base64(token.encode("ascii").translate(_FROM_URLSAFE))
+        keys = self._forms.get((packed[0], form))
+        return keys.read(packed) if keys else None
+
+    def sign_reference(self, reference: str) -> str:
+        """Return ``{reference}.{MAC}`` for merge-tag mode; LinkproxyError if it cannot stand in a URL."""
+        if not _REFERENCE.fullmatch(reference):
+            raise LinkproxyError(
+                f"reference {reference[:80]!r} cannot stand in a link: use 1 to 64 of A-Z a-z 0-9 . _ ~ -, "
+                "not starting with ~, and no mail address"
+            )
+        return f"{reference}.{_column_mac(self._columns[0], reference)}"
+
+    def check_reference(self, text: str) -> tuple[str, bool] | None:
+        """Return (reference, True) when signed by one of the keys, (text, False) when plain.
+
+        None: not a reference at all, such as a mail address or a merge tag nobody filled in.
+        """
+        signed = _SIGNED_REFERENCE.fullmatch(text)
+        if signed:
+            reference, mac = signed.groups()
+            if any(compare_digest(_column_mac(column, reference), mac) for column in self._columns):
+                return reference, True
+        return (text, False) if _REFERENCE.fullmatch(text) else None
+
+
+def _column_mac(column: blake2b, reference: str) -> str:
+    mac = column.copy()
+    mac.update(reference.encode("ascii"))
+    return _base64url(mac.digest())
+
+
+def _base64url(data: bytes) -> str:
+    return b2a_base64(data, newline=False).rstrip(b"=").translate(_URLSAFE).decode("ascii")
+
+
+# --- the keys file -----------------------------------------------------------------------------
+
+_KEY_LINE = re.compile(r"([0-9]{1,3}):([A-Za-z0-9_-]{43})=?")
+_FILE_HEAD = "# linkproxy signing keys, id:secret. The first signs, all are read. Keep this file secret.\n"
+
+
+def parse_keys(text: str, where: str) -> list[SigningKey]:
+    """Read a keys file: ``id:base64url(32 bytes)`` a line, ``#`` comments, the first key signs.
+
+    Raises LinkproxyError that names every bad line at once and shows no secret.
+    """
+    keys: dict[int, SigningKey] = {}
+    faults: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        match = _KEY_LINE.fullmatch(stripped)
+        key_id = int(match[1]) if match else -1
+        if not match or key_id > 255:
+            faults.append(
+                f"line {number}: not `id:secret` with an id of 0 to 255 and 43 base64url characters"
+            )
+        elif key_id in keys:
+            faults.append(f"line {number}: key id {key_id} is there twice")
+        else:
+            secret = a2b_base64(match[2].encode("ascii").translate(_FROM_URLSAFE) + b"=")
+            keys[key_id] = SigningKey(key_id, secret)
+    if not keys and not faults:
+        faults.append("no signing key in it; `linkproxy init` makes one")
+    if faults:
+        raise LinkproxyError(f"{where}: {'; '.join(faults)}")
+    return list(keys.values())
+
+
+def format_keys(keys: Sequence[SigningKey]) -> str:
+    """Return the keys file's text; parse_keys reads it back."""
+    return _FILE_HEAD + "".join(f"{key.id}:{_base64url(key.secret)}\n" for key in keys)
+
+
+def new_key(taken: Iterable[int]) -> SigningKey:
+    """Return a fresh random key with an id after those taken; LinkproxyError when all 256 are."""
+    used = set(taken)
+    free = [key_id for key_id in range(max(used, default=0) + 1, 256) if key_id not in used]
+    free += [key_id for key_id in range(1, 256) if key_id not in used]
+    if not free:
+        raise LinkproxyError("all signing key ids are taken; remove keys whose mail is no longer read")
+    return SigningKey(free[0], token_bytes(_SECRET_BYTES))

@@ -1,0 +1,224 @@
+"""``linkproxy campaign``: mailings and their link tables."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from linkproxy.cli.charset import charset_of
+from linkproxy.cli.files import read_mail
+from linkproxy.cli.notes import Notes, notes_options
+from linkproxy.cli.output import json_option, print_json, print_table, say
+from linkproxy.cli.session import need_campaign, with_store
+from linkproxy.model import (
+    BaitStyle,
+    Campaign,
+    CampaignId,
+    CampaignKind,
+    Link,
+    LinkproxyError,
+    MachineAnswer,
+    Utm,
+)
+from linkproxy.query.filters import format_time
+from linkproxy.server.campaigns import base_url_fault, campaign_record, link_record, name_fault
+
+if TYPE_CHECKING:
+    from linkproxy.config import Config
+    from linkproxy.store.api import Store
+
+_UTM_NAMES = tuple(field.name for field in fields(Utm))
+
+
+@click.group("campaign")
+def campaign() -> None:
+    """Make campaigns and look at their links.
+
+    \b
+    Example:
+      linkproxy campaign add spring --html newsletter.html
+    """
+
+
+def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Utm:
+    """Return the parameters that ``source=news,medium=email`` names; raise BadParameter for others."""
+    values: dict[str, str] = {}
+    for part in filter(None, (text or "").split(",")):
+        name, equals, value = part.partition("=")
+        name = name.strip().lower().removeprefix("utm_")
+        if name not in _UTM_NAMES or not equals or not value.strip():
+            raise click.BadParameter(
+                f"{part.strip()!r} is not name=value with one of the names {', '.join(_UTM_NAMES)}"
+            )
+        if name in values:
+            raise click.BadParameter(f"{name} is given twice")
+        values[name] = value.strip()
+    return Utm(**values)
+
+
+@campaign.command("add")
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice([item.value for item in CampaignKind]),
+    help="What the mailing is for. [default: config]",
+)
+@click.option(
+    "--base-url", metavar="URL", help="Scheme and host of its tracked links. [default: server.base_url]"
+)
+@click.option(
+    "--machine-answer",
+    type=click.Choice([item.value for item in MachineAnswer]),
+    help="What a sure machine gets: the neutral page, or the redirect too. [default: config]",
+)
+@click.option(
+    "--bait",
+    type=click.Choice([item.value for item in BaitStyle]),
+    help="How bait links hide; none leaves them out. [default: config]",
+)
+@click.option(
+    "--utm",
+    callback=read_utm,
+    metavar="NAME=VALUE,...",
+    help="UTM parameters for targets that do not carry them.",
+)
+@click.option(
+    "--rewrite-unsubscribe", is_flag=True, help="Hand detected unsubscribe links to linkproxy as well."
+)
+@click.option(
+    "--html",
+    "template",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Register the links of this template at once.",
+)
+@click.option("--charset", help="The template's charset. [default: as it declares, else utf-8]")
+@notes_options
+def add(
+    *,
+    name: str,
+    kind: str | None,
+    base_url: str | None,
+    machine_answer: str | None,
+    bait: str | None,
+    utm: Utm,
+    template: Path | None,
+    charset: str | None,
+    notes: Notes,
+    rewrite_unsubscribe: bool,
+) -> None:
+    """Make a campaign: one mailing with a table of links.
+
+    \b
+    Examples:
+      linkproxy campaign add spring --html newsletter.html
+      linkproxy campaign add receipts --kind transactional --utm source=shop,medium=email
+    """
+
+    async def work(config: Config, store: Store) -> tuple[Campaign, list[Link]]:
+        wished = Campaign(
+            id=CampaignId(0),
+            name=name,
+            kind=CampaignKind(kind or config.campaign.kind),
+            base_url=(base_url or config.server.base_url).strip().rstrip("/"),
+            machine_answer=MachineAnswer(machine_answer or config.campaign.machine_answer),
+            bait_style=BaitStyle(bait or config.campaign.bait_style),
+            utm=utm,
+            rewrite_unsubscribe=rewrite_unsubscribe,
+            created_at=time.time(),
+        )
+        _check(wished)
+        if template is None:
+            return await store.add_campaign(wished), []
+        return await _add_with_links(config, store, wished, template, charset=charset, notes=notes)
+
+    made, links = with_store(work)
+    notes.show()
+    click.echo(f"Campaign {made.name}: {made.kind}, links at {made.base_url}, links: {len(links)}.")
+
+
+def _check(wished: Campaign) -> None:
+    found = {"campaign name": name_fault(wished.name), "base URL": base_url_fault(wished.base_url)}
+    faults = [f"{what} {fault}" for what, fault in found.items() if fault]
+    if faults:
+        raise LinkproxyError("\n".join(faults))
+
+
+async def _add_with_links(
+    config: Config, store: Store, wished: Campaign, template: Path, *, charset: str | None, notes: Notes
+) -> tuple[Campaign, list[Link]]:
+    """Store a campaign and its template's links; what can be wrong with the template is found first."""
+    from linkproxy.server.rewriter import Rewriter
+    from linkproxy.server.wiring import keyring
+
+    rewriter = Rewriter(store, keyring(config))
+    html = read_mail(template, config.limits.mail_bytes)
+    made = await store.add_campaign(wished)
+    compiled = await rewriter.prepare(made, html, charset=charset or charset_of(html))
+    notes.add(str(template), compiled.notes)
+    return made, await store.list_links(made.id)
+
+
+@campaign.command("list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List the campaigns.
+
+    \b
+    Example:
+      linkproxy campaign list
+    """
+    campaigns = with_store(lambda _config, store: store.list_campaigns())
+    if as_json:
+        print_json({"campaigns": [campaign_record(item) for item in campaigns]})
+    elif campaigns:
+        print_table(
+            ["Campaign", "Kind", "Links at", "Bait", "Made (UTC)"],
+            [
+                [item.name, item.kind, item.base_url, item.bait_style, format_time(item.created_at)]
+                for item in campaigns
+            ],
+        )
+    else:
+        say("No campaigns. `linkproxy campaign add NAME` makes one.")
+
+
+@campaign.command("show")
+@click.argument("name")
+@json_option
+def show(name: str, *, as_json: bool) -> None:
+    """Show a campaign and its link table.
+
+    \b
+    Examples:
+      linkproxy campaign show spring
+      linkproxy campaign show spring --json
+    """
+
+    async def work(_config: Config, store: Store) -> tuple[Campaign, list[Link]]:
+        found = await need_campaign(store, name)
+        return found, await store.list_links(found.id)
+
+    found, links = with_store(work)
+    if as_json:
+        print_json(campaign_record(found) | {"links": [link_record(link) for link in links]})
+        return
+    click.echo(_headline(found))
+    print_table(
+        ["Key", "Kind", "Role", "Position", "Target"],
+        [[link.key, link.kind, link.role, str(link.position), link.target or "-"] for link in links],
+    )
+
+
+def _headline(found: Campaign) -> str:
+    utm = ", ".join(f"{name}={value}" for name, value in found.utm.items())
+    parts = [
+        f"{found.name}: {found.kind}",
+        f"links at {found.base_url}",
+        f"bait {found.bait_style}",
+        f"machines get {found.machine_answer}",
+    ]
+    return "; ".join(parts + [utm] * bool(utm))

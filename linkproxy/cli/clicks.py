@@ -1,0 +1,32 @@
+"""``linkproxy clicks``: the click log."""
+
+from __future__ import annotations
+
+import click
+
+from linkproxy.cli.listing import filter_options, list_rows
+from linkproxy.cli.output import format_option
+from linkproxy.query.export import CLICK_COLUMNS
+
+
+@click.command("clicks")
+@filter_options("campaign", "link", "recipient", "domain", "since", "until", "after", "limit")
+@click.option("--provisional", is_flag=True, help="Also human visits whose hold window is still open.")
+@format_option
+def clicks(*, provisional: bool, form: str | None, **given: str | None) -> None:
+    """List human clicks: settled, double requests merged.
+
+    CSV opens safely in a spreadsheet: text that would run as a formula has a ' before it.
+
+    \b
+    Examples:
+      linkproxy clicks --campaign spring --since -7d
+      linkproxy clicks --domain example.com --format csv > clicks.csv
+    """
+    list_rows(
+        given,
+        CLICK_COLUMNS,
+        form,
+        lambda store, where: store.clicks(where, provisional=provisional),
+        "No clicks. `linkproxy visits` shows every request; a click is listed once its hold window is over.",
+    )

@@ -1,0 +1,116 @@
+"""``linkproxy config``: what is in force, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from linkproxy.cli.main import Invocation, pass_invocation
+from linkproxy.model import LinkproxyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkproxy.config import Config
+
+
+@click.group("config")
+def config() -> None:
+    """Check the settings, or show what is in force.
+
+    \b
+    Example:
+      linkproxy config check
+    """
+
+
+@config.command("check")
+@pass_invocation
+def check(invocation: Invocation) -> None:
+    """Name every mistake in the settings, and in the files that they name.
+
+    Ends with 1 if there is one, so that a deployment can stop before it restarts the service.
+
+    \b
+    Examples:
+      linkproxy config check
+      linkproxy --config /etc/linkproxy/config.toml config check
+    """
+    settings = invocation.config
+    faults = _faults(settings)
+    if faults:
+        raise LinkproxyError("\n".join(faults))
+    click.echo(f"OK: {settings.file or 'no config.toml here, defaults and environment'}")
+
+
+@config.command("show")
+@pass_invocation
+def show(invocation: Invocation) -> None:
+    """Print every setting in force as TOML, secrets hidden.
+
+    Takes file, environment and defaults together; relative paths are shown whole.
+
+    \b
+    Example:
+      linkproxy config show
+    """
+    from linkproxy.config_reference import as_toml, settings
+
+    last = ""
+    for section, _, key, _ in settings():
+        if section != last:
+            click.echo(f"\n[{section}]" if last else f"[{section}]")
+            last = section
+        click.echo(f"{key} = {as_toml(getattr(getattr(invocation.config, section), key))}")
+
+
+def _faults(settings: Config) -> list[str]:
+    checks: tuple[Callable[[Config], object], ...] = (
+        _signing_keys,
+        _privacy_key,
+        _policy,
+        _templates,
+        _store,
+    )
+    faults: list[str] = []
+    for one in checks:
+        try:
+            one(settings)
+        except LinkproxyError as error:
+            faults += str(error).splitlines()
+    return faults
+
+
+def _signing_keys(settings: Config) -> None:
+    from linkproxy.campaign.tokens import parse_keys
+
+    parse_keys(*settings.signing.read())
+
+
+def _privacy_key(settings: Config) -> None:
+    settings.privacy.read_key()
+
+
+def _policy(settings: Config) -> None:
+    from linkproxy.server.wiring import policy
+
+    policy(settings)
+
+
+def _templates(settings: Config) -> None:
+    folder = settings.brand.templates_dir
+    if folder and not Path(folder).is_dir():
+        raise LinkproxyError(f"[brand] templates_dir: {folder} is not a folder.")
+
+
+def _store(settings: Config) -> None:
+    folder = Path(settings.store.url.partition(":")[2]).parent
+    if not folder.is_dir():
+        raise LinkproxyError(
+            f"[store] url: the folder {folder} is not there. Make it, or change the setting."
+        )
+    if not os.access(folder, os.W_OK):
+        raise LinkproxyError(f"[store] url: you may not write in {folder}. Change its owner, or the setting.")

@@ -1,0 +1,170 @@
+"""``linkproxy explain``: why a visit was taken for what it was."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from linkproxy.cli.files import STDIN
+from linkproxy.cli.output import json_option, print_json, print_table, say
+from linkproxy.cli.session import current_config, with_store
+from linkproxy.model import LinkproxyError
+from linkproxy.query.export import VISIT_COLUMNS, record
+from linkproxy.query.filters import format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from linkproxy.config import Config
+    from linkproxy.model import Evidence, Verdict
+    from linkproxy.store.api import Store, VisitRow
+
+_ABOUT = ("visit_id", "at", "campaign", "recipient", "key", "target", "method", "client", "agent", "answer")
+
+
+@click.command("explain")
+@click.argument("visit", required=False, type=click.IntRange(min=1))
+@click.option(
+    "--requests",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE.jsonl",
+    help="Judge requests that were never received, one JSON object a line.",
+)
+@json_option
+def explain(*, visit: int | None, requests: Path | None, as_json: bool) -> None:
+    """Show why a visit was judged as it was: each signal, its weight, and whether it counted.
+
+    Inside a family only the strongest signal on each side counts; the others are overshadowed.
+    With --requests nothing needs to have happened: known facts are evidence, missing ones are
+    none. Keys: id, method, headers, ip, asn, http_version, seconds_after_delivery, partial, kind.
+
+    \b
+    Examples:
+      linkproxy explain 4711
+      linkproxy explain --requests requests.jsonl --json
+    """
+    if (visit is None) == (requests is None):
+        raise click.UsageError("give the number of a visit, or --requests FILE.jsonl")
+    if visit is not None:
+        _explain_visit(visit, as_json=as_json)
+    elif requests is not None:
+        _explain_requests(requests, as_json=as_json)
+
+
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as JSON shows it; weights, score and prior in decibans."""
+    return {
+        "verdict": verdict.kind,
+        "score": verdict.score,
+        "prior": verdict.prior,
+        "probability": round(verdict.probability, 6),
+        "signals": [_signal_record(item) for item in verdict.evidence],
+        "broken": list(verdict.broken),
+        "policy": verdict.policy,
+    }
+
+
+def _signal_record(item: Evidence) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "family": item.family,
+        "weight": item.weight,
+        "counted": item.counted,
+        "decisive": item.decisive,
+        "detail": item.detail,
+        "source": item.source,
+    }
+
+
+def _explain_visit(visit: int, *, as_json: bool) -> None:
+    async def work(_config: Config, store: Store) -> VisitRow | None:
+        return await store.get_visit(visit)
+
+    row = with_store(work)
+    if row is None:
+        raise LinkproxyError(f"there is no visit {visit} in the journal; `linkproxy visits` lists them")
+    about = {name: value for name, value in record(row, VISIT_COLUMNS).items() if name in _ABOUT}
+    entry = row.entry
+    if as_json:
+        print_json(
+            about
+            | {
+                "first": verdict_record(entry.verdict),
+                "settled": verdict_record(entry.settled) if entry.settled else None,
+                "settled_at": format_time(entry.settled_at) or None,
+            }
+        )
+        return
+    print_table(["Visit", str(visit)], [[name, str(about[name] or "-")] for name in _ABOUT[1:]])
+    click.echo("\nWhen it came:")
+    _print_verdict(entry.verdict)
+    if entry.settled is None:
+        click.echo("\nNot settled yet: its hold window is open.")
+    else:
+        click.echo(f"\nSettled {format_time(entry.settled_at)}, knowing what came after:")
+        _print_verdict(entry.settled)
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    click.echo(
+        f"{verdict.kind}: score {verdict.score:+.1f} decibans, "
+        f"{verdict.probability:.2%} likely a machine (prior {verdict.prior:+.1f})"
+    )
+    if verdict.evidence:
+        print_table(
+            ["Signal", "Family", "Weight", "Counted", "Seen", "Source"],
+            [
+                [item.name, item.family, f"{item.weight:+.1f}", _counted(item), item.detail, item.source]
+                for item in verdict.evidence
+            ],
+        )
+    else:
+        click.echo("No signal spoke.")
+    if verdict.broken:
+        click.echo(f"Failed, so no evidence: {', '.join(verdict.broken)}")
+
+
+def _counted(item: Evidence) -> str:
+    if item.decisive:
+        return "decisive"
+    return "counted" if item.counted else "overshadowed"
+
+
+def _explain_requests(path: Path, *, as_json: bool) -> None:
+    from linkproxy.server.wiring import policy
+    from linkproxy.visit import hypothetical
+
+    rules = policy(current_config())
+    now = time.time()
+    bad = 0
+    for number, line in _lines(path):
+        try:
+            request = hypothetical.read(line, f"{path}: line {number}", policy=rules, now=now)
+        except LinkproxyError as error:
+            bad += 1
+            say(f"linkproxy: {error}")
+            continue
+        verdict = hypothetical.judge(request, rules)
+        name = request.id or str(number)
+        if as_json:
+            click.echo(json.dumps({"id": name} | verdict_record(verdict), ensure_ascii=False))
+        else:
+            click.echo(f"\n{name}")
+            _print_verdict(verdict)
+    if bad:
+        raise LinkproxyError(f"{path}: {bad} bad line{'' if bad == 1 else 's'}; the others were judged")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield numbered lines that are not blank; bytes that are no UTF-8 are a fault of their line."""
+    try:
+        with click.open_file(str(path), "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
+    except OSError as error:
+        raise LinkproxyError(f"{path if path != STDIN else 'standard input'}: {error.strerror}") from None

@@ -1,0 +1,110 @@
+"""Reading mail and writing files whole: a reader sees the old file or the new one, never a part."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from hashlib import blake2b
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, BinaryIO
+
+from linkproxy.model import LinkproxyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STDIN = Path("-")
+
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-")
+_NAME_CHARACTERS = 120
+
+
+def mail_fault(path: Path, most_bytes: int) -> str | None:
+    """Return why a mail cannot be read, None when it can."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    if path.is_dir():
+        return f"{path} is a folder"
+    return _size_fault(path, size, most_bytes)
+
+
+def _size_fault(path: Path, size: int, most_bytes: int) -> str | None:
+    if size <= most_bytes:
+        return None
+    return f"{path} has more than {most_bytes:,} bytes; raise limits.mail_bytes in the configuration"
+
+
+def read_mail(path: Path, most_bytes: int) -> bytes:
+    """Return a mail's bytes, ``-`` from standard input; raise LinkproxyError."""
+    if path == STDIN:
+        html = sys.stdin.buffer.read(most_bytes + 1)
+        fault = _size_fault(Path("standard input"), len(html), most_bytes)
+    else:
+        fault = mail_fault(path, most_bytes)
+        html = b"" if fault else _read(path)
+    if fault:
+        raise LinkproxyError(fault)
+    return html
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LinkproxyError(f"{path}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, mode: int = 0o666, durable: bool = False) -> Iterator[BinaryIO]:
+    """Give a file to write that takes its place under ``path`` at the end, or not at all.
+
+    ``mode`` is subject to the umask. ``durable`` waits until the disk has it. Raises LinkproxyError
+    where the system refuses.
+    """
+    beside = path.with_name(f".{token_hex(8)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise LinkproxyError(f"{path}: {error.strerror}; nothing of it was written") from None
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes, *, mode: int = 0o666, durable: bool = False) -> None:
+    """Write a file in one piece, as ``whole_file`` does."""
+    with whole_file(path, mode=mode, durable=durable) as file:
+        file.write(content)
+
+
+class FileNames:
+    """Gives each recipient a file name of its own that is safe on any file system."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, who: str, suffix: str = ".html") -> str:
+        """Return a name made of an address or reference.
+
+        A digest is added where characters had to be replaced or another name is the same in a file
+        system that ignores case, so that two recipients never share a file.
+        """
+        plain = "".join(char if char in _PLAIN else "_" for char in who)[:_NAME_CHARACTERS]
+        plain = f"_{plain[1:]}" if plain.startswith((".", "-")) else plain
+        name = plain + suffix
+        if plain != who or name.casefold() in self._taken:
+            digest = blake2b(who.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+            name = f"{plain}-{digest}{suffix}"
+        self._taken.add(name.casefold())
+        return name

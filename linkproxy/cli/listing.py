@@ -1,0 +1,75 @@
+"""Options and running of the listings: clicks, visits, unsubscribes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from linkproxy.cli.output import TABLE_ROWS, chosen_format, print_rows, say
+from linkproxy.cli.session import need_campaign, with_store
+from linkproxy.model import VerdictKind
+from linkproxy.query.filters import read_filter
+
+if TYPE_CHECKING:
+    from linkproxy.config import Config
+    from linkproxy.query.export import Column
+    from linkproxy.store.api import Filter, Store
+
+Row = TypeVar("Row")
+Decorator = Callable[[Any], Any]
+
+_OPTIONS: Mapping[str, Decorator] = {
+    "campaign": click.option("--campaign", metavar="NAME", help="Of one campaign."),
+    "link": click.option("--link", metavar="KEY", help="Of one link, by its key."),
+    "recipient": click.option("--recipient", metavar="WHO", help="Of one address or reference."),
+    "domain": click.option("--domain", help="Of recipients at one mail domain."),
+    "since": click.option(
+        "--since", metavar="TIME", help="From then on: 2026-05-01, 2026-05-01T09:30Z or -2h."
+    ),
+    "until": click.option("--until", metavar="TIME", help="Before then; the same forms."),
+    "verdict": click.option(
+        "--verdict", type=click.Choice([item.value for item in VerdictKind]), help="With one verdict."
+    ),
+    "after": click.option("--after", metavar="VISIT", help="Only visits with a greater number."),
+    "limit": click.option("--limit", metavar="ROWS", help="At most so many rows."),
+}
+
+
+def filter_options(*names: str) -> Decorator:
+    """Add filter options to a command, in the order given; it receives them as keywords."""
+
+    def decorate(command: Any) -> Any:
+        for name in reversed(names):
+            command = _OPTIONS[name](command)
+        return command
+
+    return decorate
+
+
+def list_rows(
+    given: Mapping[str, str | None],
+    columns: Sequence[Column[Row]],
+    form: str | None,
+    query: Callable[[Store, Filter], AsyncIterator[Row]],
+    nothing: str,
+) -> None:
+    """Print what a query yields for a user's filters; say ``nothing`` when that is none."""
+    where = read_filter(given, now=time.time())
+    chosen = chosen_format(form)
+
+    async def work(_config: Config, store: Store) -> int:
+        if where.campaign:
+            await need_campaign(store, where.campaign)
+        limit = TABLE_ROWS if where.limit is None else where.limit
+        asked = where
+        if chosen == "table" and where.limit is None:
+            asked = replace(where, limit=limit + 1)
+        return await print_rows(query(store, asked), columns, chosen, limit)
+
+    if with_store(work) == 0 and sys.stderr.isatty():
+        say(nothing)

@@ -1,0 +1,91 @@
+"""What most commands need: the configuration, an open store, an event loop to use it in."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from linkproxy.cli.main import Invocation
+from linkproxy.model import Campaign, LinkproxyError, Recipient
+from linkproxy.server.recipients import read_recipient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from linkproxy.config import Config
+    from linkproxy.store.api import Store
+
+Result = TypeVar("Result")
+
+
+def current_config() -> Config:
+    """Return the configuration that ``--config`` and the environment stand for; raise ConfigError."""
+    return click.get_current_context().ensure_object(Invocation).config
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[Store]:
+    """Open the configured store, and close it whatever happens."""
+    from linkproxy.store.connect import connect
+
+    store = connect(config)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def with_store(work: Callable[[Config, Store], Awaitable[Result]]) -> Result:
+    """Run ``work`` in an event loop with the configuration and an open store."""
+    config = current_config()
+
+    async def whole() -> Result:
+        async with opened(config) as store:
+            return await work(config, store)
+
+    return asyncio.run(whole())
+
+
+async def need_campaign(store: Store, name: str) -> Campaign:
+    """Return a campaign by name; the error for an unknown one names those there are."""
+    campaign = await store.find_campaign(name)
+    if campaign is not None:
+        return campaign
+    names = [known.name for known in await store.list_campaigns()]
+    raise LinkproxyError(f"there is no campaign {name!r}. {_known(name, names)}")
+
+
+def _known(name: str, names: list[str]) -> str:
+    if not names:
+        return f"Make it with `linkproxy campaign add {name}`."
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"Did you mean {near[0]}? `linkproxy campaign list` shows all."
+    shown = ", ".join(sorted(names)[:8]) + (", ..." if len(names) > 8 else "")
+    return f"There are: {shown}. `linkproxy campaign add` makes one."
+
+
+async def need_recipient(store: Store, who: str) -> Recipient:
+    """Return a recipient by address or reference; raise LinkproxyError for an unknown one."""
+    draft = read_recipient(who)
+    recipient = await store.find_recipient(draft.address or draft.reference)
+    if recipient is None:
+        raise LinkproxyError(f"there is no recipient {who!r}; give the address or reference that was mailed")
+    return recipient
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be taken back; raise LinkproxyError unless it is agreed to."""
+    if yes:
+        return
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        raise LinkproxyError("nothing changed: no answer. Give --yes where nobody can be asked") from None
+    if not agreed:
+        raise LinkproxyError("nothing changed.")

@@ -1,0 +1,299 @@
+"""Every setting once: key, type, default, meaning.
+
+Values come from the TOML file, then the environment (``LINKPROXY__SECTION__KEY``), then the
+files that ``*_file`` keys name; the later one wins. config.example.toml and
+docs/configuration.md are generated from the classes below.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from linkproxy import config_values as values
+from linkproxy.config_faults import ConfigError, Origin, describe
+from linkproxy.config_sources import Source, privacy_key, read_environment, read_file, read_secret
+from linkproxy.model import BaitStyle, CampaignKind, MachineAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Config", "ConfigError", "load"]
+
+Port = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=65535)]
+Seconds = Annotated[float, BeforeValidator(values.number), Field(ge=0.01, le=3600)]
+Days = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=36500)]
+Count = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=1_000_000_000)]
+Bytes = Annotated[int, BeforeValidator(values.number), Field(ge=1024, le=1 << 40)]
+Url = Annotated[str, AfterValidator(values.url)]
+Anchored = Annotated[str, values.ANCHORED]
+AddressForm = Literal["full", "truncated", "hashed"]
+
+
+class Section(BaseModel):
+    """One ``[section]`` of the file; its docstring's first line is the section's comment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class ServerSection(Section):
+    """Where linkproxy listens, and how the world reaches it."""
+
+    public_host: str = Field(default="0.0.0.0", description="Address that tracked links are served on.")  # noqa: S104  (the public listener is meant for the world)
+    public_port: Port = Field(default=8080, description="Its port; 0 takes any free one.")
+    private_host: str = Field(
+        default="127.0.0.1", description="Address of the JSON API and the metrics. Keep it private."
+    )
+    private_port: Port = Field(default=8081, description="Its port; 0 takes any free one.")
+    private_hosts: list[str] = Field(
+        default=["localhost", "127.0.0.1", "[::1]"],
+        description="Names that the private listener answers to; others are refused (DNS rebinding).",
+    )
+    base_url: Annotated[str, AfterValidator(values.base_url)] = Field(
+        default="http://localhost:8080",
+        description="Scheme and host in tracked links, as the world sees them: the default of new campaigns.",
+    )
+    trusted_proxies: Annotated[list[str], AfterValidator(values.networks)] = Field(
+        default=[],
+        description="Addresses or networks of your own reverse proxies; only they may say who the client is.",
+    )
+    client_header: Literal["x-forwarded-for", "forwarded"] = Field(
+        default="x-forwarded-for",
+        description="The header they say it in: `x-forwarded-for`, or `forwarded` (RFC 7239).",
+    )
+    shutdown_seconds: Seconds = Field(default=10, description="How long a stop waits for requests under way.")
+    request_log: bool = Field(
+        default=False, description="Log every request (the journal has the visits already)."
+    )
+
+
+class StoreSection(Section):
+    """Where visits and campaigns are kept."""
+
+    url: Annotated[str, AfterValidator(values.store_url), values.ANCHORED] = Field(
+        default="sqlite:linkproxy.db", description="`sqlite:FILE`, relative to this file's folder."
+    )
+    synchronous: Literal["full", "normal"] = Field(
+        default="full",
+        description="`full`: an answered visit survives a power cut; `normal`: it survives a crash only.",
+    )
+    commit_seconds: Seconds = Field(
+        default=2.0, description="How long a visitor waits for the store at most."
+    )
+    on_failure: Literal["redirect", "refuse"] = Field(
+        default="redirect",
+        description="When the store fails: `redirect` from memory and spill the visit, or `refuse` (503).",
+    )
+    spill_path: Anchored = Field(
+        default="linkproxy.spill", description="Where visits wait while the store fails."
+    )
+    spill_bytes: Bytes = Field(
+        default=67_108_864, description="How large that file may grow; visits beyond it are lost."
+    )
+
+
+class SigningSection(Section):
+    """The keys that sign tracked links. Whoever has them can forge links; lost keys break sent mail."""
+
+    keys: SecretStr = Field(default=SecretStr(""), description="The keys themselves. Better: keys_file.")
+    keys_file: Anchored = Field(
+        default="signing-keys.txt", description="File with the keys, as `linkproxy init` writes it."
+    )
+
+    def read(self) -> tuple[str, str]:
+        """Return the keys' text and where it stands, for messages; raise ConfigError."""
+        return read_secret(self, "signing", "keys")
+
+
+class PrivacySection(Section):
+    """How much of people's addresses is stored. Applies to what is stored from now on."""
+
+    client_address: AddressForm = Field(
+        default="full", description="Visitors' addresses: `full`, `truncated` (/24, /48) or `hashed` (keyed)."
+    )
+    recipient_address: AddressForm = Field(
+        default="full", description="Mail addresses: `full`, `truncated` (a***@domain) or `hashed` (keyed)."
+    )
+    key: SecretStr = Field(
+        default=SecretStr(""), description="The key of the hashes, 64 hexadecimal digits. Better: key_file."
+    )
+    key_file: Anchored = Field(
+        default="privacy-key.txt", description="File with that key, as `linkproxy init` writes it."
+    )
+
+    def read_key(self) -> bytes:
+        """Return the 32 bytes of the key; raise ConfigError."""
+        text, where = read_secret(self, "privacy", "key")
+        return privacy_key(text, where)
+
+
+class RetentionSection(Section):
+    """How long things are kept, in days; 0 keeps them for good."""
+
+    journal_days: Days = Field(default=90, description="Visits with their evidence.")
+    clicks_days: Days = Field(default=730, description="Clicks, with score and reasons.")
+    strays_days: Days = Field(default=7, description="Requests with forged or broken tokens.")
+    message_links_days: Days = Field(
+        default=365, description="Targets that belong to one message; its links end with them."
+    )
+
+
+class JudgeSection(Section):
+    """How visits are judged."""
+
+    policy_file: Anchored = Field(
+        default="", description="Your own rules and weights over the shipped ones (docs/judging.md)."
+    )
+
+
+class BrandSection(Section):
+    """How the pages that people may meet present themselves."""
+
+    name: str = Field(default="", description="Who sends the mail.", max_length=100)
+    colour: Annotated[str, AfterValidator(values.colour)] = Field(
+        default="#1f4e79", description="Colour of buttons and links."
+    )
+    home_url: Url = Field(default="", description="Where the pages lead when nothing else fits.")
+    imprint_url: Url = Field(default="", description="Legal notice in the pages' footer.")
+    templates_dir: Anchored = Field(
+        default="", description="Folder with your own templates; what it lacks is taken from ours."
+    )
+
+
+class BaitSection(Section):
+    """What somebody sees who follows the bait after all."""
+
+    landing: Literal["page", "form", "redirect"] = Field(
+        default="page",
+        description='A `page` that explains, a `form` ("I am a person"), or a `redirect` to redirect_url.',
+    )
+    redirect_url: Url = Field(default="", description="Where `redirect` leads.")
+
+    @model_validator(mode="after")
+    def _redirect_leads_somewhere(self) -> Self:
+        if self.landing == "redirect" and not self.redirect_url:
+            raise ValueError('landing: "redirect" needs redirect_url. Set it, or choose "page"')
+        return self
+
+
+class CampaignSection(Section):
+    """What `linkproxy campaign add` takes where no option says otherwise."""
+
+    kind: CampaignKind = Field(default=CampaignKind.MARKETING, description="What mailings are for.")
+    bait_style: BaitStyle = Field(
+        default=BaitStyle.HIDDEN, description="How bait hides; `none` leaves it out."
+    )
+    machine_answer: MachineAnswer = Field(
+        default=MachineAnswer.NEUTRAL,
+        description="What a sure machine gets: the `neutral` page, or the `redirect` too.",
+    )
+
+
+class LimitsSection(Section):
+    """Bounds that keep a flood from filling memory or disk."""
+
+    mail_bytes: Bytes = Field(default=26_214_400, description="Largest mail that is rewritten.")
+    strays_per_minute: Count = Field(
+        default=600, description="Requests with broken tokens that are kept per minute."
+    )
+    strays_kept: Count = Field(
+        default=100_000, description="How many of them are kept at all; the oldest go first."
+    )
+
+
+class LogSection(Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that is written."
+    )
+    format: Literal["console", "json"] = Field(
+        default="console", description="`console` for people, `json` for collectors: one object per line."
+    )
+
+
+class Config(BaseSettings):
+    """All settings; ``load`` makes one. Built by hand it reads neither file nor environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    server: ServerSection = ServerSection()
+    store: StoreSection = StoreSection()
+    signing: SigningSection = SigningSection()
+    privacy: PrivacySection = PrivacySection()
+    retention: RetentionSection = RetentionSection()
+    judge: JudgeSection = JudgeSection()
+    brand: BrandSection = BrandSection()
+    bait: BaitSection = BaitSection()
+    campaign: CampaignSection = CampaignSection()
+    limits: LimitsSection = LimitsSection()
+    log: LogSection = LogSection()
+
+    _file: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  (pydantic-settings passes all five by name)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments alone: ``load`` merges the sources, since it must name them in errors."""
+        return (init_settings,)
+
+    @property
+    def file(self) -> Path | None:
+        """The file it was read from; None when there was none."""
+        return self._file
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths are relative to."""
+        return self._file.parent if self._file else Path.cwd()
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read the settings and check them; raise ConfigError with every fault.
+
+    The file is ``path``, else ``LINKPROXY_CONFIG``, else ``config.toml`` in the current folder;
+    only the last may be missing, which means defaults.
+    """
+    file = _find(path, environ)
+    folder = (file.parent if file else Path()).absolute()
+    from_file = read_file(file) if file else Source()
+    from_environment = read_environment(Config, environ)
+    origin = Origin(file.name if file else "config.toml", from_environment.names)
+    try:
+        config = Config(**from_file.under(from_environment))
+    except ValidationError as error:
+        raise ConfigError(describe(error, Config, origin)) from None
+    anchor = partial(values.anchor, folder=folder)
+    sections = {name: anchor(getattr(config, name)) for name in Config.model_fields}
+    config = config.model_copy(update=sections)
+    config._file = folder / file.name if file else None  # noqa: SLF001  (a private attribute of our own class; frozen models set it no other way)
+    return config
+
+
+def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if path is not None:
+        return path
+    if named := environ.get("LINKPROXY_CONFIG"):
+        return Path(named)
+    usual = Path("config.toml")
+    return usual if usual.exists() else None

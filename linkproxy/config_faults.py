@@ -1,0 +1,89 @@
+"""Faults of a configuration in the words of the person who wrote it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.config_values import expected
+from linkproxy.model import LinkproxyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pydantic import BaseModel, ValidationError
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+
+class ConfigError(LinkproxyError):
+    """Every fault of the configuration, one a line."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where values came from: the file's name, and environment variables by section and key."""
+
+    file: str
+    names: Mapping[tuple[str, ...], str]
+
+    def of(self, path: tuple[str, ...]) -> str:
+        """Return how a message begins that speaks of ``path``."""
+        if path in self.names:
+            return f"{self.names[path]}:"
+        for names, variable in self.names.items():
+            if names[: len(path)] == path:
+                return f"{variable}:"
+        section, *rest = path
+        return f"{self.file}: [{section}]" + (f" {'.'.join(rest)}:" if rest else "")
+
+
+def describe(error: ValidationError, config: type[BaseModel], origin: Origin) -> list[str]:
+    """Return one line for each fault that pydantic found."""
+    return [_line(details, config, origin) for details in error.errors(include_url=False)]
+
+
+def _line(details: ErrorDetails, config: type[BaseModel], origin: Origin) -> str:
+    path = tuple(str(part) for part in details["loc"][:2])
+    start = origin.of(path)
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        noun = "setting" if len(path) > 1 or path in origin.names else "section"
+        return f"{start} is not a {noun}.{_nearest(path, config)}"
+    if kind in {"model_type", "dict_type", "model_attributes_type"}:
+        if path in origin.names:
+            return f"{start} is a section. Name a key of it: {origin.names[path]}__KEY."
+        return f"{start} is not a section. Write [{path[0]}] on a line of its own and its keys below."
+    if kind == "value_error":
+        words = str(details["ctx"]["error"])
+        return f"{start} {_shown(details['input'])} {words}." if len(path) > 1 else f"{start} {words}."
+    return f"{start} {_shown(details['input'])} is not {expected(_field(path, config))}."
+
+
+def _field(path: tuple[str, ...], config: type[BaseModel]) -> FieldInfo:
+    section = config.model_fields[path[0]].annotation
+    assert section is not None  # noqa: S101  (every section is annotated with its class)
+    fields: dict[str, FieldInfo] = section.model_fields
+    return fields[path[1]]
+
+
+def _nearest(path: tuple[str, ...], config: type[BaseModel]) -> str:
+    names: Iterable[str] = config.model_fields
+    if len(path) > 1:
+        section = config.model_fields[path[0]].annotation
+        names = section.model_fields if section else ()
+    near = difflib.get_close_matches(path[-1], list(names), n=1)
+    if near:
+        return f" Did you mean {near[0]}?"
+    return f" There are: {', '.join(names)}."
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."

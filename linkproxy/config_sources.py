@@ -1,0 +1,105 @@
+"""Where settings come from: the TOML file, the environment, and files that hold secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from linkproxy.config_faults import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+PREFIX: Final = "LINKPROXY__"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Settings by section and key, and for the environment the variable each came from."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+
+    def under(self, other: Source) -> dict[str, Any]:
+        """Return both merged key by key; the other's values win."""
+        merged = dict(self.values)
+        for name, section in other.values.items():
+            mine = merged.get(name)
+            merged[name] = mine | section if isinstance(mine, dict) and isinstance(section, dict) else section
+        return merged
+
+
+def read_file(path: Path) -> Source:
+    """Read a TOML file; raise ConfigError."""
+    text = read_text(path, "Name the file with --config, or write one with: linkproxy init")
+    try:
+        return Source(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{path.name}: is not TOML: {error}."]) from None
+
+
+def read_environment(config: type[BaseSettings], environ: Mapping[str, str]) -> Source:
+    """Read ``LINKPROXY__SECTION__KEY``; lists are JSON or separated by commas."""
+    ours = {name.lower(): name for name in environ if name.upper().startswith(PREFIX)}
+    source = _Environment(config)
+    source.env_vars = {lower: environ[name] for lower, name in ours.items()}
+    names = {tuple(lower.removeprefix(PREFIX.lower()).split("__")): name for lower, name in ours.items()}
+    unknown: dict[str, Any] = {path[0]: {} for path in names if path[0] not in config.model_fields}
+    return Source(source() | unknown, names)
+
+
+class _Environment(EnvSettingsSource):
+    """The environment as pydantic-settings reads it, but no fault ends the reading."""
+
+    def __init__(self, config: type[BaseSettings]) -> None:
+        super().__init__(config, case_sensitive=False, env_prefix=PREFIX, env_nested_delimiter="__")
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002  (the signature is pydantic-settings')
+        try:
+            return json.loads(value)
+        except ValueError:
+            return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def read_secret(section: BaseModel, name: str, key: str) -> tuple[str, str]:
+    """Return a secret's text and where it stands.
+
+    A file that was named wins over the value, the value over the usual file. Raise ConfigError.
+    """
+    file_key = f"{key}_file"
+    value = getattr(section, key).get_secret_value()
+    path = getattr(section, file_key)
+    if value and file_key not in section.model_fields_set:
+        return value, f"[{name}] {key}"
+    if not path:
+        raise ConfigError([f"[{name}] {file_key}: names no file. Write one with: linkproxy init"])
+    return read_text(Path(path), "Write one with: linkproxy init"), path
+
+
+def privacy_key(text: str, where: str) -> bytes:
+    """Return the key's 32 bytes; raise ConfigError."""
+    digits = text.strip()
+    if re.fullmatch(r"[0-9a-fA-F]{64}", digits) is None:
+        raise ConfigError([f"{where}: the privacy key is not 64 hexadecimal digits."])
+    return bytes.fromhex(digits)
+
+
+def read_text(path: Path, advice: str) -> str:
+    """Return a file's text; raise ConfigError that ends with the advice if it is missing."""
+    try:
+        return path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError([f"{path}: there is no such file. {advice}"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8."]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}."]) from None

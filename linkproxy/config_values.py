@@ -1,0 +1,141 @@
+"""What a setting's value must look like; every check says in words what it wants."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin
+from urllib.parse import urlsplit
+
+import annotated_types
+from pydantic import BaseModel, SecretStr
+from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+
+class _Anchor:
+    """Marks a setting that holds a path, relative to the configuration file's folder."""
+
+    def __repr__(self) -> str:
+        return "ANCHORED"
+
+
+ANCHORED: Final = _Anchor()
+SQLITE: Final = "sqlite:"
+
+
+def number(value: object) -> object:
+    """Refuse true and false, which pydantic would take for 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("not_a_number", "is not a number")
+    return value
+
+
+def url(value: str) -> str:
+    """Accept "" or an absolute http(s) URL."""
+    if value and not _is_web(value):
+        raise ValueError('is not a web address such as "https://brand.example/"')
+    return value
+
+
+def base_url(value: str) -> str:
+    """Accept scheme and host of an http(s) URL; a slash at the end is dropped."""
+    value = value.removesuffix("/")
+    if not _is_web(value) or urlsplit(value)[2:] != ("", "", "") or value[-1] in "?#":
+        raise ValueError('is not scheme and host alone, such as "https://click.brand.example"')
+    return value
+
+
+def _is_web(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        port_is_sound = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    plain = re.fullmatch(r"[!-~]+", value) is not None
+    named = bool(parts.hostname) and parts.username is None
+    return plain and named and port_is_sound and parts.scheme in {"http", "https"}
+
+
+def networks(value: list[str]) -> list[str]:
+    """Accept IP addresses and networks in CIDR form."""
+    for item in value:
+        try:
+            ipaddress.ip_network(item)
+        except ValueError:
+            raise ValueError(
+                f'holds "{item}", which is not an address or network such as "10.0.0.0/8"'
+            ) from None
+    return value
+
+
+def colour(value: str) -> str:
+    """Accept #rrggbb alone, since the value stands in a style sheet."""
+    if re.fullmatch(r"#[0-9a-fA-F]{6}", value) is None:
+        raise ValueError('is not a colour such as "#1f4e79"')
+    return value
+
+
+def store_url(value: str) -> str:
+    """Accept ``sqlite:FILE``."""
+    if not value.startswith(SQLITE) or value == SQLITE:
+        raise ValueError('is not a store such as "sqlite:linkproxy.db"')
+    return value
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def anchor(section: Model, folder: Path) -> Model:
+    """Return the section with its relative paths made absolute; "" stays "" (none)."""
+    values = {name: getattr(section, name) for name in type(section).model_fields}
+    for name, field in type(section).model_fields.items():
+        if ANCHORED in field.metadata and values[name]:
+            values[name] = _anchored(values[name], folder)
+    # Not model_copy: what was set by hand must stay told from what is a default.
+    return type(section).model_construct(_fields_set=section.model_fields_set, **values)
+
+
+def _anchored(value: str, folder: Path) -> str:
+    scheme = SQLITE if value.startswith(SQLITE) else ""
+    return scheme + str(folder / Path(value.removeprefix(scheme)).expanduser())
+
+
+def expected(field: FieldInfo) -> str:
+    """Say what a setting takes, as in "a whole number between 0 and 65535"."""
+    kind: Any = field.annotation
+    if choices := choices_of(field):
+        return "one of " + ", ".join(f'"{choice}"' for choice in choices)
+    if kind in {int, float}:
+        return _number("a whole number" if kind is int else "a number", field)
+    if kind is bool:
+        return "true or false"
+    if get_origin(kind) is list:
+        return 'a list of texts such as ["one", "two"]'
+    longest = [item.max_length for item in field.metadata if isinstance(item, annotated_types.MaxLen)]
+    return f"a text of at most {longest[0]} characters" if longest else "a text"
+
+
+def choices_of(field: FieldInfo) -> tuple[str, ...]:
+    """Return what a setting can be chosen from; empty if it is not a choice."""
+    kind: Any = field.annotation
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return tuple(member.value for member in kind)
+    return ()
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting's value must never be shown."""
+    return field.annotation is SecretStr
+
+
+def _number(noun: str, field: FieldInfo) -> str:
+    low = [item.ge for item in field.metadata if isinstance(item, annotated_types.Ge)]
+    high = [item.le for item in field.metadata if isinstance(item, annotated_types.Le)]
+    return f"{noun} between {low[0]} and {high[0]}" if low and high else noun

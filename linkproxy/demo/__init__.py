@@ -1,0 +1,1 @@
+"""A demonstration: one newsletter, a handful of recipients, people and scanners over real HTTP."""

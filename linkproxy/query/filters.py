@@ -1,0 +1,134 @@
+"""Filters as users write them: names, domains, times. Shared by the commands and the API."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.model import LinkproxyError, VerdictKind
+from linkproxy.store.api import Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_SPAN = re.compile(r"([+-]?)(\d{1,9}(?:\.\d{1,3})?)(s|m|h|d|w)(\s+ago)?")
+_SPAN_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DAY_WORDS = {"today": 0, "yesterday": -1}
+_KEY = re.compile(r"[A-Za-z0-9]{4}")
+_DOMAIN = re.compile(r"[^\s@/\\<>\x00-\x1f\x7f]{1,253}")
+_TIME_FORMS = (
+    "a date (2026-05-01), a date and time (2026-05-01T09:30:00Z), `now`, or a span such as -2h or -7d"
+)
+
+
+class FilterError(LinkproxyError):
+    """A filter that cannot be read; ``faults`` holds one sentence for each, the text all of them."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+def read_time(text: str, *, now: float) -> float:
+    """Return the time that ISO 8601 text, ``now``, ``today`` or a span before now stands for.
+
+    A date stands for its first moment; without an offset, times are UTC. Raises ValueError that
+    lists the forms.
+    """
+    word = text.strip().lower()
+    if word == "now":
+        return now
+    if word in _DAY_WORDS:
+        midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return (midnight + timedelta(days=_DAY_WORDS[word])).timestamp()
+    if span := _SPAN.fullmatch(word):
+        seconds = float(span[2]) * _SPAN_SECONDS[span[3]]
+        return now + seconds if span[1] == "+" else now - seconds
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text[:60]!r} is not {_TIME_FORMS}") from None
+
+
+def format_time(at: float | None) -> str:
+    """Return ISO 8601 in UTC with milliseconds, ``2026-05-01T09:30:00.000Z``; "" for None."""
+    if at is None:
+        return ""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(text: str, _now: float) -> str:
+    return text.strip()
+
+
+def _key(text: str, _now: float) -> str:
+    if not _KEY.fullmatch(text.strip()):
+        raise ValueError(f"{text[:60]!r} is not a link key of four letters or digits; see `campaign show`")
+    return text.strip()
+
+
+def _domain(text: str, _now: float) -> str:
+    domain = text.strip().removeprefix("@").rstrip(".").lower()
+    if not _DOMAIN.fullmatch(domain):
+        raise ValueError(f"{text[:60]!r} is not a mail domain such as example.com")
+    return domain
+
+
+def _time(text: str, now: float) -> float:
+    return read_time(text, now=now)
+
+
+def _verdict(text: str, _now: float) -> VerdictKind:
+    try:
+        return VerdictKind(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"{text[:60]!r} is not one of {', '.join(VerdictKind)}") from None
+
+
+def _whole(text: str, _now: float) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text.strip()):
+        raise ValueError(f"{text[:60]!r} is not a whole number")
+    return int(text)
+
+
+_FIELDS: Mapping[str, tuple[str, Callable[[str, float], Any]]] = {
+    "campaign": ("campaign", _text),
+    "link": ("key", _key),
+    "recipient": ("recipient", _text),
+    "domain": ("domain", _domain),
+    "since": ("since", _time),
+    "until": ("until", _time),
+    "verdict": ("verdict", _verdict),
+    "after": ("after_id", _whole),
+    "limit": ("limit", _whole),
+}
+"""What a user may filter by: name -> (field of Filter, reader)."""
+
+FILTER_NAMES = tuple(_FIELDS)
+
+
+def read_filter(given: Mapping[str, str | None], *, now: float) -> Filter:
+    """Return the filter that a user's words stand for; None and "" do not restrict.
+
+    Raises FilterError with all faults at once.
+    """
+    faults: list[str] = []
+    fields: dict[str, Any] = {}
+    for name, text in given.items():
+        if name not in _FIELDS:
+            faults.append(f"{name}: there is no such filter; there are {', '.join(FILTER_NAMES)}")
+        elif text:
+            field, read = _FIELDS[name]
+            try:
+                fields[field] = read(text, now)
+            except ValueError as error:
+                faults.append(f"{name}: {error}")
+    since, until = fields.get("since"), fields.get("until")
+    if since is not None and until is not None and since >= until:
+        faults.append(f"since: {format_time(since)} is not before until: {format_time(until)}")
+    if faults:
+        raise FilterError(faults)
+    return replace(Filter(), **fields)

@@ -1,0 +1,283 @@
+"""The JSON API: what programs ask and tell. docs/api.md is its reference."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.model import (
+    NOBODY,
+    BaitStyle,
+    Campaign,
+    CampaignId,
+    CampaignKind,
+    Delivery,
+    DeliverySource,
+    LinkproxyError,
+    MachineAnswer,
+    Utm,
+)
+from linkproxy.query.export import CLICK_COLUMNS, VISIT_COLUMNS, record
+from linkproxy.query.filters import FilterError, read_filter
+from linkproxy.server.body import ApiError, Body, read_object
+from linkproxy.server.campaigns import base_url_fault, campaign_record, link_record, name_fault
+from linkproxy.server.recipients import read_recipient
+from linkproxy.store.api import DeliveryDraft, DuplicateError, RecipientDraft
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    from linkproxy.campaign.compile import Note
+    from linkproxy.config import Config
+    from linkproxy.query.export import Column
+    from linkproxy.server.rewriter import Rewriter
+    from linkproxy.store.api import Store
+
+MOST_RECIPIENTS = 1000
+MOST_DELIVERIES = 10_000
+_PAGE = 100
+_MOST_ROWS = 1000
+_UTM = tuple(field.name for field in fields(Utm))
+_FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to the API, as its handler needs it."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+
+class Api:
+    """The handlers; each takes a Call and returns a JSON object, or raises ApiError."""
+
+    def __init__(self, store: Store, rewriter: Rewriter, config: Config, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._rewriter = rewriter
+        self._config = config
+        self._clock = clock
+        self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
+            ("GET", "/api/v1/campaigns", self.list_campaigns),
+            ("POST", "/api/v1/campaigns", self.add_campaign),
+            ("GET", "/api/v1/campaigns/{name}", self.show_campaign),
+            ("POST", "/api/v1/rewrite", self.rewrite),
+            ("POST", "/api/v1/deliveries", self.add_deliveries),
+            ("GET", "/api/v1/clicks", self.list_clicks),
+            ("GET", "/api/v1/visits", self.list_visits),
+        )
+
+    # --- campaigns -----------------------------------------------------------------------------
+
+    async def list_campaigns(self, _call: Call) -> Answer:
+        """Return all campaigns."""
+        return {"campaigns": [campaign_record(item) for item in await self._store.list_campaigns()]}
+
+    async def show_campaign(self, call: Call) -> Answer:
+        """Return one campaign and its link table."""
+        campaign = await self._campaign(call.path["name"], status=404)
+        links = await self._store.list_links(campaign.id)
+        return {"campaign": campaign_record(campaign), "links": [link_record(link) for link in links]}
+
+    async def add_campaign(self, call: Call) -> Answer:
+        """Make a campaign; what is not given is as the configuration says."""
+        usual = self._config.campaign
+        known = ("name", "kind", "base_url", "machine_answer", "bait_style", "utm", "rewrite_unsubscribe")
+        body = read_object(call.body, known)
+        name = body.text("name", required=True).strip()
+        base_url = body.text("base_url").strip().rstrip("/") or self._config.server.base_url
+        campaign = Campaign(
+            id=CampaignId(0),
+            name=name,
+            kind=body.choice("kind", CampaignKind(usual.kind)),
+            base_url=base_url,
+            machine_answer=body.choice("machine_answer", MachineAnswer(usual.machine_answer)),
+            bait_style=body.choice("bait_style", BaitStyle(usual.bait_style)),
+            utm=Utm(**body.mapping("utm", _UTM)),
+            rewrite_unsubscribe=body.flag("rewrite_unsubscribe"),
+            created_at=self._clock(),
+        )
+        if name and (fault := name_fault(name)):
+            body.fault("name", fault)
+        if fault := base_url_fault(base_url):
+            body.fault("base_url", fault)
+        body.check()
+        try:
+            return {"campaign": campaign_record(await self._store.add_campaign(campaign))}
+        except DuplicateError as error:
+            raise ApiError(409, str(error)) from None
+
+    # --- mail ----------------------------------------------------------------------------------
+
+    async def rewrite(self, call: Call) -> Answer:
+        """Rewrite one mail: for one recipient, for many, or for a merge tag."""
+        body = read_object(call.body, ("campaign", "html", "recipient", "recipients", "merge_tag"))
+        name = body.text("campaign", required=True)
+        html = self._html(body)
+        whom = [field for field in ("recipient", "recipients", "merge_tag") if body.has(field)]
+        if len(whom) != 1:
+            body.fault("recipient", "give one of recipient, recipients and merge_tag")
+        one = body.text("recipient", required=body.has("recipient"))
+        tag = body.text("merge_tag", required=body.has("merge_tag"))
+        many = body.texts("recipients", most=MOST_RECIPIENTS)
+        if body.has("recipients") and not many:
+            body.fault("recipients", "names nobody")
+        drafts = _drafts(body, [one] if one else many)
+        body.check()
+        campaign = await self._campaign(name)
+        if tag:
+            compiled = await self._rewriter.prepare(campaign, html)
+            stamped = self._rewriter.reference(compiled, campaign, tag)
+            return {"html": stamped.decode(), "notes": _notes(compiled.notes)}
+        people = await self._rewriter.register(drafts)
+        if one:
+            stamped, compiled = await self._rewriter.personal(campaign, html, people[0])
+            return {"html": stamped.decode(), "notes": _notes(compiled.notes)}
+        compiled = await self._rewriter.prepare(campaign, html)
+        messages = [
+            {
+                "recipient": draft.address or draft.reference,
+                "html": self._rewriter.stamp(compiled, campaign, person.id).decode(),
+            }
+            for draft, person in zip(drafts, people, strict=True)
+        ]
+        return {"messages": messages, "notes": _notes(compiled.notes)}
+
+    def _html(self, body: Body) -> bytes:
+        try:
+            html = body.text("html", required=True).encode()
+        except UnicodeEncodeError:
+            body.fault("html", "holds half a surrogate pair, which is no character")
+            return b""
+        if len(html) > self._config.limits.mail_bytes:
+            body.fault("html", f"is larger than [limits] mail_bytes, {self._config.limits.mail_bytes}")
+        return html
+
+    async def add_deliveries(self, call: Call) -> Answer:
+        """Record when messages, or a whole campaign, were accepted."""
+        body = read_object(call.body, ("campaign", "delivered_at", "source", "deliveries"))
+        name = body.text("campaign", required=True)
+        whole = self._delivery(body, DeliverySource.CAMPAIGN)
+        items = body.objects("deliveries", ("recipient", "delivered_at", "source"), most=MOST_DELIVERIES)
+        told: list[tuple[RecipientDraft, Delivery]] = []
+        for item in items:
+            usual = whole.source if body.has("source") else DeliverySource.PROVIDER
+            drafts = _drafts(item, [item.text("recipient", required=True)])
+            delivery = self._delivery(item, usual)
+            if not item.has("delivered_at"):
+                delivery = replace(delivery, delivered_at=whole.delivered_at)
+            told += [(draft, delivery) for draft in drafts]
+            body.absorb(item)
+        body.check()
+        campaign = await self._campaign(name)
+        if not body.has("deliveries"):
+            batch = [DeliveryDraft(campaign.id, NOBODY, whole)]
+        else:
+            people = await self._store.register_recipients([draft for draft, _ in told])
+            batch = [
+                DeliveryDraft(campaign.id, person.id, delivery)
+                for person, (_, delivery) in zip(people, told, strict=True)
+            ]
+        return {"given": len(batch), "recorded": await self._store.add_deliveries(batch)}
+
+    def _delivery(self, body: Body, usual: DeliverySource) -> Delivery:
+        source = body.choice("source", usual)
+        if source is DeliverySource.NONE:
+            body.fault("source", "none says nothing; leave the delivery out")
+        return Delivery(body.time("delivered_at", now=self._clock()), source)
+
+    # --- what came in --------------------------------------------------------------------------
+
+    async def list_clicks(self, call: Call) -> Answer:
+        """Return a page of clicks, settled ones unless ``provisional``."""
+        query = dict(call.query)
+        text = query.pop("provisional", "").lower()
+        if text not in _FLAGS:
+            raise ApiError(400, f"provisional: {text[:60]!r} is neither true nor false")
+        names = ("campaign", "link", "recipient", "domain", "since", "until")
+
+        def rows(where: Mapping[str, str | None]) -> AsyncIterator[Any]:
+            found = read_filter(where, now=self._clock())
+            return self._store.clicks(found, provisional=_FLAGS[text])
+
+        return await _page("clicks", query, names, rows, CLICK_COLUMNS)
+
+    async def list_visits(self, call: Call) -> Answer:
+        """Return a page of the journal."""
+        names = ("campaign", "link", "recipient", "domain", "since", "until", "verdict")
+
+        def rows(where: Mapping[str, str | None]) -> AsyncIterator[Any]:
+            return self._store.visits(read_filter(where, now=self._clock()))
+
+        return await _page("visits", dict(call.query), names, rows, VISIT_COLUMNS)
+
+    async def _campaign(self, name: str, status: int = 400) -> Campaign:
+        campaign = await self._store.find_campaign(name)
+        if campaign is None:
+            raise ApiError(status, f"campaign: there is none named {name[:120]!r}; GET /api/v1/campaigns")
+        return campaign
+
+
+async def _page(
+    title: str,
+    query: dict[str, str],
+    names: Sequence[str],
+    rows: Callable[[Mapping[str, str | None]], AsyncIterator[Any]],
+    columns: Sequence[Column[Any]],
+) -> Answer:
+    """Return one page of a listing and, when there may be more, the token of the next."""
+    faults = [f"{name}: there is no such filter" for name in query if name not in {*names, "limit", "next"}]
+    limit = _limit(query.pop("limit", str(_PAGE)), faults)
+    after = _read_next(query.pop("next", ""), faults)
+    where = {name: query[name] for name in names if name in query}
+    try:
+        found = rows({**where, "after": str(after), "limit": str(limit + 1)})
+    except FilterError as error:
+        raise ApiError(400, *faults, *error.faults) from None
+    if faults:
+        raise ApiError(400, *faults)
+    shown = [record(row, columns) async for row in found]
+    more = len(shown) > limit
+    shown = shown[:limit]
+    return {title: shown, "next": _write_next(shown[-1]["visit_id"]) if more else None}
+
+
+def _limit(text: str, faults: list[str]) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST_ROWS:
+        return int(text)
+    faults.append(f"limit: {text[:60]!r} is not a whole number from 1 to {_MOST_ROWS}")
+    return _PAGE
+
+
+def _write_next(visit_id: object) -> str:
+    return base64.urlsafe_b64encode(f"after:{visit_id}".encode()).decode().rstrip("=")
+
+
+def _read_next(text: str, faults: list[str]) -> int:
+    if not text:
+        return 0
+    try:
+        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
+        return int(plain.removeprefix("after:"))
+    except (binascii.Error, ValueError):
+        faults.append("next: send back what the page before gave as next, as it was")
+        return 0
+
+
+def _drafts(body: Body, names: Sequence[str]) -> list[RecipientDraft]:
+    drafts = []
+    for name in names:
+        try:
+            drafts.append(read_recipient(name))
+        except LinkproxyError as error:
+            body.fault("recipient", str(error).removeprefix("recipient: "))
+    return drafts
+
+
+def _notes(notes: Sequence[Note]) -> list[Answer]:
+    return [{"reason": note.reason, "value": note.value, "position": note.position} for note in notes]

@@ -1,0 +1,169 @@
+"""Reading a JSON object field by field, with all its faults at once."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from linkproxy.query.filters import read_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+# A clock of another machine may be ahead; beyond this a time is a mistake, such as milliseconds.
+_AHEAD_SECONDS = 86400.0
+
+
+class ApiError(Exception):
+    """An answer that is not what was asked for: a status and one sentence for each fault."""
+
+    def __init__(self, status: int, *errors: str) -> None:
+        super().__init__("; ".join(errors))
+        self.status = status
+        self.errors = errors
+
+
+def read_object(data: bytes, known: Sequence[str]) -> Body:
+    """Return the JSON object in a request's body; raise ApiError (400).
+
+    A field that is not in ``known`` is a fault, noted in the body.
+    """
+    try:
+        value = json.loads(data)
+    except UnicodeDecodeError:
+        raise ApiError(400, "the body is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ApiError(400, f"the body is not JSON: {error.msg} at {where}") from None
+    except RecursionError:
+        raise ApiError(400, "the body is not JSON that makes sense: it is nested too deep") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "the body is not a JSON object")
+    return Body(value, known)
+
+
+class Body:
+    """An object's fields; what is wrong with them gathers in ``faults`` until ``check``."""
+
+    def __init__(self, fields: dict[str, Any], known: Sequence[str], where: str = "") -> None:
+        self._fields = fields
+        self._where = where
+        self.faults: list[str] = []
+        for name in fields:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+                self.fault(name, f"there is no such field; {hint}")
+
+    def fault(self, name: str, what: str) -> None:
+        """Note what is wrong with a field."""
+        self.faults.append(f"{self._where}{name}: {what}")
+
+    def check(self) -> None:
+        """Raise ApiError (400) if anything was wrong."""
+        if self.faults:
+            raise ApiError(400, *self.faults)
+
+    def has(self, name: str) -> bool:
+        """Return whether a field is given and not null."""
+        return self._fields.get(name) is not None
+
+    def text(self, name: str, *, required: bool = False) -> str:
+        """Return a string, "" when it is not given."""
+        value = self._fields.get(name)
+        if value is None or value == "":
+            if required:
+                self.fault(name, "is missing")
+            return ""
+        if not isinstance(value, str):
+            self.fault(name, "is not a string")
+            return ""
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return true or false, false when it is not given."""
+        value = self._fields.get(name)
+        if value is not None and not isinstance(value, bool):
+            self.fault(name, "is neither true nor false")
+        return value is True
+
+    def choice(self, name: str, default: Choice) -> Choice:
+        """Return one of an enumeration's values."""
+        value = self._fields.get(name)
+        if value is None:
+            return default
+        kind = type(default)
+        if isinstance(value, str) and value in set(kind):
+            return kind(value)
+        self.fault(name, f"{json.dumps(value)[:60]} is not one of {', '.join(kind)}")
+        return default
+
+    def time(self, name: str, *, now: float) -> float:
+        """Return a time given as ISO 8601 or as seconds since the epoch; now when it is not given."""
+        value = self._fields.get(name)
+        if value is None:
+            return now
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            self.fault(name, "is neither ISO 8601 text nor seconds since 1970")
+            return now
+        try:
+            at = read_time(value, now=now) if isinstance(value, str) else float(value)
+        except (ValueError, OverflowError) as error:
+            self.fault(name, str(error))
+            return now
+        if not 0 < at < now + _AHEAD_SECONDS:
+            self.fault(name, "cannot be; seconds since 1970 are wanted, or ISO 8601 text")
+        return at
+
+    def texts(self, name: str, *, most: int) -> list[str]:
+        """Return a list of strings."""
+        return [item for item in self._list(name, most) if self._is_text(name, item)]
+
+    def objects(self, name: str, known: Sequence[str], *, most: int) -> list[Body]:
+        """Return a list of objects; pass their faults on with ``absorb``."""
+        bodies = []
+        for at, item in enumerate(self._list(name, most)):
+            if isinstance(item, dict):
+                bodies.append(Body(item, known, f"{name}[{at}]."))
+            else:
+                self.fault(f"{name}[{at}]", "is not an object")
+        return bodies
+
+    def mapping(self, name: str, known: Sequence[str]) -> dict[str, str]:
+        """Return an object of strings, with these names only."""
+        value = self._fields.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.fault(name, "is not an object")
+            return {}
+        inner = Body(value, known, f"{name}.")
+        texts = {key: inner.text(key) for key in known if inner.has(key)}
+        self.absorb(inner)
+        return texts
+
+    def absorb(self, inner: Body) -> None:
+        """Take over the faults of an object inside this one."""
+        self.faults += inner.faults
+
+    def _list(self, name: str, most: int) -> list[Any]:
+        value = self._fields.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.fault(name, "is not a list")
+            return []
+        if len(value) > most:
+            self.fault(name, f"has {len(value)} items; send at most {most} at once")
+            return []
+        return value
+
+    def _is_text(self, name: str, item: object) -> bool:
+        if isinstance(item, str):
+            return True
+        self.fault(name, f"{json.dumps(item)[:60]} is not a string")
+        return False

@@ -1,0 +1,49 @@
+"""Campaigns as the outside writes and reads them: checking a new one, showing those there are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from linkproxy.campaign.links import target_fault
+from linkproxy.query.filters import format_time
+
+if TYPE_CHECKING:
+    from linkproxy.model import Campaign, Link
+
+_NAME = re.compile(r"[^\x00-\x1f\x7f\s](?:[^\x00-\x1f\x7f]{0,98}[^\x00-\x1f\x7f\s])?")
+
+
+def name_fault(name: str) -> str | None:
+    """Return why this cannot be a campaign's name: it would not survive a command line."""
+    if _NAME.fullmatch(name):
+        return None
+    return f"{name[:120]!r}: use 1 to 100 characters without line breaks or control characters"
+
+
+def base_url_fault(url: str) -> str | None:
+    """Return why tracked URLs cannot begin with this; None when they can."""
+    fault = target_fault(url)
+    if fault is None:
+        parts = urlsplit(url)
+        if parts.path or parts.query or parts.fragment or "?" in url or "#" in url:
+            fault = "has more than scheme and host"
+        elif not url.isascii():
+            fault = "is not ASCII; write the host in its xn-- form"
+    return f"{url[:80]!r} {fault}; write it as https://click.example.com" if fault else None
+
+
+def campaign_record(campaign: Campaign) -> dict[str, Any]:
+    """Return a campaign as JSON shows it."""
+    record = asdict(campaign)
+    record.pop("id")
+    return record | {"created_at": format_time(campaign.created_at)}
+
+
+def link_record(link: Link) -> dict[str, Any]:
+    """Return a row of a link table as JSON shows it."""
+    record = asdict(link)
+    record.pop("campaign_id")
+    return record

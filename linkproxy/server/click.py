@@ -1,0 +1,127 @@
+"""The click path's edge: the one place that reads the framework's request for a tracked URL.
+
+Everything that is not a path of ours by name comes through here, by whatever method: a HEAD or an
+OPTIONS is evidence, and 405 would send people nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiohttp import HttpVersion10, web
+
+from linkproxy.model import Answer, AnswerKind, Judged, RawRequest, Stray, Unlogged
+from linkproxy.server.journal import Refused, Spilled
+from linkproxy.visit import intake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkproxy.model import Visit
+    from linkproxy.server.answers import Answers, Reply
+    from linkproxy.server.bucket import Bucket
+    from linkproxy.server.journal import Journal
+    from linkproxy.telemetry import Metrics
+    from linkproxy.visit.intake import Gate
+
+MOST_BODY_BYTES = 4096
+SERVER = ("Server", "linkproxy")  # else aiohttp names its version
+_BODY_SECONDS = 5.0
+
+
+class Clicks:
+    """Answers requests for tracked URLs."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        gate: Gate,
+        answers: Answers,
+        *,
+        strays: Bucket,
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._journal = journal
+        self._gate = gate
+        self._answers = answers
+        self._strays = strays
+        self._metrics = metrics
+        self._clock = clock
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Return the response to any request that no other page takes."""
+        raw = await read_raw(request, self._clock())
+        found = intake.read(raw, self._gate)
+        match found:
+            case None:
+                return respond(self._answers.not_found)
+            case Stray():
+                return respond(await self._stray(found))
+            case _:
+                return respond(await self._visit(found))
+
+    async def _stray(self, stray: Stray) -> Reply:
+        if self._strays.take():
+            await self._journal.note(stray)
+        else:
+            self._metrics.strays_dropped.inc()
+        return self._answers.not_found
+
+    async def _visit(self, visit: Visit) -> Reply:
+        match await self._journal.submit(visit):
+            case Judged(answer=answer) | Unlogged(answer=answer) | Spilled(answer=answer):
+                return self._reply(answer, visit)
+            case Refused():
+                return self._answers.unavailable
+            case _:
+                return self._answers.not_found
+
+    def _reply(self, answer: Answer, visit: Visit) -> Reply:
+        if answer.kind is AnswerKind.BAIT and visit.method == "POST":
+            return self._answers.thanks
+        return self._answers.reply(answer)
+
+
+def respond(reply: Reply) -> web.Response:
+    """Return a reply as aiohttp sends it; to HEAD it leaves the body out by itself."""
+    return web.Response(status=reply.status, headers=(SERVER, *reply.headers), body=reply.body)
+
+
+async def read_raw(request: web.BaseRequest, now: float) -> RawRequest:
+    """Return what aiohttp holds of a request, as it was sent."""
+    transport = request.transport
+    peer = transport.get_extra_info("peername") if transport else None
+    version = request.version
+    return RawRequest(
+        method=request.method,
+        target=request.raw_path,
+        headers=tuple((_text(name), _text(value)) for name, value in request.raw_headers),
+        peer=str(peer[0]) if peer else "",
+        time=now,
+        http_version=f"{version.major}.{version.minor}",
+        secure=transport is not None and transport.get_extra_info("sslcontext") is not None,
+        body=await _body(request) if request.method == "POST" else b"",
+    )
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """Return the first bytes of a body; a client that stalls is answered without them."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version > HttpVersion10:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = b""
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            while len(body) < MOST_BODY_BYTES:
+                part = await request.content.read(MOST_BODY_BYTES - len(body))
+                if not part:
+                    break
+                body += part
+    except (TimeoutError, web.RequestPayloadError, ConnectionError):
+        return body
+    return body
+
+
+def _text(value: bytes) -> str:
+    return value.decode("ascii", "surrogateescape")

@@ -1,0 +1,37 @@
+"""Keys of the JSON API: how they look, and how they are compared."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from hmac import compare_digest
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from linkproxy.store.api import ApiKey
+
+PREFIX = "lpk_"  # so that a key found somewhere tells what it opens
+
+
+def new_key() -> str:
+    """Return a new key: the prefix and 256 random bits."""
+    return PREFIX + token_urlsafe(32)
+
+
+def hash_key(key: str) -> bytes:
+    """Return what the store keeps of a key. A key is random, so one plain hash hides it."""
+    return blake2b(
+        key.encode("utf-8", "surrogateescape"), digest_size=32, person=b"linkproxy:apikey"
+    ).digest()
+
+
+def find_key(key: str, known: Iterable[ApiKey]) -> ApiKey | None:
+    """Return the known key that this one is, in a time that does not depend on which it is."""
+    hashed = hash_key(key)
+    found = None
+    for candidate in known:
+        if compare_digest(candidate.hash, hashed):
+            found = candidate
+    return found

@@ -1,0 +1,152 @@
+"""The pages that people may meet: templates, the brand, and the headers that guard them."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2.exceptions import TemplateSyntaxError
+from markupsafe import Markup
+
+import linkproxy
+from linkproxy.model import LinkproxyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linkproxy.config import Config
+
+
+class PageName(StrEnum):
+    """Every page; its template is ``templates/NAME.html``."""
+
+    NEUTRAL = "neutral"
+    BAIT = "bait"
+    BAIT_FORM = "bait_form"
+    THANKS = "thanks"
+    UNSUBSCRIBE = "unsubscribe"
+    UNSUBSCRIBED = "unsubscribed"
+    NOT_FOUND = "not_found"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """What the templates know as ``brand``; empty means not set."""
+
+    name: str = ""
+    colour: str = "#1f4e79"
+    home_url: str = ""
+    imprint_url: str = ""
+
+    @property
+    def ink(self) -> str:
+        """White or near-black, whichever reads better on the colour.
+
+        By relative luminance, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance; 0.179 is where
+        both have the same contrast.
+        """
+        channels = [int(self.colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+        return "#fff" if luminance <= 0.179 else "#111"
+
+
+class Pages:
+    """Renders pages in a brand's name and colour.
+
+    All pages but the neutral one never change, so they are rendered once, at the start; faults in
+    somebody's own templates show there and not to a visitor.
+    """
+
+    def __init__(self, brand: Brand, own_templates: Path | None = None) -> None:
+        folders = _folders(own_templates)
+        self._environment = Environment(
+            loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals["brand"] = brand
+        style = self._render("style.css")
+        if "</" in style:
+            raise LinkproxyError('template style.css: "</" would end the style element; take it out')
+        self._environment.globals["style"] = Markup(style)  # noqa: S704  (no markup can start in it, see above; the browser must read the very bytes that the hash is of)
+        self.headers = _headers(style)
+        sample = {"target": "https://example.com/", "host": "example.com"}
+        self._fixed = {name: self._render(f"{name}.html", **sample).encode() for name in PageName}
+
+    def fixed(self, name: PageName) -> bytes:
+        """Return a page that says the same to everyone."""
+        return self._fixed[name]
+
+    def neutral(self, target: str) -> bytes:
+        """Return the neutral page with the true target (a URL in ASCII) in plain sight."""
+        host = urlsplit(target).hostname or target
+        return self._render(f"{PageName.NEUTRAL}.html", target=target, host=host).encode()
+
+    def _render(self, file: str, **values: Any) -> str:
+        try:
+            return self._environment.get_template(file).render(values)
+        except TemplateSyntaxError as error:
+            raise LinkproxyError(
+                f"template {error.name or file}, line {error.lineno}: {error.message}"
+            ) from None
+        except TemplateError as error:
+            raise LinkproxyError(f"template {file}: {error.message or error}") from None
+
+
+def pages(config: Config) -> Pages:
+    """Return the pages that the configuration asks for; raise LinkproxyError for a bad template."""
+    section = config.brand
+    brand = Brand(section.name, section.colour, section.home_url, section.imprint_url)
+    own = Path(section.templates_dir) if section.templates_dir else None
+    return Pages(brand, own)
+
+
+def _headers(style: str) -> tuple[tuple[str, str], ...]:
+    """Return the headers of every page.
+
+    form-action stays open to http(s), since Chromium applies it to where a form's answer redirects
+    as well, and Continue leads to the target. The forms are our own and autoescaping keeps others
+    out. No Referer leaves a page, since its URL carries the message's token.
+    """
+    digest = base64.b64encode(sha256(style.encode()).digest()).decode("ascii")
+    policy = (
+        "default-src 'none'",
+        f"style-src 'sha256-{digest}'",
+        "img-src data:",  # a logo inside somebody's own template
+        "form-action 'self' https: http:",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+    return (
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Security-Policy", "; ".join(policy)),
+        ("Cache-Control", "no-store"),
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", "DENY"),
+        ("X-Robots-Tag", "noindex, nofollow"),
+    )
+
+
+def _folders(own: Path | None) -> Sequence[Path]:
+    package = Path(linkproxy.__file__).parent
+    shipped = package / "templates"  # in an installed wheel
+    if not shipped.is_dir():
+        shipped = package.parent / "templates"  # in a working copy
+    if own is None:
+        return [shipped]
+    if not own.is_dir():
+        raise LinkproxyError(
+            f"[brand] templates_dir: {own} is not a folder. Make it, or leave the setting empty."
+        )
+    return [own, shipped]

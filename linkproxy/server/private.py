@@ -1,0 +1,192 @@
+"""The private listener: who may ask, and how refusals look."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from linkproxy.model import LinkproxyError
+from linkproxy.server import ops
+from linkproxy.server.answers import NOT_STORED
+from linkproxy.server.api import Call
+from linkproxy.server.body import ApiError
+from linkproxy.server.click import SERVER, respond
+from linkproxy.server.keys import find_key
+from linkproxy.store.api import StoreError
+from linkproxy.telemetry import Event, get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from linkproxy.config import Config
+    from linkproxy.server.api import Answer, Api
+    from linkproxy.server.ops import Readiness
+    from linkproxy.store.api import Store
+    from linkproxy.telemetry import Metrics
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_API = "/api/"
+# JSON writes a byte of HTML as up to six characters ("\u003c").
+_ESCAPED = 6
+_ROOM_BYTES = 1 << 20
+
+
+def private_app(
+    config: Config, store: Store, api: Api, readiness: Readiness, metrics: Metrics
+) -> web.Application:
+    """Return the application of the private listener."""
+    guards = [_counted(metrics), _enveloped, _known_host(config.server.private_hosts), _keyed(store)]
+    app = web.Application(
+        middlewares=guards, client_max_size=config.limits.mail_bytes * _ESCAPED + _ROOM_BYTES
+    )
+
+    async def healthz(_request: web.Request) -> web.StreamResponse:
+        return respond(ops.ALIVE)
+
+    async def readyz(_request: web.Request) -> web.StreamResponse:
+        return respond(await readiness.reply(detail=True))
+
+    async def exposition(_request: web.Request) -> web.StreamResponse:
+        return respond(ops.exposition(metrics))
+
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", exposition)
+    for method, path, handler in api.routes:
+        app.router.add_route(method, path, _called(handler))
+    return app
+
+
+def _called(handler: Callable[[Call], Awaitable[Answer]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def call(request: web.Request) -> web.Response:
+        _refuse_doubles(request)
+        answer = await handler(Call(request.match_info, dict(request.query), await request.read()))
+        return _json(200, {"ok": True, **answer})
+
+    return call
+
+
+def _refuse_doubles(request: web.Request) -> None:
+    doubled = {name for name in request.query if len(request.query.getall(name)) > 1}
+    if doubled:
+        raise ApiError(400, *(f"{name}: is given twice" for name in sorted(doubled)))
+
+
+# --- who may ask -------------------------------------------------------------------------------
+
+
+def _known_host(hosts: list[str]) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Refuse other names for this machine than the configured ones.
+
+    Else a page in an operator's browser could reach the listener under a name of its own (DNS
+    rebinding). /healthz says nothing, so that probes may ask by any name.
+    """
+    allowed = frozenset(host.lower() for host in hosts)
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path != "/healthz" and _host(request) not in allowed:
+            _log_refusal(request, "host")
+            raise ApiError(
+                421, "Host: not a name of this listener; [server] private_hosts lists those it answers to"
+            )
+        return await handler(request)
+
+    return check
+
+
+def _keyed(store: Store) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Let nobody use the API without a key."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(_API):
+            scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+            known = await store.list_api_keys()
+            if scheme.lower() != "bearer" or find_key(key.strip(), known) is None:
+                _log_refusal(request, "key")
+                raise ApiError(
+                    401, "Authorization: Bearer with a key of this installation; `linkproxy keys add NAME`"
+                )
+        return await handler(request)
+
+    return check
+
+
+def _host(request: web.Request) -> str:
+    """Return the Host header's name without its port, in lower case."""
+    host = request.headers.get("Host", "").lower()
+    name, colon, port = host.rpartition(":")
+    return name if colon and (port.isdigit() or not port) and not host.endswith("]") else host
+
+
+def _log_refusal(request: web.Request, reason: str) -> None:
+    get_logger().warning(Event.API_REFUSED, reason=reason, client=request.remote)
+
+
+def _counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        metrics.http_responses.labels(listener="private", status=f"{response.status // 100}xx").inc()
+        return response
+
+    return count
+
+
+# --- how refusals look -------------------------------------------------------------------------
+
+
+@web.middleware
+async def _enveloped(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever goes wrong into the one shape of error."""
+    try:
+        return await handler(request)
+    except Exception as error:  # noqa: BLE001  (no trace leaves the process)
+        for kind, refusal in _REFUSALS:
+            if isinstance(error, kind):
+                return refusal(error)
+        get_logger().error(Event.REQUEST_FAILED, listener="private", error=repr(error))
+        return _error(500, "a fault of linkproxy; its log says more")
+
+
+def _of_framework(error: web.HTTPException) -> web.Response:
+    """Return what aiohttp refuses, such as 404 and 405, in our shape."""
+    response = _error(error.status, error.reason)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+_REFUSALS: tuple[tuple[type[Exception], Callable[[Any], web.Response]], ...] = (
+    (ApiError, lambda error: _error(error.status, *error.errors)),
+    (StoreError, lambda error: _error(503, str(error))),
+    (LinkproxyError, lambda error: _error(400, *str(error).splitlines())),
+    (
+        web.HTTPRequestEntityTooLarge,
+        lambda _: _error(413, "the body is larger than [limits] mail_bytes allows"),
+    ),
+    (web.HTTPException, _of_framework),
+)
+"""What to answer to each kind of exception; the first that fits counts."""
+
+
+def _error(status: int, *errors: str) -> web.Response:
+    body = {"ok": False, "error": "; ".join(errors), "errors": list(errors), "status": status}
+    response = _json(status, body)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _json(status: int, value: Answer) -> web.Response:
+    headers = {**dict((SERVER, *NOT_STORED)), "X-Content-Type-Options": "nosniff"}
+    return web.Response(
+        status=status,
+        headers=headers,
+        body=json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n",
+        content_type="application/json",
+    )

@@ -1,0 +1,75 @@
+"""The public listener: a few pages by name, and tracked URLs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from linkproxy.server import ops
+from linkproxy.server.click import respond
+from linkproxy.telemetry import Event, get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import web
+
+    from linkproxy.server.answers import Answers, Reply
+    from linkproxy.server.click import Clicks
+    from linkproxy.server.ops import Readiness
+    from linkproxy.telemetry import Metrics
+
+
+class Public:
+    """Handles every request of the public listener; whatever fails, it answers."""
+
+    def __init__(
+        self,
+        clicks: Clicks,
+        readiness: Readiness,
+        answers: Answers,
+        metrics: Metrics,
+        *,
+        log_requests: bool,
+    ) -> None:
+        self._clicks = clicks
+        self._readiness = readiness
+        self._answers = answers
+        self._metrics = metrics
+        self._log_requests = log_requests
+        self._pages: dict[str, Callable[[], Awaitable[Reply]]] = {
+            "/robots.txt": _always(ops.ROBOTS),
+            "/healthz": _always(ops.ALIVE),
+            "/readyz": self._ready,
+        }
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Return the response to a request."""
+        began = time.perf_counter()
+        try:
+            page = self._pages.get(request.raw_path)
+            response = respond(await page()) if page else await self._clicks(request)
+        except Exception as error:  # noqa: BLE001  (no trace reaches a visitor, and nobody hangs)
+            get_logger().error(Event.REQUEST_FAILED, listener="public", error=repr(error))
+            response = respond(self._answers.unavailable)
+        self._metrics.http_responses.labels(listener="public", status=f"{response.status // 100}xx").inc()
+        if self._log_requests:
+            seconds = round(time.perf_counter() - began, 6)
+            get_logger().info(
+                Event.REQUEST,
+                listener="public",
+                method=request.method,
+                status=response.status,
+                seconds=seconds,
+            )
+        return response
+
+    async def _ready(self) -> Reply:
+        return await self._readiness.reply(detail=False)
+
+
+def _always(reply: Reply) -> Callable[[], Awaitable[Reply]]:
+    async def same() -> Reply:
+        return reply
+
+    return same

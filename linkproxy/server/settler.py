@@ -1,0 +1,156 @@
+"""The settle loop: messages whose hold window is over are judged again; old things are purged.
+
+Nothing is lost by a pass that does not come about: what is due stays due, so a server that was
+down catches up by itself, and several processes may settle side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from linkproxy.store.api import Cutoffs, StoreError
+from linkproxy.telemetry import Event, get_logger
+from linkproxy.visit.settle import revise
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from linkproxy.config import RetentionSection
+    from linkproxy.model import CampaignId, MessageHistory, RecipientId, Settlement, VerdictKind
+    from linkproxy.store.api import OpenMessage, Store
+    from linkproxy.telemetry import Metrics
+    from linkproxy.visit.policy import Policy
+
+SETTLE_SECONDS = 5.0
+PURGE_SECONDS = 86400.0
+_PAGE = 500
+
+
+async def settle_due(store: Store, policy: Policy, now: float, metrics: Metrics | None = None) -> int:
+    """Settle every message whose hold window is over at ``now``; return how many were.
+
+    A message that cannot be settled is logged and passed over, so that it holds up no other.
+    Raises StoreError.
+    """
+    settled = 0
+    failed: set[tuple[CampaignId, RecipientId]] = set()
+    while True:
+        due = await store.list_due(
+            last_before=now - policy.hold_seconds,
+            first_before=now - policy.max_hold_seconds,
+            limit=_PAGE + len(failed),
+        )
+        fresh = [message for message in due if (message.campaign_id, message.recipient_id) not in failed]
+        if not fresh:
+            return settled
+        for message in fresh:
+            try:
+                settlement = await _settle(store, message, policy, now, metrics)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001  (a fault of ours in one message must not stop the others)
+                get_logger().error(Event.SETTLE_FAILED, error=repr(error))
+                settlement = None
+            if settlement is None:
+                failed.add((message.campaign_id, message.recipient_id))
+                continue
+            settled += 1
+
+
+async def _settle(
+    store: Store, message: OpenMessage, policy: Policy, now: float, metrics: Metrics | None
+) -> Settlement | None:
+    first: dict[int, VerdictKind] = {}
+
+    def revise_noting(history: MessageHistory) -> Settlement:
+        first.update((entry.visit_id, entry.verdict.kind) for entry in history.entries)
+        return revise(history, policy=policy, now=now)
+
+    settlement = await store.settle(
+        message.campaign_id, message.recipient_id, revise_noting, reach_seconds=policy.reach_seconds
+    )
+    if settlement is not None and metrics is not None:
+        metrics.clicks.inc(len(settlement.clicks))
+        for visit_id, verdict in settlement.revised:
+            metrics.settled_visits.labels(first=first[visit_id], settled=verdict.kind).inc()
+    return settlement
+
+
+def cutoffs(retention: RetentionSection, now: float) -> Cutoffs:
+    """Return the times before which things are purged; 0 days keep them."""
+    return Cutoffs(
+        journal=_before(retention.journal_days, now),
+        clicks=_before(retention.clicks_days, now),
+        strays=_before(retention.strays_days, now),
+        message_links=_before(retention.message_links_days, now),
+    )
+
+
+def _before(days: int, now: float) -> float | None:
+    return now - days * 86400.0 if days else None
+
+
+class Settler:
+    """Settles every few seconds and purges once a day, until it is stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        retention: RetentionSection,
+        *,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._retention = retention
+        self._metrics = metrics
+        self._clock = clock
+        self._wait = wait
+        self._purge_at = clock()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin the loop."""
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop is running."""
+        return self._task is not None and not self._task.done()
+
+    async def close(self) -> None:
+        """Stop the loop; a transaction under way is the store's to finish."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        while True:
+            await self.once()
+            await self._wait(SETTLE_SECONDS)
+
+    async def once(self) -> None:
+        """Settle what is due, and purge if a day has passed; a failure is logged and tried again."""
+        now = self._clock()
+        try:
+            await settle_due(self._store, self._policy, now, self._metrics)
+        except Exception as error:  # noqa: BLE001  (the loop outlives whatever happens to a pass)
+            self._metrics.store_failures.labels(operation="settle").inc()
+            get_logger().error(Event.SETTLE_FAILED, error=str(error))
+        if now >= self._purge_at:
+            await self._purge(now)
+
+    async def _purge(self, now: float) -> None:
+        try:
+            removed = await self._store.purge(cutoffs(self._retention, now))
+        except Exception as error:  # noqa: BLE001  (as above)
+            self._metrics.store_failures.labels(operation="purge").inc()
+            get_logger().error(Event.PURGE_FAILED, error=str(error))
+            return
+        self._purge_at = now + PURGE_SECONDS
+        if any(removed.values()):
+            get_logger().info(Event.PURGED, **{table: rows for table, rows in removed.items() if rows})

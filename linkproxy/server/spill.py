@@ -1,0 +1,203 @@
+"""The spill file: where visits wait, durably, while the store fails.
+
+It is a log of JSON lines, bounded in bytes: ``{"id": ..., "answered": ..., "visit": {...}}`` for
+a visit, ``{"done": [ids]}`` when visits have come into the journal after all. A line cut off by a
+crash is skipped. It holds visits as they came, whatever the privacy setting; so it is readable by
+its owner alone, and emptied as soon as its visits are in the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+from linkproxy.model import AnswerKind, CampaignId, LinkKey, Profile, RecipientId, Visit
+from linkproxy.server.batches import GroupCommit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
+
+_MOST_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SpilledVisit:
+    """A visit that waits, and what it was answered."""
+
+    visit: Visit
+    answered: AnswerKind
+    id: str = field(default_factory=lambda: uuid4().hex)
+
+
+class SpillFile:
+    """The file itself; blocking, for one thread. OSError passes through."""
+
+    def __init__(self, path: Path, most_bytes: int) -> None:
+        self.path = path
+        self._most_bytes = most_bytes
+
+    def append(self, visits: Sequence[SpilledVisit]) -> int:
+        """Write visits durably; return how many of the first ones found room."""
+        lines = [_line(visit) for visit in visits]
+        room = self._most_bytes - self.size()
+        fitting = 0
+        while fitting < len(lines) and len(lines[fitting]) <= room:
+            room -= len(lines[fitting])
+            fitting += 1
+        self._write(b"".join(lines[:fitting]))
+        return fitting
+
+    def strike(self, ids: Iterable[str]) -> None:
+        """Note durably that visits are in the journal. This may pass the bound: it ends the wait."""
+        self._write(json.dumps({"done": list(ids)}).encode() + b"\n")
+
+    def waiting(self, done: frozenset[str]) -> list[SpilledVisit]:
+        """Return the visits that are not done, in order; empty the file if there are none."""
+        if not self.size():
+            return []
+        visits: dict[str, SpilledVisit] = {}
+        for line in self.path.read_bytes().splitlines():
+            _apply(line, visits)
+        waiting = [visit for visit in visits.values() if visit.id not in done]
+        if not waiting:
+            os.truncate(self.path, 0)
+        return waiting
+
+    def size(self) -> int:
+        """Return the file's size in bytes; 0 when there is none."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _write(self, data: bytes) -> None:
+        """Append and sync; a write that fails half-way is taken back.
+
+        The blank line before ends a line that a crash may have cut off.
+        """
+        if not data:
+            return
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            before = os.fstat(file).st_size
+            try:
+                rest = memoryview(b"\n" + data)
+                while rest:
+                    rest = rest[os.write(file, rest) :]
+                os.fsync(file)
+            except OSError:
+                os.ftruncate(file, before)
+                raise
+        finally:
+            os.close(file)
+        if before == 0:
+            _sync_folder(self.path.parent)
+
+
+class Spill:
+    """The spill file for the event loop: one thread, and one write for all that wait."""
+
+    def __init__(self, file: SpillFile) -> None:
+        self._file = file
+        self._thread = ThreadPoolExecutor(1, "spill")
+        self._commits: GroupCommit[SpilledVisit, bool] = GroupCommit(self._append, _MOST_AT_ONCE)
+        self._done: set[str] = set()
+        self._puts = 0
+        self.may_hold_visits = file.size() > 0
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._file.path
+
+    def size(self) -> int:
+        """Return the file's size in bytes."""
+        return self._file.size()
+
+    async def put(self, visit: SpilledVisit, *, seconds: float) -> bool:
+        """Return True once a visit is durable; False when it found no room, or no disk in time."""
+        self.may_hold_visits = True
+        self._puts += 1
+        slot = self._commits.submit(visit)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(slot.future)
+        except TimeoutError:
+            self._commits.withdraw(slot)
+            return False
+
+    async def strike(self, ids: Sequence[str]) -> None:
+        """Note that visits are in the journal; raise OSError.
+
+        Even if the note cannot be written they are not handed out again while this process lives.
+        """
+        self._done.update(ids)
+        await self._in_thread(lambda: self._file.strike(ids))
+
+    async def waiting(self) -> list[SpilledVisit]:
+        """Return the visits that wait, empty the file when none do; raise OSError."""
+        puts, done = self._puts, frozenset(self._done)
+        waiting = await self._in_thread(lambda: self._file.waiting(done))
+        if not waiting:
+            self._done -= done
+            self.may_hold_visits = puts != self._puts
+        return waiting
+
+    async def close(self) -> None:
+        """Write what was begun, then let go of the thread."""
+        await self._commits.drain()
+        self._thread.shutdown(wait=False)
+
+    async def _append(self, visits: Sequence[SpilledVisit]) -> list[bool]:
+        try:
+            fitting = await self._in_thread(lambda: self._file.append(visits))
+        except OSError:
+            fitting = 0
+        return [at < fitting for at in range(len(visits))]
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _line(spilled: SpilledVisit) -> bytes:
+    entry = {"id": spilled.id, "answered": spilled.answered, "visit": asdict(spilled.visit)}
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+
+
+def _apply(line: bytes, visits: dict[str, SpilledVisit]) -> None:
+    """Take one line of the log into account; one that a crash cut off says nothing."""
+    try:
+        entry = json.loads(line)
+        if "done" in entry:
+            for done in entry["done"]:
+                visits.pop(done, None)
+        else:
+            spilled = SpilledVisit(_read_visit(entry["visit"]), AnswerKind(entry["answered"]), entry["id"])
+            visits[spilled.id] = spilled
+    except (ValueError, TypeError, KeyError):
+        return
+
+
+def _read_visit(fields: dict[str, Any]) -> Visit:
+    profile = fields.pop("profile")
+    headers = tuple((name, value) for name, value in profile.pop("headers"))
+    fields["campaign_id"] = CampaignId(fields["campaign_id"])
+    fields["recipient_id"] = RecipientId(fields["recipient_id"])
+    fields["key"] = LinkKey(fields["key"])
+    return Visit(**fields, profile=Profile(headers=headers, **profile))
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,92 @@
+"""The warm link table: what the server can answer from while the store fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from linkproxy.model import NOBODY, CampaignId, Link, LinkKey, MessageLink, RecipientId
+from linkproxy.store.api import StoreError
+
+if TYPE_CHECKING:
+    from linkproxy.model import Visit
+    from linkproxy.store.api import Store
+
+MOST_LINKS = 200_000  # about 100 MB at worst; the store keeps the truth
+
+_READ_SECONDS = 1.0
+
+_Place = tuple[CampaignId, RecipientId, LinkKey]
+
+
+class WarmLinks:
+    """The links of recent campaigns in memory, bounded; the least recently visited go first."""
+
+    def __init__(self, store: Store, most: int = MOST_LINKS) -> None:
+        self._store = store
+        self._most = most
+        self._links: OrderedDict[_Place, Link | MessageLink] = OrderedDict()
+        self._campaigns: set[CampaignId] = set()
+        self._loading: set[asyncio.Task[None]] = set()
+
+    async def load(self) -> None:
+        """Fill the table from the store, newest campaigns first, until it is full."""
+        campaigns = await self._store.list_campaigns()
+        for campaign in sorted(campaigns, key=lambda campaign: -campaign.id):
+            links = await self._store.list_links(campaign.id)
+            if len(self._links) + len(links) > self._most:
+                return
+            self._campaigns.add(campaign.id)
+            self._keep(links)
+
+    def note(self, link: Link | MessageLink) -> None:
+        """Take in a link that was just visited; the rest of a new campaign is fetched behind it."""
+        self._keep((link,))
+        if link.campaign_id not in self._campaigns:
+            self._campaigns.add(link.campaign_id)
+            task = asyncio.create_task(self._fetch(link.campaign_id))
+            self._loading.add(task)
+            task.add_done_callback(self._loading.discard)
+
+    async def find(self, visit: Visit) -> Link | MessageLink | None:
+        """Return a visit's link, from memory or else by reading; None when there is none.
+
+        Raises StoreError when the link is not in memory and the store cannot be read in a second.
+        """
+        link = self._recall(visit)
+        if link is not None:
+            return link
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                self._keep(await self._store.list_links(visit.campaign_id))
+                if visit.recipient_id != NOBODY:
+                    self._keep(await self._store.list_message_links(visit.campaign_id, visit.recipient_id))
+        except TimeoutError:
+            raise StoreError("the store does not answer") from None
+        return self._recall(visit)
+
+    async def close(self) -> None:
+        """Stop fetching."""
+        for task in self._loading:
+            task.cancel()
+
+    def _recall(self, visit: Visit) -> Link | MessageLink | None:
+        own = self._links.get((visit.campaign_id, visit.recipient_id, visit.key))
+        return own or self._links.get((visit.campaign_id, NOBODY, visit.key))
+
+    def _keep(self, links: list[Link] | list[MessageLink] | tuple[Link | MessageLink, ...]) -> None:
+        for link in links:
+            owner = link.recipient_id if isinstance(link, MessageLink) else NOBODY
+            place = (link.campaign_id, owner, link.key)
+            self._links[place] = link
+            self._links.move_to_end(place)
+        while len(self._links) > self._most:
+            place, _ = self._links.popitem(last=False)
+            self._campaigns.discard(place[0])
+
+    async def _fetch(self, campaign_id: CampaignId) -> None:
+        try:
+            self._keep(await self._store.list_links(campaign_id))
+        except StoreError:
+            self._campaigns.discard(campaign_id)

@@ -1,0 +1,305 @@
+"""The store in one SQLite file.
+
+One thread writes (sqlite_writer.py), read-only connections read beside it (sqlite_reads.py). The
+methods below say what is done; how stands in the module that each of them names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.model import CampaignId, LinkKey, RecipientId
+from linkproxy.store import sqlite_outgoing as outgoing
+from linkproxy.store import sqlite_purge as purging
+from linkproxy.store import sqlite_queries as queries
+from linkproxy.store import sqlite_recipients as recipients
+from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow
+from linkproxy.store.privacy import is_address
+from linkproxy.store.sqlite_checkpoint import Checkpointer
+from linkproxy.store.sqlite_connect import FileSettings, Synchronous, prepare
+from linkproxy.store.sqlite_export import export
+from linkproxy.store.sqlite_history import read_siblings
+from linkproxy.store.sqlite_journal import append, write_unsubscribe
+from linkproxy.store.sqlite_reads import Readers
+from linkproxy.store.sqlite_session import Bounds, Session
+from linkproxy.store.sqlite_settle import settle
+from linkproxy.store.sqlite_writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from linkproxy.model import (
+        Campaign,
+        Link,
+        MessageHistory,
+        MessageLink,
+        Recipient,
+        Settlement,
+        Unsubscribe,
+    )
+    from linkproxy.store.api import (
+        ClickRow,
+        Cutoffs,
+        DeliveryDraft,
+        Filter,
+        Outcome,
+        Pending,
+        RecipientDraft,
+        Take,
+        UnsubscribeRow,
+    )
+    from linkproxy.store.privacy import Privacy
+
+_DUE = """SELECT campaign_id, recipient_id, min(at), max(at) FROM open_visit
+GROUP BY campaign_id, recipient_id HAVING max(at) < ? OR min(at) < ? LIMIT ?"""
+_KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.id = campaign_id
+WHERE signing_key_id = ? ORDER BY name"""
+
+
+class SqliteStore:
+    """A Store in the file ``path``; ``lock_seconds`` bounds how long a write waits for its turn."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        privacy: Privacy,
+        synchronous: Synchronous = "full",
+        clock: Callable[[], float] = time.time,
+        lock_seconds: float = 5.0,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self._settings = FileSettings(path, synchronous, lock_seconds)
+        self._privacy = privacy
+        self._clock = clock
+        self._bounds = bounds or Bounds()
+        self._inode = -1
+        self._checkpointer = Checkpointer(self._settings)
+        self._readers = Readers(path, lock_seconds)
+        self._writer = Writer(
+            path, self._session, lock_seconds=lock_seconds, committed=self._checkpointer.committed
+        )
+
+    def _session(self) -> Session:
+        return Session(
+            self._settings,
+            privacy=self._privacy,
+            clock=self._clock,
+            bounds=self._bounds,
+            file_inode=self._inode,
+        )
+
+    # life ------------------------------------------------------------------------------------
+    async def open(self) -> None:
+        self._inode = await asyncio.to_thread(prepare, self._settings, self._privacy, self._clock())
+        self._writer.start()
+        self._checkpointer.start()
+        self._readers.start()
+
+    async def close(self) -> None:
+        await self._readers.close()
+        await self._writer.close()
+        await asyncio.to_thread(self._checkpointer.close)
+
+    async def ping(self) -> None:
+        await self._writer.run(outgoing.ping)
+
+    # what goes out ---------------------------------------------------------------------------
+    async def add_campaign(self, campaign: Campaign) -> Campaign:
+        return await self._writer.run(partial(outgoing.add_campaign, campaign=campaign))
+
+    async def find_campaign(self, name: str) -> Campaign | None:
+        row = await self._readers.fetch_one(f"SELECT {rows.CAMPAIGN} FROM campaign WHERE name = ?", (name,))
+        return rows.campaign_from(row) if row else None
+
+    async def get_campaign(self, campaign_id: CampaignId) -> Campaign | None:
+        row = await self._readers.fetch_one(
+            f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = ?", (campaign_id,)
+        )
+        return rows.campaign_from(row) if row else None
+
+    async def list_campaigns(self) -> list[Campaign]:
+        found = await self._readers.fetch(f"SELECT {rows.CAMPAIGN} FROM campaign ORDER BY id")
+        return [rows.campaign_from(row) for row in found]
+
+    async def list_links(self, campaign_id: CampaignId) -> list[Link]:
+        found = await self._readers.fetch(
+            f"SELECT {rows.LINK} FROM link WHERE campaign_id = ? ORDER BY position", (campaign_id,)
+        )
+        return [rows.link_from(row) for row in found]
+
+    async def add_links(self, links: Sequence[Link]) -> None:
+        if links:
+            await self._writer.run(partial(outgoing.add_links, links=links))
+
+    async def add_message_links(self, links: Sequence[MessageLink]) -> None:
+        if links:
+            await self._writer.run(partial(outgoing.add_message_links, links=links))
+
+    async def list_message_links(
+        self, campaign_id: CampaignId, recipient_id: RecipientId
+    ) -> list[MessageLink]:
+        found = await self._readers.fetch(
+            f"SELECT {rows.MESSAGE_LINK} FROM message_link "
+            "WHERE campaign_id = ? AND recipient_id = ? ORDER BY position",
+            (campaign_id, recipient_id),
+        )
+        return [rows.message_link_from(row) for row in found]
+
+    async def set_target(
+        self, campaign_id: CampaignId, key: LinkKey, target: str, *, who: str, at: float
+    ) -> str:
+        return await self._writer.run(
+            partial(outgoing.set_target, campaign_id=campaign_id, key=key, target=target, who=who, at=at)
+        )
+
+    async def list_audit(self, campaign_id: CampaignId) -> list[AuditEntry]:
+        found = await self._readers.fetch(
+            "SELECT at, campaign_id, key, old_target, new_target, who FROM audit "
+            "WHERE campaign_id = ? ORDER BY id",
+            (campaign_id,),
+        )
+        return [AuditEntry(row[0], CampaignId(row[1]), LinkKey(row[2]), *row[3:]) for row in found]
+
+    async def note_signing_key(self, campaign_id: CampaignId, signing_key_id: int) -> None:
+        await self._writer.run(
+            partial(outgoing.note_signing_key, campaign_id=campaign_id, signing_key_id=signing_key_id)
+        )
+
+    async def list_signing_key_campaigns(self, signing_key_id: int) -> list[str]:
+        return [name for (name,) in await self._readers.fetch(_KEY_CAMPAIGNS, (signing_key_id,))]
+
+    async def register_recipients(self, drafts: Sequence[RecipientDraft]) -> list[Recipient]:
+        return await self._writer.run(partial(recipients.register, drafts=drafts))
+
+    async def find_recipient(self, who: str) -> Recipient | None:
+        column = "address_hash" if is_address(who) else "reference_hash"
+        row = await self._readers.fetch_one(
+            f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.{column} = ?", (self._privacy.hash_of(who),)
+        )
+        return rows.recipient_from(row) if row else None
+
+    async def set_track(self, who: str, *, track: bool) -> int:
+        return await self._writer.run(partial(recipients.set_track, who=who, track=track))
+
+    async def export_recipient(self, recipient_id: RecipientId) -> dict[str, list[dict[str, Any]]]:
+        return await export(self._readers, recipient_id)
+
+    async def erase_recipient(self, recipient_id: RecipientId) -> dict[str, int]:
+        return await self._writer.run(partial(recipients.erase, recipient_id=recipient_id))
+
+    async def add_deliveries(self, drafts: Iterable[DeliveryDraft]) -> int:
+        return await self._writer.run(partial(recipients.add_deliveries, drafts=list(drafts)))
+
+    # what comes in ---------------------------------------------------------------------------
+    async def append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
+        return await self._writer.run(partial(append, pending=pending, take=take))
+
+    async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
+        found = await self._readers.fetch(_DUE, (last_before, first_before, limit))
+        return [OpenMessage(CampaignId(row[0]), RecipientId(row[1]), row[2], row[3]) for row in found]
+
+    async def settle(
+        self,
+        campaign_id: CampaignId,
+        recipient_id: RecipientId,
+        revise: Callable[[MessageHistory], Settlement],
+        *,
+        reach_seconds: float,
+    ) -> Settlement | None:
+        return await self._writer.run(
+            partial(settle, message=(campaign_id, recipient_id), revise=revise, reach_seconds=reach_seconds)
+        )
+
+    # questions -------------------------------------------------------------------------------
+    async def clicks(self, where: Filter, *, provisional: bool = False) -> AsyncIterator[ClickRow]:
+        async for row in self._stream(queries.clicks(where, provisional=provisional), where):
+            yield queries.click_row(row)
+
+    async def visits(self, where: Filter) -> AsyncIterator[VisitRow]:
+        campaigns: dict[int, Campaign] = {}
+        async for row in self._stream(queries.visits(where), where):
+            await self._learn_campaign(campaigns, row[2])
+            yield queries.visit_row(row, campaigns)
+
+    async def unsubscribes(self, where: Filter) -> AsyncIterator[UnsubscribeRow]:
+        async for row in self._stream(queries.unsubscribes(where), where):
+            yield queries.unsubscribe_row(row)
+
+    async def get_visit(self, visit_id: int) -> VisitRow | None:
+        row = await self._readers.fetch_one(queries.VISIT, (visit_id,))
+        if row is None:
+            return None
+        campaigns: dict[int, Campaign] = {}
+        await self._learn_campaign(campaigns, row[2])
+        return queries.visit_row(row, campaigns)
+
+    async def list_siblings(self, visit_id: int, *, reach_seconds: float) -> MessageHistory:
+        return await read_siblings(self._readers, visit_id, reach_seconds)
+
+    async def count_strays(self, *, since: float) -> dict[str, int]:
+        found = await self._readers.fetch(
+            "SELECT reason, count(*) FROM stray WHERE at >= ? GROUP BY reason ORDER BY reason", (since,)
+        )
+        return {str(row[0]): int(row[1]) for row in found}
+
+    # keys and upkeep -------------------------------------------------------------------------
+    async def add_unsubscribe(self, unsubscribe: Unsubscribe) -> None:
+        await self._writer.run(partial(write_unsubscribe, opt_out=unsubscribe))
+
+    async def add_api_key(self, key: ApiKey) -> None:
+        await self._writer.run(partial(outgoing.add_api_key, key=key))
+
+    async def list_api_keys(self) -> list[ApiKey]:
+        return [
+            ApiKey(*row)
+            for row in await self._readers.fetch("SELECT name, hash, created_at FROM api_key ORDER BY name")
+        ]
+
+    async def remove_api_key(self, name: str) -> bool:
+        return await self._writer.run(partial(outgoing.remove_api_key, name=name))
+
+    async def purge(self, cutoffs: Cutoffs) -> dict[str, int]:
+        """Delete what is older than the cut-offs, one transaction a chunk."""
+        counts: dict[str, int] = {}
+        for walk, cutoff in purging.wanted(cutoffs):
+            counts[walk.table] = 0
+            next_id: int | None = 0
+            while next_id is not None:
+                done = await self._writer.run(
+                    partial(purging.step, walk=walk, cutoff=cutoff, first_id=next_id)
+                )
+                counts[walk.table] += done.deleted
+                next_id = done.next_id
+        if cutoffs.journal is not None:
+            counts["profile"] = await self._writer.run(
+                partial(purging.purge_profiles, cutoff=cutoffs.journal)
+            )
+        return counts
+
+    # reading ---------------------------------------------------------------------------------
+    async def _stream(self, statement: str, where: Filter) -> AsyncIterator[rows.Row]:
+        """Yield rows in chunks, each a read of its own: a slow reader holds up no check-point."""
+        values = queries.values_of(where, self._privacy.hash_of(where.recipient))
+        after, left = where.after_id, where.limit
+        while left is None or left > 0:
+            size = queries.CHUNK if left is None else min(left, queries.CHUNK)
+            found = await self._readers.fetch(statement, values | {"after": after, "limit": size})
+            for row in found:
+                yield row
+            if len(found) < size:
+                return
+            after = found[-1][0]
+            left = None if left is None else left - size
+
+    async def _learn_campaign(self, campaigns: dict[int, Campaign], campaign_id: int) -> None:
+        if campaign_id not in campaigns:
+            campaign = await self.get_campaign(CampaignId(campaign_id))
+            if campaign is None:
+                raise StoreError(f"{self._settings.path}: campaign {campaign_id} of a visit is missing")
+            campaigns[campaign_id] = campaign

@@ -1,0 +1,84 @@
+"""Check-points in the background: the log's pages go into the database beside the writer."""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Literal
+
+from linkproxy.store.api import StoreError
+from linkproxy.store.sqlite_connect import FileSettings, connect
+from linkproxy.store.sqlite_lock import FileLock
+
+if TYPE_CHECKING:
+    from linkproxy.store.sqlite_session import Session
+
+_EVERY_CHANGES = 4_000
+"""Changed rows between check-points: a few megabytes of log."""
+
+_LONG_LOG_PAGES = 16_000
+"""A log of this length is cut even if writers must wait: 64 MB in pages of 4 kB."""
+
+_CLOSE_SECONDS = 10.0
+
+
+Nudge = Literal["move", "cut", "end"]
+
+
+class Checkpointer:
+    """A thread with a connection of its own."""
+
+    def __init__(self, settings: FileSettings) -> None:
+        self._settings = settings
+        self._lock = FileLock(settings.path)
+        self._nudges: queue.SimpleQueue[Nudge] = queue.SimpleQueue()
+        self._changes = 0
+        self._started = False
+        self._thread = threading.Thread(target=self._loop, name="linkproxy-checkpoint", daemon=True)
+
+    def start(self) -> None:
+        self._started = True
+        self._thread.start()
+
+    def committed(self, session: Session) -> None:
+        """Take note of a commit; the writer calls this after each."""
+        changes = session.db.total_changes
+        if session.wants_cut or not 0 <= changes - self._changes < _EVERY_CHANGES:
+            self._changes = changes
+            self._nudges.put("cut" if session.wants_cut else "move")
+            session.wants_cut = False
+
+    def close(self) -> None:
+        """End; a check-point under way is finished."""
+        if self._started:
+            self._nudges.put("end")
+            self._thread.join(_CLOSE_SECONDS)
+            self._started = False
+
+    def _loop(self) -> None:
+        while (nudge := self._nudges.get()) != "end":
+            try:
+                self._checkpoint(cut=nudge == "cut")
+            except (sqlite3.Error, StoreError, OSError):
+                # The log is kept and grows until a check-point works; the writer, which meets the
+                # same disk, is the one to complain.
+                continue
+        self._lock.close()
+
+    def _checkpoint(self, *, cut: bool) -> None:
+        """Move the log's pages; take a writer's turn to begin it anew when asked, or when it is long."""
+        db = connect(self._settings)
+        try:
+            _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if cut or pages > _LONG_LOG_PAGES:
+                self._cut(db)
+        finally:
+            db.close()
+
+    def _cut(self, db: sqlite3.Connection) -> None:
+        self._lock.acquire()
+        try:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._lock.release()

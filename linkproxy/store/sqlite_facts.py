@@ -1,0 +1,218 @@
+"""What the store knows about a visit, asked inside the write transaction."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from linkproxy.model import (
+    NOBODY,
+    Campaign,
+    CampaignId,
+    Delivery,
+    Link,
+    LinkKey,
+    LinkKind,
+    MessageLink,
+    Profile,
+    Recipient,
+    RecipientId,
+    Sibling,
+    Stray,
+    Visit,
+)
+from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.sqlite_history import DELIVERY, delivery_from
+from linkproxy.store.sqlite_session import CampaignTable, KnownProfile, Message
+from linkproxy.visit.facts import LinkCounts
+
+if TYPE_CHECKING:
+    from linkproxy.store.sqlite_session import Session
+
+MOST_SIBLINGS = 512
+"""The newest visits of a message that are known to its judge; a flood cannot make it slower."""
+
+_DAY_SECONDS = 86_400
+
+_SIBLINGS = f"""SELECT {rows.SIBLING} FROM visit WHERE id IN (
+    SELECT visit_id FROM (
+        SELECT visit_id FROM open_visit WHERE campaign_id = ?1 AND recipient_id = ?2
+        UNION ALL SELECT visit_id FROM message_visit WHERE campaign_id = ?1 AND recipient_id = ?2
+    ) ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}
+) ORDER BY id"""
+
+
+class SqliteFacts:
+    """The FactSource of one batch; ``now`` is the time of the visit being judged."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._db = session.db
+        self._memory = session.memory
+        self._now = 0.0
+        self._next_profile = 0
+        self._new_profiles: dict[int, tuple[Profile, str, float]] = {}
+
+    def at(self, request: Visit | Stray) -> SqliteFacts:
+        """Return the source as a request's judge asks it."""
+        self._now = request.at
+        return self
+
+    # --- what goes out -------------------------------------------------------------------------
+
+    def campaign(self, campaign_id: CampaignId) -> Campaign | None:
+        table = self._table(campaign_id)
+        return table.campaign if table else None
+
+    def link_counts(self, campaign_id: CampaignId) -> LinkCounts:
+        table = self._table(campaign_id)
+        return table.counts if table else LinkCounts()
+
+    def link(
+        self, campaign_id: CampaignId, recipient_id: RecipientId, key: LinkKey
+    ) -> Link | MessageLink | None:
+        table = self._table(campaign_id)
+        if table and (link := table.links.get(key)):
+            return link
+        row = self._db.execute(
+            f"SELECT {rows.MESSAGE_LINK} FROM message_link "
+            "WHERE campaign_id = ? AND recipient_id = ? AND key = ?",
+            (campaign_id, recipient_id, rows.plain(key)),
+        ).fetchone()
+        return rows.message_link_from(row) if row else None
+
+    def _table(self, campaign_id: CampaignId) -> CampaignTable | None:
+        table = self._memory.campaigns.get(campaign_id)
+        if table is None:
+            table = _read_table(self._session, campaign_id)
+            if table is not None:
+                self._memory.campaigns.put(campaign_id, table)
+        return table
+
+    # --- people --------------------------------------------------------------------------------
+
+    def recipient(self, recipient_id: RecipientId) -> Recipient | None:
+        known = self._memory.recipients.get(recipient_id)
+        if known is None:
+            row = self._db.execute(
+                f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.id = ?", (recipient_id,)
+            ).fetchone()
+            if row is None:
+                return None
+            known = rows.recipient_from(row)
+            self._memory.recipients.put(recipient_id, known)
+        return known
+
+    def recipient_of_reference(self, reference: str, *, verified: bool) -> Recipient:
+        """Return the recipient of a reference; ``verified`` is this visit's, not the row's.
+
+        An erased reference stays erased: its recipient is nobody, who is not tracked.
+        """
+        found = self._session.privacy.reference_hash(reference)
+        row = self._db.execute(
+            f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.reference_hash = ?", (found,)
+        ).fetchone()
+        if row is None:
+            erased = self._db.execute("SELECT 1 FROM erased_reference WHERE reference_hash = ?", (found,))
+            if erased.fetchone():
+                return Recipient(NOBODY, track=False, verified=verified)
+            return self._register(reference, found, verified=verified)
+        return replace(rows.recipient_from(row), verified=verified)
+
+    def _register(self, reference: str, reference_hash: bytes | None, *, verified: bool) -> Recipient:
+        stored = self._session.privacy.reference(rows.plain(reference))
+        (new_id,) = self._db.execute(
+            "INSERT INTO recipient (reference_hash, address, reference, domain, track, verified) "
+            "VALUES (?, '', ?, '', 1, ?) RETURNING id",
+            (reference_hash, stored, verified),
+        ).fetchone()
+        return Recipient(RecipientId(new_id), reference=stored, verified=verified)
+
+    def delivery(self, campaign_id: CampaignId, recipient_id: RecipientId) -> Delivery:
+        message = (campaign_id, recipient_id)
+        known = self._memory.deliveries.get(message)
+        if known is None:
+            known = delivery_from(self._db.execute(DELIVERY, message).fetchone())
+            self._memory.deliveries.put(message, known)
+        return known
+
+    # --- earlier visits ------------------------------------------------------------------------
+
+    def siblings(
+        self, campaign_id: CampaignId, recipient_id: RecipientId, *, since: float
+    ) -> tuple[Sibling, ...]:
+        return tuple(item for item in self._message((campaign_id, recipient_id)) if item.at >= since)
+
+    def stray_count(self, client: str, *, since: float) -> int:
+        times = self._memory.strays.get(self.pseudonym(client, "")[0]) if client else None
+        return sum(1 for at in times if at >= since) if times else 0
+
+    def remember_visit(self, message: Message, sibling: Sibling) -> None:
+        """Let later visits of the message see this one, which is not in the journal yet."""
+        self._message(message).append(sibling)
+
+    def _message(self, message: Message) -> deque[Sibling]:
+        known = self._memory.siblings.get(message)
+        if known is None:
+            found = self._db.execute(_SIBLINGS, message)
+            known = deque(map(rows.sibling_from, found), maxlen=MOST_SIBLINGS)
+            self._memory.siblings.put(message, known)
+        return known
+
+    # --- clients -------------------------------------------------------------------------------
+
+    def pseudonym(self, client: str, network: str) -> tuple[str, str]:
+        if self._session.privacy.client_address == "full":
+            return client, network
+        known = self._memory.pseudonyms.get((client, network))
+        if known is None:
+            known = self._session.privacy.pseudonym(client, network)
+            self._memory.pseudonyms.put((client, network), known)
+        return known
+
+    def profile_id(self, profile: Profile) -> int:
+        """Return a profile's id; the row of a new one is written with the visit that needs it."""
+        day = int(self._now // _DAY_SECONDS)
+        known = self._memory.profiles.get(profile)
+        if known is not None and known.day >= day:
+            return known.id
+        profile_id = self._stored_profile(profile)
+        self._memory.profiles.put(profile, KnownProfile(profile_id, day))
+        return profile_id
+
+    def _stored_profile(self, profile: Profile) -> int:
+        content = rows.profile_content(profile)
+        row = self._db.execute(
+            "UPDATE profile SET used_at = max(used_at, ?) WHERE hash = ? RETURNING id",
+            (self._now, rows.profile_hash(content)),
+        ).fetchone()
+        if row:
+            return int(row[0])
+        self._next_profile = max(self._next_profile, self._session.sequence("profile")) + 1
+        self._new_profiles[self._next_profile] = (profile, content, self._now)
+        return self._next_profile
+
+    def write_profiles(self, used: set[int]) -> None:
+        """Write the new profiles that something stored refers to, and forget the others."""
+        for profile_id, (profile, content, used_at) in self._new_profiles.items():
+            if profile_id not in used:
+                self._memory.profiles.drop(profile)
+                continue
+            agent = None if profile.agent is None else rows.plain(profile.agent)
+            self._db.execute(
+                "INSERT INTO profile (id, hash, agent, content, used_at) VALUES (?, ?, ?, ?, ?)",
+                (profile_id, rows.profile_hash(content), agent, content, used_at),
+            )
+        self._new_profiles.clear()
+
+
+def _read_table(session: Session, campaign_id: CampaignId) -> CampaignTable | None:
+    row = session.db.execute(f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = ?", (campaign_id,)).fetchone()
+    if row is None:
+        return None
+    found = session.db.execute(f"SELECT {rows.LINK} FROM link WHERE campaign_id = ?", (campaign_id,))
+    links = [rows.link_from(item) for item in found]
+    kinds = [link.kind for link in links]
+    counts = LinkCounts(content=kinds.count(LinkKind.CONTENT), bait=kinds.count(LinkKind.BAIT))
+    return CampaignTable(rows.campaign_from(row), {link.key: link for link in links}, counts)

@@ -1,0 +1,191 @@
+"""Writing the journal: batches of visits, each judged as it comes in."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from linkproxy.model import (
+    NOBODY,
+    AnswerKind,
+    Judged,
+    LinkKind,
+    LinkRole,
+    Sibling,
+    Stray,
+    StrayReason,
+    Unlogged,
+    Unsubscribe,
+)
+from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.api import Failed
+from linkproxy.store.sqlite_facts import SqliteFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linkproxy.store.api import Outcome, Pending, Take
+    from linkproxy.store.sqlite_session import Session
+
+_VISIT = """INSERT INTO visit (id, at, campaign_id, recipient_id, key, kind, role, method, client, network,
+    profile_id, http_version, secure, by_reference, verified, one_click, answer, verdict, score, prior,
+    evidence, policy_id, facts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_OPEN = "INSERT INTO open_visit (campaign_id, recipient_id, visit_id, at) VALUES (?, ?, ?, ?)"
+_STRAY = """INSERT INTO stray (id, at, reason, method, target, client, network, profile_id, campaign_id,
+    recipient_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_UNSUBSCRIBE = """INSERT OR IGNORE INTO unsubscribe (at, campaign_id, recipient_id, one_click)
+SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?)"""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction is about to write."""
+
+    session: Session
+    facts: SqliteFacts
+    next_visit: int
+    next_stray: int
+    visits: list[rows.Row] = field(default_factory=list)
+    opened: list[rows.Row] = field(default_factory=list)
+    strays: list[rows.Row] = field(default_factory=list)
+    opt_outs: list[Unsubscribe] = field(default_factory=list)
+    profiles: set[int] = field(default_factory=set)
+
+
+def append(session: Session, pending: Sequence[Pending], take: Take) -> list[Outcome]:
+    """Judge and journal a batch in order; a visit whose judging raises fails alone."""
+    session.refresh()
+    batch = Batch(session, SqliteFacts(session), session.sequence("visit"), session.sequence("stray"))
+    outcomes = [_take(batch, item, take) for item in pending]
+    _write(batch)
+    session.memory.trim()
+    return outcomes
+
+
+def _take(batch: Batch, item: Pending, take: Take) -> Outcome:
+    if isinstance(item, Stray):
+        return _keep_stray(batch, item)
+    try:
+        taken = take(item, batch.facts.at(item))
+    except sqlite3.Error:
+        raise  # the file's fault, and so the whole batch's
+    except Exception as error:  # noqa: BLE001  (a fault in judging costs one visit, not the batch)
+        return Failed(error)
+    if isinstance(taken, Stray):
+        return _keep_stray(batch, taken)
+    if isinstance(taken, Unlogged):
+        if taken.opt_out is not None:
+            batch.opt_outs.append(taken.opt_out)
+        return taken
+    return _keep(batch, taken)
+
+
+def _keep(batch: Batch, judged: Judged) -> Judged:
+    batch.next_visit += 1
+    visit_id = batch.next_visit
+    visit, verdict, link = judged.visit, judged.verdict, judged.facts.link
+    recipient_id = judged.recipient.id if judged.recipient else visit.recipient_id
+    client, network = batch.facts.pseudonym(visit.client, visit.network)
+    profile_id = judged.facts.profile_id or batch.facts.profile_id(visit.profile)
+    kind = link.kind if link else LinkKind.CONTENT
+    role = link.role if link else LinkRole.BODY
+    batch.visits.append(
+        (
+            *(visit_id, visit.at, visit.campaign_id, recipient_id, visit.key, kind, role),
+            *(rows.plain(visit.method), client, network, profile_id, visit.http_version, visit.secure),
+            *(visit.reference != "", visit.verified, visit.one_click, judged.answer.kind, verdict.kind),
+            *(verdict.score, verdict.prior, rows.evidence_text(verdict.evidence)),
+            *(policy_id(batch.session, verdict.policy), rows.facts_text(judged.facts)),
+        )
+    )
+    batch.opened.append((visit.campaign_id, recipient_id, visit_id, visit.at))
+    batch.profiles.add(profile_id)
+    batch.facts.remember_visit(
+        (visit.campaign_id, recipient_id),
+        Sibling(
+            visit_id=visit_id,
+            at=visit.at,
+            method=visit.method,
+            key=visit.key,
+            kind=kind,
+            role=role,
+            client=client,
+            network=network,
+            profile_id=profile_id,
+            verdict=verdict.kind,
+            answer=judged.answer.kind,
+        ),
+    )
+    if opt_out := _opt_out(judged):
+        batch.opt_outs.append(opt_out)
+    return replace(judged, visit_id=visit_id)
+
+
+def _opt_out(judged: Judged) -> Unsubscribe | None:
+    """Return the opt-out of a visit that asks for one; unverified references never do."""
+    visit, recipient = judged.visit, judged.recipient
+    if judged.answer.kind is not AnswerKind.UNSUBSCRIBED or recipient is None or recipient.id == NOBODY:
+        return None
+    if not (visit.verified and recipient.verified):
+        return None
+    return Unsubscribe(visit.at, visit.campaign_id, recipient.id, one_click=visit.one_click)
+
+
+def _keep_stray(batch: Batch, stray: Stray) -> Stray:
+    batch.next_stray += 1
+    facts = batch.facts.at(stray)
+    client, network = facts.pseudonym(stray.client, stray.network)
+    profile_id = facts.profile_id(stray.profile)
+    batch.strays.append(
+        (
+            *(batch.next_stray, stray.at, stray.reason, rows.plain(stray.method), _stray_target(stray)),
+            *(client, network, profile_id, stray.campaign_id, stray.recipient_id),
+        )
+    )
+    batch.profiles.add(profile_id)
+    batch.session.remember_stray(client, stray.at)
+    return stray
+
+
+def _stray_target(stray: Stray) -> str:
+    """Return what is kept of a stray's target: a refused reference may be a mail address."""
+    target = rows.plain(stray.target)
+    if stray.reason is StrayReason.BAD_REFERENCE:
+        return "/".join(target.split("/")[:3])
+    return target
+
+
+def _write(batch: Batch) -> None:
+    session = batch.session
+    batch.facts.write_profiles(batch.profiles)
+    if batch.visits:
+        session.db.executemany(_VISIT, batch.visits)
+        session.db.executemany(_OPEN, batch.opened)
+    if batch.strays:
+        session.db.executemany(_STRAY, batch.strays)
+        oldest = batch.next_stray - session.bounds.strays_kept
+        session.db.execute("DELETE FROM stray WHERE id <= ?", (oldest,))
+    for opt_out in batch.opt_outs:
+        write_unsubscribe(session, opt_out)
+    session.saw(visit=batch.next_visit, stray=batch.next_stray)
+
+
+def write_unsubscribe(session: Session, opt_out: Unsubscribe) -> None:
+    """Store an opt-out once; of an erased recipient nothing is stored."""
+    session.db.execute(
+        _UNSUBSCRIBE,
+        (opt_out.at, opt_out.campaign_id, opt_out.recipient_id, opt_out.one_click, opt_out.recipient_id),
+    )
+
+
+def policy_id(session: Session, digest: str) -> int:
+    """Return the id of a rule set's hash."""
+    known = session.memory.policies.get(digest)
+    if known is None:
+        session.db.execute("INSERT OR IGNORE INTO policy (hash) VALUES (?)", (digest,))
+        (known,) = session.db.execute("SELECT id FROM policy WHERE hash = ?", (digest,)).fetchone()
+        session.memory.policies[digest] = known
+    return int(known)

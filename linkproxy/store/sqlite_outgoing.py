@@ -1,0 +1,131 @@
+"""Writing what goes out: campaigns, link tables, keys."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from linkproxy.model import Campaign, CampaignId, Link, LinkKey, MessageLink
+from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.api import ApiKey, DuplicateError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linkproxy.store.sqlite_session import Session
+
+_CAMPAIGN = """INSERT INTO campaign (name, kind, base_url, machine_answer, bait_style, utm_source, utm_medium,
+    utm_campaign, utm_term, utm_content, rewrite_unsubscribe, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+_LINK = f"INSERT INTO link ({rows.LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_LINK_TAKEN = (
+    "SELECT 1 FROM message_link WHERE campaign_id = ? AND key IN (SELECT value FROM json_each(?)) LIMIT 1"
+)
+_MESSAGE_LINK = f"""INSERT INTO message_link ({rows.MESSAGE_LINK})
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?2)"""
+_AUDIT = "INSERT INTO audit (at, campaign_id, key, old_target, new_target, who) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+def add_campaign(session: Session, campaign: Campaign) -> Campaign:
+    """Store a campaign and return it with its id; raise DuplicateError."""
+    created = replace(campaign, created_at=campaign.created_at or session.clock())
+    try:
+        (new_id,) = session.db.execute(_CAMPAIGN, rows.campaign_row(created)).fetchone()
+    except sqlite3.IntegrityError:
+        raise DuplicateError(f"campaign {campaign.name!r} is there already; choose another name") from None
+    session.changed()
+    return replace(created, id=CampaignId(new_id))
+
+
+def add_links(session: Session, links: Sequence[Link]) -> None:
+    """Add rows to link tables; raise DuplicateError if a key or a position is taken."""
+    try:
+        session.db.executemany(_LINK, [rows.link_row(link) for link in links])
+    except sqlite3.IntegrityError as error:
+        raise _link_fault(error, links[0].campaign_id) from None
+    for campaign_id in {link.campaign_id for link in links}:
+        keys = rows.compact([link.key for link in links if link.campaign_id == campaign_id])
+        if session.db.execute(_LINK_TAKEN, (campaign_id, keys)).fetchone():
+            raise DuplicateError(
+                f"campaign {campaign_id}: a link key is taken by a message link; draw new keys"
+            )
+    session.changed()
+
+
+def add_message_links(session: Session, links: Sequence[MessageLink]) -> None:
+    """Add links of messages; raise DuplicateError if a key is taken. Erased recipients get none."""
+    for link in links:
+        taken = session.db.execute(
+            "SELECT 1 FROM link WHERE campaign_id = ? AND key = ?", (link.campaign_id, link.key)
+        ).fetchone()
+        if taken:
+            raise DuplicateError(
+                f"campaign {link.campaign_id}: key {link.key} is a campaign link's; draw new keys"
+            )
+    now = session.clock()
+    try:
+        session.db.executemany(_MESSAGE_LINK, [_message_link_row(link, now) for link in links])
+    except sqlite3.IntegrityError as error:
+        raise _link_fault(error, links[0].campaign_id) from None
+
+
+def _message_link_row(link: MessageLink, now: float) -> rows.Row:
+    return (
+        *(link.campaign_id, link.recipient_id, link.key, link.target, link.kind, link.role),
+        *(link.position, link.shape, link.created_at or now),
+    )
+
+
+def _link_fault(error: sqlite3.IntegrityError, campaign_id: CampaignId) -> StoreError | DuplicateError:
+    if "FOREIGN KEY" in str(error):
+        return StoreError(f"campaign {campaign_id} is not in the store; add it first")
+    return DuplicateError(f"campaign {campaign_id}: a link key or position is taken; read its links again")
+
+
+def set_target(
+    session: Session, campaign_id: CampaignId, key: LinkKey, target: str, *, who: str, at: float
+) -> str:
+    """Change a campaign link's target, write the audit log, and return the old one."""
+    row = session.db.execute(
+        "SELECT target FROM link WHERE campaign_id = ? AND key = ?", (campaign_id, rows.plain(key))
+    ).fetchone()
+    if row is None:
+        raise StoreError(
+            f"campaign {campaign_id} has no link {key!r}; 'linkproxy campaign show' lists its links"
+        )
+    session.db.execute(
+        "UPDATE link SET target = ? WHERE campaign_id = ? AND key = ?", (target, campaign_id, key)
+    )
+    session.db.execute(_AUDIT, (at, campaign_id, key, row[0], target, who))
+    session.changed()
+    return str(row[0])
+
+
+def note_signing_key(session: Session, campaign_id: CampaignId, signing_key_id: int) -> None:
+    """Remember that mail of a campaign carries tokens of a signing key."""
+    session.db.execute(
+        "INSERT OR IGNORE INTO signing_key_use (signing_key_id, campaign_id) VALUES (?, ?)",
+        (signing_key_id, campaign_id),
+    )
+
+
+def add_api_key(session: Session, key: ApiKey) -> None:
+    """Store the hash of an API key; raise DuplicateError."""
+    try:
+        session.db.execute(
+            "INSERT INTO api_key (name, hash, created_at) VALUES (?, ?, ?)",
+            (key.name, key.hash, key.created_at),
+        )
+    except sqlite3.IntegrityError:
+        raise DuplicateError(f"API key {key.name!r} is there already; choose another name") from None
+
+
+def remove_api_key(session: Session, name: str) -> bool:
+    """Remove an API key; False when there is none of that name."""
+    return session.db.execute("DELETE FROM api_key WHERE name = ?", (name,)).rowcount > 0
+
+
+def ping(session: Session) -> None:
+    """Write something small."""
+    session.db.execute("UPDATE meta SET value = ? WHERE name = 'ping'", (session.clock(),))

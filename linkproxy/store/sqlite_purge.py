@@ -1,0 +1,92 @@
+"""Deleting what is older than its retention, in chunks, so that visits never wait long for it.
+
+Tables are walked by row id, which is their order of age; no index on time is needed. A walk ends
+at the first chunk that holds nothing old. Rows that came late with an old time (read back from
+the spill file) go when their neighbours do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from linkproxy.store.api import Cutoffs
+    from linkproxy.store.sqlite_session import Session
+
+CHUNK = 1_000
+_DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A table to purge: its row id, its time, and which old rows must stay."""
+
+    table: str
+    row_id: str
+    time: str
+    unless: str = "0"
+
+
+_OPEN = """EXISTS (SELECT 1 FROM open_visit o WHERE o.campaign_id = visit.campaign_id
+    AND o.recipient_id = visit.recipient_id AND o.visit_id = visit.id)"""
+
+VISITS = Walk("visit", "id", "at", unless=_OPEN)
+WALKS = {
+    "journal": VISITS,
+    "clicks": Walk("click", "visit_id", "at"),
+    "strays": Walk("stray", "id", "at"),
+    "message_links": Walk("message_link", "id", "created_at"),
+}
+"""What each cut-off is about, by the names of Cutoffs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one chunk did, and where the next one begins; ``next_id`` None means the end."""
+
+    deleted: int
+    next_id: int | None
+
+
+def step(session: Session, walk: Walk, cutoff: float, first_id: int) -> Step:
+    """Purge one chunk of a table."""
+    chunk = (
+        f"SELECT {walk.row_id} AS id, {walk.time} < ? AS old, {walk.unless} AS stays FROM {walk.table} "
+        f"WHERE {walk.row_id} >= ? ORDER BY {walk.row_id} LIMIT {CHUNK}"
+    )
+    found = session.db.execute(chunk, (cutoff, first_id)).fetchall()
+    doomed = [(row_id,) for row_id, old, stays in found if old and not stays]
+    if walk is VISITS:
+        _unlist(session, doomed)
+    session.db.executemany(f"DELETE FROM {walk.table} WHERE {walk.row_id} = ?", doomed)
+    done = len(found) < CHUNK or not any(old for _, old, _ in found)
+    return Step(len(doomed), None if done else found[-1][0] + 1)
+
+
+def _unlist(session: Session, doomed: list[tuple[int]]) -> None:
+    """Take visits out of the index of their messages."""
+    session.db.executemany(
+        "DELETE FROM message_visit WHERE (campaign_id, recipient_id, visit_id) = "
+        "(SELECT campaign_id, recipient_id, id FROM visit WHERE id = ?)",
+        doomed,
+    )
+
+
+def purge_profiles(session: Session, cutoff: float) -> int:
+    """Delete header profiles that no visit can refer to: used_at is right to a day."""
+    stays = "SELECT profile_id FROM stray"
+    deleted = session.db.execute(
+        f"DELETE FROM profile WHERE used_at < ? AND id NOT IN ({stays}) AND id NOT IN ({_OPEN_PROFILES})",
+        (cutoff - 2 * _DAY_SECONDS,),
+    ).rowcount
+    session.memory.profiles.clear()
+    return deleted
+
+
+_OPEN_PROFILES = "SELECT v.profile_id FROM open_visit o JOIN visit v ON v.id = o.visit_id"
+
+
+def wanted(cutoffs: Cutoffs) -> list[tuple[Walk, float]]:
+    """Return which tables to walk, and until when."""
+    return [(walk, cutoff) for name, walk in WALKS.items() if (cutoff := getattr(cutoffs, name)) is not None]

@@ -1,0 +1,205 @@
+"""Writing what is kept about people: registering, opting out of tracking, erasing, deliveries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linkproxy.model import DeliverySource, Recipient, RecipientId
+from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.api import StoreError
+from linkproxy.store.privacy import domain_of, is_address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linkproxy.store.api import DeliveryDraft, RecipientDraft
+    from linkproxy.store.sqlite_session import Session
+
+RANKS = {
+    source: rank
+    for rank, source in enumerate(
+        (
+            DeliverySource.NONE,
+            DeliverySource.CAMPAIGN,
+            DeliverySource.SMARTHOST,
+            DeliverySource.PROVIDER,
+            DeliverySource.MX,
+        )
+    )
+}
+"""Which source replaces which: the greater one, and at the same rank the newer record."""
+
+_BY_ADDRESS = f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.address_hash = ?"
+_BY_REFERENCE = f"SELECT {rows.RECIPIENT}, r.address_hash IS NULL FROM recipient r WHERE r.reference_hash = ?"
+_BY_ID = f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.id = ?"
+_REGISTER = """INSERT INTO recipient
+    (address_hash, reference_hash, address, reference, domain, track, verified)
+VALUES (?, ?, ?, ?, ?, 1, ?) RETURNING id"""
+_COMPLETE_ADDRESS = "UPDATE recipient SET address_hash = ?, address = ?, domain = ? WHERE id = ?"
+_COMPLETE_REFERENCE = (
+    "UPDATE recipient SET reference_hash = ?, reference = ? WHERE id = ? AND reference_hash IS NULL"
+)
+
+
+def register(session: Session, drafts: Sequence[RecipientDraft]) -> list[Recipient]:
+    """Return one recipient a draft, adding those that are new."""
+    found = [_register(session, draft) for draft in drafts]
+    session.changed()
+    return found
+
+
+def _register(session: Session, draft: RecipientDraft) -> Recipient:
+    """Register one; the address decides who it is, a reference that another holds stays there."""
+    privacy, db = session.privacy, session.db
+    address_hash = privacy.address_hash(draft.address)
+    reference_hash = privacy.reference_hash(draft.reference)
+    if address_hash is None and reference_hash is None:
+        raise StoreError("a recipient needs an address or a reference; one draft has neither")
+    row = db.execute(_BY_ADDRESS, (address_hash,)).fetchone() if address_hash else None
+    holder = db.execute(_BY_REFERENCE, (reference_hash,)).fetchone() if reference_hash else None
+    if row is None and holder is not None and (address_hash is None or holder[-1]):
+        row = holder[:-1]
+    if row is None:
+        new_id = _insert(session, draft, address_hash, None if holder else reference_hash)
+    else:
+        new_id = row[0]
+        if address_hash and holder and holder[0] == new_id and holder[-1]:
+            stored = privacy.address(rows.plain(draft.address))
+            db.execute(_COMPLETE_ADDRESS, (address_hash, stored, domain_of(draft.address), new_id))
+        if reference_hash and holder is None:
+            stored = privacy.reference(rows.plain(draft.reference))
+            db.execute(_COMPLETE_REFERENCE, (reference_hash, stored, new_id))
+        if draft.verified:
+            db.execute("UPDATE recipient SET verified = 1 WHERE id = ? AND NOT verified", (new_id,))
+    if reference_hash:
+        db.execute("DELETE FROM erased_reference WHERE reference_hash = ?", (reference_hash,))
+    return rows.recipient_from(db.execute(_BY_ID, (new_id,)).fetchone())
+
+
+def _insert(
+    session: Session, draft: RecipientDraft, address_hash: bytes | None, reference_hash: bytes | None
+) -> int:
+    privacy = session.privacy
+    (new_id,) = session.db.execute(
+        _REGISTER,
+        (
+            address_hash,
+            reference_hash,
+            privacy.address(rows.plain(draft.address)),
+            privacy.reference(rows.plain(draft.reference)) if reference_hash else "",
+            rows.plain(domain_of(draft.address)),
+            draft.verified,
+        ),
+    ).fetchone()
+    return int(new_id)
+
+
+def set_track(session: Session, who: str, *, track: bool) -> int:
+    """Set tracking for an address, a reference or ``@domain``; return how many it touched."""
+    session.changed()
+    if who.startswith("@"):
+        return _set_domain(session, domain_of(who), track=track)
+    column = "address_hash" if is_address(who) else "reference_hash"
+    return session.db.execute(
+        f"UPDATE recipient SET track = ? WHERE {column} = ?", (track, session.privacy.hash_of(who))
+    ).rowcount
+
+
+def _set_domain(session: Session, domain: str, *, track: bool) -> int:
+    statement = (
+        "DELETE FROM untracked_domain WHERE domain = ?"
+        if track
+        else "INSERT OR IGNORE INTO untracked_domain (domain) VALUES (?)"
+    )
+    session.db.execute(statement, (domain,))
+    (count,) = session.db.execute("SELECT count(*) FROM recipient WHERE domain = ?", (domain,)).fetchone()
+    return int(count)
+
+
+# --- deliveries --------------------------------------------------------------------------------
+
+_DELIVERY = """INSERT INTO delivery (campaign_id, recipient_id, delivered_at, source, rank)
+SELECT ?1, ?2, ?3, ?4, ?5 WHERE ?2 = 0 OR EXISTS (SELECT 1 FROM recipient WHERE id = ?2)
+ON CONFLICT (campaign_id, recipient_id) DO UPDATE
+SET delivered_at = excluded.delivered_at, source = excluded.source, rank = excluded.rank
+WHERE excluded.rank > rank OR (excluded.rank = rank AND excluded.delivered_at <> delivered_at)"""
+
+_OF_MESSAGE = "campaign_id = ?1 AND recipient_id = ?2"
+_OF_CAMPAIGN = """campaign_id = ?1 AND ?2 = 0 AND NOT EXISTS (
+    SELECT 1 FROM delivery d WHERE d.campaign_id = message_visit.campaign_id
+    AND d.recipient_id = message_visit.recipient_id AND d.recipient_id <> 0)"""
+
+
+def add_deliveries(session: Session, drafts: Sequence[DeliveryDraft]) -> int:
+    """Record deliveries and open again what was settled without knowing them."""
+    known = {row[0] for row in session.db.execute("SELECT id FROM campaign")}
+    if missing := {draft.campaign_id for draft in drafts} - known:
+        raise StoreError(f"campaign {min(missing)} is not in the store; add it first")
+    effective = sum(_add_delivery(session, draft) for draft in drafts)
+    if effective:
+        session.changed()
+    return effective
+
+
+def _add_delivery(session: Session, draft: DeliveryDraft) -> bool:
+    delivery = draft.delivery
+    message = (draft.campaign_id, draft.recipient_id)
+    values = (*message, delivery.delivered_at, delivery.source, RANKS[delivery.source])
+    if session.db.execute(_DELIVERY, values).rowcount <= 0:
+        return False
+    where = _OF_MESSAGE if draft.recipient_id else _OF_CAMPAIGN
+    opened = session.db.execute(
+        "INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at) "
+        f"SELECT campaign_id, recipient_id, visit_id, at FROM message_visit WHERE {where}",
+        message,
+    )
+    if opened.rowcount > 0:
+        session.db.execute(f"DELETE FROM message_visit WHERE {where}", message)
+    return True
+
+
+# --- erasure -----------------------------------------------------------------------------------
+
+VISITS_OF = """SELECT visit_id FROM campaign CROSS JOIN open_visit
+    ON open_visit.campaign_id = campaign.id AND open_visit.recipient_id = ?1
+UNION SELECT visit_id FROM campaign CROSS JOIN message_visit
+    ON message_visit.campaign_id = campaign.id AND message_visit.recipient_id = ?1"""
+"""Ids of a recipient's visits: one seek a campaign, since no index leads with the recipient."""
+
+ABOUT = {
+    "visit": f"id IN ({VISITS_OF})",
+    "open_visit": "recipient_id = ?1",
+    "message_visit": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
+    "click": "recipient_id = ?1",
+    "stray": "recipient_id = ?1",
+    "unsubscribe": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
+    "delivery": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
+    "message_link": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
+    "settle_pass": "recipient_id = ?1",
+    "recipient": "id = ?1",
+}
+"""Every table with rows about a recipient and which rows those are, in the order of deletion."""
+
+
+def erase(session: Session, recipient_id: RecipientId) -> dict[str, int]:
+    """Delete every row about a recipient, overwriting it on disk; return how many by table."""
+    if not recipient_id:
+        raise StoreError("recipient 0 is nobody and cannot be erased; name an address or a reference")
+    db = session.db
+    db.execute("PRAGMA secure_delete = ON")
+    try:
+        db.execute(
+            "INSERT OR IGNORE INTO erased_reference (reference_hash) "
+            "SELECT reference_hash FROM recipient WHERE id = ? AND reference_hash IS NOT NULL",
+            (recipient_id,),
+        )
+        counts = {
+            table: db.execute(f"DELETE FROM {table} WHERE {where}", (recipient_id,)).rowcount
+            for table, where in ABOUT.items()
+        }
+    finally:
+        db.execute("PRAGMA secure_delete = OFF")
+    session.changed()
+    session.memory.siblings.clear()
+    session.wants_cut = True
+    return counts

@@ -1,0 +1,351 @@
+"""Rows and the frozen values they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.model import (
+    NO_DELIVERY,
+    AnswerKind,
+    BaitStyle,
+    Campaign,
+    CampaignId,
+    CampaignKind,
+    Delivery,
+    DeliverySource,
+    Evidence,
+    Facts,
+    Family,
+    JournalEntry,
+    Link,
+    LinkKey,
+    LinkKind,
+    LinkRole,
+    MachineAnswer,
+    MessageLink,
+    Profile,
+    Recipient,
+    RecipientId,
+    Sibling,
+    Utm,
+    Verdict,
+    VerdictKind,
+    Visit,
+    Zone,
+    ZoneRole,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Row = tuple[Any, ...]
+
+compact = json.JSONEncoder(separators=(",", ":")).encode
+"""JSON without blanks, in ASCII: lone surrogates of odd headers survive as escapes."""
+
+NEVER_STORED = frozenset({"cookie", "cookie2", "referer", "authorization", "proxy-authorization"})
+"""Headers that say more of a person than a judge may know, by lower-case name."""
+
+
+def plain(text: str) -> str:
+    """Return text that SQLite can hold: bytes that were no UTF-8 become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+# --- what goes out -----------------------------------------------------------------------------
+
+CAMPAIGN = (
+    "id, name, kind, base_url, machine_answer, bait_style, utm_source, utm_medium, utm_campaign, utm_term, "
+    "utm_content, rewrite_unsubscribe, created_at"
+)
+LINK = "campaign_id, key, target, kind, role, position, style, shape"
+MESSAGE_LINK = "campaign_id, recipient_id, key, target, kind, role, position, shape, created_at"
+RECIPIENT = (
+    "r.id, r.address, r.reference, r.domain, "
+    "r.track AND NOT EXISTS (SELECT 1 FROM untracked_domain u WHERE u.domain = r.domain AND r.domain <> ''), "
+    "r.verified"
+)
+
+
+def campaign_from(row: Row) -> Campaign:
+    """Return a campaign of the columns CAMPAIGN."""
+    return Campaign(
+        id=CampaignId(row[0]),
+        name=row[1],
+        kind=CampaignKind(row[2]),
+        base_url=row[3],
+        machine_answer=MachineAnswer(row[4]),
+        bait_style=BaitStyle(row[5]),
+        utm=Utm(*row[6:11]),
+        rewrite_unsubscribe=bool(row[11]),
+        created_at=row[12],
+    )
+
+
+def campaign_row(campaign: Campaign) -> Row:
+    """Return the columns CAMPAIGN without the id."""
+    utm = campaign.utm
+    return (
+        campaign.name,
+        campaign.kind,
+        campaign.base_url,
+        campaign.machine_answer,
+        campaign.bait_style,
+        *(utm.source, utm.medium, utm.campaign, utm.term, utm.content),
+        campaign.rewrite_unsubscribe,
+        campaign.created_at,
+    )
+
+
+def link_from(row: Row) -> Link:
+    """Return a link of the columns LINK."""
+    return Link(
+        campaign_id=CampaignId(row[0]),
+        key=LinkKey(row[1]),
+        target=row[2],
+        kind=LinkKind(row[3]),
+        role=LinkRole(row[4]),
+        position=row[5],
+        style=BaitStyle(row[6]),
+        shape=row[7],
+    )
+
+
+def link_row(link: Link) -> Row:
+    """Return the columns LINK."""
+    return (
+        *(link.campaign_id, link.key, link.target, link.kind),
+        *(link.role, link.position, link.style, link.shape),
+    )
+
+
+def message_link_from(row: Row) -> MessageLink:
+    """Return a message link of the columns MESSAGE_LINK."""
+    return MessageLink(
+        campaign_id=CampaignId(row[0]),
+        recipient_id=RecipientId(row[1]),
+        key=LinkKey(row[2]),
+        target=row[3],
+        kind=LinkKind(row[4]),
+        role=LinkRole(row[5]),
+        position=row[6],
+        shape=row[7],
+        created_at=row[8],
+    )
+
+
+def recipient_from(row: Row) -> Recipient:
+    """Return a recipient of the columns RECIPIENT."""
+    return Recipient(RecipientId(row[0]), row[1], row[2], row[3], track=bool(row[4]), verified=bool(row[5]))
+
+
+# --- what comes in -----------------------------------------------------------------------------
+
+
+def profile_content(profile: Profile) -> str:
+    """Return a header profile as it is stored, without what is never stored."""
+    headers = [pair for pair in profile.headers if pair[0] not in NEVER_STORED]
+    return compact({"agent": profile.agent, "complete": profile.complete, "headers": headers})
+
+
+def profile_hash(content: str) -> bytes:
+    """Return what the same headers are found by."""
+    return hashlib.blake2b(content.encode("ascii"), digest_size=16).digest()
+
+
+def profile_from(content: str) -> Profile:
+    """Return a stored header profile."""
+    stored = json.loads(content)
+    headers = tuple((name, value) for name, value in stored["headers"])
+    return Profile(headers, stored["agent"], stored["complete"])
+
+
+def evidence_text(evidence: Sequence[Evidence]) -> str:
+    """Return evidence as JSON: one array for each signal, in the order of Evidence's fields."""
+    return compact(
+        [
+            (
+                item.name,
+                item.family,
+                item.weight,
+                item.source,
+                int(item.counted),
+                int(item.decisive),
+                item.detail,
+            )
+            for item in evidence
+        ]
+    )
+
+
+def evidence_from(text: str) -> tuple[Evidence, ...]:
+    """Return stored evidence."""
+    return tuple(
+        Evidence(name, Family(family), weight, source, bool(counted), bool(decisive), detail)
+        for name, family, weight, source, counted, decisive, detail in json.loads(text)
+    )
+
+
+def reasons_from(text: str) -> tuple[str, ...]:
+    """Return the names of the counted signals of stored evidence, strongest first."""
+    return Verdict(VerdictKind.HUMAN, 0.0, 0.0, evidence_from(text)).reasons
+
+
+def facts_text(facts: Facts) -> str:
+    """Return what was known at the moment of a visit and is in no other column, as JSON."""
+    zone = facts.zone
+    return compact(
+        {
+            "link_count": facts.link_count,
+            "bait_count": facts.bait_count,
+            "stray_count": facts.stray_count,
+            "delivery": delivery_value(facts.delivery),
+            "zone": (zone.name, zone.role, zone.certain) if zone else None,
+        }
+    )
+
+
+def delivery_value(delivery: Delivery) -> tuple[float, str]:
+    """Return a delivery for JSON."""
+    return (delivery.delivered_at, delivery.source)
+
+
+def zone_from(value: Sequence[Any] | None) -> Zone | None:
+    """Return a network zone of its JSON."""
+    return Zone(value[0], ZoneRole(value[1]), bool(value[2])) if value else None
+
+
+def settled_facts_text(delivery: Delivery) -> str:
+    """Return what was known only when a visit was settled, as JSON."""
+    return compact({"delivery": delivery_value(delivery)})
+
+
+def delivery_from(value: Sequence[Any] | None) -> Delivery:
+    """Return a delivery of its JSON."""
+    return Delivery(value[0], DeliverySource(value[1])) if value else NO_DELIVERY
+
+
+SIBLING = (
+    "id, at, method, key, kind, role, client, network, profile_id, coalesce(settled_verdict, verdict), answer"
+)
+
+
+def sibling_from(row: Row) -> Sibling:
+    """Return a sibling of the columns SIBLING."""
+    return Sibling(
+        visit_id=row[0],
+        at=row[1],
+        method=row[2],
+        key=LinkKey(row[3]),
+        kind=LinkKind(row[4]),
+        role=LinkRole(row[5]),
+        client=row[6],
+        network=row[7],
+        profile_id=row[8],
+        verdict=VerdictKind(row[9]),
+        answer=AnswerKind(row[10]),
+    )
+
+
+# --- the journal -------------------------------------------------------------------------------
+
+ENTRY = (
+    "v.id, v.at, v.campaign_id, v.recipient_id, v.key, v.kind, v.role, v.method, v.client, v.network, "
+    "v.profile_id, v.http_version, v.secure, v.by_reference, v.verified, v.one_click, "
+    "v.answer, v.verdict, v.score, v.prior, v.evidence, p.hash, v.facts, "
+    "v.settled_verdict, v.settled_score, v.settled_prior, v.settled_evidence, sp.hash, v.settled_at, "
+    "h.content, "
+    "coalesce(l.target, m.target), coalesce(l.position, m.position), l.style, "
+    "coalesce(l.shape, m.shape), "
+    "m.created_at, "
+    f"{RECIPIENT}"
+)
+ENTRY_TABLES = """visit v
+    LEFT JOIN policy p ON p.id = v.policy_id
+    LEFT JOIN policy sp ON sp.id = v.settled_policy_id
+    LEFT JOIN profile h ON h.id = v.profile_id
+    LEFT JOIN link l ON l.campaign_id = v.campaign_id AND l.key = v.key
+    LEFT JOIN message_link m
+        ON m.campaign_id = v.campaign_id AND m.recipient_id = v.recipient_id AND m.key = v.key
+    LEFT JOIN recipient r ON r.id = v.recipient_id"""
+
+
+def entry_from(row: Row, campaigns: Mapping[int, Campaign]) -> JournalEntry:
+    """Return a journal entry of the columns ENTRY."""
+    recipient = recipient_from(row[35:41]) if row[35] else Recipient(RecipientId(row[3]))
+    visit = Visit(
+        at=row[1],
+        method=row[7],
+        campaign_id=CampaignId(row[2]),
+        recipient_id=RecipientId(row[3]),
+        key=LinkKey(row[4]),
+        client=row[8],
+        network=row[9],
+        profile=profile_from(row[29]) if row[29] else Profile(complete=False),
+        http_version=row[11],
+        secure=bool(row[12]),
+        reference=recipient.reference if row[13] else "",
+        verified=bool(row[14]),
+        one_click=bool(row[15]),
+    )
+    return JournalEntry(
+        visit_id=row[0],
+        visit=visit,
+        facts=_facts(row, campaigns[row[2]]),
+        verdict=Verdict(VerdictKind(row[17]), row[18], row[19], evidence_from(row[20]), row[21] or ""),
+        answer=AnswerKind(row[16]),
+        recipient=replace(recipient, verified=visit.verified),
+        settled=(
+            Verdict(VerdictKind(row[23]), row[24], row[25], evidence_from(row[26]), row[27] or "")
+            if row[23]
+            else None
+        ),
+        settled_at=row[28],
+    )
+
+
+def _facts(row: Row, campaign: Campaign) -> Facts:
+    known = json.loads(row[22])
+    return Facts(
+        campaign=campaign,
+        link=_link(row),
+        link_count=known.get("link_count", 0),
+        bait_count=known.get("bait_count", 0),
+        profile_id=row[10],
+        client=row[8],
+        network=row[9],
+        zone=zone_from(known.get("zone")),
+        delivery=delivery_from(known.get("delivery")),
+        stray_count=known.get("stray_count", 0),
+    )
+
+
+def _link(row: Row) -> Link | MessageLink:
+    """Return the link as it was when it was followed, with its target as it is now."""
+    kind, role = LinkKind(row[5]), LinkRole(row[6])
+    target, position, style, shape, created_at = row[30:35]
+    if created_at is None:
+        return Link(
+            CampaignId(row[2]),
+            LinkKey(row[4]),
+            target or "",
+            kind,
+            role,
+            position or 0,
+            BaitStyle(style or BaitStyle.NONE),
+            shape or "",
+        )
+    return MessageLink(
+        CampaignId(row[2]),
+        RecipientId(row[3]),
+        LinkKey(row[4]),
+        target,
+        kind,
+        role,
+        position,
+        shape,
+        created_at,
+    )

@@ -1,0 +1,110 @@
+"""Settling one message: its history out, revised verdicts and clicks in, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linkproxy.model import NO_DELIVERY, MessageHistory, VerdictKind
+from linkproxy.store import sqlite_history as histories
+from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.sqlite_journal import policy_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkproxy.model import Settlement
+    from linkproxy.store.sqlite_session import Message, Session
+
+_PASSES_KEPT = 10_000
+
+_SETTLE = """UPDATE visit SET settled_verdict = ?, settled_score = ?, settled_prior = ?, settled_evidence = ?,
+    settled_policy_id = ?, settled_facts = ?, settled_at = ? WHERE id = ?"""
+_CLOSE = "DELETE FROM open_visit WHERE campaign_id = ? AND recipient_id = ? AND visit_id = ?"
+_INDEX = """INSERT OR IGNORE INTO message_visit (campaign_id, recipient_id, visit_id, at)
+SELECT campaign_id, recipient_id, id, at FROM visit WHERE id = ?"""
+_CLICK = """INSERT INTO click (visit_id, at, campaign_id, recipient_id, key, score, reasons, verified, merged)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (visit_id) DO UPDATE
+SET score = excluded.score, reasons = excluded.reasons, merged = excluded.merged"""
+_RESCORE = "UPDATE click SET score = ?, reasons = ? WHERE visit_id = ?"
+_WITHDRAW = "DELETE FROM click WHERE visit_id = ?"
+
+
+def settle(
+    session: Session,
+    message: Message,
+    revise: Callable[[MessageHistory], Settlement],
+    reach_seconds: float,
+) -> Settlement | None:
+    """Settle one message; None when nothing of it is open."""
+    history = _read(session, message, reach_seconds)
+    if history is None:
+        return None
+    settlement = revise(history)
+    _write_verdicts(session, message, settlement, history)
+    _write_clicks(session, settlement, history)
+    session.memory.siblings.drop(message)
+    session.settled(message, _PASSES_KEPT)
+    return settlement
+
+
+def _read(session: Session, message: Message, reach_seconds: float) -> MessageHistory | None:
+    db = session.db
+    opened = db.execute(histories.OPEN, message).fetchall()
+    if not opened:
+        return None
+    times = [at for _, at in opened]
+    reach = (min(times) - reach_seconds, max(times) + reach_seconds)
+    open_ids = [visit_id for visit_id, _ in opened]
+    settled_ids = [visit_id for (visit_id,) in db.execute(histories.SETTLED, (*message, *reach))]
+    ids = rows.compact(open_ids + settled_ids)
+    campaign = rows.campaign_from(db.execute(histories.CAMPAIGN, message[:1]).fetchone())
+    found = db.execute(histories.ENTRIES, (ids,))
+    return MessageHistory(
+        entries=tuple(rows.entry_from(row, {campaign.id: campaign}) for row in found),
+        open_ids=frozenset(open_ids),
+        clicked=frozenset(visit_id for (visit_id,) in db.execute(histories.CLICKED, (ids,))),
+        delivery=histories.delivery_from(db.execute(histories.DELIVERY, message).fetchone()),
+    )
+
+
+def _write_verdicts(
+    session: Session, message: Message, settlement: Settlement, history: MessageHistory
+) -> None:
+    known = "{}" if history.delivery == NO_DELIVERY else rows.settled_facts_text(history.delivery)
+    session.db.executemany(
+        _SETTLE,
+        [
+            (
+                *(verdict.kind, verdict.score, verdict.prior, rows.evidence_text(verdict.evidence)),
+                *(policy_id(session, verdict.policy), known, settlement.settled_at, visit_id),
+            )
+            for visit_id, verdict in settlement.revised
+        ],
+    )
+    done = [visit_id for visit_id, _ in settlement.revised if visit_id in history.open_ids]
+    session.db.executemany(_CLOSE, [(*message, visit_id) for visit_id in done])
+    session.db.executemany(_INDEX, [(visit_id,) for visit_id in done])
+
+
+def _write_clicks(session: Session, settlement: Settlement, history: MessageHistory) -> None:
+    """Write the new clicks; one whose visit turned out to be no person's is withdrawn."""
+    withdrawn = set(settlement.withdrawn)
+    for visit_id, verdict in settlement.revised:
+        if visit_id not in history.clicked:
+            continue
+        if verdict.kind is VerdictKind.HUMAN:
+            session.db.execute(_RESCORE, (verdict.score, rows.compact(verdict.reasons), visit_id))
+        else:
+            withdrawn.add(visit_id)
+    session.db.executemany(_WITHDRAW, [(visit_id,) for visit_id in withdrawn])
+    session.db.executemany(
+        _CLICK,
+        [
+            (
+                *(click.visit_id, click.at, click.campaign_id, click.recipient_id, click.key, click.score),
+                *(rows.compact(click.reasons), click.verified, click.merged),
+            )
+            for click in settlement.clicks
+        ],
+    )

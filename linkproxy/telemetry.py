@@ -1,0 +1,251 @@
+"""What linkproxy tells its operator: the table of log events and the table of metrics.
+
+Both are closed and stable, since people build alerts and filters on them. docs/metrics.md is
+generated from the tables below.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.metrics import MetricWrapperBase
+
+from linkproxy.model import AnswerKind, StrayReason, VerdictKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import TextIO
+
+# --- log events --------------------------------------------------------------------------------
+
+
+class Event(StrEnum):
+    """Every event that is logged; the value is what a log line carries as ``event``."""
+
+    LISTENING = "server.listening"
+    STOPPING = "server.stopping"
+    STOPPED = "server.stopped"
+    REQUEST = "server.request"
+    REQUEST_FAILED = "server.request_failed"
+    API_REFUSED = "api.refused"
+    STORE_FAILED = "store.failed"
+    STORE_RECOVERED = "store.recovered"
+    SPILL_FULL = "spill.full"
+    SPILL_READ_BACK = "spill.read_back"
+    SPILL_DAMAGED = "spill.damaged"
+    VISIT_FAILED = "visit.failed"
+    SIGNAL_BROKEN = "signal.broken"
+    STRAYS_DROPPED = "strays.dropped"
+    SETTLE_FAILED = "settle.failed"
+    PURGED = "purge.done"
+    PURGE_FAILED = "purge.failed"
+    TARGET_CHANGED = "link.target_changed"
+
+
+EVENTS: Final[Mapping[Event, str]] = {
+    Event.LISTENING: "A listener is up. `listener`, `address`.",
+    Event.STOPPING: "A stop was asked for; no new connection is taken. `signal`.",
+    Event.STOPPED: "Everything is flushed and closed.",
+    Event.REQUEST: "One request, with `[server] request_log`. `listener`, `method`, `status`, `seconds`.",
+    Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 500. `listener`, `error`.",
+    Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
+    Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. `operation`, `error`.",
+    Event.STORE_RECOVERED: "The store works again. `operation`.",
+    Event.SPILL_FULL: "The spill file is full; visits are lost until the store works. `path`, `bytes`.",
+    Event.SPILL_READ_BACK: "Spilled visits are in the journal now. `visits`.",
+    Event.SPILL_DAMAGED: "Lines of the spill file could not be read and were left out. `path`, `lines`.",
+    Event.VISIT_FAILED: "A visit could not be judged; the person was sent on. `error`.",
+    Event.SIGNAL_BROKEN: "A signal raised an error; it counted as no evidence. `signal`, `error`.",
+    Event.STRAYS_DROPPED: "Requests with broken tokens above the limit were counted only. `strays`.",
+    Event.SETTLE_FAILED: "A settle pass failed; it is tried again. `error`.",
+    Event.PURGED: "What was older than `[retention]` allows was deleted. Rows by table.",
+    Event.PURGE_FAILED: "The purge failed; it is tried again. `error`.",
+    Event.TARGET_CHANGED: "A link's target was changed. `campaign`, `key`.",
+}
+
+
+def get_logger() -> Any:
+    """Return the logger; its methods take an Event and the fields that EVENTS names."""
+    return structlog.get_logger()
+
+
+def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Send structlog's and the standard library's records to one stream in one form.
+
+    ``level`` and ``form`` are ``[log] level`` and ``[log] format``; the stream is standard error.
+    """
+    out = stream or sys.stderr
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last = _renderers(form, colours=out.isatty())
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+def _renderers(form: str, *, colours: bool) -> list[structlog.typing.Processor]:
+    if form == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=True)]
+    # Not rich's tracebacks: they print local variables, and so keys and addresses.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
+
+
+# --- metrics -----------------------------------------------------------------------------------
+
+# A creation time beside every series doubles what is scraped.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs carries no annotation
+
+UNKNOWN: Final = "unknown"
+SIGNAL: Final = "signal"
+SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+_VERDICTS: Final = tuple(VerdictKind)
+_LISTENERS: Final = ("public", "private")
+_STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_OPERATIONS: Final = ("append", "settle", "purge", "read", "ping", "spill")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. ``labels`` maps a label to every value that it can have.
+
+    The label ``signal`` is closed too: the names of the shipped signals, given to ``Metrics``.
+    """
+
+    name: str  # attribute of Metrics; exported as linkproxy_<name>, counters with _total
+    kind: type[Counter | Gauge | Histogram]
+    help: str
+    labels: tuple[tuple[str, Sequence[str]], ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def exported(self) -> str:
+        """The name that a scraper sees."""
+        return f"linkproxy_{self.name}" + ("_total" if self.kind is Counter else "")
+
+
+METRICS: Final = (
+    Metric(
+        "visits",
+        Counter,
+        "Visits by first verdict and by answer.",
+        (("verdict", _VERDICTS), ("answer", tuple(AnswerKind))),
+    ),
+    Metric(
+        "strays",
+        Counter,
+        "Requests for tracked paths that belong to no visit.",
+        (("reason", tuple(StrayReason)),),
+    ),
+    Metric("strays_dropped", Counter, "Strays above [limits] strays_per_minute: counted, not kept."),
+    Metric("signals", Counter, "How often each signal spoke.", ((SIGNAL, ()),)),
+    Metric("broken_signals", Counter, "How often each signal raised an error: no evidence.", ((SIGNAL, ()),)),
+    Metric("failed_visits", Counter, "Visits that could not be judged; the person was sent on."),
+    Metric("commit_visits", Histogram, "Visits that one commit served.", buckets=BATCH),
+    Metric("commit_seconds", Histogram, "How long one commit took, judging included.", buckets=SECONDS),
+    Metric("store_failures", Counter, "Failures of the store.", (("operation", _OPERATIONS),)),
+    Metric("spilled_visits", Counter, "Visits written to the spill file while the store failed."),
+    Metric("read_back_visits", Counter, "Spilled visits that came into the journal later."),
+    Metric("refused_visits", Counter, "Visits answered 503 since the store failed."),
+    Metric("lost_visits", Counter, "Visits that were answered and could be kept nowhere."),
+    Metric("spill_bytes", Gauge, "Size of the spill file."),
+    Metric(
+        "settled_visits",
+        Counter,
+        "Visits settled, by first and by settled verdict.",
+        (("first", _VERDICTS), ("settled", _VERDICTS)),
+    ),
+    Metric("clicks", Counter, "Clicks that entered the click log."),
+    Metric("unsubscribes", Counter, "Opt-outs stored.", (("way", ("page", "one_click")),)),
+    Metric(
+        "http_responses",
+        Counter,
+        "Responses by listener and status class.",
+        (("listener", _LISTENERS), ("status", _STATUSES)),
+    ),
+)
+"""Every metric. Labels are closed sets: a scraper's memory does not grow with traffic."""
+
+Kind = TypeVar("Kind", bound=MetricWrapperBase)
+
+
+class Labelled(Generic[Kind]):
+    """A metric with labels; a value outside its closed set counts as ``unknown``."""
+
+    def __init__(self, metric: Kind, allowed: Mapping[str, frozenset[str]]) -> None:
+        self._metric: Kind = metric
+        self._allowed = allowed
+        for values in product(*allowed.values()):
+            metric.labels(*values)  # exported as 0 from the start, so that a first event is an increase
+
+    def labels(self, **values: str) -> Kind:
+        """Return the child for these label values; raise KeyError for a label it does not have."""
+        closed = {
+            label: value if value in self._allowed[label] else UNKNOWN for label, value in values.items()
+        }
+        return self._metric.labels(**closed)
+
+
+class Metrics:
+    """The metrics of one registry, an attribute each; the table says what they mean."""
+
+    visits: Labelled[Counter]
+    strays: Labelled[Counter]
+    strays_dropped: Counter
+    signals: Labelled[Counter]
+    broken_signals: Labelled[Counter]
+    failed_visits: Counter
+    commit_visits: Histogram
+    commit_seconds: Histogram
+    store_failures: Labelled[Counter]
+    spilled_visits: Counter
+    read_back_visits: Counter
+    refused_visits: Counter
+    lost_visits: Counter
+    spill_bytes: Gauge
+    settled_visits: Labelled[Counter]
+    clicks: Counter
+    unsubscribes: Labelled[Counter]
+    http_responses: Labelled[Counter]
+
+    def __init__(self, registry: CollectorRegistry | None = None, signals: Iterable[str] = ()) -> None:
+        self.registry = registry or CollectorRegistry(auto_describe=True)
+        names = frozenset(signals)
+        for metric in METRICS:
+            setattr(self, metric.name, _build(metric, self.registry, names))
+
+
+def _build(metric: Metric, registry: CollectorRegistry, signals: frozenset[str]) -> object:
+    name = metric.exported.removesuffix("_total")
+    labels = tuple(label for label, _ in metric.labels)
+    if metric.kind is Histogram:
+        return Histogram(name, metric.help, labels, registry=registry, buckets=metric.buckets)
+    built = metric.kind(name, metric.help, labels, registry=registry)
+    if not labels:
+        return built
+    allowed = {label: signals if label == SIGNAL else frozenset(values) for label, values in metric.labels}
+    return Labelled(built, allowed)

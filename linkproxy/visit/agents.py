@@ -1,0 +1,111 @@
+"""What a User-Agent says of itself: program or browser, which engine, how old."""
+
+from __future__ import annotations
+
+import bisect
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import crawleruseragents
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linkproxy.visit.policy import Policy
+
+YEAR_SECONDS = 365.25 * 86400
+CROPPED = 600  # characters of an agent that are looked at; real ones stay below 400
+
+_ENGINES = (
+    # Order matters: Chromium's agents also say Safari, and all of them say Mozilla.
+    ("chromium", re.compile(r"\b(?:Chrome|Chromium|CriOS)/(\d{1,4})\b")),
+    ("firefox", re.compile(r"\bFirefox/(\d{1,4})\b")),
+    ("safari", re.compile(r"\bVersion/(\d{1,4})(?:\.(\d{1,4}))?.{0,40}\bSafari/")),
+)
+_WEBKIT_ON_IOS = re.compile(r"\((?:iPhone|iPad|iPod)")
+_EMBEDDED = re.compile(r"; wv\)|\bMobile/\w+$|FBA[NV]/|Instagram|GSA/|OneOutlook/")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A browser engine as the agent names it; ``minor`` is known for Safari only."""
+
+    name: str  # chromium, firefox, safari, or "" for none of them
+    major: int = 0
+    minor: int = 0
+    embedded: bool = False  # a WebView or an in-app browser, whose headers vary
+
+
+NO_ENGINE = Engine("")
+
+
+@lru_cache(maxsize=4096)
+def engine(agent: str) -> Engine:
+    """Return the engine that an agent claims; every browser on iOS is WebKit."""
+    embedded = _EMBEDDED.search(agent) is not None
+    on_ios = _WEBKIT_ON_IOS.search(agent) is not None
+    for name, pattern in _ENGINES:
+        found = pattern.search(agent)
+        if found and not (on_ios and name != "safari"):
+            minor = int(found[2] or 0) if name == "safari" else 0
+            return Engine(name, int(found[1]), minor, embedded)
+    return Engine("safari" if on_ios else "", embedded=embedded or on_ios)
+
+
+@lru_cache(maxsize=4096)
+def crawler(agent: str, policy: Policy) -> str:
+    """Return the entry of crawler-user-agents that an agent matches, else ""."""
+    if any(_has(agent, word) for word in policy.agents["not_crawlers"]):
+        return ""
+    found = crawleruseragents.matching_crawlers(agent[:CROPPED])
+    return str(crawleruseragents.CRAWLER_USER_AGENTS_DATA[found[0]]["pattern"]) if found else ""
+
+
+@lru_cache(maxsize=4096)
+def program(agent: str, policy: Policy) -> bool:
+    """Return whether an agent is a program's by rules/agents.toml or by its shape."""
+    if matches(agent, policy.agents["programs"]):
+        return True
+    return not agent.startswith("Mozilla/") and not matches(agent, policy.agents["browsers"])
+
+
+def matches(agent: str, patterns: Sequence[str]) -> bool:
+    """Return whether any of the patterns is in an agent; case does not matter."""
+    return _union(tuple(patterns)).search(agent[:CROPPED]) is not None
+
+
+def age_years(found: Engine, at: float, policy: Policy) -> float:
+    """Return how many years before ``at`` an engine's version came out; 0 if not known.
+
+    The age of a version that is the last one for systems still in use counts half.
+    """
+    table = policy.engines.get(found.name)
+    if not table or not found.major:
+        return 0.0
+    years = max(0.0, (at - _released(found.major, table)) / YEAR_SECONDS)
+    last = policy.engines.get(f"last_{found.name}", ())
+    return years / 2 if found.major in last else years
+
+
+def _released(major: int, table: list[list[int | str]]) -> float:
+    versions = [int(row[0]) for row in table]
+    times = [datetime.fromisoformat(str(row[1])).replace(tzinfo=UTC).timestamp() for row in table]
+    place = bisect.bisect_right(versions, major)
+    if place == 0:
+        return times[0]
+    if place == len(versions):
+        return times[-1]
+    low, high = versions[place - 1], versions[place]
+    return times[place - 1] + (times[place] - times[place - 1]) * (major - low) / (high - low)
+
+
+def _has(agent: str, word: str) -> bool:
+    return word.lower() in agent.lower()
+
+
+@lru_cache(maxsize=16)
+def _union(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)

@@ -1,0 +1,83 @@
+"""The whole incoming path on one screen.
+
+    raw request -> visit      intake.read: token, client, headers
+    visit -> facts            facts.gather: link, delivery, earlier visits
+    facts -> verdict          verdict.judge: signals, weights, prior
+    verdict -> answer         respond.choose
+    judged -> journal         the store, before the answer is sent
+    later: visits -> clicks   settle.revise
+
+The store calls ``take`` for each visit inside its write transaction, in order of arrival.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from linkproxy.model import (
+    NOBODY,
+    Answer,
+    AnswerKind,
+    Judged,
+    Recipient,
+    Stray,
+    StrayReason,
+    Unlogged,
+    Unsubscribe,
+    Visit,
+)
+from linkproxy.visit import facts, respond, verdict
+
+if TYPE_CHECKING:
+    from linkproxy.model import Link, MessageLink
+    from linkproxy.visit.facts import FactSource
+    from linkproxy.visit.policy import Policy
+
+
+def take(visit: Visit, source: FactSource, *, policy: Policy) -> Judged | Unlogged | Stray:
+    """Judge one visit with what the store knows, and choose its answer."""
+    campaign = source.campaign(visit.campaign_id)
+    if campaign is None:
+        return _stray(visit, StrayReason.UNKNOWN_CAMPAIGN)
+    recipient = _recipient(visit, source)
+    visit = replace(visit, recipient_id=recipient.id) if recipient else visit
+    link = source.link(campaign.id, visit.recipient_id, visit.key)
+    if link is None:
+        return _stray(visit, StrayReason.UNKNOWN_KEY)
+    if recipient is None or not recipient.track:
+        return _unlogged(visit, link, recipient)
+    known = facts.gather(visit, source, campaign=campaign, recipient=recipient, link=link, policy=policy)
+    found = verdict.judge(visit, known, policy)
+    return Judged(visit, known, found, respond.choose(visit, known, found, policy), recipient)
+
+
+def _recipient(visit: Visit, source: FactSource) -> Recipient | None:
+    if visit.reference:
+        return source.recipient_of_reference(visit.reference, verified=visit.verified)
+    return source.recipient(visit.recipient_id) if visit.recipient_id != NOBODY else None
+
+
+def _unlogged(visit: Visit, link: Link | MessageLink, recipient: Recipient | None) -> Unlogged:
+    """Answer somebody who is not tracked; only a wish to unsubscribe is kept."""
+    answer = respond.by_kind(visit, link)
+    if answer.kind is not AnswerKind.UNSUBSCRIBED:
+        return Unlogged(answer)
+    if recipient is None:
+        # Erased: there is nobody left to opt out, and saying that it was done would be untrue.
+        return Unlogged(Answer(AnswerKind.NOT_FOUND))
+    return Unlogged(answer, Unsubscribe(visit.at, visit.campaign_id, recipient.id, one_click=visit.one_click))
+
+
+def _stray(visit: Visit, reason: StrayReason) -> Stray:
+    return Stray(
+        at=visit.at,
+        reason=reason,
+        method=visit.method,
+        target=f"/{visit.token}/{visit.key}",
+        client=visit.client,
+        network=visit.network,
+        profile=visit.profile,
+        campaign_id=visit.campaign_id,
+        recipient_id=visit.recipient_id,
+    )

@@ -1,0 +1,184 @@
+"""The rule set: shipped TOML, overridden by an operator's, as one value."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.model import CampaignKind, LinkproxyError
+from linkproxy.visit.networks import Catalogue, catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Tree = dict[str, Any]
+
+SHIPPED = (
+    "policy.toml",
+    "request.toml",
+    "timing.toml",
+    "message.toml",
+    "networks.toml",
+    "agents.toml",
+    "engines.toml",
+)
+"""Files under ``rules/``, each about one topic; together they are the whole vocabulary."""
+
+
+OPEN = {"networks": {"role": "", "certainty": "", "source": "", "cidrs": [], "asns": []}}
+"""Tables that an operator may add rows to, and what such a row looks like."""
+
+
+_OPEN_PATHS = {(name,) for name in OPEN}
+
+
+class PolicyError(LinkproxyError):
+    """A policy file has faults; the text names all of them, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How much one signal weighs, where that comes from, and its own settings."""
+
+    weight: float  # decibans; the most that the signal says
+    source: str
+    decisive: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """Everything the judge goes by; the same ``digest`` means the same rules."""
+
+    machine: float  # decibans, as the next two
+    human: float
+    neutral: float
+    hold_seconds: float
+    max_hold_seconds: float
+    reach_seconds: float
+    stray_seconds: float
+    merge_seconds: float
+    prior: Mapping[CampaignKind, float]
+    rules: Mapping[str, Rule]
+    agents: Mapping[str, tuple[str, ...]]
+    engines: Mapping[str, Any]
+    networks: Catalogue
+    digest: str
+    text: str  # the rule set as canonical JSON
+
+
+def load(text: str = "", where: str = "policy.toml") -> Policy:
+    """Return the shipped rules with an operator's TOML text laid over them.
+
+    A table of the text changes only what it names; a list replaces the shipped list. Raise
+    PolicyError with every fault: unknown keys, values of another type, thresholds out of order.
+    """
+    tree = _shipped()
+    faults: list[str] = []
+    if text:
+        try:
+            _overlay(tree, tomllib.loads(text), (), faults)
+        except tomllib.TOMLDecodeError as error:
+            faults.append(f"is not TOML: {error}")
+    if not faults:
+        faults += _disorder(tree["policy"])
+    networks = _networks(tree, faults)
+    if faults:
+        raise PolicyError("\n".join(f"{where}: {fault}" for fault in faults))
+    return _build(tree, networks)
+
+
+def _shipped() -> Tree:
+    tree: Tree = {}
+    folder = resources.files("linkproxy.visit") / "rules"
+    for name in SHIPPED:
+        for table, rows in tomllib.loads((folder / name).read_text("utf-8")).items():
+            tree.setdefault(table, {}).update(rows)
+    return tree
+
+
+def _overlay(base: Tree, change: Tree, path: tuple[str, ...], faults: list[str]) -> None:
+    for key, value in change.items():
+        name = ".".join((*path, key))
+        if key not in base and path in _OPEN_PATHS and isinstance(value, dict):
+            base[key] = dict(OPEN[path[-1]])
+        if key not in base:
+            near = difflib.get_close_matches(key, base, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            faults.append(f"{name} is no setting of the policy{hint}")
+        elif isinstance(base[key], dict) and isinstance(value, dict):
+            _overlay(base[key], value, (*path, key), faults)
+        elif not _alike(base[key], value):
+            faults.append(f"{name} must be {_kind(base[key])}, not {json.dumps(value, default=str)}")
+        else:
+            base[key] = value
+
+
+def _alike(old: object, new: object) -> bool:
+    if isinstance(old, list) and isinstance(new, list):
+        return not old or all(_alike(old[0], item) for item in new)
+    if isinstance(old, bool) or isinstance(new, bool):
+        return isinstance(old, bool) and isinstance(new, bool)
+    if isinstance(old, (int, float)):
+        return isinstance(new, (int, float))
+    return type(old) is type(new)
+
+
+def _kind(value: object) -> str:
+    names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list like the shipped one",
+    }
+    return names.get(type(value), "a table")
+
+
+def _disorder(limits: Mapping[str, float]) -> list[str]:
+    faults = []
+    if not limits["human"] < limits["machine"] <= limits["neutral"]:
+        faults.append("policy: human must be below machine, and machine not above neutral")
+    faults += [
+        f"policy.{key} must be above 0"
+        for key in ("hold_seconds", "max_hold_seconds", "reach_seconds", "stray_seconds")
+        if limits[key] <= 0
+    ]
+    return faults
+
+
+def _networks(tree: Tree, faults: list[str]) -> Catalogue:
+    try:
+        return catalogue(tree["networks"])
+    except ValueError as error:
+        faults.append(str(error))
+        return catalogue({})
+
+
+def _build(tree: Tree, networks: Catalogue) -> Policy:
+    text = json.dumps(tree, sort_keys=True, separators=(",", ":"), default=str)
+    return Policy(
+        **{key: float(value) for key, value in tree["policy"].items()},
+        prior={kind: float(tree["prior"][kind.value]) for kind in CampaignKind},
+        rules={name: _rule(rows) for name, rows in tree["signals"].items()},
+        agents={name: tuple(rows) for name, rows in tree["agents"].items()},
+        engines=tree["engines"],
+        networks=networks,
+        digest=hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
+        text=text,
+    )
+
+
+def _rule(rows: Tree) -> Rule:
+    known = {"weight", "source", "decisive"}
+    return Rule(
+        weight=float(rows["weight"]),
+        source=rows["source"],
+        decisive=rows.get("decisive", False),
+        values={key: value for key, value in rows.items() if key not in known},
+    )

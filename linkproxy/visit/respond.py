@@ -1,0 +1,75 @@
+"""Choose what a visit gets. docs/judging.md has the same as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from linkproxy.model import (
+    Answer,
+    AnswerKind,
+    Facts,
+    Family,
+    Link,
+    LinkKind,
+    MachineAnswer,
+    MessageLink,
+    Verdict,
+    VerdictKind,
+    Visit,
+)
+
+if TYPE_CHECKING:
+    from linkproxy.visit.policy import Policy
+
+WEAK_FAMILIES = frozenset({Family.IN_STEP})
+"""Evidence of what others did: with the bait's window, not enough for the neutral page alone."""
+
+BY_SIGNAL = {
+    "request.speculation": AnswerKind.RETRY,
+    "request.office-precheck": AnswerKind.PRECHECK,
+}
+
+
+def choose(visit: Visit, facts: Facts, verdict: Verdict, policy: Policy) -> Answer:
+    """Return the answer for a judged visit of a known link."""
+    link = facts.link
+    if link is None:
+        return Answer(AnswerKind.NOT_FOUND)
+    for item in verdict.evidence:
+        if item.name in BY_SIGNAL and visit.method != "POST":
+            return Answer(BY_SIGNAL[item.name], link.target)
+    if link.kind is LinkKind.CONTENT and visit.method != "POST" and _is_turned_aside(facts, verdict, policy):
+        return Answer(AnswerKind.NEUTRAL, link.target)
+    return by_kind(visit, link)
+
+
+def by_kind(visit: Visit, link: Link | MessageLink) -> Answer:
+    """Return what anyone gets from a link of this kind, whatever they are taken for."""
+    pressed = visit.method == "POST"
+    match link.kind:
+        case LinkKind.CONTENT:
+            return Answer(AnswerKind.CONTINUED if pressed else AnswerKind.REDIRECT, link.target)
+        case LinkKind.BAIT:
+            return Answer(AnswerKind.BAIT, link.target)
+        case LinkKind.UNSUBSCRIBE:
+            if not visit.verified:
+                # A reference that nobody signed can be anybody's; it must not opt people out.
+                return Answer(AnswerKind.NOT_FOUND)
+            return Answer(AnswerKind.UNSUBSCRIBED if pressed else AnswerKind.UNSUBSCRIBE, link.target)
+        case _:
+            assert_never(link.kind)
+
+
+def _is_turned_aside(facts: Facts, verdict: Verdict, policy: Policy) -> bool:
+    return (
+        facts.campaign.machine_answer is MachineAnswer.NEUTRAL
+        and verdict.kind is VerdictKind.MACHINE
+        and verdict.score >= policy.neutral
+        and any(
+            item.counted
+            and item.weight > 0
+            and item.family not in WEAK_FAMILIES
+            and item.name != "bait.beside"
+            for item in verdict.evidence
+        )
+    )

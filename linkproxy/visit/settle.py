@@ -1,0 +1,136 @@
+"""Settle a message: judge its visits again with what came after, and find the clicks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from linkproxy.model import (
+    NO_DELIVERY,
+    AnswerKind,
+    Click,
+    JournalEntry,
+    LinkKind,
+    LinkRole,
+    MessageHistory,
+    Settlement,
+    Sibling,
+    Verdict,
+    VerdictKind,
+)
+from linkproxy.visit.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from linkproxy.visit.policy import Policy
+
+WENT_ON = frozenset({AnswerKind.REDIRECT, AnswerKind.NEUTRAL, AnswerKind.CONTINUED})
+"""Answers of visits that can be clicks: who was shown a page by mistake wanted the target too."""
+
+
+def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement:
+    """Return the settled verdicts of a message's open visits, and what that does to its clicks.
+
+    The same history gives the same settlement, whoever computes it and how often.
+    """
+    revised = {
+        entry.visit_id: judge_again(entry, history, policy)
+        for entry in history.entries
+        if entry.visit_id in history.open_ids
+    }
+    human = [entry for entry in history.entries if _is_click(entry, revised.get(entry.visit_id))]
+    heads = {entry.visit_id for entry in human}
+    return Settlement(
+        revised=tuple(revised.items()),
+        clicks=tuple(_clicks(human, history.clicked, revised, policy)),
+        settled_at=now,
+        withdrawn=tuple(sorted((history.clicked & revised.keys()) - heads)),
+    )
+
+
+def judge_again(entry: JournalEntry, history: MessageHistory, policy: Policy) -> Verdict:
+    """Judge one visit with its siblings on both sides and the delivery as known now."""
+    siblings = tuple(
+        as_sibling(other)
+        for other in history.entries
+        if other.visit_id != entry.visit_id and abs(other.visit.at - entry.visit.at) <= policy.reach_seconds
+    )
+    delivery = history.delivery if history.delivery != NO_DELIVERY else entry.facts.delivery
+    facts = replace(entry.facts, siblings=siblings, delivery=delivery, settled=True)
+    return judge(entry.visit, facts, policy)
+
+
+def as_sibling(entry: JournalEntry) -> Sibling:
+    """Return a journal entry as another visit's judge sees it."""
+    link = entry.facts.link
+    return Sibling(
+        visit_id=entry.visit_id,
+        at=entry.visit.at,
+        method=entry.visit.method,
+        key=entry.visit.key,
+        kind=link.kind if link else LinkKind.CONTENT,
+        role=link.role if link else LinkRole.BODY,
+        client=entry.visit.client,
+        network=entry.visit.network,
+        profile_id=entry.facts.profile_id,
+        verdict=(entry.settled or entry.verdict).kind,
+        answer=entry.answer,
+    )
+
+
+def _clicks(
+    human: Sequence[JournalEntry],
+    clicked: frozenset[int],
+    revised: Mapping[int, Verdict],
+    policy: Policy,
+) -> list[Click]:
+    """Return one new click for each group of requests that stand for the same one."""
+    groups: list[list[JournalEntry]] = []
+    for entry in human:
+        group = next((group for group in groups if _is_double(entry, group[0], policy)), None)
+        if group is None:
+            groups.append([entry])
+        else:
+            group.append(entry)
+    return [
+        _click(group[0], revised[group[0].visit_id], merged=len(group) - 1)
+        for group in groups
+        if not any(entry.visit_id in clicked for entry in group) and group[0].visit_id in revised
+    ]
+
+
+def _is_click(entry: JournalEntry, verdict: Verdict | None) -> bool:
+    link = entry.facts.link
+    found = verdict or entry.settled
+    return (
+        found is not None
+        and found.kind is VerdictKind.HUMAN
+        and entry.visit.method in {"GET", "POST"}
+        and entry.answer in WENT_ON
+        and (link is None or link.kind is LinkKind.CONTENT)
+    )
+
+
+def _is_double(entry: JournalEntry, head: JournalEntry, policy: Policy) -> bool:
+    same_client = entry.facts.profile_id == head.facts.profile_id or (
+        entry.visit.network != "" and entry.visit.network == head.visit.network
+    )
+    near = entry.visit.at - head.visit.at <= policy.merge_seconds
+    # Continue is pressed by whoever was shown the page, after any time of reading.
+    continued = entry.answer is AnswerKind.CONTINUED and head.answer is AnswerKind.NEUTRAL
+    return entry.visit.key == head.visit.key and same_client and (near or continued)
+
+
+def _click(entry: JournalEntry, verdict: Verdict, *, merged: int) -> Click:
+    return Click(
+        visit_id=entry.visit_id,
+        at=entry.visit.at,
+        campaign_id=entry.visit.campaign_id,
+        recipient_id=entry.visit.recipient_id,
+        key=entry.visit.key,
+        score=verdict.score,
+        reasons=verdict.reasons,
+        verified=entry.visit.verified,
+        merged=merged,
+    )

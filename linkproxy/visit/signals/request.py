@@ -1,0 +1,137 @@
+"""The request by itself: method, agent, headers."""
+
+from __future__ import annotations
+
+from linkproxy.model import Family
+from linkproxy.visit import agents
+from linkproxy.visit.signals.headers import contradictions, is_coherent
+from linkproxy.visit.signals.table import Finding, Look, Signal
+
+CLICK_METHODS = frozenset({"GET", "POST"})
+SPECULATION_HEADERS = ("sec-purpose", "purpose", "x-purpose", "x-moz")
+SPECULATION_WORDS = ("prefetch", "prerender", "preview")
+
+
+def _head(look: Look) -> Finding | None:
+    return Finding(look.rule.weight) if look.visit.method == "HEAD" else None
+
+
+def _method(look: Look) -> Finding | None:
+    method = look.visit.method
+    if method in CLICK_METHODS or method == "HEAD":
+        return None
+    return Finding(look.rule.weight, method)
+
+
+def _office_precheck(look: Look) -> Finding | None:
+    agent = look.visit.profile.agent
+    if agent and agents.matches(agent, look.policy.agents["office"]):
+        return Finding(look.rule.weight, agent[:80])
+    return None
+
+
+def _speculation(look: Look) -> Finding | None:
+    for name in SPECULATION_HEADERS:
+        value = (look.visit.profile.get(name) or "").lower()
+        if any(word in value for word in SPECULATION_WORDS):
+            return Finding(look.rule.weight, f"{name}: {value}")
+    return None
+
+
+def _previewer(look: Look) -> Finding | None:
+    agent = look.visit.profile.agent
+    pattern = agents.crawler(agent, look.policy) if agent else ""
+    return Finding(look.rule.weight, pattern) if pattern else None
+
+
+def _program(look: Look) -> Finding | None:
+    agent = look.visit.profile.agent
+    if agent and agents.program(agent, look.policy):
+        return Finding(look.rule.weight, agent[:80])
+    return None
+
+
+def _agent_empty(look: Look) -> Finding | None:
+    agent = look.visit.profile.agent
+    return Finding(look.rule.weight) if agent is not None and not agent.strip() else None
+
+
+def _platform_dead(look: Look) -> Finding | None:
+    agent = look.visit.profile.agent
+    if agent and agents.matches(agent, look.policy.agents["dead_platforms"]):
+        return Finding(look.rule.weight, agent[:80])
+    return None
+
+
+def _engine_dead(look: Look) -> Finding | None:
+    found = agents.engine(look.visit.profile.agent or "")
+    years = agents.age_years(found, look.visit.at, look.policy)
+    low, high = look.rule.values["min_years"], look.rule.values["max_years"]
+    share = min(1.0, (years - low) / (high - low))
+    if share <= 0:
+        return None
+    return Finding(round(look.rule.weight * share, 1), f"{found.name} {found.major}, {years:.1f} years old")
+
+
+def _http_1_0(look: Look) -> Finding | None:
+    return Finding(look.rule.weight) if look.visit.http_version in {"1.0", "0.9"} else None
+
+
+def _contradiction(look: Look) -> Finding | None:
+    found = contradictions(look.visit)
+    if not found:
+        return None
+    # One thing missing can be a privacy tool's doing; two are hardly.
+    share = 0.6 if len(found) == 1 else 1.0
+    return Finding(round(look.rule.weight * share, 1), "; ".join(found))
+
+
+def _coherent(look: Look) -> Finding | None:
+    if not is_coherent(look.visit):
+        return None
+    engine = agents.engine(look.visit.profile.agent or "")
+    weight = look.rule.weight if look.visit.secure else look.rule.values["plain_weight"]
+    return Finding(weight, f"{engine.name} {engine.major}")
+
+
+SIGNALS = (
+    Signal("request.head", Family.REQUEST, "A HEAD request, which is never a click.", _head),
+    Signal("request.method", Family.REQUEST, "A method that no browser follows a link with.", _method),
+    Signal(
+        "request.office-precheck",
+        Family.REQUEST,
+        "An Office program that looks at a link before the browser goes.",
+        _office_precheck,
+    ),
+    Signal(
+        "request.speculation",
+        Family.REQUEST,
+        "A browser that fetches ahead (prefetch, prerender, preview); nobody has clicked yet.",
+        _speculation,
+    ),
+    Signal(
+        "request.previewer", Family.REQUEST, "An agent on the list of crawlers and previewers.", _previewer
+    ),
+    Signal("request.program", Family.REQUEST, "An agent that is a program's and no browser's.", _program),
+    Signal("request.agent-empty", Family.REQUEST, "No User-Agent at all.", _agent_empty),
+    Signal(
+        "request.platform-dead",
+        Family.REQUEST,
+        "A system or browser that nobody uses any more.",
+        _platform_dead,
+    ),
+    Signal("request.engine-dead", Family.REQUEST, "A browser version that is years old.", _engine_dead),
+    Signal("request.http-1.0", Family.REQUEST, "HTTP/1.0, with no front between.", _http_1_0),
+    Signal(
+        "request.contradiction",
+        Family.REQUEST,
+        "Headers that the claimed browser would not send, or lacks.",
+        _contradiction,
+    ),
+    Signal(
+        "request.coherent",
+        Family.REQUEST,
+        "All headers of the claimed browser, in agreement with each other.",
+        _coherent,
+    ),
+)

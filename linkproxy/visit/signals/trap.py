@@ -1,0 +1,54 @@
+"""Bait that only machines find, and copies of links that nobody sent."""
+
+from __future__ import annotations
+
+from linkproxy.model import Family, LinkKind
+from linkproxy.visit.signals.table import Finding, Look, Signal
+
+
+def _bait_followed(look: Look) -> Finding | None:
+    link = look.facts.link
+    # Who presses the button on the bait's page is judged by afterlife.person instead.
+    if link is None or link.kind is not LinkKind.BAIT or look.visit.method == "POST":
+        return None
+    return Finding(look.rule.weight)
+
+
+def _bait_beside(look: Look) -> Finding | None:
+    link, values = look.facts.link, look.rule.values
+    if link is not None and link.kind is LinkKind.BAIT:
+        return None
+    window = values["window_seconds"] + values["seconds_per_link"] * look.facts.link_count
+    hits = [
+        item for item in look.burst if item.kind is LinkKind.BAIT and abs(item.at - look.visit.at) <= window
+    ]
+    if not hits:
+        return None
+    nearest = min(abs(item.at - look.visit.at) for item in hits)
+    return Finding(look.rule.weight, f"the same client followed the bait {nearest:.0f} s away")
+
+
+def _stray(look: Look) -> Finding | None:
+    count = look.facts.stray_count
+    return (
+        Finding(look.rule.weight, f"{count} forged or changed links from the same client") if count else None
+    )
+
+
+BAIT_SIGNALS = (
+    Signal("bait.followed", Family.BAIT, "The bait itself was followed.", _bait_followed),
+    Signal(
+        "bait.beside",
+        Family.BAIT,
+        "The same client or the same burst followed the bait too.",
+        _bait_beside,
+    ),
+)
+MUTATION_SIGNALS = (
+    Signal(
+        "mutation.stray",
+        Family.MUTATION,
+        "Forged, truncated or changed links from the same client in the same minutes.",
+        _stray,
+    ),
+)

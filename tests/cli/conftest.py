@@ -1,0 +1,168 @@
+"""An installation in a temporary folder: commands run in it, and visits to its links."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from linkproxy.cli import main
+from linkproxy.config import load
+from linkproxy.model import AnswerKind, Judged, RawRequest
+from linkproxy.server import wiring
+from linkproxy.visit import intake, pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from linkproxy.store.api import Outcome
+
+PERSON = (
+    ("Host", "localhost:8080"),
+    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    ("Accept-Language", "en-US,en;q=0.5"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    ("Upgrade-Insecure-Requests", "1"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Site", "none"),
+    ("Sec-Fetch-User", "?1"),
+)
+SCANNER = (("Host", "localhost:8080"), ("User-Agent", "python-requests/2.32.3"))
+
+NEWSLETTER = b"""<!DOCTYPE html><html><body>
+<p>Dear reader, <a href="https://www.brand.example/spring">the spring range</a> is here.</p>
+<p><a class="cta" href='https://www.brand.example/offer?a=1&amp;b=2'>Our offer</a></p>
+<p><a href="https://social.example/brand">Follow us</a> <a href="mailto:us@brand.example">Write to us</a></p>
+<p><a data-linkproxy="unsubscribe" href="">Unsubscribe</a></p>
+</body></html>
+"""
+SPRING = "https://www.brand.example/spring"
+OFFER = "https://www.brand.example/offer?a=1&b=2"
+
+_TRACKED = re.compile(rb"http://localhost:8080(/[A-Za-z0-9_-]{24}/([A-Za-z0-9]{4})(?:/[A-Za-z0-9._~-]+)?)")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.text.splitlines()]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A fresh installation; its folder is the current one."""
+
+    folder: Path
+
+    def run(self, *arguments: object, stdin: bytes = b"") -> Ran:
+        """Run the command line as the installed program does."""
+        with CliRunner().isolation(input=stdin) as (out, err, _):
+            code = main.run([str(argument) for argument in arguments])
+            return Ran(code, out.getvalue(), err.getvalue().decode())
+
+    def ok(self, *arguments: object, stdin: bytes = b"") -> Ran:
+        """Run a command that must succeed."""
+        ran = self.run(*arguments, stdin=stdin)
+        assert ran.code == 0, ran
+        return ran
+
+    def fails(self, *arguments: object, stdin: bytes = b"", code: int = 1) -> str:
+        """Run a command that must fail, without a traceback; return what it says."""
+        ran = self.run(*arguments, stdin=stdin)
+        assert ran.code == code, ran
+        assert "Traceback" not in ran.err
+        assert "fault of linkproxy" not in ran.err
+        return ran.err
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file into the folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def paths(self, html: bytes) -> list[str]:
+        """Return the paths of a mail's tracked URLs, in order, bait included."""
+        return [path.decode() for path, _ in _TRACKED.findall(html)]
+
+    def untracked(self, html: bytes) -> bytes:
+        """Return a mail with every tracked URL replaced by one mark."""
+        return _TRACKED.sub(b"TRACKED", html)
+
+    def path_to(self, target: str, html: bytes, campaign: str = "spring") -> str:
+        """Return the path of the tracked URL in a mail that leads to a target."""
+        table = self.ok("campaign", "show", campaign, "--json").json["links"]
+        keys = {link["key"] for link in table if link["target"] == target}
+        return next(path for path in self.paths(html) if path.split("/")[2] in keys)
+
+    def visit(
+        self,
+        paths: Iterable[str],
+        at: float,
+        headers: Sequence[tuple[str, str]] = PERSON,
+        method: str = "GET",
+        peer: str = "198.51.100.7",
+    ) -> list[AnswerKind]:
+        """Send requests through intake, judge and store, as the server does; return the answers."""
+        requests = [RawRequest(method, path, tuple(headers), peer, at) for path in paths]
+        outcomes = asyncio.run(_append(requests))
+        assert all(isinstance(outcome, Judged) for outcome in outcomes), outcomes
+        return [outcome.answer.kind for outcome in outcomes if isinstance(outcome, Judged)]
+
+    def mail(self, who: str = "anna@example.com", campaign: str = "spring") -> bytes:
+        """Return the newsletter rewritten for one recipient, the campaign made if it is not there."""
+        if self.run("campaign", "show", campaign).code:
+            self.ok("campaign", "add", campaign, "--html", "newsletter.html", "--quiet")
+        return self.ok(
+            "rewrite", "newsletter.html", "--campaign", campaign, "--recipient", who, "--quiet"
+        ).out
+
+
+async def _append(requests: Sequence[RawRequest]) -> list[Outcome]:
+    from linkproxy.store.connect import connect
+
+    config = load()
+    gate = wiring.gate(config)
+    pending = [found for request in requests if (found := intake.read(request, gate))]
+    assert len(pending) == len(requests)
+    store = connect(config)
+    await store.open()
+    try:
+        return await store.append(pending, partial(pipeline.take, policy=wiring.policy(config)))
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """A fresh installation with a newsletter in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LINKPROXY_CONFIG", raising=False)
+    installation = Installation(tmp_path)
+    installation.ok("init")
+    installation.write("newsletter.html", NEWSLETTER)
+    return installation

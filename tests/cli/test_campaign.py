@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Installation
+
+
+def test_a_campaign_takes_what_the_configuration_says_where_no_option_does(here: Installation) -> None:
+    here.write("config.toml", (here.folder / "config.toml").read_text() + "\n")
+    here.ok("campaign", "add", "spring")
+    shown = here.ok("campaign", "show", "spring", "--json").json
+    assert shown["kind"] == "marketing"
+    assert shown["base_url"] == "http://localhost:8080"
+    assert shown["machine_answer"] == "neutral"
+    assert shown["links"] == []
+
+
+def test_a_campaign_keeps_every_option(here: Installation) -> None:
+    options = ["--kind", "transactional", "--base-url", "https://click.brand.example/", "--bait", "none"]
+    options += ["--machine-answer", "redirect", "--utm", "source=shop,medium=email", "--rewrite-unsubscribe"]
+    here.ok("campaign", "add", "receipts", *options)
+    shown = here.ok("campaign", "show", "receipts", "--json").json
+    assert shown["kind"] == "transactional"
+    assert shown["base_url"] == "https://click.brand.example"
+    assert shown["bait_style"] == "none"
+    assert shown["machine_answer"] == "redirect"
+    assert shown["rewrite_unsubscribe"] is True
+    assert shown["utm"] == {"source": "shop", "medium": "email", "campaign": "", "term": "", "content": ""}
+
+
+def test_a_template_registers_its_links_at_once(here: Installation) -> None:
+    here.ok("campaign", "add", "spring", "--html", "newsletter.html")
+    links = here.ok("campaign", "show", "spring", "--json").json["links"]
+    content = [link["target"] for link in links if link["kind"] == "content"]
+    assert content == [
+        "https://www.brand.example/spring",
+        "https://www.brand.example/offer?a=1&b=2",
+        "https://social.example/brand",
+    ]
+    assert [link["kind"] for link in links].count("bait") == 2
+    assert [link["kind"] for link in links].count("unsubscribe") == 1
+    assert [link["position"] for link in links] == sorted(link["position"] for link in links)
+    assert {"key", "target", "kind", "role", "position", "style", "shape"} == set(links[0])
+
+
+def test_a_template_on_standard_input_is_read(here: Installation) -> None:
+    here.ok("campaign", "add", "spring", "--html", "-", stdin=b'<a href="https://a.example/">a</a>')
+    links = here.ok("campaign", "show", "spring", "--json").json["links"]
+    assert "https://a.example/" in [link["target"] for link in links]
+
+
+def test_links_left_alone_are_told_with_their_reason(here: Installation) -> None:
+    ran = here.ok("campaign", "add", "spring", "--html", "newsletter.html", "--notes", "json")
+    assert "mailto:us@brand.example" in ran.err
+    assert here.ok("campaign", "add", "quiet", "--html", "newsletter.html", "--quiet").err == ""
+
+
+def test_the_list_shows_every_campaign(here: Installation) -> None:
+    assert "campaign add" in here.ok("campaign", "list").err
+    here.ok("campaign", "add", "spring")
+    here.ok("campaign", "add", "summer sale")
+    listed = here.ok("campaign", "list", "--json").json["campaigns"]
+    assert sorted(item["name"] for item in listed) == ["spring", "summer sale"]
+    assert "summer sale" in here.ok("campaign", "list").text
+
+
+def test_a_name_is_given_once(here: Installation) -> None:
+    here.ok("campaign", "add", "spring")
+    assert "spring" in here.fails("campaign", "add", "spring")
+
+
+def test_a_campaign_that_is_not_there_is_told_with_those_that_are(here: Installation) -> None:
+    assert "linkproxy campaign add autumn" in here.fails("campaign", "show", "autumn")
+    here.ok("campaign", "add", "spring")
+    assert "There are: spring" in here.fails("campaign", "show", "autumn")
+    assert "Did you mean spring?" in here.fails("campaign", "show", "sprnig")
+
+
+def test_all_faults_of_a_campaign_are_told_at_once_and_nothing_is_stored(here: Installation) -> None:
+    told = here.fails("campaign", "add", "two\nlines", "--base-url", "ftp://x.example/path")
+    assert "campaign name" in told
+    assert "base URL" in told
+    here.fails("campaign", "add", "spring", "--html", "gone.html")
+    assert here.ok("campaign", "list", "--json").json["campaigns"] == []
+
+
+@pytest.mark.parametrize("utm", ["colour=red", "source", "source=", "source=a,source=b"])
+def test_a_utm_parameter_that_is_none_is_refused(here: Installation, utm: str) -> None:
+    assert "utm" in here.fails("campaign", "add", "spring", "--utm", utm, code=2)

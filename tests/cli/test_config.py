@@ -1,0 +1,76 @@
+"""``linkproxy config``: every mistake, or what is in force."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from linkproxy.cli.main import run
+from linkproxy.config_reference import settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def installation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    assert run(["init", "--folder", str(tmp_path)]) == 0
+    capsys.readouterr()
+    return tmp_path / "config.toml"
+
+
+def test_check_says_ok_and_which_file(installation: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--config", str(installation), "config", "check"]) == 0
+    assert capsys.readouterr().out == f"OK: {installation}\n"
+
+
+def test_check_names_the_faults_of_every_file_that_the_settings_name(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = installation.parent
+    (folder / "signing-keys.txt").write_text("nonsense\n")
+    (folder / "privacy-key.txt").unlink()
+    installation.write_text(
+        "[judge]\npolicy_file = 'rules.toml'\n[brand]\ntemplates_dir = 'own'\n[store]\nurl = 'sqlite:data/log.db'\n"
+    )
+    assert run(["--config", str(installation), "config", "check"]) == 1
+    found = capsys.readouterr().err
+    for words in (
+        "signing-keys.txt",
+        "privacy-key.txt",
+        "rules.toml",
+        "[brand] templates_dir",
+        "[store] url",
+    ):
+        assert words in found
+    assert all(line.startswith("linkproxy: ") for line in found.splitlines())
+    assert "fault of linkproxy" not in found
+
+
+def test_check_names_every_wrong_setting_and_ends_with_1(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installation.write_text("[server]\npublic_port = 'x'\nprivate_port = 'y'\n[log]\nlevel = 'z'\n")
+    assert run(["--config", str(installation), "config", "check"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        'linkproxy: config.toml: [server] public_port: "x" is not a whole number between 0 and 65535.',
+        'linkproxy: config.toml: [server] private_port: "y" is not a whole number between 0 and 65535.',
+        'linkproxy: config.toml: [log] level: "z" is not one of "debug", "info", "warning", "error".',
+    ]
+
+
+def test_show_prints_every_setting_as_toml_and_no_secret(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installation.write_text("[signing]\nkeys = 'hush'\n[brand]\nname = 'Brand \"quoted\"'\n")
+    assert run(["--config", str(installation), "config", "show"]) == 0
+    text = capsys.readouterr().out
+    shown = tomllib.loads(text)
+    assert {(section, key) for section in shown for key in shown[section]} == {
+        (section, key) for section, _, key, _ in settings()
+    }
+    assert shown["brand"]["name"] == 'Brand "quoted"'
+    assert shown["store"]["url"] == f"sqlite:{installation.parent}/linkproxy.db"
+    assert "hush" not in text

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkproxy.cli.charset import charset_of
+from linkproxy.cli.files import FileNames, read_mail, whole_file, write_whole
+from linkproxy.model import LinkproxyError
+
+
+@given(st.lists(st.text(min_size=1, max_size=200), unique=True, max_size=30))
+def test_recipients_never_share_a_file_whatever_they_are_called(people: list[str]) -> None:
+    names = FileNames()
+    given_names = [names.take(who) for who in people]
+    assert len({name.casefold() for name in given_names}) == len(people)
+    for name in given_names:
+        assert Path(name).name == name
+        assert len(name.encode()) < 200
+        assert not name.startswith((".", "-"))
+
+
+def test_an_ordinary_address_is_its_file_name() -> None:
+    assert FileNames().take("anna+news@example.com") == "anna+news@example.com.html"
+
+
+def test_addresses_that_differ_in_case_alone_get_files_that_do_not() -> None:
+    names = FileNames()
+    assert names.take("Anna@example.com").casefold() != names.take("anna@example.com").casefold()
+
+
+def test_a_path_in_an_address_stays_inside_the_folder() -> None:
+    name = FileNames().take("../../etc/passwd@example.com")
+    assert "/" not in name
+    assert not name.startswith(".")
+
+
+def test_a_write_that_fails_midway_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "mail.html"
+    path.write_bytes(b"old")
+
+    def fail_midway() -> None:
+        with whole_file(path) as file:
+            file.write(b"half of the new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_midway()
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["mail.html"]
+
+
+def test_a_secret_file_is_readable_by_its_owner_alone_from_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    with whole_file(path, mode=0o600, durable=True) as file:
+        begun = next(tmp_path.iterdir())
+        assert begun.stat().st_mode & 0o777 == 0o600
+        file.write(b"secret")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
+    write_whole(tmp_path / "a" / "b" / "mail.html", b"x")
+    assert (tmp_path / "a" / "b" / "mail.html").read_bytes() == b"x"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LinkproxyError, match="nothing of it was written"):
+        write_whole(tmp_path / "file" / "mail.html", b"x")
+
+
+def test_a_mail_above_the_limit_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
+    path = tmp_path / "mail.html"
+    path.write_bytes(b"x" * 101)
+    with pytest.raises(LinkproxyError, match=r"limits\.mail_bytes"):
+        read_mail(path, 100)
+    assert len(read_mail(path, 101)) == 101
+
+
+@pytest.mark.parametrize(
+    ("html", "charset"),
+    [
+        (b"<p>x", "utf-8"),
+        (b'<meta charset="ISO-8859-1">', "iso-8859-1"),
+        (b"<META CHARSET=shift_jis>", "shift_jis"),
+        (b'<meta http-equiv="Content-Type" content="text/html; charset=windows-1252">', "windows-1252"),
+        (b'<!-- <meta charset="koi8-r"> --><meta charset="utf-8">', "utf-8"),
+        (b'<meta charset="utf-16">', "utf-8"),
+        (b"\xef\xbb\xbf<meta charset=latin1>", "utf-8"),
+        (b"\xff\xfe<\x00p\x00", "utf-16-le"),
+        (b"<!-- never closed <meta charset=latin1>", "utf-8"),
+    ],
+)
+def test_the_charset_is_what_the_mail_declares(html: bytes, charset: str) -> None:
+    assert charset_of(html) == charset

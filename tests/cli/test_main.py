@@ -1,0 +1,125 @@
+"""The command's frame: one line for every fault, the right exit code, and a fast start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from linkproxy.cli import main as frame
+from linkproxy.model import LinkproxyError
+
+ROOT = Path(__file__).parents[2]
+FAULT = "this is a fault of linkproxy, please report it"
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
+    """A command ``fail`` that raises what the test puts under "error"."""
+    raises: dict[str, BaseException] = {}
+
+    @click.command("fail")
+    def fail() -> None:
+        raise raises["error"]
+
+    monkeypatch.setattr(frame, "COMMANDS", {"fail": f"{__name__}:fail"})
+    monkeypatch.setattr(frame.Table, "get_command", lambda *_: fail)
+    monkeypatch.delenv(frame.DEBUG, raising=False)
+    return raises
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (LinkproxyError("no such thing"), 1, "linkproxy: no such thing\n"),
+        (LinkproxyError("first\nsecond"), 1, "linkproxy: first\nlinkproxy: second\n"),
+        (KeyboardInterrupt(), 130, "linkproxy: interrupted.\n"),
+        (click.Abort(), 130, "linkproxy: interrupted.\n"),
+        (
+            OSError(28, "No space left on device", "out.html"),
+            1,
+            "linkproxy: out.html: No space left on device.\n",
+        ),
+        (OSError(28, "No space left on device"), 1, "linkproxy: input or output: No space left on device.\n"),
+        (
+            ValueError("a\nb"),
+            1,
+            f"linkproxy: {FAULT}: ValueError: a b (set LINKPROXY_DEBUG=1 for the full trace)\n",
+        ),
+    ],
+)
+def test_every_fault_is_one_line_and_an_exit_code(
+    failing: dict[str, BaseException],
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    text: str,
+) -> None:
+    failing["error"] = error
+    assert frame.run(["fail"]) == code
+    output = capsys.readouterr()
+    assert (output.out, output.err.lstrip("\n")) == ("", text)  # click ends the line that shows ^C
+
+
+def test_the_full_trace_is_there_for_the_asking(
+    failing: dict[str, BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(frame.DEBUG, "1")
+    failing["error"] = ValueError("a")
+    with pytest.raises(ValueError, match="a"):
+        frame.run(["fail"])
+
+
+def test_what_is_not_understood_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert frame.run(["no-such-command"]) == 2
+    assert frame.run(["init", "--no-such-option"]) == 2
+    assert frame.run([]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_help_and_version_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert frame.run(["--version"]) == 0
+    assert frame.run(["-h"]) == 0
+    assert frame.run(["init", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("linkproxy 0.")
+
+
+def linkproxy(*arguments: str, folder: Path, stdout: int = subprocess.PIPE) -> tuple[int, str, str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "linkproxy", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def test_a_reader_that_leaves_early_sees_no_complaint(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    code, _, complaint = linkproxy("config", "show", folder=tmp_path, stdout=writing)
+    os.close(writing)
+    assert (code, complaint) == (1, "")
+
+
+def test_a_command_that_needs_no_settings_starts_without_reading_them(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("not toml")
+    code, out, _ = linkproxy("init", "--help", folder=tmp_path)
+    assert code == 0
+    assert "signing keys" in out
+
+
+def test_starting_a_command_imports_neither_server_nor_settings() -> None:
+    code = (
+        "import sys; from linkproxy.cli.main import run; run(['--version']); "
+        "print(*sorted({'aiohttp', 'pydantic', 'structlog', 'jinja2', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == [""]

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Installation
+
+SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples" / "mail" / "html"
+
+
+@pytest.fixture
+def spring(here: Installation) -> Installation:
+    here.ok("campaign", "add", "spring", "--html", "newsletter.html", "--quiet")
+    return here
+
+
+def rewrite(here: Installation, *options: str, source: str = "newsletter.html") -> bytes:
+    return here.ok("rewrite", source, "--campaign", "spring", *options).out
+
+
+def links(here: Installation) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = here.ok("campaign", "show", "spring", "--json").json["links"]
+    return found
+
+
+def test_one_mail_goes_from_file_to_standard_output_with_its_links_tracked(spring: Installation) -> None:
+    html = rewrite(spring, "--recipient", "anna@example.com")
+    assert len(spring.paths(html)) == len(links(spring))
+    assert b"https://www.brand.example" not in html
+    assert b'href="mailto:us@brand.example"' in html
+
+
+def test_a_mail_is_read_from_standard_input(spring: Installation) -> None:
+    mail = (spring.folder / "newsletter.html").read_bytes()
+    piped = spring.ok("rewrite", "-", "--campaign", "spring", "--recipient", "anna@example.com", stdin=mail)
+    assert piped.out == rewrite(spring, "--recipient", "anna@example.com")
+
+
+def test_the_same_mail_for_the_same_recipient_is_the_same_bytes_again(spring: Installation) -> None:
+    assert rewrite(spring, "--recipient", "anna@example.com") == rewrite(
+        spring, "--recipient", "anna@example.com"
+    )
+
+
+def test_a_merge_tag_stands_at_the_end_of_every_content_link(spring: Installation) -> None:
+    html = rewrite(spring, "--merge-tag", "*|UNIQID|*")
+    assert html.count(b"/*|UNIQID|*") >= 3
+
+
+def test_every_recipient_of_a_csv_gets_a_file_and_a_line_in_the_index(spring: Installation) -> None:
+    spring.write("list.csv", "email;id\nanna@example.com;\nben@other.example;\n;K-4711\n")
+    ran = spring.ok(
+        "rewrite",
+        "newsletter.html",
+        "--campaign",
+        "spring",
+        "--recipients",
+        "list.csv",
+        "--out",
+        "ready",
+        "--quiet",
+    )
+    assert ran.out == b""
+    assert ran.err == ""
+    with (spring.folder / "ready" / "index.csv").open(encoding="utf-8", newline="") as file:
+        index = {row["recipient"]: row for row in csv.DictReader(file)}
+    assert list(index) == ["anna@example.com", "ben@other.example", "K-4711"]
+    for row in index.values():
+        html = (spring.folder / "ready" / row["file"]).read_bytes()
+        assert {path.split("/")[1] for path in spring.paths(html)} == {row["token"]}
+    assert len({row["token"] for row in index.values()}) == 3
+
+
+def test_a_recipient_gets_the_same_links_alone_as_in_a_list(spring: Installation) -> None:
+    spring.write("list.csv", "email\nanna@example.com\n")
+    rewrite(spring, "--recipients", "list.csv", "--out", "ready")
+    alone = rewrite(spring, "--recipient", "anna@example.com")
+    assert (spring.folder / "ready" / "anna@example.com.html").read_bytes() == alone
+
+
+def test_nothing_is_done_when_a_line_is_bad_and_nothing_else_was_said(spring: Installation) -> None:
+    spring.write("list.csv", "email\nanna@example.com\nnot an address\n")
+    options = (
+        "rewrite",
+        "newsletter.html",
+        "--campaign",
+        "spring",
+        "--recipients",
+        "list.csv",
+        "--out",
+        "ready",
+    )
+    told = spring.fails(*options)
+    assert "list.csv: line 3: 'not an address' is not a mail address" in told
+    assert "nothing was written" in told
+    assert not (spring.folder / "ready").exists()
+    assert "no recipient" in spring.fails("recipients", "export", "anna@example.com")
+
+
+def test_the_rest_is_done_when_bad_lines_are_to_be_skipped(spring: Installation) -> None:
+    spring.write("list.csv", "email\nanna@example.com\nnot an address\n")
+    options = (
+        "rewrite",
+        "newsletter.html",
+        "--campaign",
+        "spring",
+        "--recipients",
+        "list.csv",
+        "--out",
+        "ready",
+    )
+    told = spring.fails(*options, "--on-error", "skip")
+    assert "line 3" in told
+    assert sorted(path.name for path in (spring.folder / "ready").iterdir()) == [
+        "anna@example.com.html",
+        "index.csv",
+    ]
+
+
+def test_targets_of_a_merged_mail_belong_to_its_message_alone(spring: Installation) -> None:
+    before = links(spring)
+    merged = (
+        b'<a href="https://www.brand.example/spring">x</a><a href="https://www.brand.example/u?id=8347">y</a>'
+    )
+    spring.write("anna.html", merged)
+    html = rewrite(spring, "--recipient", "anna@example.com", source="anna.html")
+    assert b"id=8347" not in html
+    assert links(spring) == before
+
+
+def test_each_line_pairs_a_merged_mail_with_its_recipient(spring: Installation) -> None:
+    before = links(spring)
+    for name in ("anna", "ben"):
+        spring.write(f"merged/{name}.html", f'<a href="https://www.brand.example/account?u={name}">Yours</a>')
+    spring.write("pairs.csv", "file,email\nanna.html,anna@example.com\nben.html,ben@example.com\n")
+    rewrite(spring, "--recipients", "pairs.csv", "--out", "ready", source="merged")
+    anna, ben = ((spring.folder / "ready" / f"{name}.html").read_bytes() for name in ("anna", "ben"))
+    assert b"u=anna" not in anna
+    assert b"u=ben" not in ben
+    assert set(spring.paths(anna)).isdisjoint(spring.paths(ben))
+    assert links(spring) == before
+
+
+def test_a_folder_of_templates_makes_one_link_table(spring: Installation) -> None:
+    spring.write("mails/one.html", '<a href="https://one.example/">1</a>')
+    spring.write("mails/deep/two.html", '<a href="https://two.example/">2</a>')
+    rewrite(spring, "--merge-tag", "{{id}}", "--out", "ready", source="mails")
+    targets = {link["target"] for link in links(spring)}
+    assert {"https://one.example/", "https://two.example/"} <= targets
+    assert b"{{id}}" in (spring.folder / "ready" / "deep" / "two.html").read_bytes()
+
+
+def test_a_campaign_that_is_not_there_is_told_and_nothing_is_written(here: Installation) -> None:
+    here.ok("campaign", "add", "spring")
+    told = here.fails(
+        "rewrite", "newsletter.html", "--campaign", "sprin", "--recipient", "a@b.example", "--out", "o.html"
+    )
+    assert "Did you mean spring?" in told
+    assert not (here.folder / "o.html").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--recipient", "a@b.example", "--merge-tag", "{{id}}"]])
+def test_for_whom_must_be_said_once(spring: Installation, options: list[str]) -> None:
+    assert "give one of" in spring.fails(
+        "rewrite", "newsletter.html", "--campaign", "spring", *options, code=2
+    )
+
+
+def test_a_mail_above_the_limit_is_refused_before_anything_happens(spring: Installation) -> None:
+    spring.write("large.html", b"x" * 26_214_401)
+    told = spring.fails("rewrite", "large.html", "--campaign", "spring", "--recipient", "anna@example.com")
+    assert "limits.mail_bytes" in told
+
+
+def test_notes_can_be_read_by_a_program(spring: Installation) -> None:
+    ran = spring.ok(
+        "rewrite",
+        "newsletter.html",
+        "--campaign",
+        "spring",
+        "--recipient",
+        "anna@example.com",
+        "--notes",
+        "json",
+    )
+    notes = [json.loads(line) for line in ran.err.splitlines()]
+    assert any(note["value"] == "mailto:us@brand.example" for note in notes)
+    assert all(note["file"] == "newsletter.html" for note in notes)
+
+
+def test_the_charset_that_a_mail_declares_is_kept(spring: Installation) -> None:
+    mail = '<meta charset="iso-8859-1"><p>Grüße <a href="https://www.brand.example/spring">x</a>'.encode(
+        "latin-1"
+    )
+    spring.write("latin.html", mail)
+    assert "Grüße".encode("latin-1") in rewrite(
+        spring, "--recipient", "anna@example.com", source="latin.html"
+    )
+
+
+def test_a_terminal_shows_a_progress_bar_for_many(spring: Installation) -> None:
+    spring.write("list.csv", "email\n" + "".join(f"r{number}@example.com\n" for number in range(50)))
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "linkproxy", "rewrite", "newsletter.html", "--campaign", "spring"]
+    subprocess.run(
+        [*command, "--recipients", "list.csv", "--out", "ready"],
+        stderr=follower,
+        check=True,
+        cwd=spring.folder,
+    )
+    os.close(follower)
+    seen = os.read(leader, 1 << 20).decode()
+    os.close(leader)
+    assert "/50" in seen
+    assert "50 mails written to ready." in seen
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample mails are not here")
+def test_every_sample_mail_is_rewritten_or_left_alone_and_never_half_written(spring: Installation) -> None:
+    spring.ok(
+        "rewrite",
+        SAMPLES,
+        "--campaign",
+        "spring",
+        "--recipient",
+        "anna@example.com",
+        "--out",
+        "ready",
+        "--quiet",
+    )
+    sources = [path for path in SAMPLES.rglob("*") if path.suffix.lower() in {".html", ".htm"}]
+    for source in sources:
+        assert (spring.folder / "ready" / source.relative_to(SAMPLES)).stat().st_size > 0
+    assert not list((spring.folder / "ready").rglob("*.part"))

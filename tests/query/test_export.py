@@ -1,0 +1,73 @@
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkproxy.model import LinkKey
+from linkproxy.query import export
+from linkproxy.store.api import ClickRow
+
+CLICK = ClickRow(
+    visit_id=7,
+    at=1777713000.5,
+    campaign="spring",
+    key=LinkKey("aB3x"),
+    target="https://www.example.com/offer?a=1,2",
+    role="body",
+    recipient="anna@example.com",
+    domain="example.com",
+    score=-14.25,
+    reasons=("reading_delay", "coherent_browser"),
+    verified=True,
+    settled=False,
+)
+
+
+def test_a_click_is_the_same_in_every_format() -> None:
+    header = export.csv_header(export.CLICK_COLUMNS).split(",")
+    cells = next(csv.reader([export.csv_row(CLICK, export.CLICK_COLUMNS)]))
+    fields = json.loads(export.json_line(CLICK, export.CLICK_COLUMNS))
+    assert header == list(fields)
+    assert dict(zip(header, cells, strict=True)) == {
+        "visit_id": "7",
+        "at": "2026-05-02T09:10:00.500Z",
+        "campaign": "spring",
+        "key": "aB3x",
+        "target": "https://www.example.com/offer?a=1,2",
+        "role": "body",
+        "recipient": "anna@example.com",
+        "domain": "example.com",
+        "score": "-14.25",
+        "reasons": "reading_delay, coherent_browser",
+        "verified": "yes",
+        "settled": "no",
+    }
+    assert fields["reasons"] == ["reading_delay", "coherent_browser"]
+    assert fields["settled"] is False
+    assert fields["score"] == -14.25
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+49", "-cmd", "@SUM(A1)", "\tx", "\rx", "\nx"])
+def test_text_that_a_spreadsheet_would_run_is_made_text_again(text: str) -> None:
+    assert export.safe_cell(text) == f"'{text}"
+    assert export.safe_cell((text, "more")).startswith("'")
+
+
+def test_a_negative_number_stays_a_number() -> None:
+    assert export.safe_cell(-14.2) == "-14.2"
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_whatever_text_is_in_it_a_csv_line_is_one_row_that_reads_back(texts: list[str]) -> None:
+    line = export.csv_line(texts)
+    rows = list(csv.reader(io.StringIO(line + "\r\n", newline="")))
+    assert [cell.removeprefix("'") for cell in rows[0]] == [text.removeprefix("'") for text in texts]
+    assert len(rows) == 1
+
+
+@given(st.text())
+def test_no_cell_of_csv_begins_as_a_formula_does(text: str) -> None:
+    assert not export.safe_cell(text).startswith(("=", "+", "-", "@", "\t", "\r"))

@@ -1,0 +1,207 @@
+"""A whole server on real sockets, with a real store, and a campaign whose mail was delivered."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from linkproxy import config as configs
+from linkproxy.campaign.tokens import format_keys, new_key
+from linkproxy.config import Config
+from linkproxy.model import (
+    Campaign,
+    CampaignId,
+    Delivery,
+    DeliverySource,
+    Link,
+    LinkKey,
+    LinkKind,
+    LinkRole,
+    Recipient,
+    TokenForm,
+    NOBODY,
+)
+from linkproxy.server.app import Server, running
+from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft, Store, VisitRow
+
+START = 1_780_000_000.0
+
+BROWSER = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language": "en-US,en;q=0.5",
+    "Accept-Encoding": "gzip, deflate",
+    "Upgrade-Insecure-Requests": "1",
+}
+SCANNER = {"User-Agent": "python-requests/2.32.3", "Accept": "*/*"}
+
+TARGETS = {
+    "CtA1": "https://shop.example/spring?a=1&b=2#top",
+    "CtB2": "https://shop.example/second",
+    "CtC3": "https://shop.example/third",
+    "CtD4": "https://shop.example/fourth",
+}
+CONTENT, BAIT, UNSUBSCRIBE = "CtA1", "Ba1t", "Un5u"
+
+
+class Clock:
+    """The server's clock; it stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(eq=False)
+class Site:
+    """A running server, its store, and what a test needs to speak to it."""
+
+    server: Server
+    config: Config
+    clock: Clock
+    web: aiohttp.ClientSession
+    campaign: Campaign
+    recipient: Recipient
+
+    START = START
+    BROWSER = BROWSER
+    SCANNER = SCANNER
+    TARGETS = TARGETS
+    TARGET = TARGETS[CONTENT]
+    CONTENT, BAIT, UNSUBSCRIBE = CONTENT, BAIT, UNSUBSCRIBE
+
+    @property
+    def store(self) -> Store:
+        return self.server.services.store
+
+    def path(self, key: str = "CtA1", recipient: Recipient | None = None) -> str:
+        whom = (recipient or self.recipient).id
+        return f"/{self.server.services.keyring.sign(self.campaign.id, whom)}/{key}"
+
+    def url(self, key: str = "CtA1", recipient: Recipient | None = None) -> str:
+        return self.server.addresses.public + self.path(key, recipient)
+
+    def reference_url(self, key: str, reference: str) -> str:
+        token = self.server.services.keyring.sign(self.campaign.id, NOBODY, TokenForm.REFERENCE)
+        return f"{self.server.addresses.public}/{token}/{key}/{reference}"
+
+    async def ask(
+        self, url: str, method: str = "GET", headers: dict[str, str] | None = None, data: bytes | None = None
+    ) -> aiohttp.ClientResponse:
+        """Send one request as a browser (or as ``headers`` say), without following redirects."""
+        response = await self.web.request(
+            method, url, headers=BROWSER if headers is None else headers, data=data, allow_redirects=False
+        )
+        await response.read()
+        return response
+
+    async def visits(self) -> list[VisitRow]:
+        return [row async for row in self.store.visits(Filter())]
+
+    async def metric(self, name: str, **labels: str) -> float:
+        value = self.server.services.metrics.registry.get_sample_value(name, labels)
+        assert value is not None, name
+        return value
+
+
+Start = Callable[..., Awaitable[Site]]
+
+
+def write_config(folder: Path, **sections: dict[str, object]) -> Config:
+    """Write a configuration as an operator would, and load it."""
+    keys = folder / "signing-keys.txt"
+    if not keys.exists():
+        keys.write_text(format_keys([new_key(())]))
+        (folder / "privacy-key.txt").write_text("5a" * 32)
+    server = {
+        "public_host": "127.0.0.1",
+        "public_port": 0,
+        "private_port": 0,
+        "base_url": "http://click.example",
+        "shutdown_seconds": 20,
+    }
+    everything = {**sections, "server": {**server, **sections.get("server", {})}}
+    lines: list[str] = []
+    for section, values in everything.items():
+        lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in values.items())]
+    path = folder / "config.toml"
+    path.write_text("\n".join(lines))
+    return configs.load(path, {})
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def links_of(campaign_id: CampaignId) -> list[Link]:
+    content = [
+        Link(campaign_id, LinkKey(key), target, LinkKind.CONTENT, LinkRole.BODY, position)
+        for position, (key, target) in enumerate(TARGETS.items())
+    ]
+    bait = Link(campaign_id, LinkKey(BAIT), "", LinkKind.BAIT, LinkRole.BODY, 10)
+    unsubscribe = Link(campaign_id, LinkKey(UNSUBSCRIBE), "", LinkKind.UNSUBSCRIBE, LinkRole.FOOTER, 11)
+    return [*content, bait, unsubscribe]
+
+
+async def furnish(server: Server, name: str = "spring") -> tuple[Campaign, Recipient]:
+    """Make the campaign and its one message, delivered ten minutes ago."""
+    store = server.services.store
+    known = await store.find_campaign(name)
+    if known is None:
+        known = await store.add_campaign(Campaign(CampaignId(0), name, base_url="http://click.example"))
+        await store.add_links(links_of(known.id))
+    recipient = (await store.register_recipients([RecipientDraft(address="anna@example.com")]))[0]
+    delivery = Delivery(START - 600, DeliverySource.MX)
+    await store.add_deliveries([DeliveryDraft(known.id, recipient.id, delivery)])
+    return known, recipient
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def start(tmp_path: Path, clock: Clock) -> AsyncIterator[Start]:
+    """Start a server with these sections of configuration; it stops with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(**sections: dict[str, object]) -> Site:
+            config = write_config(tmp_path, **sections)
+            server = await stack.enter_async_context(running(config, clock=clock))
+            jar = aiohttp.DummyCookieJar()
+            web = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
+            campaign, recipient = await furnish(server)
+            return Site(server, config, clock, web, campaign, recipient)
+
+        yield begin
+
+
+@pytest.fixture
+async def site(start: Start) -> Site:
+    return await start()
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
+    """Keep the database's writers waiting, as another process with a long transaction does."""
+
+    @contextmanager
+    def hold() -> Iterator[None]:
+        with (tmp_path / "linkproxy.db.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    return hold

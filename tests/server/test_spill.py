@@ -1,0 +1,109 @@
+import asyncio
+import stat
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkproxy.model import AnswerKind, CampaignId, LinkKey, Profile, RecipientId, Visit
+from linkproxy.server.spill import Spill, SpilledVisit, SpillFile
+
+LARGE = 1 << 20
+
+
+def visit(at: float = 1.0, agent: str = "Mozilla/5.0") -> Visit:
+    return Visit(
+        at=at,
+        method="GET",
+        campaign_id=CampaignId(7),
+        recipient_id=RecipientId(9),
+        key=LinkKey("aB3x"),
+        client="192.0.2.1",
+        network="192.0.2.0/24",
+        profile=Profile((("user-agent", agent), ("accept", "*/*")), agent),
+        token="t" * 24,
+    )
+
+
+def spilled(at: float = 1.0, agent: str = "Mozilla/5.0") -> SpilledVisit:
+    return SpilledVisit(visit(at, agent), AnswerKind.REDIRECT)
+
+
+@given(st.text(alphabet=st.characters(codec=None), max_size=40))
+def test_what_is_read_back_is_what_was_written(agent: str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = SpillFile(Path(folder) / "spill", LARGE)
+        written = [spilled(1.5, agent), spilled(2.5)]
+        assert file.append(written) == 2
+        assert file.waiting(frozenset()) == written
+
+
+def test_struck_visits_are_not_read_back_and_an_all_struck_file_is_emptied(tmp_path: Path) -> None:
+    file = SpillFile(tmp_path / "spill", LARGE)
+    first, second = spilled(1), spilled(2)
+    file.append([first, second])
+    file.strike([first.id])
+    assert file.waiting(frozenset()) == [second]
+    file.strike([second.id])
+    assert file.waiting(frozenset()) == []
+    assert file.size() == 0
+
+
+def test_a_line_that_a_crash_cut_off_costs_neither_those_before_nor_those_after(tmp_path: Path) -> None:
+    path = tmp_path / "spill"
+    first, cut, last = spilled(1), spilled(2), spilled(3)
+    SpillFile(path, LARGE).append([first, cut])
+    path.write_bytes(path.read_bytes()[:-30])
+    file = SpillFile(path, LARGE)
+    file.append([last])
+    assert file.waiting(frozenset()) == [first, last]
+
+
+def test_the_file_grows_to_its_bound_and_no_further(tmp_path: Path) -> None:
+    file = SpillFile(tmp_path / "spill", 2000)
+    fitting = file.append([spilled(at) for at in range(100)])
+    assert 0 < fitting < 100
+    assert file.size() <= 2000
+    assert len(file.waiting(frozenset())) == fitting
+    assert file.append([spilled(0)]) == 0
+
+
+def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "spill"
+    SpillFile(path, LARGE).append([spilled()])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_many_that_wait_share_a_write_and_each_learns_its_own_fate(tmp_path: Path) -> None:
+    spill = Spill(SpillFile(tmp_path / "spill", 2000))
+    fates = await asyncio.gather(*(spill.put(spilled(at), seconds=30) for at in range(50)))
+    kept = len(await spill.waiting())
+    assert fates == [True] * kept + [False] * (50 - kept)
+    assert 0 < kept < 50
+    await spill.close()
+
+
+async def test_a_disk_that_takes_nothing_is_told_and_not_raised(tmp_path: Path) -> None:
+    spill = Spill(SpillFile(tmp_path / "no" / "such" / "folder", LARGE))
+    assert not await spill.put(spilled(), seconds=30)
+    await spill.close()
+
+
+async def test_struck_visits_are_not_handed_out_again_even_if_the_strike_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "spill"
+    spill = Spill(SpillFile(path, LARGE))
+    kept = spilled()
+    assert await spill.put(kept, seconds=30)
+    content = path.read_bytes()
+    path.unlink()
+    path.mkdir()  # nothing can be written now
+    try:
+        await spill.strike([kept.id])
+    except OSError:
+        path.rmdir()
+    path.write_bytes(content)
+    assert await spill.waiting() == []
+    assert not spill.may_hold_visits
+    await spill.close()

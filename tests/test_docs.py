@@ -1,0 +1,93 @@
+"""Documentation cannot drift: what the code has, the pages have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from linkproxy.cli.main import COMMANDS
+from linkproxy.cli.reference import PAGES, commands, outdated
+from linkproxy.config_reference import settings
+from linkproxy.telemetry import EVENTS, METRICS, Event, Metrics
+from linkproxy.visit.signals import SIGNALS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def test_generated_pages_are_what_the_code_says_now() -> None:
+    assert outdated(ROOT) == [], "run: make docs"
+
+
+def test_a_page_that_was_changed_by_hand_is_found(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    for name, write in PAGES.items():
+        (tmp_path / name).write_text(write(), "utf-8")
+    assert outdated(tmp_path) == []
+    (tmp_path / "docs/metrics.md").write_text("by hand")
+    (tmp_path / "config.example.toml").unlink()
+    assert outdated(tmp_path) == ["config.example.toml", "docs/metrics.md"]
+
+
+def test_every_setting_is_documented() -> None:
+    text = page("configuration.md")
+    for section, _, key, _ in settings():
+        part = text.partition(f"## [{section}]\n")[2].partition("\n## ")[0]
+        assert f"| `{key}` |" in part, f"[{section}] {key}"
+
+
+def test_every_command_of_the_table_is_there() -> None:
+    assert {path.split()[1] for path, _, _ in commands() if " " in path} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", [path for path, _, _ in commands()])
+def test_every_command_is_documented_with_an_example(path: str) -> None:
+    [(context, command)] = [(context, command) for name, context, command in commands() if name == path]
+    help_text = command.get_help(context)
+    assert re.search(r"^  Examples?:\n( {4}\S.*\n?)+", help_text, re.MULTILINE), (
+        f"{path} --help shows no example"
+    )
+    assert f"# {path}\n" in page("commands.md")
+
+
+def test_every_option_says_what_it_does() -> None:
+    for path, context, command in commands():
+        for parameter in command.get_params(context):
+            if parameter.param_type_name == "option":
+                assert getattr(parameter, "help", ""), f"{path} {parameter.opts}"
+
+
+def test_every_metric_is_documented_and_exported_under_that_name() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry)
+    exported = set(re.findall(r"^# TYPE (\S+)", generate_latest(registry).decode(), re.MULTILINE))
+    assert exported == {metric.exported for metric in METRICS}
+    for name in exported:
+        assert f"| `{name}` |" in page("metrics.md")
+
+
+def test_every_log_event_is_documented() -> None:
+    assert set(EVENTS) == set(Event)
+    for event in Event:
+        assert f"| `{event}` |" in page("metrics.md")
+
+
+def test_every_signal_is_documented_in_its_family() -> None:
+    text = page("judging.md")
+    for signal in SIGNALS:
+        assert f"`{signal.name}`" in text, signal.name
+
+
+@pytest.mark.parametrize(
+    "file", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=lambda path: path.name
+)
+def test_links_between_pages_lead_somewhere(file: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", file.read_text("utf-8")):
+        assert (file.parent / target).exists(), target

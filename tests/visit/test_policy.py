@@ -1,0 +1,119 @@
+"""The rule set: what is shipped, and what an operator may change."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import pytest
+
+from linkproxy.model import CampaignKind, ZoneRole
+from linkproxy.visit import policy
+from linkproxy.visit.policy import PolicyError
+from linkproxy.visit.signals import SIGNALS
+
+
+def test_every_signal_has_a_rule_and_every_rule_a_signal():
+    assert {signal.name for signal in SIGNALS} == set(policy.load().rules)
+
+
+def test_every_rule_says_where_its_weight_comes_from():
+    assert all(len(rule.source) > 20 for rule in policy.load().rules.values())
+
+
+def test_a_signal_is_named_after_what_it_is_about():
+    assert len({signal.name for signal in SIGNALS}) == len(SIGNALS)
+    assert all(signal.meaning.endswith(".") for signal in SIGNALS)
+
+
+def test_an_operator_changes_only_what_the_file_names():
+    shipped, changed = policy.load(), policy.load('[signals."request.head"]\nweight = 12')
+    assert changed.rules["request.head"].weight == 12
+    assert changed.rules["request.head"].source == shipped.rules["request.head"].source
+    assert changed.rules["request.method"] == shipped.rules["request.method"]
+
+
+def test_the_digest_tells_rule_sets_apart_and_is_stable():
+    changed = policy.load("[prior]\nmarketing = 1.0")
+    assert policy.load().digest == policy.load().digest != changed.digest
+    assert changed.prior[CampaignKind.MARKETING] == 1.0
+
+
+def test_all_faults_of_a_policy_are_named_at_once():
+    text = (
+        '[policy]\nmachnie = 3\nhuman = "low"\n[signals."request.hed"]\nweight = 1\n[prior]\nmarketing = true'
+    )
+    with pytest.raises(PolicyError) as caught:
+        policy.load(text, "mine.toml")
+    lines = str(caught.value).splitlines()
+    assert lines == [
+        "mine.toml: policy.machnie is no setting of the policy; did you mean machine?",
+        'mine.toml: policy.human must be a number, not "low"',
+        "mine.toml: signals.request.hed is no setting of the policy; did you mean request.head?",
+        "mine.toml: prior.marketing must be a number, not true",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[policy", "is not TOML"),
+        ("[policy]\nhuman = 25.0", "human must be below machine"),
+        ("[policy]\nneutral = 10.0", "machine not above neutral"),
+        ("[policy]\nhold_seconds = 0", "hold_seconds must be above 0"),
+        ('[networks.office]\ncidrs = ["10.0.0.0/33"]\nrole = "people"', "is no network"),
+        ('[networks.office]\nrole = "friends"', "must be one of scanner, cloud, people"),
+        ('[networks.office]\ncolour = "red"', "networks.office.colour is no setting"),
+    ],
+)
+def test_a_bad_policy_is_refused_with_what_is_wrong(text, fault):
+    with pytest.raises(PolicyError, match=fault):
+        policy.load(text)
+
+
+def test_an_operator_can_name_networks_of_their_own():
+    found = policy.load('[networks.office]\nrole = "people"\ncertainty = "certain"\ncidrs = ["40.92.1.0/24"]')
+    zone = found.networks.find("40.92.1.9")
+    assert zone is not None
+    assert (zone.name, zone.role) == ("office", ZoneRole.PEOPLE)
+    assert found.networks.find("40.92.2.9").name == "microsoft-eop"
+
+
+@pytest.mark.parametrize(
+    ("client", "asn", "name"),
+    [
+        ("40.107.218.12", 0, "microsoft-eop"),
+        ("40.107.218.12", 8075, "microsoft-eop"),
+        ("2a01:111:f400::7", 0, "microsoft-eop"),
+        ("20.72.100.79", 8075, "clouds"),
+        ("", 26211, "proofpoint"),
+        ("203.0.113.9", 22616, "gateways-and-relays"),
+        ("203.0.113.9", 0, None),
+        ("", 0, None),
+        ("20.0.0.0/8", 0, None),
+    ],
+)
+def test_the_longest_prefix_wins_and_an_address_beats_a_system(client, asn, name):
+    zone = policy.load().networks.find(client, asn)
+    assert (zone.name if zone else None) == name
+
+
+def test_timing_curves_rise_from_nothing_to_everything():
+    values = policy.load().rules["timing.delay"].values
+    for curve in (values["machine"], values["marketing"], values["transactional"]):
+        delays, shares = zip(*curve, strict=True)
+        assert list(delays) == sorted(set(delays))
+        assert list(shares) == sorted(shares)
+        assert (shares[0], shares[-1]) == (0, 1)
+        assert delays[0] > 0
+
+
+def test_engine_dates_are_dates_in_order():
+    engines = policy.load().engines
+    for name in ("chromium", "firefox", "safari"):
+        rows = [(version, date.fromisoformat(day)) for version, day in engines[name]]
+        assert rows == sorted(rows)
+
+
+def test_weights_are_finite_and_within_what_one_sight_can_say():
+    assert all(math.isfinite(rule.weight) and abs(rule.weight) <= 50 for rule in policy.load().rules.values())

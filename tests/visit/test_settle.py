@@ -1,0 +1,185 @@
+"""Settling: what came first is judged with what came after, both ways."""
+
+from __future__ import annotations
+
+from claims.browsers import CHROME, FIREFOX, OLD_CHROME
+
+from linkproxy.model import AnswerKind, DeliverySource, Judged, VerdictKind
+from linkproxy.store.api import Filter
+
+SWEEP = ("home", "one", "two", "tre", "four", "five", "face", "term")
+MINUTES = 60.0
+
+
+async def clicks(world, **where):
+    return [row async for row in world.store.clicks(Filter(**where))]
+
+
+async def settled(world, judged: Judged) -> VerdictKind:
+    row = await world.store.get_visit(judged.visit_id)
+    assert row.entry.settled is not None
+    return row.entry.settled.kind
+
+
+async def sweep(world, at: float, headers=CHROME, client: str = "198.51.100.1") -> list[Judged]:
+    return [
+        await world.judged(name, at=at + place * 0.1, headers=headers, client=client)
+        for place, name in enumerate(SWEEP)
+    ]
+
+
+async def test_the_first_hit_of_a_burst_becomes_a_machines(world):
+    first, *_ = await sweep(world, at=10 * MINUTES)
+    assert first.verdict.kind is VerdictKind.HUMAN
+    await world.settle()
+    assert await settled(world, first) is VerdictKind.MACHINE
+    assert await clicks(world) == []
+
+
+async def test_a_person_caught_in_a_sweep_becomes_a_click(world):
+    await sweep(world, at=300, headers=OLD_CHROME)
+    person = await world.judged("two", at=300.5, headers=FIREFOX, client="203.0.113.9")
+    await world.settle()
+    assert await settled(world, person) is VerdictKind.HUMAN
+    assert [(row.key, row.visit_id) for row in await clicks(world)] == [("two0", person.visit_id)]
+
+
+async def test_a_click_after_a_scan_is_not_lost(world):
+    await sweep(world, at=43, headers=OLD_CHROME)
+    await world.settle(at=200)
+    person = await world.judged("one", at=15 * MINUTES)
+    await world.settle()
+    assert [row.visit_id for row in await clicks(world)] == [person.visit_id]
+
+
+async def test_a_double_request_is_one_click(world):
+    first = await world.judged("one", at=600)
+    await world.judged("one", at=600.7)
+    await world.settle()
+    assert [row.visit_id for row in await clicks(world)] == [first.visit_id]
+
+
+async def test_a_double_request_across_two_passes_is_one_click(world):
+    await world.judged("one", at=600)
+    await world.settle(at=605 + 90)
+    await world.judged("one", at=606)
+    await world.settle()
+    assert len(await clicks(world)) == 1
+
+
+async def test_coming_back_later_is_a_second_click(world):
+    await world.judged("one", at=600)
+    await world.judged("one", at=1400)
+    await world.settle()
+    assert len(await clicks(world)) == 2
+
+
+async def test_nothing_is_settled_while_the_hold_window_is_open(world):
+    await world.judged("one", at=600)
+    assert await world.settle(at=660) is None
+    assert await clicks(world) == []
+
+
+async def test_provisional_clicks_are_shown_when_asked_for(world):
+    await world.judged("one", at=600)
+    rows = [row async for row in world.store.clicks(Filter(), provisional=True)]
+    assert [row.settled for row in rows] == [False]
+
+
+async def test_a_message_that_is_hit_again_and_again_is_settled_all_the_same(world):
+    await world.judged("one", at=600)
+    for minute in range(31):
+        await world.judged("two", at=660 + 60 * minute)
+    assert await world.settle(at=601 + 30 * MINUTES) is not None
+
+
+async def test_settling_twice_changes_nothing(world):
+    await world.judged("one", at=600)
+    await world.settle()
+    before = await clicks(world)
+    assert await world.settle() is None
+    assert await clicks(world) == before
+
+
+async def test_the_same_history_settles_the_same_way(world):
+    from functools import partial
+
+    from linkproxy.visit import settle
+
+    await sweep(world, at=300, headers=OLD_CHROME)
+    last = await world.judged("two", at=301, headers=FIREFOX, client="203.0.113.9")
+    history = await world.store.list_siblings(last.visit_id, reach_seconds=1800)
+    revise = partial(settle.revise, policy=world.policy, now=1.0)
+    assert revise(history) == revise(history)
+
+
+async def test_a_delivery_that_is_told_late_settles_again(unheard):
+    early = await unheard.judged("one", at=45, headers=CHROME)
+    await unheard.settle()
+    assert await settled(unheard, early) is VerdictKind.HUMAN
+    assert len(await clicks(unheard)) == 1
+    await unheard.deliver(source=DeliverySource.MX)
+    await unheard.settle()
+    assert await settled(unheard, early) is not VerdictKind.HUMAN
+    assert await clicks(unheard) == []
+
+
+async def test_a_person_who_presses_continue_is_a_click(world):
+    page = await world.judged("one", at=40, headers=OLD_CHROME, client="40.107.218.12")
+    assert page.answer.kind is AnswerKind.NEUTRAL
+    await world.judged("one", at=300, headers=FIREFOX, client="203.0.113.9", method="POST")
+    await world.settle()
+    assert [row.key for row in await clicks(world)] == ["one0"]
+
+
+async def test_unsubscribing_is_no_click(world):
+    await world.judged("bye", at=600)
+    await world.judged("bye", at=604, method="POST")
+    await world.settle()
+    assert await clicks(world) == []
+    assert [row.recipient async for row in world.store.unsubscribes(Filter())] == ["ann@customer.example"]
+
+
+async def test_a_scanner_that_fetches_the_unsubscribe_link_unsubscribes_nobody(world):
+    await sweep(world, at=43, headers=OLD_CHROME)
+    await world.judged("bye", at=44, headers=OLD_CHROME)
+    assert [row async for row in world.store.unsubscribes(Filter())] == []
+
+
+async def test_a_one_click_post_unsubscribes_whoever_sends_it(world):
+    from linkproxy.model import RawRequest
+    from linkproxy.visit import intake
+
+    raw = RawRequest(
+        "POST", world.url("bye"), (), "40.107.218.12", 1_795_000_050.0, body=b"List-Unsubscribe=One-Click"
+    )
+    visit = intake.read(raw, intake.Gate(world.keyring))
+    from functools import partial
+
+    from linkproxy.visit import pipeline
+
+    (judged,) = await world.store.append([visit], partial(pipeline.take, policy=world.policy))
+    assert judged.answer.kind is AnswerKind.UNSUBSCRIBED
+    (row,) = [row async for row in world.store.unsubscribes(Filter())]
+    assert row.one_click
+
+
+async def test_an_erased_recipient_is_redirected_and_leaves_no_trace(world):
+    from linkproxy.model import Unlogged
+
+    await world.store.erase_recipient(world.recipient.id)
+    outcome = await world.send("one", at=600)
+    assert isinstance(outcome, Unlogged)
+    assert (outcome.answer.kind, outcome.answer.target) == (AnswerKind.REDIRECT, "https://shop.example/one")
+    assert [row async for row in world.store.visits(Filter())] == []
+
+
+async def test_a_recipient_who_is_not_tracked_can_still_unsubscribe(world):
+    from linkproxy.model import Unlogged
+
+    await world.store.set_track("ann@customer.example", track=False)
+    outcome = await world.send("bye", at=600, method="POST")
+    assert isinstance(outcome, Unlogged)
+    assert outcome.answer.kind is AnswerKind.UNSUBSCRIBED
+    assert [row.recipient async for row in world.store.unsubscribes(Filter())] == ["ann@customer.example"]
+    assert [row async for row in world.store.visits(Filter())] == []
