@@ -14,7 +14,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 from linkproxy.model import AnswerKind, StrayReason, VerdictKind
@@ -39,20 +39,17 @@ class Event(StrEnum):
     STORE_RECOVERED = "store.recovered"
     SPILL_FULL = "spill.full"
     SPILL_READ_BACK = "spill.read_back"
-    SPILL_DAMAGED = "spill.damaged"
     VISIT_FAILED = "visit.failed"
     SIGNAL_BROKEN = "signal.broken"
-    STRAYS_DROPPED = "strays.dropped"
     SETTLE_FAILED = "settle.failed"
     PURGED = "purge.done"
     PURGE_FAILED = "purge.failed"
-    TARGET_CHANGED = "link.target_changed"
 
 
 EVENTS: Final[Mapping[Event, str]] = {
     Event.LISTENING: "A listener is up. `listener`, `address`.",
     Event.STOPPING: "A stop was asked for; no new connection is taken. `signal`.",
-    Event.STOPPED: "Everything is flushed and closed.",
+    Event.STOPPED: "Everything is flushed and closed; with `incomplete`, a request was cut off.",
     Event.REQUEST: "One request, with `[server] request_log`. `listener`, `method`, `status`, `seconds`.",
     Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 500. `listener`, `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
@@ -60,14 +57,11 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.STORE_RECOVERED: "The store works again. `operation`.",
     Event.SPILL_FULL: "The spill file is full; visits are lost until the store works. `path`, `bytes`.",
     Event.SPILL_READ_BACK: "Spilled visits are in the journal now. `visits`.",
-    Event.SPILL_DAMAGED: "Lines of the spill file could not be read and were left out. `path`, `lines`.",
     Event.VISIT_FAILED: "A visit could not be judged; the person was sent on. `error`.",
-    Event.SIGNAL_BROKEN: "A signal raised an error; it counted as no evidence. `signal`, `error`.",
-    Event.STRAYS_DROPPED: "Requests with broken tokens above the limit were counted only. `strays`.",
+    Event.SIGNAL_BROKEN: "A signal raised an error; it counted as no evidence. `signal`.",
     Event.SETTLE_FAILED: "A settle pass failed; it is tried again. `error`.",
     Event.PURGED: "What was older than `[retention]` allows was deleted. Rows by table.",
     Event.PURGE_FAILED: "The purge failed; it is tried again. `error`.",
-    Event.TARGET_CHANGED: "A link's target was changed. `campaign`, `key`.",
 }
 
 
@@ -126,7 +120,7 @@ BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _VERDICTS: Final = tuple(VerdictKind)
 _LISTENERS: Final = ("public", "private")
 _STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
-_OPERATIONS: Final = ("append", "settle", "purge", "read", "ping", "spill")
+_OPERATIONS: Final = ("append", "settle", "purge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +131,7 @@ class Metric:
     """
 
     name: str  # attribute of Metrics; exported as linkproxy_<name>, counters with _total
-    kind: type[Counter | Gauge | Histogram]
+    kind: type[Counter | Histogram]
     help: str
     labels: tuple[tuple[str, Sequence[str]], ...] = ()
     buckets: tuple[float, ...] = ()
@@ -172,7 +166,6 @@ METRICS: Final = (
     Metric("read_back_visits", Counter, "Spilled visits that came into the journal later."),
     Metric("refused_visits", Counter, "Visits answered 503 since the store failed."),
     Metric("lost_visits", Counter, "Visits that were answered and could be kept nowhere."),
-    Metric("spill_bytes", Gauge, "Size of the spill file."),
     Metric(
         "settled_visits",
         Counter,
@@ -226,7 +219,6 @@ class Metrics:
     read_back_visits: Counter
     refused_visits: Counter
     lost_visits: Counter
-    spill_bytes: Gauge
     settled_visits: Labelled[Counter]
     clicks: Counter
     unsubscribes: Labelled[Counter]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
+from linkproxy import telemetry
 from linkproxy.telemetry import METRICS, SIGNAL, Event, Metrics, configure_logging, get_logger
 
 if TYPE_CHECKING:
@@ -34,6 +37,15 @@ def logging_as_before() -> Iterator[None]:
 
 def test_the_table_and_the_attributes_are_the_same_metrics() -> None:
     assert list(Metrics.__annotations__) == [metric.name for metric in METRICS]
+
+
+def test_nothing_in_the_tables_is_there_for_show() -> None:
+    package = Path(telemetry.__file__).parent
+    code = "".join(path.read_text("utf-8") for path in package.rglob("*.py") if path.name != "telemetry.py")
+    for event in Event:
+        assert re.search(rf"\bEvent\.{event.name}\b", code), event
+    for metric in METRICS:
+        assert re.search(rf"metrics\.{metric.name}\b", code), metric.name
 
 
 def test_every_child_of_a_closed_label_set_is_there_as_0_from_the_start() -> None:

@@ -63,7 +63,7 @@ _LABELS: Final = {
 }
 
 _BYTE_ORDER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
-_WIDE_TAG: Final = re.compile(rb"\s{0,3}(?:<\0|\0<|\0\0\0<)")
+_WIDE_TAG: Final = re.compile(rb"<\0[!?\w]\0|\0<\0[!?\w]|<\0\0\0[!?\w]\0\0\0|\0\0\0<\0\0\0[!?\w]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,28 +8,28 @@ followed by name only.
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from linkproxy.campaign.attributes import is_self_closing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BREAKS_OUT: Final = frozenset(
     b"b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li "
     b"listing menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var".split()
 )
 _FONT_ATTRIBUTE: Final = re.compile(rb"[\t\n\f\r /](?:color|face|size)[\t\n\f\r />=]", re.IGNORECASE)
-_VOID: Final = frozenset(
-    b"area base br col embed hr img input link meta param source track wbr basefont bgsound frame".split()
+# Void elements, and start tags that are ignored where no table or document is open.
+_NEVER_OPEN: Final = frozenset(
+    b"area base basefont bgsound body br caption col colgroup embed frame head hr html img input link "
+    b"meta param source tbody td tfoot th thead tr track wbr".split()
 )
 _HTML_POINTS: Final = frozenset({(b"svg", b"foreignobject"), (b"svg", b"desc"), (b"svg", b"title")})
 _TEXT_POINTS: Final = frozenset((b"math", name) for name in b"mi mo mn ms mtext".split())
 _ENCODING: Final = re.compile(
     rb"""[\t\n\f\r /]encoding\s*=\s*["']?(?:text/html|application/xhtml\+xml)["'\t\n\f\r />]""",
     re.IGNORECASE,
-)
-# HTML that stands around an <svg>, never in it: its end tag ends the <svg> as well.
-_AROUND: Final = frozenset(
-    b"a address article body caption center div footer form header html main section table tbody td "
-    b"tfoot th thead tr".split()
 )
 _CLOSES_P: Final = frozenset(
     b"address article aside blockquote center div dl fieldset footer form h1 h2 h3 h4 h5 h6 header hr "
@@ -87,7 +87,7 @@ class Foreign:
             return False
         if name in _CLOSES_P and self.stack[-1] == _Node(b"html", b"p", point=False):
             self.stack.pop()
-        if name not in _VOID:
+        if name not in _NEVER_OPEN:
             self.stack.append(_Node(b"html", name, point=False))
         return True
 
@@ -95,8 +95,8 @@ class Foreign:
         while self.stack and self.stack[-1].space != b"html" and not self.stack[-1].point:
             self.stack.pop()
 
-    def end(self, name: bytes) -> None:
-        """Take an end tag."""
+    def end(self, name: bytes, is_open_outside: Callable[[bytes], bool]) -> None:
+        """Take an end tag; that of an element around the ``<svg>`` ends the ``<svg>`` as well."""
         if not self.stack:
             return
         if self.stack[-1].space != b"html" and name in {b"br", b"p"}:
@@ -111,5 +111,5 @@ class Foreign:
             if node.name == name:
                 del self.stack[index:]
                 return
-        if name in _AROUND:
+        if is_open_outside(name):
             self.stack.clear()

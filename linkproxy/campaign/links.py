@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from unicodedata import normalize
 from urllib.parse import quote, unquote
@@ -22,11 +23,14 @@ KEYS_PER_CAMPAIGN = 1_000_000
 
 TARGET_CHARACTERS = 8192
 
-Choose = Callable[[str], str]
-"""Draws one character of a text; ``secrets.choice`` outside tests."""
+Draw = Callable[[int], bytes]
+"""Draws so many random bytes; ``secrets.token_bytes`` outside tests."""
+
+_PAIRS = [first + second for first in KEY_ALPHABET for second in KEY_ALPHABET]
+_DRAWN_BYTES = 3  # 2**24 is a little more than 62**4; the numbers above are drawn again
 
 
-def new_keys(count: int, taken: Collection[LinkKey], choose: Choose = secrets.choice) -> list[LinkKey]:
+def new_keys(count: int, taken: Collection[LinkKey], draw: Draw = secrets.token_bytes) -> list[LinkKey]:
     """Draw keys that are neither in ``taken`` nor twice; LinkproxyError if the table is too full."""
     if len(taken) + count > KEYS_PER_CAMPAIGN:
         raise LinkproxyError(
@@ -36,10 +40,12 @@ def new_keys(count: int, taken: Collection[LinkKey], choose: Choose = secrets.ch
     used = set(taken)
     keys: list[LinkKey] = []
     while len(keys) < count:
-        key = LinkKey("".join(choose(KEY_ALPHABET) for _ in range(KEY_CHARACTERS)))
-        if key not in used:
-            used.add(key)
-            keys.append(key)
+        drawn = draw(_DRAWN_BYTES * (count - len(keys)))
+        for start in range(0, len(drawn), _DRAWN_BYTES):
+            first, second = divmod(int.from_bytes(drawn[start : start + _DRAWN_BYTES], "big"), len(_PAIRS))
+            if first < len(_PAIRS) and (key := LinkKey(_PAIRS[first] + _PAIRS[second])) not in used:
+                used.add(key)
+                keys.append(key)
     return keys
 
 
@@ -68,17 +74,14 @@ def target_fault(url: str) -> str | None:
         return f"is longer than {TARGET_CHARACTERS} characters"
     if _UNPRINTABLE.search(url):
         return "has blanks or control characters in it"
-    scheme = _SCHEME.match(url)
-    if not scheme:
-        return "is no absolute URL"
     web = _WEB.match(url)
-    if not web:
-        return f"is {scheme[1].lower()}:, not http or https"
-    if not web[1]:
-        return f"has no // after {scheme[0]}"
-    return _authority_fault(web[2])
+    if web:
+        return _authority_fault(web[2]) if web[1] else "has no // after http: or https:"
+    scheme = _SCHEME.match(url)
+    return f"is {scheme[1].lower()}:, not http or https" if scheme else "is no absolute URL"
 
 
+@lru_cache(maxsize=1024)  # a mail has many links and few hosts
 def _authority_fault(authority: str) -> str | None:
     if "@" in authority:
         return "carries a user name before the host"
@@ -155,10 +158,13 @@ def add_utm(url: str, utm: Utm) -> str:
     behind a ``;``. All other bytes stay. New ones follow ``&``, the only separator that
     analytics scripts know (URL Standard section 5.1).
     """
+    wanted = utm.items()
+    if not wanted:
+        return url
     rest, hash_mark, fragment = url.partition("#")
     _, question_mark, query = rest.partition("?")
     present = {unquote(part.partition("=")[0]).strip("+ ").lower() for part in _SEPARATOR.split(query)}
-    added = "&".join(f"{name}={quote(value, safe='')}" for name, value in utm.items() if name not in present)
+    added = "&".join(f"{name}={quote(value, safe='')}" for name, value in wanted if name not in present)
     if not added:
         return url
     if not question_mark:

@@ -50,6 +50,7 @@ _SKIP: Final = re.compile(
 )  # fmt: skip
 _SKIP_TEXT: Final = re.compile(rb"[^<]*")
 _TAG: Final = re.compile(rb"<(/?)(" + NAME + rb")(" + REST + rb")")
+_ANY_TAG: Final = re.compile(rb"<(?:(/?)(" + NAME + rb")" + REST + rb"|" + PLAIN_COMMENT + rb")")
 
 _COMMENT_END: Final = re.compile(rb"--!?>")
 _CONDITION: Final = re.compile(rb"\s*\[if\b[^\]]{0,200}\]>", re.IGNORECASE)
@@ -98,6 +99,8 @@ class Walk:
         self._open: bytes | None = None  # the name of the anchor that is open
         self._no_place: Counter[bytes] = Counter()
         self._foreign = Foreign()
+        self._outside: Counter[bytes] = Counter()  # tags open, as far as they are counted
+        self._counted = 0
         self._conditional = False
         self.steps = 0  # stops made; what a test of linear work counts
         self.ended_in_text = self._run(0, len(html))
@@ -141,8 +144,11 @@ class Walk:
         tag = Tag(match[2].lower(), match.start(), match.start(3), match.end(), self._conditional)
         if tag.name in {b"a", b"area"} or tag.name.startswith(b"v:"):
             self._anchor(tag)
+        was_foreign = bool(self._foreign.stack)
         if not self._foreign.start(tag.name, match[3]):
             return tag.end
+        if was_foreign and not self._foreign.stack:  # a tag of HTML that ends the <svg>
+            self._outside[tag.name] += 1
         if tag.name in RAW_TEXT:
             return self._raw_text(tag.name, tag.end, end)
         if tag.name in NO_PLACE:
@@ -167,7 +173,7 @@ class Walk:
 
     def _end_tag(self, match: re.Match[bytes]) -> int:
         name = match[2].lower()
-        self._foreign.end(name)
+        self._foreign.end(name, self._is_open_outside)
         if name == self._open:
             self._close_anchor(match.start())
         elif self._no_place.get(name):
@@ -176,6 +182,15 @@ class Walk:
         elif name in {b"body", b"html"} and not self._conditional:
             self._body_end(name, match.start())
         return match.end()
+
+    def _is_open_outside(self, name: bytes) -> bool:
+        """Tell whether an element of that name is open around the ``<svg>`` where the walk is."""
+        for region in self.regions[self._counted :]:
+            for tag in _ANY_TAG.finditer(self.html, region.start, region.end):
+                inner = (tag[2] or b"").lower()
+                self._outside[inner] = max(0, self._outside[inner] + (-1 if tag[1] else 1))
+        self._counted = len(self.regions)
+        return name == self._open or bool(self._no_place.get(name)) or self._outside[name] > 0
 
     def _body_end(self, name: bytes, position: int) -> None:
         is_body = name == b"body"

@@ -13,6 +13,7 @@ from unicodedata import combining, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 
 class Topic(StrEnum):
@@ -25,6 +26,8 @@ class Topic(StrEnum):
     FRAME = "frame"
 
 
+_NONE: AbstractSet[Topic] = frozenset()
+
 Phrase = tuple[tuple[str, ...], Topic]
 
 
@@ -36,7 +39,7 @@ class Vocabulary:
     fillers: frozenset[str]
     slugs: Mapping[str, Topic]  # path segments and query parts
 
-    def topics(self, words: Sequence[str]) -> set[Topic]:
+    def topics(self, words: Sequence[str]) -> AbstractSet[Topic]:
         """Return the topics of a text that is made of phrases and fillers alone, else nothing."""
         found: set[Topic] = set()
         index = 0
@@ -48,7 +51,7 @@ class Vocabulary:
             elif words[index] in self.fillers:
                 index += 1
             else:
-                return set()
+                return _NONE
         return found
 
     def _phrase_at(self, words: Sequence[str], index: int) -> Phrase | None:

@@ -33,11 +33,12 @@ HAND_OVER_ATTRIBUTE = "data-linkproxy"
 HAND_OVER_UNSUBSCRIBE = "unsubscribe"
 
 _ROLES = {role.value: role for role in LinkRole}
+_NONE: AbstractSet[Topic] = frozenset()
 _ANYWHERE = frozenset({Topic.FRAME})
 _LEAVING = frozenset({Topic.LEAVE, Topic.PREFERENCES})
 
 _GAP = 2  # links without evidence that a closing block may hold in a row
-_NAVIGATION = 3  # short links in a row that make a navigation bar
+_NAVIGATION = range(3, 9)  # short links in a row that make a navigation bar
 _TEXT_READ = 200  # characters of a link's text; phrases of a mail's frame are far shorter
 
 
@@ -94,7 +95,8 @@ def is_unsubscribe(link: FoundLink) -> bool:
 
 
 def _explicit_role(link: FoundLink) -> LinkRole | None:
-    return _ROLES.get(link.attributes.get(ROLE_ATTRIBUTE, "").strip().lower())
+    named = link.attributes.get(ROLE_ATTRIBUTE)
+    return _ROLES.get(named.strip().lower()) if named else None
 
 
 def _role(seen: _Seen, position: int, total: int, frame: Frame) -> LinkRole:
@@ -110,8 +112,8 @@ def _role(seen: _Seen, position: int, total: int, frame: Frame) -> LinkRole:
 
 
 def _is_leaving(link: FoundLink, seen: _Seen) -> bool:
-    handed_over = link.attributes.get(HAND_OVER_ATTRIBUTE, "").strip().lower()
-    return handed_over == HAND_OVER_UNSUBSCRIBE or not _LEAVING.isdisjoint(seen.topics)
+    handed_over = link.attributes.get(HAND_OVER_ATTRIBUTE, "").strip().lower() == HAND_OVER_UNSUBSCRIBE
+    return handed_over or not _LEAVING.isdisjoint(seen.topics)
 
 
 def _footer_start(seen: Sequence[_Seen]) -> int:
@@ -139,35 +141,38 @@ def _header_end(seen: Sequence[_Seen]) -> int:
     bar = end
     while bar < len(seen) and seen[bar].short:
         bar += 1
-    return bar if bar - end >= _NAVIGATION and bar < len(seen) else end
+    return bar if bar - end in _NAVIGATION and bar < len(seen) else end
 
 
 # --- what one link shows -----------------------------------------------------------------------
 
 _TARGET = re.compile(r"https?://(?:www\.)?([^/?#:]*)[^/?#]*([^?#]*)\??([^#]*)")
 _PARAMETER_ENDS = re.compile(r"[&;=]")
-_EXTENSION = re.compile(r"\.(?:html?|php|aspx?)$")
 # {{unsubscribe}}, *|UNSUB|*, [unsubscribe], %unsubscribe_url%, <%asm_group_unsubscribe_url%>
-_LEAVING_TAG = re.compile(r"[{|\[%<][^}|\]>]{0,80}unsub", re.IGNORECASE)
+_LEAVING_TAG = re.compile(r"[{|\[%<][^}|\]>]{0,80}unsub")
 _NAMING_ATTRIBUTES = ("rel", "class", "id", "name", "title")
 
 
 def _look(link: FoundLink) -> _Seen:
+    value = link.value.lower()
     words = words_of(link.text[:_TEXT_READ])
-    web = _TARGET.match(link.value.lower())
+    web = _TARGET.match(value)
     host, path, query = web.groups() if web else ("", "", "")
-    segments = [segment for segment in path.split("/") if segment]
-    topics = _topics(link, words, segments, query)
+    segments = path.strip("/").split("/") if path else []
+    topics = vocabulary().topics(words) | _target_topics(words, segments, query)
+    if ("unsub" in value and _LEAVING_TAG.search(value)) or (link.attributes and _is_named_leaving(link)):
+        topics = topics | {Topic.LEAVE}
     social = social_hosts().is_social(host, path)
+    anywhere = topics <= _ANYWHERE
     deep = len(segments) > 1
     return _Seen(
-        topics=topics,
+        topics,
         social=social,
-        home=bool(host) and not segments and _names_host(words, host),
-        short=0 < len(words) < 3 and not deep and topics <= _ANYWHERE,
-        closing=social or bool(topics - _ANYWHERE),
+        home=bool(host) and not any(segments) and _names_host(words, host),
+        short=bool(host) and anywhere and not deep and 0 < len(words) < 3,
+        closing=social or not anywhere,
         beside=not host or Topic.FRAME in topics or host in social_hosts().beside,
-        content=len(words) > 3 or deep,
+        content=deep or len(words) > 3,
     )
 
 
@@ -176,22 +181,19 @@ def _names_host(words: Sequence[str], host: str) -> bool:
     return named in host.replace("-", "") or (len(words) < 4 and host.partition(".")[0] in named)
 
 
-def _topics(link: FoundLink, words: Sequence[str], segments: Sequence[str], query: str) -> set[Topic]:
+def _target_topics(words: Sequence[str], segments: Sequence[str], query: str) -> AbstractSet[Topic]:
     known = vocabulary()
     slugs = _PARAMETER_ENDS.split(query) if query else []
     if segments:
-        slugs.append(_EXTENSION.sub("", segments[-1]))
+        slugs.append(segments[-1].partition(".")[0])
+    if known.slugs.keys().isdisjoint(slugs):
+        return _NONE
     topics = {known.slugs[slug] for slug in slugs if slug in known.slugs}
-    if Topic.LEGAL in topics and not any(Topic.LEGAL in known.topics([word]) for word in words):
+    if not any(Topic.LEGAL in known.topics([word]) for word in words):
         topics.discard(Topic.LEGAL)  # "Read more" may lead to /privacy too
-    topics |= known.topics(words)
-    if _LEAVING_TAG.search(link.value) or _is_named_leaving(link):
-        topics.add(Topic.LEAVE)
     return topics
 
 
 def _is_named_leaving(link: FoundLink) -> bool:
-    if not link.attributes:
-        return False
     parts = " ".join(link.attributes.get(name, "") for name in _NAMING_ATTRIBUTES).lower().split()
     return any(vocabulary().slugs.get(part) is Topic.LEAVE or "unsubscribe" in part for part in parts)

@@ -30,7 +30,11 @@ _BUSY = "127.0.0.1"
 @click.command("demo")
 @click.option("--once", is_flag=True, help="End after the story instead of leaving the server up.")
 @click.option(
-    "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo"),
+    show_default=True,
+    help="Where to make it; an earlier demonstration there is replaced.",
 )
 def demo(*, once: bool, folder: Path) -> None:
     """Play a newsletter's first minutes: scanners and people visit, and the log tells them apart.
@@ -76,7 +80,7 @@ def _configure(folder: Path) -> Config:
         "LINKPROXY__SERVER__PUBLIC_PORT": str(public),
         "LINKPROXY__SERVER__PRIVATE_PORT": str(private),
         "LINKPROXY__SERVER__BASE_URL": f"http://127.0.0.1:{public}",
-        "LINKPROXY__BRAND__NAME": "Northwind Supply",
+        "LINKPROXY__BRAND__NAME": "Kestrel Supply",
         "LINKPROXY__LOG__LEVEL": "warning",
     }
     return load(folder / "config.toml", changes)

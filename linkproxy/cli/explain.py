@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from linkproxy.cli.files import STDIN
 from linkproxy.cli.output import json_option, print_json, print_table, say
 from linkproxy.cli.session import current_config, with_store
 from linkproxy.model import LinkproxyError
-from linkproxy.query.export import VISIT_COLUMNS, record
+from linkproxy.query.export import VISIT_COLUMNS, printable, record, to_json
 from linkproxy.query.filters import format_time
 
 if TYPE_CHECKING:
@@ -151,9 +150,9 @@ def _explain_requests(path: Path, *, as_json: bool) -> None:
         verdict = hypothetical.judge(request, rules)
         name = request.id or str(number)
         if as_json:
-            click.echo(json.dumps({"id": name} | verdict_record(verdict), ensure_ascii=False))
+            click.echo(to_json({"id": name} | verdict_record(verdict)))
         else:
-            click.echo(f"\n{name}")
+            click.echo(f"\n{printable(name)}")
             _print_verdict(verdict)
     if bad:
         raise LinkproxyError(f"{path}: {bad} bad line{'' if bad == 1 else 's'}; the others were judged")

@@ -40,7 +40,6 @@ COMMANDS: Final = {
 """Command name -> "module:attribute", in the order of the help."""
 
 DEBUG: Final = "LINKPROXY_DEBUG"
-HELP_OPTIONS: Final = ["-h", "--help"]
 
 
 @dataclass
@@ -74,7 +73,7 @@ class Table(click.Group):
         return command
 
 
-@click.command(cls=Table, context_settings={"help_option_names": HELP_OPTIONS, "max_content_width": 100})
+@click.command(cls=Table, context_settings={"max_content_width": 100})
 @click.option(
     "--config",
     "config_path",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,7 @@ class Notes:
                     "value": note.value,
                     "position": note.position,
                 }
-                say(json.dumps(fields, ensure_ascii=False))
+                say(to_json(fields))
             else:
                 key = (where, str(note.reason))
                 self._counts[key] = self._counts.get(key, 0) + 1

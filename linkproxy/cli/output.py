@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
 from linkproxy.query import export
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
     from linkproxy.query.export import Column
 
@@ -20,9 +19,6 @@ Row = TypeVar("Row")
 FORMATS = ("table", "csv", "jsonl")
 TABLE_ROWS = 500
 """How many rows a table holds unless ``--limit`` says otherwise: it is built whole, to be aligned."""
-
-# A pipe has no width, so nothing is wrapped or cut in it.
-_PIPE_WIDTH = 10_000
 
 format_option: Callable[[Any], Any] = click.option(
     "--format",
@@ -45,29 +41,47 @@ def say(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(export.to_json(value, indent=2))
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False) -> None:
-    """Print an aligned table; text is shown as it is, without markup or control characters."""
+def print_table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    err: bool = False,
+    narrow: Collection[str] = (),
+) -> None:
+    """Print an aligned table; text is shown as it is, without markup or control characters.
+
+    ``narrow`` are headings of columns that keep their width when the terminal is too small.
+    """
+    shown = [[export.printable(text) for text in row] for row in rows]
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        _print_rich(stream, headings, shown, narrow)
+        return
+    # A pipe has no width, so nothing is folded or cut in it.
+    lines = [list(headings), *shown]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))
+        click.echo(padded.rstrip(), err=err)
+
+
+def _print_rich(
+    stream: TextIO, headings: Sequence[str], rows: Iterable[Sequence[str]], narrow: Collection[str]
+) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    stream = sys.stderr if err else sys.stdout
-    terminal = stream.isatty()
-    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in narrow)
     for row in rows:
-        table.add_row(*(Text(printable(text)) for text in row))
-    Console(file=stream, width=None if terminal else _PIPE_WIDTH, soft_wrap=not terminal).print(table)
-
-
-def printable(text: str) -> str:
-    """Return text without control characters: what visitors send must not steer a terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+        table.add_row(*map(Text, row))
+    Console(file=stream).print(table)
 
 
 async def print_rows(rows: AsyncIterator[Row], columns: Sequence[Column[Row]], form: str, limit: int) -> int:
@@ -95,8 +109,9 @@ async def _print_listing(rows: AsyncIterator[Row], columns: Sequence[Column[Row]
         if len(kept) == limit:
             more = True
             break
-        kept.append([export.cell(column.read(row)) for column in shown])
-    print_table([column.heading for column in shown], kept)
+        kept.append([export.cell(column.shown(row)) for column in shown])
+    narrow = [column.heading for column in shown if column.narrow]
+    print_table([column.heading for column in shown], kept, narrow=narrow)
     if more:
         say(f"The first {limit} rows. There are more: --limit, --since, or --format csv for all.")
     return len(kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from linkproxy.cli.files import write_whole
 from linkproxy.cli.output import say
 from linkproxy.cli.session import confirm, need_recipient, with_store
 from linkproxy.model import LinkproxyError
+from linkproxy.query.export import to_json
 from linkproxy.query.filters import read_filter
 from linkproxy.server.recipients import read_recipient
 
@@ -46,7 +46,7 @@ def export(who: str, out: Path | None) -> None:
     async def work(_config: Config, store: Store) -> dict[str, list[dict[str, Any]]]:
         return await store.export_recipient((await need_recipient(store, who)).id)
 
-    text = json.dumps(with_store(work), ensure_ascii=False, indent=2)
+    text = to_json(with_store(work), indent=2)
     if out is None:
         click.echo(text)
     else:

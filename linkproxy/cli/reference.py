@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from linkproxy.cli.main import HELP_OPTIONS, linkproxy
+from linkproxy.cli.main import linkproxy
 from linkproxy.config_reference import example, reference
 from linkproxy.telemetry import EVENTS, METRICS, SIGNAL
 
@@ -65,14 +65,7 @@ def commands() -> Iterator[tuple[str, click.Context, click.Command]]:
 def _walk(
     name: str, command: click.Command, parent: click.Context | None
 ) -> Iterator[tuple[str, click.Context, click.Command]]:
-    context = click.Context(
-        command,
-        parent,
-        info_name=name,
-        terminal_width=WIDTH,
-        max_content_width=WIDTH,
-        help_option_names=HELP_OPTIONS,
-    )
+    context = click.Context(command, parent, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
     yield context.command_path, context, command
     if isinstance(command, click.Group):
         for child in command.list_commands(context):

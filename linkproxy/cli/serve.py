@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +26,7 @@ def serve() -> None:
     """
     from linkproxy.server import app
 
-    asyncio.run(app.serve(current_config(), ready=_announce))
+    app.run(current_config(), ready=_announce)
 
 
 def _announce(addresses: Addresses) -> None:

@@ -29,7 +29,7 @@ async def print_report(store: Store, played: Sequence[Played], campaign: Campaig
     visits = [row async for row in store.visits(where)]
     clicks = [row async for row in store.clicks(where)]
     opted_out = [row async for row in store.unsubscribes(where)]
-    begin = played[0].begins_at
+    begin = played[0].begins_at - played[0].scene.at
     console = Console(width=None if Console().is_terminal else 132)
     console.print(_journal(played, visits))
     console.print(_click_log(clicks, begin))

@@ -120,7 +120,7 @@ def choose(links: Sequence[Link], choice: str) -> list[Link]:
         return [articles[int(choice.removeprefix("article "))]]
     return {
         "all": ordered,
-        "first": ordered[:1],
+        "first": [link for link in ordered if link.kind is LinkKind.CONTENT][:1],
         "articles": articles[4:6],
         "unsubscribe": [link for link in ordered if link.kind is LinkKind.UNSUBSCRIBE],
     }[choice]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from linkproxy.query.filters import format_time
 
@@ -20,29 +21,48 @@ Row = TypeVar("Row")
 Value = str | int | float | bool | tuple[str, ...] | None
 
 # A spreadsheet takes text that begins so for a formula (OWASP, "CSV Injection").
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@")
+
+# What visitors send must not steer a terminal or turn text around: controls, line separators,
+# bidirectional overrides (Unicode Technical Report 36), and halves of surrogate pairs, which stand
+# for bytes that were no UTF-8 and cannot be written.
+_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[Row]):
-    """One column: its name in every format, its heading in a table ("" keeps it out), its value."""
+    """One column: its name in every format, its heading in a table ("" keeps it out), its value.
+
+    ``brief`` is the value that a table shows instead; ``narrow`` columns are never folded there.
+    """
 
     name: str
     heading: str
     read: Callable[[Row], Value]
+    brief: Callable[[Row], Value] | None = None
+    narrow: bool = True
+
+    def shown(self, row: Row) -> Value:
+        """Return the value for a table."""
+        return (self.brief or self.read)(row)
+
+
+def _moment(at: float) -> str:
+    """Return a time to the second, as people read it."""
+    return format_time(at)[:19].replace("T", " ")
 
 
 CLICK_COLUMNS: Sequence[Column[ClickRow]] = (
     Column("visit_id", "Visit", lambda row: row.visit_id),
-    Column("at", "Time (UTC)", lambda row: format_time(row.at)),
-    Column("campaign", "Campaign", lambda row: row.campaign),
+    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: _moment(row.at)),
+    Column("campaign", "Campaign", lambda row: row.campaign, narrow=False),
     Column("key", "Link", lambda row: row.key),
-    Column("target", "Target", lambda row: row.target),
+    Column("target", "Target", lambda row: row.target, narrow=False),
     Column("role", "", lambda row: row.role),
-    Column("recipient", "Recipient", lambda row: row.recipient),
+    Column("recipient", "Recipient", lambda row: row.recipient, narrow=False),
     Column("domain", "", lambda row: row.domain),
     Column("score", "Score", lambda row: round(row.score, 2)),
-    Column("reasons", "Reasons", lambda row: row.reasons),
+    Column("reasons", "", lambda row: row.reasons),
     Column("verified", "", lambda row: row.verified),
     Column("settled", "Settled", lambda row: row.settled),
 )
@@ -58,9 +78,14 @@ def _recipient(row: VisitRow) -> str:
 
 VISIT_COLUMNS: Sequence[Column[VisitRow]] = (
     Column("visit_id", "Visit", lambda row: row.entry.visit_id),
-    Column("at", "Time (UTC)", lambda row: format_time(row.entry.visit.at)),
-    Column("campaign", "Campaign", lambda row: row.campaign),
-    Column("recipient", "Recipient", _recipient),
+    Column(
+        "at",
+        "Time (UTC)",
+        lambda row: format_time(row.entry.visit.at),
+        lambda row: _moment(row.entry.visit.at),
+    ),
+    Column("campaign", "Campaign", lambda row: row.campaign, narrow=False),
+    Column("recipient", "Recipient", _recipient, narrow=False),
     Column("domain", "", lambda row: row.entry.recipient.domain),
     Column("key", "Link", lambda row: row.entry.visit.key),
     Column("target", "", lambda row: row.target),
@@ -68,19 +93,19 @@ VISIT_COLUMNS: Sequence[Column[VisitRow]] = (
     Column("verdict", "Verdict", lambda row: _last(row).kind),
     Column("score", "Score", lambda row: round(_last(row).score, 2)),
     Column("probability", "", lambda row: round(_last(row).probability, 6)),
-    Column("reasons", "Reasons", lambda row: _last(row).reasons),
+    Column("reasons", "Reasons", lambda row: _last(row).reasons, narrow=False),
     Column("settled", "Settled", lambda row: row.entry.settled is not None),
     Column("first_verdict", "", lambda row: row.entry.verdict.kind),
-    Column("answer", "Answer", lambda row: row.entry.answer),
+    Column("answer", "", lambda row: row.entry.answer),
     Column("client", "", lambda row: row.entry.visit.client),
     Column("agent", "", lambda row: row.entry.visit.profile.agent),
 )
 
 UNSUBSCRIBE_COLUMNS: Sequence[Column[UnsubscribeRow]] = (
-    Column("at", "Time (UTC)", lambda row: format_time(row.at)),
-    Column("campaign", "Campaign", lambda row: row.campaign),
-    Column("recipient", "Recipient", lambda row: row.recipient),
-    Column("domain", "Domain", lambda row: row.domain),
+    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: _moment(row.at)),
+    Column("campaign", "Campaign", lambda row: row.campaign, narrow=False),
+    Column("recipient", "Recipient", lambda row: row.recipient, narrow=False),
+    Column("domain", "Domain", lambda row: row.domain, narrow=False),
     Column("one_click", "One-click", lambda row: row.one_click),
 )
 
@@ -90,9 +115,20 @@ def record(row: Row, columns: Sequence[Column[Row]]) -> dict[str, Value]:
     return {column.name: column.read(row) for column in columns}
 
 
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON that any terminal and any UTF-8 file takes, and that reads back as it was."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return _UNSHOWABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
+
+
+def printable(text: str) -> str:
+    """Return text with U+FFFD for each character that is no text."""
+    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def json_line(row: Row, columns: Sequence[Column[Row]]) -> str:
     """Return a row as one line of JSON."""
-    return json.dumps(record(row, columns), ensure_ascii=False)
+    return to_json(record(row, columns))
 
 
 def cell(value: Value) -> str:
@@ -107,17 +143,16 @@ def cell(value: Value) -> str:
 
 
 def safe_cell(value: Value) -> str:
-    """Return a value for CSV: as ``cell``, with ' before text that a spreadsheet would run."""
-    text = cell(value)
+    """Return a value for CSV: as ``cell``, printable, with ' before text that a spreadsheet would run."""
+    text = printable(cell(value))
     return f"'{text}" if isinstance(value, (str, tuple)) and text.startswith(_FORMULA_STARTS) else text
 
 
 def csv_line(values: Iterable[Value]) -> str:
     """Return one line of CSV (RFC 4180) without its line end, safe to open in a spreadsheet."""
     line = io.StringIO()
-    # The writer quotes line breaks only if they are in its own line end.
-    csv.writer(line, lineterminator="\r\n").writerow([safe_cell(value) for value in values])
-    return line.getvalue().removesuffix("\r\n")
+    csv.writer(line, lineterminator="").writerow([safe_cell(value) for value in values])
+    return line.getvalue()
 
 
 def csv_header(columns: Sequence[Column[Row]]) -> str:

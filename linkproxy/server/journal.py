@@ -89,10 +89,9 @@ class Journal:
         """Whether visits are going to the spill file just now."""
         return self._recovery.failing
 
-    @property
-    def spilling(self) -> bool:
-        """Whether the spill file may hold visits."""
-        return self._spill.may_hold_visits
+    async def recovered(self) -> None:
+        """Return when the store is in use and nothing waits in the spill file."""
+        await self._recovery.done()
 
     def start(self) -> None:
         """Begin to read back what an earlier run has left in the spill file."""

@@ -48,6 +48,11 @@ class Recovery:
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
+    async def done(self) -> None:
+        """Return when there is nothing to recover from."""
+        while self._task is not None:
+            await asyncio.wait({self._task})
+
     def strike_when_committed(
         self, future: asyncio.Future[Outcome], spilled: SpilledVisit, *, durable: bool
     ) -> None:

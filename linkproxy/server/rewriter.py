@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from linkproxy.campaign.compile import Compiled
     from linkproxy.campaign.tokens import Keyring
-    from linkproxy.model import Campaign
+    from linkproxy.model import Campaign, Link
 
 _TRIES = 8
 
@@ -50,9 +50,8 @@ class Rewriter:
 
         async def attempt() -> Compiled:
             known = await self._store.list_links(campaign.id)
-            compiled = compiler.compile_html(html, campaign, known, charset=charset, now=self._clock())
-            await self._keep(compiled)
-            return compiled
+            found = compiler.compile_html(html, campaign, known, charset=charset, now=self._clock())
+            return await self._keep(found, known)
 
         compiled = await _until_undisputed(attempt, campaign)
         await self._note_key(campaign.id)
@@ -67,17 +66,17 @@ class Rewriter:
         """
 
         async def attempt() -> Compiled:
-            compiled = compiler.compile_html(
+            known = await self._store.list_links(campaign.id)
+            found = compiler.compile_html(
                 html,
                 campaign,
-                await self._store.list_links(campaign.id),
+                known,
                 recipient=recipient,
                 known_message_links=await self._store.list_message_links(campaign.id, recipient.id),
                 charset=charset,
                 now=self._clock(),
             )
-            await self._keep(compiled)
-            return compiled
+            return await self._keep(found, known)
 
         compiled = await _until_undisputed(attempt, campaign)
         await self._note_key(campaign.id)
@@ -99,16 +98,29 @@ class Rewriter:
         token = self._keyring.sign(campaign.id, NOBODY, TokenForm.REFERENCE)
         return compiler.stamp(compiler.with_reference(compiled, tag), token.encode("ascii"))
 
-    async def _keep(self, compiled: Compiled) -> None:
+    async def _keep(self, found: Compiled, known: Sequence[Link]) -> Compiled:
+        compiled = replace(found, new_links=_placed_after(known, found.new_links))
         if compiled.new_links:
             await self._store.add_links(compiled.new_links)
         if compiled.new_message_links:
             await self._store.add_message_links(compiled.new_message_links)
+        return compiled
 
     async def _note_key(self, campaign_id: CampaignId) -> None:
         if campaign_id not in self._noted:
             await self._store.note_signing_key(campaign_id, self._keyring.active_id)
             self._noted.add(campaign_id)
+
+
+def _placed_after(known: Sequence[Link], new: Sequence[Link]) -> tuple[Link, ...]:
+    """Give links of a campaign's second mail positions after those of the first.
+
+    A position has one link. That is also how two processes that compile at once find each other.
+    """
+    if not known:
+        return tuple(new)
+    first = 1 + max(link.position for link in known)
+    return tuple(replace(link, position=first + index) for index, link in enumerate(new))
 
 
 async def _until_undisputed(attempt: Callable[[], Awaitable[Compiled]], campaign: Campaign) -> Compiled:

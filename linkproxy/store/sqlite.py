@@ -102,9 +102,9 @@ class SqliteStore:
         self._readers.start()
 
     async def close(self) -> None:
+        await asyncio.to_thread(self._checkpointer.close)
         await self._readers.close()
         await self._writer.close()
-        await asyncio.to_thread(self._checkpointer.close)
 
     async def ping(self) -> None:
         await self._writer.run(outgoing.ping)

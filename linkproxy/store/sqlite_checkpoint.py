@@ -34,11 +34,11 @@ class Checkpointer:
         self._lock = FileLock(settings.path)
         self._nudges: queue.SimpleQueue[Nudge] = queue.SimpleQueue()
         self._changes = 0
-        self._started = False
-        self._thread = threading.Thread(target=self._loop, name="linkproxy-checkpoint", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._started = True
+        """Begin to take nudges."""
+        self._thread = threading.Thread(target=self._loop, name="linkproxy-checkpoint", daemon=True)
         self._thread.start()
 
     def committed(self, session: Session) -> None:
@@ -51,10 +51,10 @@ class Checkpointer:
 
     def close(self) -> None:
         """End; a check-point under way is finished."""
-        if self._started:
+        if self._thread is not None:
             self._nudges.put("end")
             self._thread.join(_CLOSE_SECONDS)
-            self._started = False
+            self._thread = None
 
     def _loop(self) -> None:
         while (nudge := self._nudges.get()) != "end":

@@ -78,9 +78,12 @@ class Readers:
             self._turns.release()
 
     async def _connect(self) -> aiosqlite.Connection:
-        return await aiosqlite.connect(
+        db = aiosqlite.connect(
             f"{self._path.absolute().as_uri()}?mode=ro",
             uri=True,
             isolation_level=None,
             timeout=self._lock_seconds,
         )
+        # A store that an error left open must not keep the process alive.
+        getattr(db, "_thread", db).daemon = True
+        return await db

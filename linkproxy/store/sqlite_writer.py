@@ -93,12 +93,11 @@ class Writer:
         self._claims = threading.Lock()
         self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
         self._session: Session | None = None
-        self._open = False
-        self._thread = threading.Thread(target=self._loop, name="linkproxy-writer", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to take work."""
-        self._open = True
+        self._thread = threading.Thread(target=self._loop, name="linkproxy-writer", daemon=True)
         self._thread.start()
 
     async def run(self, work: Work[T]) -> T:
@@ -106,7 +105,7 @@ class Writer:
 
         Raises StoreError, or what the work raised; then nothing was written.
         """
-        if not self._open:
+        if self._thread is None:
             raise StoreError(f"{self._path}: the store is closed")
         job = Job(work, self._claims)
         job.bound(self._lock_seconds, lambda: locked(lock_path(self._path), self._lock_seconds))
@@ -115,11 +114,11 @@ class Writer:
 
     async def close(self) -> None:
         """Finish the work that waits, then let the connection go."""
-        if not self._open:
+        thread, self._thread = self._thread, None
+        if thread is None:
             return
-        self._open = False
         self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
+        await asyncio.to_thread(thread.join, _CLOSE_SECONDS)
 
     # --- on the writer's thread ----------------------------------------------------------------
 
@@ -131,6 +130,7 @@ class Writer:
                 more = self._turn(jobs) and more
         if self._session is not None:
             self._session.db.close()
+            self._session = None
         self._lock.close()
 
     def _take(self, *, block: bool) -> tuple[list[Job[Any]], bool]:

@@ -32,13 +32,27 @@ def test_keys_are_four_base62_characters_and_unique():
     assert {character for key in keys for character in key} == set(KEY_ALPHABET)
 
 
+def number(key):
+    """The three drawn bytes that make a key."""
+    value = 0
+    for character in key:
+        value = value * 62 + KEY_ALPHABET.index(character)
+    return value.to_bytes(3, "big")
+
+
 def test_a_key_that_is_taken_is_not_drawn_again():
-    drawn = iter("aaaa" + "aaaa" + "aaab" + "aaac")
+    drawn = iter([number("aaaa") + number("aaab"), number("aaab"), number("aaac")])
     assert new_keys(2, [LinkKey("aaaa")], lambda _: next(drawn)) == ["aaab", "aaac"]
 
 
+def test_a_number_beyond_the_last_key_is_drawn_again_so_that_all_keys_are_equally_likely():
+    last = number("zzzz")
+    drawn = iter([(int.from_bytes(last, "big") + 1).to_bytes(3, "big"), b"\xff\xff\xff", last])
+    assert new_keys(1, [], lambda _: next(drawn)) == ["zzzz"]
+
+
 def test_keys_can_be_drawn_from_a_seeded_source():
-    first, second = (new_keys(3, [], random.Random(7).choice) for _ in range(2))  # noqa: S311 (a seed is the point)
+    first, second = (new_keys(3, [], random.Random(7).randbytes) for _ in range(2))  # noqa: S311 (a seed is the point)
     assert first == second
 
 

@@ -292,6 +292,11 @@ def test_two_short_links_are_no_navigation():
     assert roles(LOGO, *buttons, *CONTENT) == ["header"] + ["body"] * 6
 
 
+def test_a_long_run_of_short_links_is_a_list_and_no_navigation():
+    products = [link(f"https://www.acme.example/p{number}", "Details") for number in range(12)]
+    assert roles(LOGO, *products, *CONTENT) == ["header"] + ["body"] * 16
+
+
 def test_a_closing_block_takes_in_what_stands_inside_it():
     assert roles(*CONTENT, LINKEDIN, CONTACT, LOGO, PRIVACY) == ["body"] * 4 + [
         "social",

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
+import subprocess
+import sys
+import termios
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,10 +28,11 @@ from linkproxy.server import wiring
 from linkproxy.visit import intake, pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
     from linkproxy.store.api import Outcome
+
+ROOT = Path(__file__).parents[2]
 
 PERSON = (
     ("Host", "localhost:8080"),
@@ -77,6 +87,7 @@ class Installation:
     """A fresh installation; its folder is the current one."""
 
     folder: Path
+    person: Sequence[tuple[str, str]] = PERSON
 
     def run(self, *arguments: object, stdin: bytes = b"") -> Ran:
         """Run the command line as the installed program does."""
@@ -97,6 +108,33 @@ class Installation:
         assert "Traceback" not in ran.err
         assert "fault of linkproxy" not in ran.err
         return ran.err
+
+    def start(
+        self, *arguments: str, environ: Mapping[str, str] | None = None, **how: Any
+    ) -> subprocess.Popen[str]:
+        """Start the command line as a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "linkproxy", *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(environ or {}),
+            text=True,
+            **how,
+        )
+
+    def on_terminal(self, stream: str, *arguments: str, columns: int = 120) -> str:
+        """Run the command line with a terminal as its ``stdout`` or ``stderr``; return what it shows."""
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("4H", 40, columns, 0, 0))
+        process = self.start(*arguments, **{stream: follower})
+        os.close(follower)
+        shown = b""
+        # A terminal whose last writer has gone reads as an error (Linux, tty_read).
+        with contextlib.suppress(OSError):
+            while piece := os.read(leader, 1 << 16):
+                shown += piece
+        os.close(leader)
+        assert process.wait() == 0
+        return shown.decode()
 
     def write(self, name: str, content: str | bytes) -> Path:
         """Write a file into the folder."""
@@ -161,7 +199,8 @@ async def _append(requests: Sequence[RawRequest]) -> list[Outcome]:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """A fresh installation with a newsletter in it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LINKPROXY_CONFIG", raising=False)
+    for name in ("LINKPROXY_CONFIG", main.DEBUG):
+        monkeypatch.delenv(name, raising=False)
     installation = Installation(tmp_path)
     installation.ok("init")
     installation.write("newsletter.html", NEWSLETTER)

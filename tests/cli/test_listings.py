@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import pty
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -86,15 +83,10 @@ def test_clicks_are_filtered_by_link(visited: Installation) -> None:
 
 def test_a_pipe_gets_csv_and_a_terminal_a_table(visited: Installation) -> None:
     visited.ok("settle")
-    command = [sys.executable, "-m", "linkproxy", "clicks"]
-    piped = subprocess.run(command, capture_output=True, text=True, check=True, cwd=visited.folder).stdout
+    piped, _ = visited.start("clicks", stdout=subprocess.PIPE).communicate()
     (row,) = csv.DictReader(io.StringIO(piped))
     assert row["recipient"] == "anna@example.com"
-    leader, follower = pty.openpty()
-    subprocess.run(command, stdout=follower, check=True, cwd=visited.folder)
-    os.close(follower)
-    shown = os.read(leader, 1 << 16).decode()
-    os.close(leader)
+    shown = visited.on_terminal("stdout", "clicks")
     assert "Recipient" in shown
     assert "visit_id" not in shown
 
@@ -116,18 +108,32 @@ def test_csv_of_unsubscribes_is_safe_in_a_spreadsheet(here: Installation) -> Non
 
 
 def test_a_reader_that_stops_early_is_no_fault(visited: Installation) -> None:
-    command = f"{sys.executable} -m linkproxy visits --format csv | head -n 1"
-    ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, cwd=visited.folder)  # noqa: S602  (the claim is about a shell's pipe)
-    assert ran.stdout.startswith("visit_id,")
-    assert ran.stderr == ""
+    process = visited.start("visits", "--format", "csv", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    process.wait()
 
 
 def test_all_faults_of_a_filter_are_told_at_once(here: Installation) -> None:
     told = here.fails("clicks", "--since", "soon", "--link", "nope!", "--limit", "many")
-    assert [line.split(": ")[1] for line in told.splitlines()] == ["link", "since", "limit"]
+    assert {line.split(": ")[1] for line in told.splitlines()} == {"link", "since", "limit"}
     assert "no campaign" in here.fails("clicks", "--campaign", "autumn")
 
 
 def test_a_table_says_that_there_is_more(visited: Installation) -> None:
     ran = visited.ok("visits", "--format", "table", "--limit", "3")
     assert len(ran.text.splitlines()) == 4
+
+
+def test_whatever_bytes_a_visitor_sends_every_format_shows_the_visit(here: Installation) -> None:
+    html = here.mail()
+    hostile = (("User-Agent", "\x1b]0;owned\x07\udcff\udcfe \N{PILE OF POO}"), ("Accept", "=1+1"))
+    here.visit(here.paths(html)[:1], time.time(), hostile)
+    for form in ("csv", "jsonl", "table"):
+        assert "anna@example.com" in here.ok("visits", "--format", form).text
+    shown = here.on_terminal("stdout", "explain", "1", columns=80)
+    assert "\x1b]0;" not in shown
+    assert "\x1b]0;" not in here.ok("explain", "1").text

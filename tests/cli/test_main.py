@@ -83,7 +83,7 @@ def test_what_is_not_understood_ends_with_2(capsys: pytest.CaptureFixture[str]) 
 
 def test_help_and_version_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert frame.run(["--version"]) == 0
-    assert frame.run(["-h"]) == 0
+    assert frame.run(["--help"]) == 0
     assert frame.run(["init", "--help"]) == 0
     assert capsys.readouterr().out.startswith("linkproxy 0.")
 

@@ -2,10 +2,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,17 +205,8 @@ def test_the_charset_that_a_mail_declares_is_kept(spring: Installation) -> None:
 
 def test_a_terminal_shows_a_progress_bar_for_many(spring: Installation) -> None:
     spring.write("list.csv", "email\n" + "".join(f"r{number}@example.com\n" for number in range(50)))
-    leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "linkproxy", "rewrite", "newsletter.html", "--campaign", "spring"]
-    subprocess.run(
-        [*command, "--recipients", "list.csv", "--out", "ready"],
-        stderr=follower,
-        check=True,
-        cwd=spring.folder,
-    )
-    os.close(follower)
-    seen = os.read(leader, 1 << 20).decode()
-    os.close(leader)
+    options = ("--campaign", "spring", "--recipients", "list.csv", "--out", "ready")
+    seen = spring.on_terminal("stderr", "rewrite", "newsletter.html", *options)
     assert "/50" in seen
     assert "50 mails written to ready." in seen
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ import requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.clients
 
@@ -34,6 +34,7 @@ class Site:
 
     def __init__(self) -> None:
         seen = self.seen = []
+        pages = self.pages = {}
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -41,7 +42,7 @@ class Site:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/html")
                 self.end_headers()
-                self.wfile.write(f"<title>{self.path}</title><p>arrived at {self.path}".encode())
+                self.wfile.write(pages.get(self.path, f"<title>{self.path}</title>".encode()))
 
             do_HEAD = do_GET  # noqa: N815  (the name that http.server looks for)
 
@@ -124,14 +125,20 @@ def test_the_click_log_lists_the_persons_click_and_nothing_else(installation, ma
     subprocess.run(["curl", "-s", "-I", "-o", "/dev/null", first_link(mails["c2"])], check=True)
     subprocess.run(["wget", "-q", "--spider", first_link(mails["c3"])], check=True)
     requests.get(first_link(mails["c4"]), timeout=10)
+    # Over HTTP: as root, linkchecker becomes nobody, who may not read the mail's file.
+    site.pages["/view"] = mails["c5"].read_bytes()
     subprocess.run(
-        [sys.executable, "-m", "linkcheck", "--check-extern", "--no-status", "--no-warnings", str(mails["c5"])],
+        [str(Path(sys.executable).with_name("linkchecker")), "--check-extern",
+            "--no-robots", "--no-status", "--no-warnings", f"{site.url}/view"],
         check=False, capture_output=True, timeout=60,
     )  # fmt: skip
 
     journal = installation.until_settled("news")
     clicks = installation.rows("clicks", "--campaign", "news")
-    assert [(row["recipient"], row["target"]) for row in clicks] == [(PERSON, f"{site.url}/article/2")]
+    person = [row for row in journal if row["recipient"] == PERSON]
+    assert [(row["recipient"], row["target"]) for row in clicks] == [(PERSON, f"{site.url}/article/2")], (
+        person
+    )
 
     by_recipient = {
         who: [row for row in journal if row["recipient"] == who] for who in (PERSON, *MACHINES.values())

@@ -119,8 +119,7 @@ def test_the_journal_is_synced_to_disk_before_the_answer_is_written(installation
             return response.status
 
     assert asyncio.run(follow()) == 302
-    # strace does not pass a signal on; the server is its only child.
-    installation.stop(signal.SIGINT)
+    installation.stop()
     lines = trace.read_text(errors="replace").splitlines()
     asked = next(place for place, line in enumerate(lines) if f"GET {path[:20]}" in line)
     answer = next(place for place, line in enumerate(lines) if "HTTP/1.1 302" in line)

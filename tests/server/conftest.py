@@ -6,15 +6,15 @@ import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
 from linkproxy import config as configs
 from linkproxy.campaign.tokens import format_keys, new_key
-from linkproxy.config import Config
 from linkproxy.model import (
+    NOBODY,
     Campaign,
     CampaignId,
     Delivery,
@@ -25,10 +25,15 @@ from linkproxy.model import (
     LinkRole,
     Recipient,
     TokenForm,
-    NOBODY,
 )
 from linkproxy.server.app import Server, running
 from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft, Store, VisitRow
+
+if TYPE_CHECKING:
+    from io import BytesIO
+    from pathlib import Path
+
+    from linkproxy.config import Config
 
 START = 1_780_000_000.0
 
@@ -94,7 +99,11 @@ class Site:
         return f"{self.server.addresses.public}/{token}/{key}/{reference}"
 
     async def ask(
-        self, url: str, method: str = "GET", headers: dict[str, str] | None = None, data: bytes | None = None
+        self,
+        url: str,
+        method: str = "GET",
+        headers: dict[str, str] | None = None,
+        data: bytes | BytesIO | None = None,
     ) -> aiohttp.ClientResponse:
         """Send one request as a browser (or as ``headers`` say), without following redirects."""
         response = await self.web.request(

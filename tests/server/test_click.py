@@ -62,7 +62,9 @@ async def test_a_query_that_somebody_appended_does_not_keep_a_person_out(site: S
 
 
 async def test_the_absolute_form_is_understood(site: Site) -> None:
-    request = f"GET http://click.example{site.path()} HTTP/1.1\r\nHost: click.example\r\nConnection: close\r\n\r\n"
+    request = (
+        f"GET http://click.example{site.path()} HTTP/1.1\r\nHost: click.example\r\nConnection: close\r\n\r\n"
+    )
     answer = await raw_exchange(site, request.encode())
     assert answer.startswith(b"HTTP/1.1 302 ")
 
@@ -240,7 +242,9 @@ async def test_a_true_token_with_an_unknown_key_gets_the_404_page(site: Site) ->
     assert await site.store.count_strays(since=0) == {"unknown_key": 1}
 
 
-@pytest.mark.parametrize("path", ["/", "/favicon.ico", "/wp-login.php", "/../../etc/passwd", "/%00", "/a?b=c"])
+@pytest.mark.parametrize(
+    "path", ["/", "/favicon.ico", "/wp-login.php", "/../../etc/passwd", "/%00", "/a?b=c"]
+)
 async def test_paths_of_nobody_get_the_404_page_and_leave_no_trace(site: Site, path: str) -> None:
     request = f"GET {path} HTTP/1.1\r\nHost: click.example\r\nConnection: close\r\n\r\n"
     answer = await raw_exchange(site, request.encode())

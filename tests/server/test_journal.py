@@ -25,9 +25,7 @@ PROMPT = {"commit_seconds": 0.05}
 async def recovered(site: Site) -> None:
     """Wait until the store is in use again and the spill file is empty."""
     async with asyncio.timeout(60):
-        journal = site.server.services.journal
-        while journal.failing or journal.spilling:
-            await asyncio.sleep(0.01)
+        await site.server.services.journal.recovered()
 
 
 async def test_while_the_database_is_locked_people_are_sent_on(start: Start, locked: Locked) -> None:
@@ -150,7 +148,14 @@ async def test_a_message_link_is_found_by_reading_while_only_writing_fails(
     site = await start(store=PROMPT)
     target = "https://shop.example/order/8347"
     link = MessageLink(
-        site.campaign.id, site.recipient.id, LinkKey("Me55"), target, LinkKind.CONTENT, LinkRole.BODY, 20, target
+        site.campaign.id,
+        site.recipient.id,
+        LinkKey("Me55"),
+        target,
+        LinkKind.CONTENT,
+        LinkRole.BODY,
+        20,
+        target,
     )
     await site.store.add_message_links([link])
     with locked():
@@ -193,7 +198,9 @@ async def test_a_fault_in_judging_one_visit_does_not_stop_its_person(site: Site)
     assert await site.metric("linkproxy_failed_visits_total") == 1
 
 
-@pytest.mark.parametrize("spill", [b"", b"\n\n", b"not json\n", b'{"id": 1}\n', b'{"done": ["x"]}\n', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "spill", [b"", b"\n\n", b"not json\n", b'{"id": 1}\n', b'{"done": ["x"]}\n', b"\xff\xfe"]
+)
 async def test_a_damaged_spill_file_does_not_keep_the_server_from_starting(
     start: Start, tmp_path: Path, spill: bytes
 ) -> None:

@@ -16,7 +16,9 @@ def test_a_host_beyond_ascii_becomes_its_a_label_and_the_path_is_percent_encoded
 
 
 def test_a_line_break_in_a_target_cannot_start_a_header() -> None:
-    assert location("https://example.com/\r\nSet-Cookie: a=b") == "https://example.com/%0D%0ASet-Cookie:%20a=b"
+    assert (
+        location("https://example.com/\r\nSet-Cookie: a=b") == "https://example.com/%0D%0ASet-Cookie:%20a=b"
+    )
 
 
 def test_an_existing_percent_sign_is_not_encoded_twice() -> None:

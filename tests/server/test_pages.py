@@ -72,7 +72,9 @@ def test_the_neutral_page_shows_the_whole_target_and_one_button_that_posts() -> 
     assert "Continue" in page
 
 
-@pytest.mark.parametrize(("colour", "ink"), [("#000000", "#fff"), ("#1f4e79", "#fff"), ("#ffd400", "#111"), ("#ffffff", "#111")])
+@pytest.mark.parametrize(
+    ("colour", "ink"), [("#000000", "#fff"), ("#1f4e79", "#fff"), ("#ffd400", "#111"), ("#ffffff", "#111")]
+)
 def test_button_text_contrasts_with_the_brands_colour(colour: str, ink: str) -> None:
     assert Brand(colour=colour).ink == ink
 
@@ -105,7 +107,7 @@ def test_an_unknown_name_in_an_own_template_is_told_at_the_start(tmp_path: Path)
 
 def test_a_style_that_would_end_its_element_is_refused(tmp_path: Path) -> None:
     (tmp_path / "style.css").write_text("</style><script>alert(1)</script>")
-    with pytest.raises(LinkproxyError, match="style.css"):
+    with pytest.raises(LinkproxyError, match=r"style\.css"):
         Pages(FULL, tmp_path)
 
 

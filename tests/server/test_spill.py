@@ -91,7 +91,9 @@ async def test_a_disk_that_takes_nothing_is_told_and_not_raised(tmp_path: Path) 
     await spill.close()
 
 
-async def test_struck_visits_are_not_handed_out_again_even_if_the_strike_cannot_be_written(tmp_path: Path) -> None:
+async def test_struck_visits_are_not_handed_out_again_even_if_the_strike_cannot_be_written(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "spill"
     spill = Spill(SpillFile(path, LARGE))
     kept = spilled()

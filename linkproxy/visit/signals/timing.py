@@ -12,7 +12,7 @@ from linkproxy.visit.signals.table import Finding, Look, Signal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Curve = "Sequence[Sequence[float]]"
+Span = tuple[float, float, float]
 
 EXACT = frozenset({DeliverySource.MX, DeliverySource.PROVIDER})
 LEAST_SHARE = 1e-6  # keeps the ratio of two rare things finite
@@ -22,13 +22,12 @@ def _delay(look: Look) -> Finding | None:
     delivery, values = look.facts.delivery, look.rule.values
     if delivery.source is DeliverySource.NONE:
         return None
-    earlier, later = values["error"][delivery.source.value]
     elapsed = look.visit.at - delivery.delivered_at
-    low, high = (elapsed - later) / values["spread"], (elapsed + earlier) * values["spread"]
-    if high <= 0:
+    spans = _spans(elapsed, values["error"][delivery.source.value], values["spread"])
+    if not spans:
         return None
-    machine = _share(values["machine"], low, high)
-    person = _share(values[look.facts.campaign.kind.value], low, high)
+    machine = _density(values["machine"], spans)
+    person = _density(values[look.facts.campaign.kind.value], spans)
     weight = 10 * math.log10(machine / person)
     weight = round(max(values["floor"], min(look.rule.weight, weight)), 1)
     return Finding(weight, f"{elapsed:.0f} s after delivery ({delivery.source.value})") if weight else None
@@ -42,9 +41,20 @@ def _before_delivery(look: Look) -> Finding | None:
     return Finding(look.rule.weight, f"{early:.0f} s before delivery ({delivery.source.value})")
 
 
-def _share(curve: Sequence[Sequence[float]], low: float, high: float) -> float:
-    """Return the share of visits between two delays, in seconds."""
-    return max(LEAST_SHARE, _cumulative(curve, high) - _cumulative(curve, low))
+def _spans(elapsed: float, errors: Sequence[Sequence[float]], spread: float) -> list[Span]:
+    """Return (share, from, to) for each way in which the delivery time may be off, in seconds."""
+    spans = [
+        (share, (elapsed - later) / spread, (elapsed + earlier) * spread) for share, earlier, later in errors
+    ]
+    return [(share, max(0.0, low), high) for share, low, high in spans if high > 0]
+
+
+def _density(curve: Sequence[Sequence[float]], spans: Sequence[Span]) -> float:
+    """Return how dense visits lie at a delay, averaged over its spans."""
+    return sum(
+        share * max(LEAST_SHARE, _cumulative(curve, high) - _cumulative(curve, low)) / (high - low)
+        for share, low, high in spans
+    )
 
 
 def _cumulative(curve: Sequence[Sequence[float]], delay: float) -> float:

@@ -1,0 +1,39 @@
+"""The mails that rewriting is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One HTML mail and what to call it."""
+
+    name: str
+    html: bytes
+
+
+def demo() -> Mail:
+    """Return the newsletter that ships with linkproxy: tables, conditional comments, VML, inline styles."""
+    return Mail("newsletter", (files("linkproxy.demo") / "newsletter.html").read_bytes())
+
+
+PARAGRAPH = (
+    "The harbour office has published its figures for the autumn. Traffic on the northern quay rose "
+    "again, while the old basin was closed for dredging; the new crane is expected before the end of "
+    "the year. Read more on what this means for small shippers and for the people who live close by, "
+    "from the bridge to the lock. "
+)
+
+
+def plain() -> Mail:
+    """Return 17.5 kB with 40 links: headings, paragraphs and anchors, nothing else."""
+    items = [
+        f"<h2>{number}. Harbour news</h2>\n<p>{PARAGRAPH}\n"
+        f'<a href="https://news.harbour.example/2026/11/story-{number}?from=mail">Read more</a></p>\n'
+        for number in range(1, 41)
+    ]
+    head = '<html lang="en">\n<head><meta charset="utf-8"><title>Harbour news</title></head>\n<body>\n'
+    html = f"<!DOCTYPE html>\n{head}{''.join(items)}</body></html>\n"
+    return Mail("plain", html.encode())

@@ -1,0 +1,112 @@
+"""The servers that are compared: each its own process on loopback, stopped by its own handle."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_BARE = """
+import asyncio, sys, uvloop
+from aiohttp import web
+
+async def handle(request):
+    return web.Response(status=302, headers={"Location": "https://shop.example/article/1"})
+
+app = web.Application()
+app.router.add_get("/{token}/{key}", handle)
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None, loop=uvloop.new_event_loop())
+"""
+_NGINX = """
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:{port}; location / {{ return 302 https://shop.example/article/1; }} }}
+}}
+"""
+_PATIENCE_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """Return a port that is free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def bare_aiohttp(_folder: Path) -> Iterator[str]:
+    """An aiohttp application whose one handler returns a 302, on uvloop."""
+    port = free_port()
+    with _process([sys.executable, "-c", _BARE, str(port)]):
+        yield _wait(port)
+
+
+@contextmanager
+def nginx(folder: Path) -> Iterator[str]:
+    """Nginx with one worker and ``return 302``."""
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise SystemExit("nginx is not installed: apt-get install nginx-light")
+    port = free_port()
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
+    with _process([program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]):
+        yield _wait(port)
+
+
+@contextmanager
+def linkproxy(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """``linkproxy serve`` on the installation in a folder."""
+    environment = {
+        **os.environ,
+        "LINKPROXY_CONFIG": str(folder / "config.toml"),
+        "LINKPROXY__SERVER__PUBLIC_HOST": "127.0.0.1",
+        "LINKPROXY__SERVER__PUBLIC_PORT": "0",
+        "LINKPROXY__SERVER__PRIVATE_PORT": "0",
+        **(settings or {}),
+    }
+    command = [sys.executable, "-m", "linkproxy", "serve"]
+    with _process(command, environment, stderr=subprocess.PIPE) as process:
+        for line in process.stderr or ():
+            found = re.search(rb"Tracked links at (\S+?),", line)
+            if found:
+                yield found[1].decode()
+                return
+        raise SystemExit("linkproxy ended before it was up")
+
+
+@contextmanager
+def _process(
+    command: list[str], environment: Mapping[str, str] | None = None, stderr: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, env=environment, stderr=stderr)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(_PATIENCE_SECONDS)
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+def _wait(port: int) -> str:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return f"http://127.0.0.1:{port}"
+        time.sleep(0.05)
+    raise SystemExit(f"no server on port {port}")

@@ -1,0 +1,67 @@
+"""The scanner against an independent parser, on documents nobody wrote."""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from selectolax.lexbor import LexborHTMLParser
+
+from linkproxy.campaign.compile import compile_html, stamp
+from linkproxy.campaign.entities import trim_url
+from linkproxy.campaign.html import scan
+from linkproxy.model import BaitStyle, Campaign, CampaignId
+
+CAMPAIGN = Campaign(CampaignId(1), "fuzz", base_url="https://click.brand.example")
+TOKEN = b"T" * 24
+
+PIECES = [
+    b"<", b">", b"/", b"=", b'"', b"'", b"&", b"!", b"-", b"--", b"?", b" ", b"\n", b"\t", b"\f", b"\r", b"\x0b", b"\0",
+    b"<a", b"<A ", b"<a ", b"</a>", b"<area ", b"<p>", b"</p>", b"<b>", b"<br/>", b"<td>", b"<abbr ", b"<a\0 ",
+    b" href", b" HREF", b"href=", b' href="https://x.example/1"', b" href='https://x.example/2'", b" href=https://x.example/3",
+    b' href="https://x.example/?a=1&copy=2"', b' href="#x"', b" href=''", b" data-href=q", b' title="<a href=z>"', b" title='>'",
+    b"<!--", b"-->", b"--!>", b"<!-->", b"<!--->", b"<!---->", b"<![CDATA[", b"]]>", b"<!doctype html>", b"<?php ", b"</", b"</>", b"</ ",
+    b"<script>", b"</script>", b"<script", b"</script", b"<style>", b"</style>", b"</STYLE >", b"<title>", b"</title>",
+    b"<textarea>", b"</textarea>", b"<xmp>", b"</xmp>", b"<iframe>", b"</iframe>", b"<noembed>", b"</noembed>",
+    b"&amp;", b"&#x2F;", b"&#47", b"&notit;", b"&copy", b"&#0;", b"text", b"x", b"<!--[if !mso]><!-->", b"<!--<![endif]-->", b"<![if !mso]>",
+    b"<!--href", b"<plaintext", b"<base ", b"<div class=a>", b'<img alt="x">',
+]  # fmt: skip
+
+documents = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
+
+
+def by_scanner(html):
+    return [
+        link.value
+        for link in scan(html).links
+        if link.tag in {"a", "area"} and not link.conditional and link.value
+    ]
+
+
+def by_oracle(html):
+    """Values of a and area in document order; a parser may copy or move elements, so each once."""
+    values = [node.attributes.get("href") for node in LexborHTMLParser(html).css("a, area")]
+    return [trim_url(value) for value in values if value and trim_url(value)]
+
+
+def numbered(html):
+    """Make every target its own, so that moved and copied elements can be told."""
+    head, *rest = html.split(b"https://x.example/")
+    return head + b"".join(b"https://x.example/%d-" % number + part for number, part in enumerate(rest))
+
+
+def assert_same_links(html):
+    found, expected = by_scanner(html), by_oracle(html)
+    # Adoption agency and foster parenting copy and move elements; what is found must not differ.
+    assert sorted(set(found)) == sorted(set(expected)), html
+
+
+@settings(max_examples=200, deadline=None)
+@given(documents)
+def test_the_same_links_as_an_independent_parser_in_tag_soup(html):
+    assert_same_links(numbered(html))
+
+
+def test_the_same_links_as_an_independent_parser_in_a_thousand_seeded_documents():
+    chance = random.Random(20260101)
+    for _ in range(1000):
+        assert_same_links(numbered(b"".join(chance.choices(PIECES, k=chance.randint(3, 60)))))

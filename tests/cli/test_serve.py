@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.conftest import Installation
+
+
+@contextmanager
+def serving(here: Installation) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the server as a user does, on free ports; give the process and its public address."""
+    environ = {"LINKPROXY__SERVER__PUBLIC_PORT": "0", "LINKPROXY__SERVER__PRIVATE_PORT": "0"}
+    process = here.start("serve", environ=environ, stderr=subprocess.PIPE)
+    try:
+        assert process.stderr is not None
+        yield process, _announced(process.stderr)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _announced(stderr: IO[str]) -> str:
+    for line in stderr:
+        if found := re.search(r"Tracked links at (http://\S+),", line):
+            return found[1].replace("0.0.0.0", "127.0.0.1")  # noqa: S104  (the address is read, not bound)
+    raise AssertionError("the server said nothing of its addresses")
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def test_a_served_link_leads_to_its_target_and_a_stop_is_clean(here: Installation) -> None:
+    html = here.mail()
+    path = here.path_to("https://www.brand.example/spring", html)
+    with serving(here) as (process, address):
+        request = urllib.request.Request(address + path, headers=dict(here.person))  # noqa: S310  (an address of our own)
+        try:
+            urllib.request.build_opener(_Stay).open(request)
+        except urllib.error.HTTPError as answer:
+            status, target = answer.code, answer.headers["Location"]
+            answer.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    assert (status, target) == (302, "https://www.brand.example/spring")
+    (visit,) = here.ok("visits", "--format", "jsonl").lines
+    assert visit["answer"] == "redirect"
+
+
+def test_a_port_in_use_is_told_in_one_line(here: Installation) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))  # noqa: S104  (so that the server's own wildcard meets it)
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        environ = {"LINKPROXY__SERVER__PUBLIC_PORT": port}
+        process = here.start("serve", environ=environ, stderr=subprocess.PIPE)
+        _, told = process.communicate()
+    assert process.returncode == 1
+    assert port in told
+    assert "Traceback" not in told

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from linkproxy.config import RetentionSection
+from linkproxy.model import VerdictKind
+from linkproxy.server.settler import Settler, cutoffs, settle_due
+from linkproxy.store.api import Cutoffs, Filter, RecipientDraft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tests.server.conftest import Site, Start
+
+
+async def clicks(site: Site) -> list[str]:
+    return [row.key async for row in site.store.clicks(Filter())]
+
+
+async def test_nothing_is_settled_before_its_hold_window_is_over(site: Site) -> None:
+    await site.ask(site.url())
+    policy = site.server.services.policy
+    assert await settle_due(site.store, policy, site.START + policy.hold_seconds - 1) == 0
+    assert await settle_due(site.store, policy, site.START + policy.hold_seconds + 1) == 1
+    assert await clicks(site) == [site.CONTENT]
+
+
+async def test_settling_twice_changes_nothing(site: Site) -> None:
+    await site.ask(site.url())
+    policy, later = site.server.services.policy, site.START + 1000
+    await settle_due(site.store, policy, later)
+    assert await settle_due(site.store, policy, later) == 0
+    assert await clicks(site) == [site.CONTENT]
+
+
+async def test_everything_that_became_due_during_a_downtime_is_settled_in_one_pass(site: Site) -> None:
+    drafts = [RecipientDraft(address=f"reader{at}@example.com") for at in range(40)]
+    people = await site.store.register_recipients(drafts)
+    await asyncio.gather(*(site.ask(site.url(recipient=person)) for person in people))
+    policy = site.server.services.policy
+    assert await settle_due(site.store, policy, site.START + 86400) == 40
+
+
+async def test_the_first_hit_of_a_sweep_becomes_a_machines_when_the_rest_is_known(site: Site) -> None:
+    client = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36", "Accept": "*/*"}
+    for key in site.TARGETS:
+        await site.ask(site.url(key), headers=client)
+        site.clock.now += 0.3
+    await site.ask(site.url(site.BAIT), headers=client)
+    first = (await site.visits())[0].entry
+    assert first.verdict.kind is not VerdictKind.MACHINE
+    site.clock.now += 1000
+    await site.server.services.settler.once()
+    settled = (await site.visits())[0].entry.settled
+    assert settled is not None
+    assert settled.kind is VerdictKind.MACHINE
+    assert await clicks(site) == []
+
+
+async def test_a_pass_that_fails_is_tried_again(
+    start: Start, locked: Callable[[], AbstractContextManager[None]]
+) -> None:
+    site = await start(store={"commit_seconds": 0.05})
+    await site.ask(site.url())
+    site.clock.now += 1000
+    with locked():
+        await site.server.services.settler.once()
+    assert await clicks(site) == []
+    await site.server.services.settler.once()
+    assert await clicks(site) == [site.CONTENT]
+
+
+async def test_the_loop_settles_again_and_again_until_it_is_closed(site: Site) -> None:
+    waited: list[float] = []
+    turn = asyncio.Event()
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+        turn.set()
+        await asyncio.Event().wait()
+
+    services = site.server.services
+    settler = Settler(
+        site.store,
+        services.policy,
+        site.config.retention,
+        metrics=services.metrics,
+        clock=site.clock,
+        wait=wait,
+    )
+    await site.ask(site.url())
+    site.clock.now += 1000
+    settler.start()
+    await turn.wait()
+    assert await clicks(site) == [site.CONTENT]
+    assert settler.alive
+    await settler.close()
+    assert not settler.alive
+
+
+async def test_old_visits_are_purged_once_a_day(site: Site) -> None:
+    await site.ask(site.url())
+    settler = site.server.services.settler
+    site.clock.now += 1000
+    await settler.once()
+    site.clock.now += 91 * 86400
+    await settler.once()
+    assert await site.visits() == []
+    assert await clicks(site) == [site.CONTENT]
+
+
+def test_zero_days_keep_things_for_good() -> None:
+    kept = RetentionSection(journal_days=0, clicks_days=1, strays_days=0, message_links_days=2)
+    assert cutoffs(kept, 1_000_000.0) == Cutoffs(clicks=913_600.0, message_links=827_200.0)
