@@ -31,7 +31,10 @@ def options(name: str, purpose: str, add_options: AddOptions | None = None) -> a
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     if add_options:
         add_options(parser)
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.json and not chosen.json.absolute().parent.is_dir():
+        parser.error(f"{chosen.json}: there is no folder {chosen.json.parent} to write the figures to")
+    return chosen
 
 
 def machine() -> dict[str, Any]:

@@ -9,18 +9,22 @@ memcpy     the stamped mail's bytes once more: no rewriter can be faster
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Mapping
 from itertools import count
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
-from pytracking.html import adapt_html
-
 from bench import newsletters, report
 from linkproxy.campaign.compile import compile_html, stamp
 from linkproxy.campaign.tokens import Keyring, new_key
 from linkproxy.model import Campaign, CampaignId, RecipientId
+
+try:
+    from pytracking.html import adapt_html
+except ImportError:
+    sys.exit("pytracking is not installed; get what benchmarks compare with: pip install 'linkproxy[bench]'")
 
 CAMPAIGN = Campaign(CampaignId(7), "bench", base_url="https://click.brand.example")
 BATCH_SECONDS = 0.02

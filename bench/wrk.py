@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench import servers
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -49,12 +51,22 @@ def command() -> str:
     return found
 
 
-def run(url: str, paths: Path, *, seconds: float, connections: int = 64, keep_alive: bool = True) -> Load:
+def run(url: str, paths: Path, *, seconds: int, connections: int = 64, keep_alive: bool = True) -> Load:
     """Load a server for some seconds; ``paths`` is a file with one a line, taken in turn."""
     script = paths.with_suffix(".lua")
     script.write_text(_SCRIPT % (str(paths), "" if keep_alive else _CLOSE))
     done = subprocess.run(
-        [command(), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(script), url],
+        [
+            *servers.pinned(1),
+            command(),
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--latency",
+            "-s",
+            str(script),
+            url,
+        ],
         capture_output=True,
         text=True,
         check=True,

@@ -24,7 +24,7 @@ from linkproxy.model import (
     MachineAnswer,
     Utm,
 )
-from linkproxy.query.filters import format_time
+from linkproxy.query.filters import short_time
 from linkproxy.server.campaigns import base_url_fault, campaign_record, link_record, name_fault
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def list_(*, as_json: bool) -> None:
         print_table(
             ["Campaign", "Kind", "Links at", "Bait", "Made (UTC)"],
             [
-                [item.name, item.kind, item.base_url, item.bait_style, format_time(item.created_at)]
+                [item.name, item.kind, item.base_url, item.bait_style, short_time(item.created_at)]
                 for item in campaigns
             ],
         )

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linkproxy.cli.files import STDIN
-from linkproxy.cli.output import json_option, print_json, print_table, say
+from linkproxy.cli.output import Heading, json_option, print_json, print_table, say
 from linkproxy.cli.session import current_config, with_store
 from linkproxy.model import LinkproxyError
 from linkproxy.query.export import VISIT_COLUMNS, printable, record, to_json
 from linkproxy.query.filters import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from linkproxy.config import Config
     from linkproxy.model import Evidence, Verdict
@@ -106,6 +106,7 @@ def _explain_visit(visit: int, *, as_json: bool) -> None:
     else:
         click.echo(f"\nSettled {format_time(entry.settled_at)}, knowing what came after:")
         _print_verdict(entry.settled)
+    _print_sources([entry.verdict, entry.settled or entry.verdict])
 
 
 def _print_verdict(verdict: Verdict) -> None:
@@ -115,9 +116,9 @@ def _print_verdict(verdict: Verdict) -> None:
     )
     if verdict.evidence:
         print_table(
-            ["Signal", "Family", "Weight", "Counted", "Seen", "Source"],
+            [Heading("Signal", folds=False), "Family", Heading("Weight", folds=False), "Counted", "Seen"],
             [
-                [item.name, item.family, f"{item.weight:+.1f}", _counted(item), item.detail, item.source]
+                [item.name, item.family, f"{item.weight:+.1f}", _counted(item), item.detail]
                 for item in verdict.evidence
             ],
         )
@@ -125,6 +126,14 @@ def _print_verdict(verdict: Verdict) -> None:
         click.echo("No signal spoke.")
     if verdict.broken:
         click.echo(f"Failed, so no evidence: {', '.join(verdict.broken)}")
+
+
+def _print_sources(verdicts: Iterable[Verdict]) -> None:
+    sources = {item.name: item.source for verdict in verdicts for item in verdict.evidence if item.source}
+    if sources:
+        click.echo("\nWhere the weights come from:")
+    for name, source in sources.items():
+        click.echo(f"  {name}: {source}")
 
 
 def _counted(item: Evidence) -> str:
@@ -154,6 +163,7 @@ def _explain_requests(path: Path, *, as_json: bool) -> None:
         else:
             click.echo(f"\n{printable(name)}")
             _print_verdict(verdict)
+            _print_sources([verdict])
     if bad:
         raise LinkproxyError(f"{path}: {bad} bad line{'' if bad == 1 else 's'}; the others were judged")
 

@@ -10,7 +10,7 @@ import click
 from linkproxy.cli.output import print_table, say
 from linkproxy.cli.session import with_store
 from linkproxy.model import LinkproxyError
-from linkproxy.query.filters import format_time
+from linkproxy.query.filters import short_time
 from linkproxy.store.api import ApiKey
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def list_() -> None:
     """
     known = with_store(lambda _config, store: store.list_api_keys())
     if known:
-        print_table(["Name", "Made (UTC)"], [[key.name, format_time(key.created_at)] for key in known])
+        print_table(["Name", "Made (UTC)"], [[key.name, short_time(key.created_at)] for key in known])
     else:
         say("No keys. `linkproxy keys add NAME` makes one.")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linkproxy.cli.output import print_table, say
+from linkproxy.query.export import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
@@ -10,12 +11,14 @@ import click
 from linkproxy.query import export
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from linkproxy.query.export import Column
 
 Row = TypeVar("Row")
 
+_FOLDED_WIDTH = 16  # text that may be folded gets at least so much room
+_GAP = 2
 FORMATS = ("table", "csv", "jsonl")
 TABLE_ROWS = 500
 """How many rows a table holds unless ``--limit`` says otherwise: it is built whole, to be aligned."""
@@ -44,44 +47,65 @@ def print_json(value: Any) -> None:
     click.echo(export.to_json(value, indent=2))
 
 
-def print_table(
-    headings: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    err: bool = False,
-    narrow: Collection[str] = (),
-) -> None:
-    """Print an aligned table; text is shown as it is, without markup or control characters.
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column of a table: whether its text may be folded, and how soon it is left out (0: never)."""
 
-    ``narrow`` are headings of columns that keep their width when the terminal is too small.
-    """
-    shown = [[export.printable(text) for text in row] for row in rows]
+    text: str
+    folds: bool = True
+    spare: int = 0
+
+
+def print_table(
+    headings: Sequence[str | Heading], rows: Iterable[Sequence[str]], *, err: bool = False
+) -> None:
+    """Print an aligned table; text is shown as it is, without markup or control characters."""
+    columns = [Heading(item) if isinstance(item, str) else item for item in headings]
+    lines = [[export.printable(text) for text in row] for row in rows]
     stream = sys.stderr if err else sys.stdout
     if stream.isatty():
-        _print_rich(stream, headings, shown, narrow)
+        _print_rich(stream, columns, lines)
         return
-    # A pipe has no width, so nothing is folded or cut in it.
-    lines = [list(headings), *shown]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    # A pipe has no width, so nothing is folded or left out in it.
+    lines.insert(0, [column.text for column in columns])
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     for line in lines:
         padded = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))
         click.echo(padded.rstrip(), err=err)
 
 
-def _print_rich(
-    stream: TextIO, headings: Sequence[str], rows: Iterable[Sequence[str]], narrow: Collection[str]
-) -> None:
+def _print_rich(stream: TextIO, columns: Sequence[Heading], lines: Sequence[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold", no_wrap=heading in narrow)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console(file=stream).print(table)
+    console = Console(file=stream)
+    needs = [_needed_width(column, [line[index] for line in lines]) for index, column in enumerate(columns)]
+    kept = _fitting(columns, needs, console.width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for index in kept:
+        column = columns[index]
+        table.add_column(column.text, overflow="fold", no_wrap=not column.folds, min_width=needs[index])
+    for line in lines:
+        table.add_row(*(Text(line[index]) for index in kept))
+    console.print(table)
+
+
+def _needed_width(column: Heading, cells: Sequence[str]) -> int:
+    widest = max(map(len, [column.text, *cells]))
+    return min(widest, _FOLDED_WIDTH) if column.folds else widest
+
+
+def _fitting(columns: Sequence[Heading], needs: Sequence[int], width: int) -> list[int]:
+    """Return which columns to show: the sparest are left out until the others fit."""
+    kept = list(range(len(columns)))
+    while sum(needs[index] + _GAP for index in kept) > width:
+        sparest = max(kept, key=lambda index: columns[index].spare)
+        if not columns[sparest].spare:
+            break
+        kept.remove(sparest)
+    return kept
 
 
 async def print_rows(rows: AsyncIterator[Row], columns: Sequence[Column[Row]], form: str, limit: int) -> int:
@@ -110,8 +134,8 @@ async def _print_listing(rows: AsyncIterator[Row], columns: Sequence[Column[Row]
             more = True
             break
         kept.append([export.cell(column.shown(row)) for column in shown])
-    narrow = [column.heading for column in shown if column.narrow]
-    print_table([column.heading for column in shown], kept, narrow=narrow)
+    if kept:
+        print_table([Heading(column.heading, column.folds, column.spare) for column in shown], kept)
     if more:
         say(f"The first {limit} rows. There are more: --limit, --since, or --format csv for all.")
     return len(kept)

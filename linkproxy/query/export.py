@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from linkproxy.query.filters import format_time
+from linkproxy.query.filters import format_time, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
 
 Row = TypeVar("Row")
+_TARGET_CHARACTERS = 60
 Value = str | int | float | bool | tuple[str, ...] | None
 
 # A spreadsheet takes text that begins so for a formula (OWASP, "CSV Injection").
@@ -33,38 +34,40 @@ _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\u
 class Column(Generic[Row]):
     """One column: its name in every format, its heading in a table ("" keeps it out), its value.
 
-    ``brief`` is the value that a table shows instead; ``narrow`` columns are never folded there.
+    ``brief`` is the value that a table shows instead. ``folds``: its text may be folded. On a
+    terminal that is too small, columns with the highest ``spare`` are left out first; 0 never is.
     """
 
     name: str
     heading: str
     read: Callable[[Row], Value]
     brief: Callable[[Row], Value] | None = None
-    narrow: bool = True
+    folds: bool = False
+    spare: int = 0
 
     def shown(self, row: Row) -> Value:
         """Return the value for a table."""
         return (self.brief or self.read)(row)
 
 
-def _moment(at: float) -> str:
-    """Return a time to the second, as people read it."""
-    return format_time(at)[:19].replace("T", " ")
+def _brief_target(target: str) -> str:
+    text = target.removeprefix("https://").removeprefix("http://")
+    return text if len(text) <= _TARGET_CHARACTERS else f"{text[: _TARGET_CHARACTERS - 1]}…"
 
 
 CLICK_COLUMNS: Sequence[Column[ClickRow]] = (
     Column("visit_id", "Visit", lambda row: row.visit_id),
-    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: _moment(row.at)),
-    Column("campaign", "Campaign", lambda row: row.campaign, narrow=False),
-    Column("key", "Link", lambda row: row.key),
-    Column("target", "Target", lambda row: row.target, narrow=False),
+    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: short_time(row.at)),
+    Column("campaign", "Campaign", lambda row: row.campaign, folds=True, spare=2),
+    Column("key", "Link", lambda row: row.key, spare=1),
+    Column("target", "Target", lambda row: row.target, lambda row: _brief_target(row.target), folds=True),
     Column("role", "", lambda row: row.role),
-    Column("recipient", "Recipient", lambda row: row.recipient, narrow=False),
+    Column("recipient", "Recipient", lambda row: row.recipient, folds=True),
     Column("domain", "", lambda row: row.domain),
-    Column("score", "Score", lambda row: round(row.score, 2)),
+    Column("score", "Score", lambda row: round(row.score, 2), spare=3),
     Column("reasons", "", lambda row: row.reasons),
     Column("verified", "", lambda row: row.verified),
-    Column("settled", "Settled", lambda row: row.settled),
+    Column("settled", "Settled", lambda row: row.settled, spare=4),
 )
 
 
@@ -82,19 +85,19 @@ VISIT_COLUMNS: Sequence[Column[VisitRow]] = (
         "at",
         "Time (UTC)",
         lambda row: format_time(row.entry.visit.at),
-        lambda row: _moment(row.entry.visit.at),
+        lambda row: short_time(row.entry.visit.at),
     ),
-    Column("campaign", "Campaign", lambda row: row.campaign, narrow=False),
-    Column("recipient", "Recipient", _recipient, narrow=False),
+    Column("campaign", "Campaign", lambda row: row.campaign, folds=True, spare=2),
+    Column("recipient", "Recipient", _recipient, folds=True),
     Column("domain", "", lambda row: row.entry.recipient.domain),
-    Column("key", "Link", lambda row: row.entry.visit.key),
+    Column("key", "Link", lambda row: row.entry.visit.key, spare=1),
     Column("target", "", lambda row: row.target),
-    Column("method", "Method", lambda row: row.entry.visit.method),
+    Column("method", "Method", lambda row: row.entry.visit.method, spare=4),
     Column("verdict", "Verdict", lambda row: _last(row).kind),
     Column("score", "Score", lambda row: round(_last(row).score, 2)),
     Column("probability", "", lambda row: round(_last(row).probability, 6)),
-    Column("reasons", "Reasons", lambda row: _last(row).reasons, narrow=False),
-    Column("settled", "Settled", lambda row: row.entry.settled is not None),
+    Column("reasons", "Reasons", lambda row: _last(row).reasons, folds=True),
+    Column("settled", "Settled", lambda row: row.entry.settled is not None, spare=3),
     Column("first_verdict", "", lambda row: row.entry.verdict.kind),
     Column("answer", "", lambda row: row.entry.answer),
     Column("client", "", lambda row: row.entry.visit.client),
@@ -102,10 +105,10 @@ VISIT_COLUMNS: Sequence[Column[VisitRow]] = (
 )
 
 UNSUBSCRIBE_COLUMNS: Sequence[Column[UnsubscribeRow]] = (
-    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: _moment(row.at)),
-    Column("campaign", "Campaign", lambda row: row.campaign, narrow=False),
-    Column("recipient", "Recipient", lambda row: row.recipient, narrow=False),
-    Column("domain", "Domain", lambda row: row.domain, narrow=False),
+    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: short_time(row.at)),
+    Column("campaign", "Campaign", lambda row: row.campaign, folds=True),
+    Column("recipient", "Recipient", lambda row: row.recipient, folds=True),
+    Column("domain", "Domain", lambda row: row.domain, folds=True),
     Column("one_click", "One-click", lambda row: row.one_click),
 )
 

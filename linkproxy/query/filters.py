@@ -60,6 +60,11 @@ def format_time(at: float | None) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def short_time(at: float) -> str:
+    """Return a time in UTC to the second, as a table shows it."""
+    return format_time(at)[:19].replace("T", " ")
+
+
 def _text(text: str, _now: float) -> str:
     return text.strip()
 

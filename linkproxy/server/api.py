@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MOST_RECIPIENTS = 1000
 MOST_DELIVERIES = 10_000
+_MOST_MAILS = 4  # an answer holds as many bytes as so many mails of the largest size
 _PAGE = 100
 _MOST_ROWS = 1000
 _UTM = tuple(field.name for field in fields(Utm))
@@ -127,6 +128,8 @@ class Api:
         many = body.texts("recipients", most=MOST_RECIPIENTS)
         if body.has("recipients") and not many:
             body.fault("recipients", "names nobody")
+        if len(many) * len(html) > _MOST_MAILS * self._config.limits.mail_bytes:
+            body.fault("recipients", "would make too large an answer; send fewer at once")
         drafts = _drafts(body, [one] if one else many)
         body.check()
         campaign = await self._campaign(name)

@@ -103,11 +103,11 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, partial(_stop, stop, number))
     stack = AsyncExitStack()
+    server = await stack.enter_async_context(running(config, clock=clock))
+    # What lives as long as the process need not be looked at by every garbage collection.
+    gc.collect()
+    gc.freeze()
     try:
-        server = await stack.enter_async_context(running(config, clock=clock))
-        # What lives as long as the process need not be looked at by every garbage collection.
-        gc.collect()
-        gc.freeze()
         if ready is not None:
             ready(server.addresses)
         await stop.wait()
@@ -171,7 +171,7 @@ async def _listen(
     )
     public = Public(clicks, readiness, replies, services.metrics, log_requests=section.request_log)
     private = private_app(config, services.store, api, readiness, services.metrics)
-    patience = section.shutdown_seconds / 2  # the other half is for what comes after
+    patience = section.shutdown_seconds / 3  # for each listener; the last third is for the journal
     private_address = await _bind(
         web.AppRunner(private, access_log=None, shutdown_timeout=patience),
         section.private_host, section.private_port, "private", stack,

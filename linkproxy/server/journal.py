@@ -156,8 +156,8 @@ class Journal:
     # --- while the store fails -----------------------------------------------------------------
 
     def _fail(self, why: str) -> None:
-        self._metrics.store_failures.labels(operation="append").inc()
         if not self.failing:
+            self._metrics.store_failures.labels(operation="append").inc()
             get_logger().error(Event.STORE_FAILED, operation="append", error=why)
         self._recovery.failing = True
         self._recovery.begin()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import Answer, Judged
-from linkproxy.store.api import Failed, StoreError
+from linkproxy.store.api import Failed
 from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Recovery:
     ) -> None:
         try:
             await future
-        except StoreError:
+        except Exception:  # noqa: BLE001  (the commit failed, whatever the reason; the spill file has the visit)
             if durable:
                 self._metrics.spilled_visits.inc()
             else:

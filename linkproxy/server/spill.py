@@ -9,6 +9,8 @@ its owner alone, and emptied as soon as its visits are in the journal.
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +18,17 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from linkproxy.model import AnswerKind, CampaignId, LinkKey, Profile, RecipientId, Visit
+from linkproxy.model import AnswerKind, CampaignId, LinkKey, LinkproxyError, Profile, RecipientId, Visit
 from linkproxy.server.batches import GroupCommit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
 
 _MOST_AT_ONCE = 256
+_MOST_PROCESSES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,26 @@ class SpilledVisit:
 
 
 class SpillFile:
-    """The file itself; blocking, for one thread. OSError passes through."""
+    """The file itself; blocking, for one thread. OSError passes through, but not from the start.
+
+    It belongs to one process, by a lock. Where several share a folder, the second takes the path
+    with ``.1`` after it, and so on; who starts takes over what dead ones have left.
+    """
 
     def __init__(self, path: Path, most_bytes: int) -> None:
-        self.path = path
         self._most_bytes = most_bytes
+        try:
+            self.path, self._file = _claim(path)
+            self._adopt(path)
+        except OSError as error:
+            raise LinkproxyError(
+                f"[store] spill_path: cannot use {path}: {error.strerror}. Set a path that can be written."
+            ) from None
 
     def append(self, visits: Sequence[SpilledVisit]) -> int:
         """Write visits durably; return how many of the first ones found room."""
         lines = [_line(visit) for visit in visits]
-        room = self._most_bytes - self.size()
+        room = self._most_bytes - self.size() - 1
         fitting = 0
         while fitting < len(lines) and len(lines[fitting]) <= room:
             room -= len(lines[fitting])
@@ -61,45 +74,79 @@ class SpillFile:
 
     def waiting(self, done: frozenset[str]) -> list[SpilledVisit]:
         """Return the visits that are not done, in order; empty the file if there are none."""
-        if not self.size():
-            return []
         visits: dict[str, SpilledVisit] = {}
-        for line in self.path.read_bytes().splitlines():
+        for line in _read(self._file).splitlines():
             _apply(line, visits)
         waiting = [visit for visit in visits.values() if visit.id not in done]
-        if not waiting:
-            os.truncate(self.path, 0)
+        if not waiting and self.size():
+            os.ftruncate(self._file, 0)
         return waiting
 
     def size(self) -> int:
-        """Return the file's size in bytes; 0 when there is none."""
-        try:
-            return self.path.stat().st_size
-        except FileNotFoundError:
-            return 0
+        """Return the file's size in bytes."""
+        return os.fstat(self._file).st_size
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
 
     def _write(self, data: bytes) -> None:
         """Append and sync; a write that fails half-way is taken back.
 
-        The blank line before ends a line that a crash may have cut off.
+        The line end before it ends a line that a crash may have cut off.
         """
         if not data:
             return
-        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        before = self.size()
         try:
-            before = os.fstat(file).st_size
-            try:
-                rest = memoryview(b"\n" + data)
-                while rest:
-                    rest = rest[os.write(file, rest) :]
-                os.fsync(file)
-            except OSError:
-                os.ftruncate(file, before)
-                raise
-        finally:
-            os.close(file)
-        if before == 0:
-            _sync_folder(self.path.parent)
+            rest = memoryview(b"\n" + data)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, before)
+            raise
+
+    def _adopt(self, path: Path) -> None:
+        for candidate in _candidates(path):
+            if candidate == self.path or not candidate.exists():
+                continue
+            file = _lock(candidate)
+            if file is not None:
+                self._write(_read(file))
+                os.ftruncate(file, 0)
+                os.close(file)
+
+
+def _candidates(path: Path) -> Iterator[Path]:
+    yield path
+    for number in range(1, _MOST_PROCESSES):
+        yield path.with_name(f"{path.name}.{number}")
+
+
+def _claim(path: Path) -> tuple[Path, int]:
+    """Return the first of the paths that nobody holds, and the open file."""
+    for candidate in _candidates(path):
+        file = _lock(candidate)
+        if file is not None:
+            _sync_folder(path.parent)
+            return candidate, file
+    raise OSError(errno.EBUSY, f"{_MOST_PROCESSES} processes share it")
+
+
+def _lock(path: Path) -> int | None:
+    """Return the file, made if need be, locked for as long as it is open; None if it is held."""
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
+
+
+def _read(file: int) -> bytes:
+    return os.pread(file, os.fstat(file).st_size, 0)
 
 
 class Spill:
@@ -154,6 +201,7 @@ class Spill:
     async def close(self) -> None:
         """Write what was begun, then let go of the thread."""
         await self._commits.drain()
+        await self._in_thread(self._file.close)
         self._thread.shutdown(wait=False)
 
     async def _append(self, visits: Sequence[SpilledVisit]) -> list[bool]:

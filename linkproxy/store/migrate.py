@@ -70,6 +70,15 @@ def migrate(
     return names
 
 
+def is_current(db: sqlite3.Connection) -> bool:
+    """Tell whether a database is ours and has every migration, and none that we do not know."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        return False
+    done = [number for (number,) in db.execute("SELECT number FROM migration ORDER BY number")]
+    return done == [migration.number for migration in shipped()]
+
+
 def _done(db: sqlite3.Connection, path: Path) -> set[int]:
     """Return the numbers of the migrations that a file has had; an empty file is made ours."""
     (application,) = db.execute("PRAGMA application_id").fetchone()

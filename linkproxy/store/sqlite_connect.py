@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from linkproxy.store.api import StoreError
-from linkproxy.store.migrate import migrate
+from linkproxy.store.migrate import is_current, migrate
 from linkproxy.store.sqlite_errors import store_error
 from linkproxy.store.sqlite_lock import FileLock
 
@@ -66,6 +67,8 @@ def prepare(settings: FileSettings, privacy: Privacy, now: float) -> int:
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; linkproxy needs 3.37 or newer")
     if not path.parent.is_dir():
         raise StoreError(f"{path}: its folder is missing; create {path.parent} or set store.url")
+    if _is_ready(settings, privacy):
+        return inode(path)
     lock = FileLock(path)
     try:
         lock.acquire_within(settings.lock_seconds)
@@ -75,6 +78,17 @@ def prepare(settings: FileSettings, privacy: Privacy, now: float) -> int:
         raise store_error(error, path) from error
     finally:
         lock.close()
+
+
+def _is_ready(settings: FileSettings, privacy: Privacy) -> bool:
+    """Tell whether there is nothing to do, so that readers need not wait for a writer's lock."""
+    if not settings.path.exists():
+        return False
+    try:
+        with closing(connect(settings)) as db:
+            return is_current(db) and _stored_key(db) == privacy.check()
+    except sqlite3.Error:
+        return False
 
 
 def inode(path: Path) -> int:
@@ -102,21 +116,24 @@ def _create(path: Path) -> None:
 
 
 def _bring_up_to_date(settings: FileSettings, privacy: Privacy, now: float) -> int:
-    db = connect(settings)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
+    with closing(connect(settings)) as db:
+        (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(f"{settings.path}: this file system has no shared memory; use a local disk")
         migrate(db, settings.path, now=now)
         _check_key(db, settings.path, privacy)
-    finally:
-        db.close()
     return inode(settings.path)
 
 
 def _check_key(db: sqlite3.Connection, path: Path, privacy: Privacy) -> None:
     db.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('privacy_key', ?)", (privacy.check(),))
-    (known,) = db.execute("SELECT value FROM meta WHERE name = 'privacy_key'").fetchone()
-    if known != privacy.check():
+    if _stored_key(db) != privacy.check():
         raise StoreError(
             f"{path}: it was made with another privacy key, so that no recipient would be found; "
             "set privacy.key_file to the key that belongs to it"
         )
+
+
+def _stored_key(db: sqlite3.Connection) -> object:
+    row = db.execute("SELECT value FROM meta WHERE name = 'privacy_key'").fetchone()
+    return row[0] if row else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.model import CampaignId, LinkKey
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
+from linkproxy.store.privacy import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,11 +57,15 @@ def values_of(where: Filter, recipient_hash: bytes | None) -> Values:
 
 
 def _conditions(where: Filter, columns: Columns) -> str:
-    column = "address_hash" if "@" in where.recipient else "reference_hash"
+    column = "address_hash" if is_address(where.recipient) else "reference_hash"
+    recipient = f"(SELECT id FROM recipient WHERE {column} = :recipient)"
+    of_recipient = f"{columns.recipient_id} = {recipient}"
+    if columns is _VISITS:
+        of_recipient = f"v.id IN ({rows.visits_of(recipient)})"
     wanted = {
         f"{columns.campaign_id} = (SELECT id FROM campaign WHERE name = :campaign)": where.campaign,
         f"{columns.key} = :key": where.key and columns.key,
-        f"{columns.recipient_id} = (SELECT id FROM recipient WHERE {column} = :recipient)": where.recipient,
+        of_recipient: where.recipient,
         "r.domain = :domain": where.domain,
         f"{columns.at} >= :since": where.since is not None,
         f"{columns.at} < :until": where.until is not None,

@@ -85,5 +85,6 @@ class Readers:
             timeout=self._lock_seconds,
         )
         # A store that an error left open must not keep the process alive.
-        getattr(db, "_thread", db).daemon = True
+        thread: Any = getattr(db, "_thread", db)
+        thread.daemon = True
         return await db

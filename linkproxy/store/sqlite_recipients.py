@@ -160,14 +160,8 @@ def _add_delivery(session: Session, draft: DeliveryDraft) -> bool:
 
 # --- erasure -----------------------------------------------------------------------------------
 
-VISITS_OF = """SELECT visit_id FROM campaign CROSS JOIN open_visit
-    ON open_visit.campaign_id = campaign.id AND open_visit.recipient_id = ?1
-UNION SELECT visit_id FROM campaign CROSS JOIN message_visit
-    ON message_visit.campaign_id = campaign.id AND message_visit.recipient_id = ?1"""
-"""Ids of a recipient's visits: one seek a campaign, since no index leads with the recipient."""
-
 ABOUT = {
-    "visit": f"id IN ({VISITS_OF})",
+    "visit": f"id IN ({rows.visits_of('?1')})",
     "open_visit": "recipient_id = ?1",
     "message_visit": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "click": "recipient_id = ?1",

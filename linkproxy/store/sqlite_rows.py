@@ -273,6 +273,14 @@ ENTRY_TABLES = """visit v
     LEFT JOIN recipient r ON r.id = v.recipient_id"""
 
 
+def visits_of(recipient_id: str) -> str:
+    """Return a query for the ids of a recipient's visits: one seek a campaign, and no index more."""
+    return f"""SELECT visit_id FROM campaign CROSS JOIN open_visit
+        ON open_visit.campaign_id = campaign.id AND open_visit.recipient_id = {recipient_id}
+    UNION SELECT visit_id FROM campaign CROSS JOIN message_visit
+        ON message_visit.campaign_id = campaign.id AND message_visit.recipient_id = {recipient_id}"""
+
+
 def entry_from(row: Row, campaigns: Mapping[int, Campaign]) -> JournalEntry:
     """Return a journal entry of the columns ENTRY."""
     recipient = recipient_from(row[35:41]) if row[35] else Recipient(RecipientId(row[3]))

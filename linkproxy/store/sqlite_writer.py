@@ -123,6 +123,11 @@ class Writer:
     # --- on the writer's thread ----------------------------------------------------------------
 
     def _loop(self) -> None:
+        try:
+            # At once rather than with the first work: the last one to close folds the log in.
+            self._connected()
+        except (StoreError, sqlite3.Error):
+            self._session = None  # the first work tries again, and tells its waiter
         more = True
         while more:
             jobs, more = self._take(block=True)

@@ -60,6 +60,14 @@ CLICKABLE = """keys => {
 }"""
 
 
+FOLLOW_FOCUS = """() => {
+    window.focused = [];
+    document.activeElement?.blur();
+    addEventListener('focusin', event => window.focused.push(event.target.getAttribute('href') || ''));
+    return document.querySelectorAll('a, area, input, button, [tabindex]').length;
+}"""
+
+
 class Reach(NamedTuple):
     """In how many ways people would meet the bait."""
 
@@ -90,29 +98,22 @@ def photograph(page, html, charset, names):
 
 
 def tab_stops(page, keys):
-    focusable = page.evaluate("document.querySelectorAll('a, area, input, button, [tabindex]').length")
-    page.evaluate("document.activeElement.blur()")
-    reached = 0
+    """Walk through the whole page by keyboard and count the stops at a bait."""
+    focusable = page.evaluate(FOLLOW_FOCUS)
     for _ in range(focusable + 2):
         page.keyboard.press("Tab")
-        href = page.evaluate("document.activeElement.getAttribute('href') || ''")
-        reached += href.endswith(keys)
-    return reached
+    return sum(href.endswith(keys) for href in page.evaluate("window.focused"))
 
 
 def accessible(page, keys):
+    """Count the bait anchors that assistive technology is told of."""
     session = page.context.new_cdp_session(page)
-    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
-    shown = {node["backendDOMNodeId"] for node in nodes if not node["ignored"] and "backendDOMNodeId" in node}
-    document = session.send("DOM.getDocument", {"depth": -1})["root"]
     found = 0
-    waiting = [document]
-    while waiting:
-        node = waiting.pop()
-        waiting += node.get("children", [])
-        attributes = node.get("attributes", [])
-        href = dict(zip(attributes[::2], attributes[1::2], strict=True)).get("href", "")
-        found += node["nodeName"] == "A" and href.endswith(keys) and node["backendNodeId"] in shown
+    for key in keys:
+        node = session.send("Runtime.evaluate", {"expression": f"document.querySelector('a[href$=\"{key}\"]')"})
+        about = {"objectId": node["result"]["objectId"], "fetchRelatives": False}
+        nodes = session.send("Accessibility.getPartialAXTree", about)["nodes"]
+        found += any(not node["ignored"] for node in nodes)
     session.detach()
     return found
 
@@ -136,7 +137,13 @@ def survey(page, mails, campaign):
     for mail in mails:
         baited = {style: with_bait(mail, campaign, style) for style in (BaitStyle.HIDDEN, BaitStyle.PIXEL)}
         for label, names in ATTRIBUTES.items():
-            before = photograph(page, mail.html, mail.charset, names.split())
+            if label in {"nothing", "style", "class", "hidden", "all five"}:
+                # tabindex, aria-* and <rp> make no difference to a page's looks
+                before = photograph(page, mail.html, mail.charset, names.split())
+            elif label != "all five and <rp>":
+                before = plain
+            if label == "nothing":
+                plain = before
             for style, (html, keys) in baited.items():
                 reach = meet(page, mail, html, keys, names.split(), before)
                 results.setdefault((style, label), []).append((mail.name, reach))

@@ -85,7 +85,7 @@ async def test_spilled_visits_are_read_back_at_the_next_start(
         await site.ask(site.url())
         left = (tmp_path / "linkproxy.spill").read_bytes()
     await recovered(site)
-    (tmp_path / "linkproxy.spill").write_bytes(left)  # as a process that was killed leaves it
+    (tmp_path / "linkproxy.spill.1").write_bytes(left)  # as a process that was killed leaves it
     before = len(await site.visits())
     second = await start(store=PROMPT)
     await recovered(second)
@@ -184,7 +184,7 @@ async def test_refusing_by_choice_answers_503_and_keeps_nothing(
         assert response.status == 503
         assert response.headers["Retry-After"] == "5"
         assert "Please try again" in await response.text()
-        assert not (tmp_path / "linkproxy.spill").exists()
+        assert (tmp_path / "linkproxy.spill").stat().st_size == 0
     await recovered(site)
     assert "CtB2" not in {row.entry.visit.key for row in await site.visits()}
 

@@ -1,11 +1,14 @@
 import asyncio
+import resource
 import stat
+import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkproxy.model import AnswerKind, CampaignId, LinkKey, Profile, RecipientId, Visit
+from linkproxy.model import AnswerKind, CampaignId, LinkKey, LinkproxyError, Profile, RecipientId, Visit
 from linkproxy.server.spill import Spill, SpilledVisit, SpillFile
 
 LARGE = 1 << 20
@@ -31,8 +34,6 @@ def spilled(at: float = 1.0, agent: str = "Mozilla/5.0") -> SpilledVisit:
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=40))
 def test_what_is_read_back_is_what_was_written(agent: str) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         file = SpillFile(Path(folder) / "spill", LARGE)
         written = [spilled(1.5, agent), spilled(2.5)]
@@ -54,7 +55,9 @@ def test_struck_visits_are_not_read_back_and_an_all_struck_file_is_emptied(tmp_p
 def test_a_line_that_a_crash_cut_off_costs_neither_those_before_nor_those_after(tmp_path: Path) -> None:
     path = tmp_path / "spill"
     first, cut, last = spilled(1), spilled(2), spilled(3)
-    SpillFile(path, LARGE).append([first, cut])
+    crashed = SpillFile(path, LARGE)
+    crashed.append([first, cut])
+    crashed.close()
     path.write_bytes(path.read_bytes()[:-30])
     file = SpillFile(path, LARGE)
     file.append([last])
@@ -85,27 +88,49 @@ async def test_many_that_wait_share_a_write_and_each_learns_its_own_fate(tmp_pat
     await spill.close()
 
 
-async def test_a_disk_that_takes_nothing_is_told_and_not_raised(tmp_path: Path) -> None:
-    spill = Spill(SpillFile(tmp_path / "no" / "such" / "folder", LARGE))
+async def test_a_disk_that_takes_nothing_is_told_and_not_raised() -> None:
+    spill = Spill(SpillFile(Path("/dev/full"), LARGE))
     assert not await spill.put(spilled(), seconds=30)
     await spill.close()
+
+
+def test_a_path_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(LinkproxyError, match="spill_path"):
+        SpillFile(tmp_path / "no" / "such" / "folder", LARGE)
+
+
+def test_two_processes_in_one_folder_have_a_file_each(tmp_path: Path) -> None:
+    first, second = SpillFile(tmp_path / "spill", LARGE), SpillFile(tmp_path / "spill", LARGE)
+    one, other = spilled(1), spilled(2)
+    first.append([one])
+    second.append([other])
+    assert (first.waiting(frozenset()), second.waiting(frozenset())) == ([one], [other])
+
+
+def test_who_starts_takes_over_what_dead_processes_have_left(tmp_path: Path) -> None:
+    alive, dead = SpillFile(tmp_path / "spill", LARGE), SpillFile(tmp_path / "spill", LARGE)
+    left = spilled()
+    dead.append([left])
+    dead.close()
+    alive.close()
+    assert SpillFile(tmp_path / "spill", LARGE).waiting(frozenset()) == [left]
+    assert (tmp_path / "spill.1").stat().st_size == 0
 
 
 async def test_struck_visits_are_not_handed_out_again_even_if_the_strike_cannot_be_written(
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / "spill"
-    spill = Spill(SpillFile(path, LARGE))
+    file = SpillFile(tmp_path / "spill", LARGE)
+    spill = Spill(file)
     kept = spilled()
     assert await spill.put(kept, seconds=30)
-    content = path.read_bytes()
-    path.unlink()
-    path.mkdir()  # nothing can be written now
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.size(), hard))  # as on a full disk
     try:
-        await spill.strike([kept.id])
-    except OSError:
-        path.rmdir()
-    path.write_bytes(content)
+        with pytest.raises(OSError, match="File too large"):
+            await spill.strike([kept.id])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert await spill.waiting() == []
     assert not spill.may_hold_visits
     await spill.close()

@@ -1,0 +1,44 @@
+"""What the pages under docs/ promise about the server is all of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from linkproxy.model import DeliverySource
+from linkproxy.server.api import Api
+from linkproxy.server.pages import Brand, PageName
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Site
+
+DOCS = Path(__file__).parents[2] / "docs"
+API = (DOCS / "api.md").read_text("utf-8")
+OPERATIONS = (DOCS / "operations.md").read_text("utf-8")
+
+
+def test_every_route_of_the_api_has_its_heading(site: Site) -> None:
+    api = Api(site.store, None, site.config, site.clock)  # type: ignore[arg-type]  (only its table is read)
+    headings = " ".join(re.findall(r"^## (.*)$", API, re.MULTILINE))
+    assert [
+        path for method, path, _ in api.routes if f"{method} {path.replace('{name}', 'NAME')}" not in headings
+    ] == []
+
+
+@pytest.mark.parametrize("source", [source for source in DeliverySource if source != DeliverySource.NONE])
+def test_every_source_of_deliveries_is_named(source: DeliverySource) -> None:
+    assert f"`{source}`" in API
+
+
+@pytest.mark.parametrize("name", PageName)
+def test_every_template_is_named(name: PageName) -> None:
+    assert f"`{name}.html`" in OPERATIONS
+
+
+def test_every_template_variable_of_the_brand_is_named() -> None:
+    names = [field.name for field in fields(Brand)] + ["ink"]
+    assert [name for name in names if f"`brand.{name}`" not in OPERATIONS] == []

@@ -1,0 +1,20 @@
+"""Everything that holds for every engine, in one class for its test module to inherit.
+
+The module's fixture ``open_store`` opens a store of its engine; calling it again opens another one
+on the same data, as a second process would.
+"""
+
+from __future__ import annotations
+
+from store.contract_journal import JournalContract
+from store.contract_listings import ListingContract
+from store.contract_outgoing import OutgoingContract
+from store.contract_people import PeopleContract
+from store.contract_settling import SettlingContract
+from store.contract_together import TogetherContract
+
+
+class StoreContract(
+    OutgoingContract, PeopleContract, JournalContract, SettlingContract, ListingContract, TogetherContract
+):
+    """The claims of all areas."""
