@@ -37,6 +37,10 @@ _CLOSES_P: Final = frozenset(
 )
 
 
+DEPTH: Final = 512
+"""No deeper nesting is followed, as in Chromium; an end tag costs no more than this."""
+
+
 class _Node(NamedTuple):
     space: bytes  # svg, math or html
     name: bytes
@@ -74,7 +78,7 @@ class Foreign:
         return (top.space, top.name) not in _TEXT_POINTS or name not in {b"mglyph", b"malignmark"}
 
     def _push(self, space: bytes, name: bytes, rest: bytes) -> None:
-        if is_self_closing(rest):
+        if is_self_closing(rest) or len(self.stack) >= DEPTH:
             return
         point = (space, name) in _HTML_POINTS or (space, name) in _TEXT_POINTS
         if (space, name) == (b"math", b"annotation-xml"):
@@ -87,7 +91,7 @@ class Foreign:
             return False
         if name in _CLOSES_P and self.stack[-1] == _Node(b"html", b"p", point=False):
             self.stack.pop()
-        if name not in _NEVER_OPEN:
+        if name not in _NEVER_OPEN and len(self.stack) < DEPTH:
             self.stack.append(_Node(b"html", name, point=False))
         return True
 

@@ -104,6 +104,8 @@ class Walk:
         self._conditional = False
         self.steps = 0  # stops made; what a test of linear work counts
         self.ended_in_text = self._run(0, len(html))
+        if self._open is not None:
+            self.text_ends[-1] = len(html)
 
     def _run(self, position: int, end: int) -> bool:
         while position < end:

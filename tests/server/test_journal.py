@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Locked = Callable[[], AbstractContextManager[None]]
 
-PROMPT = {"commit_seconds": 0.05}
+PROMPT = {"commit_seconds": 0.5}
 
 
 async def recovered(site: Site) -> None:

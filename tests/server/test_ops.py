@@ -28,7 +28,7 @@ async def test_ready_names_every_part(site: Site) -> None:
 async def test_a_failing_store_is_not_ready_and_only_the_private_listener_says_why(
     start: Start, locked: Callable[[], AbstractContextManager[None]]
 ) -> None:
-    site = await start(store={"commit_seconds": 0.05})
+    site = await start(store={"commit_seconds": 0.5})
     with locked():
         public = await site.ask(site.server.addresses.public + "/readyz")
         assert public.status == 503

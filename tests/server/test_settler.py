@@ -62,7 +62,7 @@ async def test_the_first_hit_of_a_sweep_becomes_a_machines_when_the_rest_is_know
 async def test_a_pass_that_fails_is_tried_again(
     start: Start, locked: Callable[[], AbstractContextManager[None]]
 ) -> None:
-    site = await start(store={"commit_seconds": 0.05})
+    site = await start(store={"commit_seconds": 0.5})
     await site.ask(site.url())
     site.clock.now += 1000
     with locked():

@@ -403,8 +403,9 @@ async def test_a_broken_signal_is_no_evidence_and_is_named(world, monkeypatch):
     def broken(_look):
         raise ZeroDivisionError
 
-    signals = tuple(replace(item, look=broken) if item.name == "timing.delay" else item for item in SIGNALS)
-    monkeypatch.setattr(verdict, "SIGNALS", signals)
+    signals = [item for item in SIGNALS if not item.of_request]
+    signals = tuple(replace(item, look=broken) if item.name == "timing.delay" else item for item in signals)
+    monkeypatch.setattr(verdict, "_OF_VISIT", signals)
     judged = await world.judged(at=4 * MINUTES)
     assert judged.verdict.broken == ("timing.delay",)
     assert judged.answer.kind is AnswerKind.REDIRECT

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from linkproxy.visit.signals import afterlife, message, network, request, timing, trap
-from linkproxy.visit.signals.table import Finding, Look, Signal
+from linkproxy.visit.signals.table import Finding, Look, Signal, burst_of
 
-__all__ = ["SIGNALS", "Finding", "Look", "Signal"]
+__all__ = ["SIGNALS", "Finding", "Look", "Signal", "burst_of"]
 
 SIGNALS: tuple[Signal, ...] = (
     *request.SIGNALS,

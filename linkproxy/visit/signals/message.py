@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 def _links_in_seconds(look: Look) -> Finding | None:
+    if not look.burst:
+        return None
     best: tuple[float, str] | None = None
     for window, least, weight in look.rule.values["curve"]:
         near = [item for item in look.burst if abs(item.at - look.visit.at) <= window]

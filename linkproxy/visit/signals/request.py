@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from linkproxy.model import Family
 from linkproxy.visit import agents
 from linkproxy.visit.signals.headers import contradictions, is_coherent
@@ -94,7 +96,7 @@ def _coherent(look: Look) -> Finding | None:
     return Finding(weight, f"{engine.name} {engine.major}")
 
 
-SIGNALS = (
+_ALL = (
     Signal("request.head", Family.REQUEST, "A HEAD request, which is never a click.", _head),
     Signal("request.method", Family.REQUEST, "A method that no browser follows a link with.", _method),
     Signal(
@@ -135,3 +137,5 @@ SIGNALS = (
         _coherent,
     ),
 )
+
+SIGNALS = tuple(replace(signal, of_request=True) for signal in _ALL)

@@ -22,34 +22,42 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Everything a signal may look at."""
+    """Everything a signal may look at.
+
+    ``burst`` are the siblings of the same client, or with the same headers from elsewhere.
+    """
 
     visit: Visit
     facts: Facts
+    burst: tuple[Sibling, ...]
     rule: Rule
     policy: Policy
-
-    @property
-    def burst(self) -> tuple[Sibling, ...]:
-        """Siblings of the same client, or with the same headers from elsewhere.
-
-        Scanners rotate addresses and keep their headers; a person caught in a sweep has both
-        of their own. An unknown client or profile is like no other.
-        """
-        facts = self.facts
-        return tuple(
-            sibling
-            for sibling in facts.siblings
-            if (facts.network and sibling.network == facts.network)
-            or (facts.profile_id and sibling.profile_id == facts.profile_id)
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One named piece of evidence; ``look`` returns None when it has nothing to say."""
+    """One named piece of evidence; ``look`` returns None when it has nothing to say.
+
+    ``of_request``: it looks at nothing but method, profile, HTTP version, TLS and the day, so that
+    one answer serves all requests that are alike.
+    """
 
     name: str
     family: Family
     meaning: str  # one sentence for docs/judging.md
     look: Callable[[Look], Finding | None]
+    of_request: bool = False
+
+
+def burst_of(facts: Facts) -> tuple[Sibling, ...]:
+    """Return the siblings that may be the same client's.
+
+    Scanners rotate addresses and keep their headers; a person caught in a sweep has both of their
+    own. An unknown client or profile is like no other.
+    """
+    return tuple(
+        sibling
+        for sibling in facts.siblings
+        if (facts.network and sibling.network == facts.network)
+        or (facts.profile_id and sibling.profile_id == facts.profile_id)
+    )

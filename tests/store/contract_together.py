@@ -1,0 +1,118 @@
+"""Claims about two stores on the same data, as two server processes have them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from store.world import NOW, Mail, clicks, ids, judge, key, settled
+
+from linkproxy.model import (
+    NOBODY,
+    Delivery,
+    DeliverySource,
+    LinkKind,
+    LinkRole,
+    MessageLink,
+    Stray,
+    Unlogged,
+    VerdictKind,
+)
+from linkproxy.store.api import DeliveryDraft, DuplicateError
+
+
+async def beside(mail, open_store):
+    """Return the same mailing as another process sees it; both have judged a visit already."""
+    other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+    await mail.visited(mail.visit(0))
+    await other.visited(other.visit(1))
+    return other
+
+
+class TogetherContract:
+    async def test_each_sees_the_others_visits(self, mail, open_store):
+        other = await beside(mail, open_store)
+        (mine,) = await mail.visited(mail.visit(2))
+        (theirs,) = await other.visited(other.visit(3))
+        assert [sibling.at - NOW for sibling in mine.facts.siblings] == [0, 1]
+        assert [sibling.at - NOW for sibling in theirs.facts.siblings] == [0, 1, 2]
+
+    async def test_each_sees_the_others_strays(self, mail, open_store):
+        other = await beside(mail, open_store)
+        await mail.append(mail.stray(2), mail.stray(3))
+        await other.append(other.stray(4))
+        (mine,) = await mail.visited(mail.visit(5))
+        (theirs,) = await other.visited(other.visit(5))
+        assert (mine.facts.stray_count, theirs.facts.stray_count) == (3, 3)
+
+    async def test_each_sees_what_the_other_settled(self, mail, open_store):
+        other = await beside(mail, open_store)
+        await mail.settle(settled(VerdictKind.MACHINE))
+        (theirs,) = await other.visited(other.visit(2))
+        assert [sibling.verdict for sibling in theirs.facts.siblings] == [VerdictKind.MACHINE] * 2
+
+    async def test_a_message_is_settled_by_one_of_them(self, mail, open_store):
+        other = await beside(mail, open_store)
+        outcomes = await asyncio.gather(mail.settle(), other.settle())
+        assert sorted(outcome is None for outcome in outcomes) == [False, True]
+        assert len(await clicks(mail.store)) == 2
+
+    async def test_a_changed_target_an_opt_out_a_delivery_and_an_erasure_hold_for_both(self, mail, open_store):
+        other = await beside(mail, open_store)
+        store = other.store
+        await store.set_target(mail.campaign.id, key(0), "https://new.example/", who="op", at=NOW)
+        await store.add_deliveries([DeliveryDraft(mail.campaign.id, NOBODY, Delivery(7.0, DeliverySource.MX))])
+        (judged,) = await mail.visited(mail.visit(2))
+        assert judged.answer.target == "https://new.example/"
+        assert judged.facts.delivery == Delivery(7.0, DeliverySource.MX)
+        await store.set_track("@b.example", track=False)
+        await store.erase_recipient(mail.ann.id)
+        outcomes = await mail.append(mail.visit(3), mail.visit(3, who=mail.bob))
+        assert [type(outcome) for outcome in outcomes] == [Unlogged, Unlogged]
+
+    async def test_links_added_by_one_are_served_by_the_other(self, mail, open_store):
+        other = await beside(mail, open_store)
+        (missing,) = await mail.append(mail.visit(2, link=50))
+        await other.store.add_message_links(
+            [MessageLink(mail.campaign.id, mail.ann.id, key(50), "https://m.example/", LinkKind.CONTENT, LinkRole.BODY, 9, "")]
+        )
+        (found,) = await mail.visited(mail.visit(3, link=50))
+        assert isinstance(missing, Stray)
+        assert found.answer.target == "https://m.example/"
+
+    async def test_both_adding_the_same_campaign_makes_one(self, mail, open_store):
+        other = await open_store()
+        outcomes = await asyncio.gather(
+            mail.store.add_campaign(mail.campaign), other.add_campaign(mail.campaign), return_exceptions=True
+        )
+        assert [type(outcome) for outcome in outcomes] == [DuplicateError] * 2
+        assert len(await other.list_campaigns()) == 1
+
+    async def test_ids_are_unique_and_nothing_is_lost_when_both_write_at_once(self, mail, open_store):
+        other = await beside(mail, open_store)
+        batches = [
+            side.visited(*(side.visit(number, who=side.recipients[number % 2]) for number in range(7)))
+            for _ in range(20)
+            for side in (mail, other)
+        ]
+        judged = [item for batch in await asyncio.gather(*batches) for item in batch]
+        assert len({item.visit_id for item in judged}) == len(judged) == 280
+        assert set(await ids(mail.store)) >= {item.visit_id for item in judged}
+
+    async def test_whatever_happens_in_whichever_order_each_judge_is_told_the_journal(self, mail, open_store):
+        """A random history of both; the oracle is the list of what was answered."""
+        other = await beside(mail, open_store)
+        chance = random.Random(20)  # noqa: S311  (repeatable on purpose)
+        journal = {mail.ann.id: [NOW, NOW + 1], mail.bob.id: []}
+        for step in range(2, 120):
+            side = chance.choice([mail, other])
+            who = chance.choice(side.recipients)
+            if chance.random() < 0.15:
+                await side.settle(who=who)
+                continue
+            seen = []
+            for _ in range(chance.randint(1, 3)):
+                journal[who.id].append(NOW + step)
+            count = journal[who.id].count(NOW + step)
+            await side.visited(*(side.visit(step, who=who) for _ in range(count)), take=judge(seen=seen))
+            assert [sibling.at for sibling in seen[-1].siblings] == journal[who.id][:-1]
