@@ -92,6 +92,7 @@ class Family(StrEnum):
     REDIRECT_FOLLOWING = "redirect-following"
     IN_STEP = "in-step"
     AFTERLIFE = "afterlife"
+    OPERATOR = "operator"  # the operator's own lists
 
 
 class ZoneRole(StrEnum):
@@ -100,6 +101,13 @@ class ZoneRole(StrEnum):
     SCANNER = "scanner"  # a security vendor's own machines
     CLOUD = "cloud"  # rented machines
     PEOPLE = "people"  # gateways, isolation browsers, relays: not blamed
+
+
+class ProfileScope(StrEnum):
+    """Whose messages a domain profile was learned from."""
+
+    DOMAIN = "domain"  # recipients of one mail domain
+    GATEWAY = "gateway"  # recipients of all domains behind one gateway
 
 
 class VerdictKind(StrEnum):
@@ -114,6 +122,7 @@ class AnswerKind(StrEnum):
     """What a request gets. docs/judging.md has the table of who gets which."""
 
     REDIRECT = "redirect"  # 302 to the target
+    HOP = "hop"  # 302 to this same link with a nonce: the extra hop, once
     NEUTRAL = "neutral"  # 200, the neutral page
     RETRY = "retry"  # 503 no-store: a browser that speculates asks again on the real click
     PRECHECK = "precheck"  # 200 without redirect: an Office program looks before the browser goes
@@ -307,6 +316,8 @@ class Visit:
     verified: bool = True
     one_click: bool = False  # an RFC 8058 POST
     token: str = ""  # as it stood in the URL
+    hop_at: float | None = None  # when its nonce was given out; 0: by nobody; None: it has none
+    hop_cookie: bool = False  # it brought the cookie that an extra hop had set
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +336,31 @@ class Stray:
 
 
 @dataclass(frozen=True, slots=True)
+class StrayTrace:
+    """What a judge needs of a stray."""
+
+    at: float
+    target: str  # cropped
+    profile_id: int
+    campaign_id: CampaignId = CampaignId(0)  # as of a stray
+    recipient_id: RecipientId = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class StrayCounts:
+    """How many strays the client of a visit sent in the same minutes."""
+
+    message: int = 0  # changed copies of a link of the visit's own message
+    link: int = 0  # other tokens with the visit's link key, under the visit's own headers
+    other: int = 0  # anything else: another message's, as from behind the same NAT
+
+    @property
+    def all(self) -> int:
+        """Return how many there were."""
+        return self.message + self.link + self.other
+
+
+@dataclass(frozen=True, slots=True)
 class Sibling:
     """What a judge needs of another visit of the same message."""
 
@@ -339,6 +375,8 @@ class Sibling:
     profile_id: int
     verdict: VerdictKind
     answer: AnswerKind
+    hop_at: float | None = None  # as of a visit
+    hop_cookie: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +386,43 @@ class Zone:
     name: str
     role: ZoneRole
     certain: bool = True  # False: a scanner's network that carries people too
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The first of some visits to another message of the same campaign and recipient domain."""
+
+    recipient_id: RecipientId
+    at: float
+    key: LinkKey
+    profile_id: int
+    delivered_at: float | None = None  # known for that very message
+    unsubscribe_at: float | None = None  # when it last came for an unsubscribe link, by no one-click POST
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How many recipients of a domain were hit in step with a visit; each counts once.
+
+    The windows are the policy's; those before a visit are known when it is answered, those around
+    it when it is settled.
+    """
+
+    together: int = 0  # within seconds, in a like manner
+    around: int = 0  # within the minutes around, but not within seconds
+    same_delay: int = 0  # delivered at another time and hit at the same delay
+    delays: int = 0  # delivered at another time, whatever their delay
+    unsubscribes: int = 0  # came for an unsubscribe link
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a domain profile says at the time of a visit: messages followed, worn off with age."""
+
+    scope: ProfileScope
+    name: str
+    machines: float  # messages that a machine followed
+    people: float  # messages that a person followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,10 +441,16 @@ class Facts:
     client: str = ""  # the visit's client and network as the privacy setting stores them,
     network: str = ""  # so that they compare with those of siblings
     zone: Zone | None = None  # whose network it is, looked up before the address is disguised
+    asn: int = 0  # the autonomous system of its address, likewise
+    listed: tuple[str, ...] = ()  # the operator's rows that mean the visit, by name, likewise
+    gateway: str = ""  # who scans for the recipient's domain, as known when the visit came
     delivery: Delivery = NO_DELIVERY
     siblings: tuple[Sibling, ...] = ()
-    stray_count: int = 0  # strays of the same client in the same minutes
+    strays: StrayCounts = StrayCounts()
+    answer: AnswerKind | None = None  # what the visit got; known when it is settled
     settled: bool = False  # siblings include what came after
+    learned: tuple[Learned, ...] = ()  # the gateway's and the domain's, where enough recipients taught them
+    step: Step | None = None  # None: the recipient's domain is not known, or it is a freemail domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,6 +540,7 @@ class JournalEntry:
     recipient: Recipient
     settled: Verdict | None = None
     settled_at: float | None = None
+    settled_step: Step | None = None  # frozen when it was settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,6 +570,50 @@ class MessageHistory:
     open_ids: frozenset[int]
     clicked: frozenset[int]
     delivery: Delivery = NO_DELIVERY  # as known now, which may be later than the visits
+    neighbours: tuple[Neighbour, ...] | None = None  # None: not looked up, so what was frozen holds
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one message teaches of its domain and gateway; its counts are 0 or 1.
+
+    ``domain`` and ``gateway`` are "" where nothing is to be learned of them.
+    """
+
+    domain: str
+    gateway: str
+    recipient_id: RecipientId
+    half_life_seconds: float
+    machines: int = 0
+    people: int = 0
+    baits_offered: int = 0  # a machine followed a message with bait
+    baited: int = 0  # ... and took it
+    browsers: int = 0  # a machine had the headers of a current browser
+    delay_seconds: float | None = None  # of the first machine visit, since delivery
+
+
+@dataclass(frozen=True, slots=True)
+class DomainProfile:
+    """What the messages of a recipient domain or gateway have taught.
+
+    Counts are of messages, each worn off by half in every half-life up to ``taught_at``.
+    """
+
+    scope: ProfileScope
+    name: str
+    machines: float = 0.0
+    people: float = 0.0
+    baits_offered: float = 0.0
+    baited: float = 0.0
+    browsers: float = 0.0
+    delays: float = 0.0  # machine visits whose delay is known
+    delay_ln_sum: float = 0.0  # natural logarithms of those delays in seconds
+    taught_at: float = 0.0
+    recipients: int = 0  # different ones that taught, at most MOST_TEACHERS
+
+
+MOST_TEACHERS = 200
+"""Recipients of a domain profile that are told apart; more of them change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -498,6 +624,8 @@ class Settlement:
     clicks: tuple[Click, ...]  # new ones
     settled_at: float
     withdrawn: tuple[int, ...] = ()  # clicks of an earlier pass that are none, by visit id
+    steps: tuple[tuple[int, Step], ...] = ()  # what the settled verdicts went by, to be frozen
+    lesson: Lesson | None = None  # what the message teaches, once
 
 
 @dataclass(frozen=True, slots=True)

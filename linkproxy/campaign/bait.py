@@ -46,13 +46,13 @@ _TEXT_ELEMENT: Final = re.compile(
 )  # fmt: skip
 _UNSEEN: Final = re.compile(rb"display\s*:\s*none|\bhidden\b", re.IGNORECASE)
 
+# What a parser takes without opening the body; end tags are ignored there, but for </br>.
 _BEFORE_CONTENT: Final = re.compile(
-    rb"(?>(?:\A\xef\xbb\xbf|[\t\n\f\r ]+|</?(?i:head|meta|link)(?=[\t\n\f\r />])"
-    + REST
-    + rb"|<"
-    + PLAIN_COMMENT
-    + rb")*)"
-)
+    rb"(?>(?:\A\xef\xbb\xbf|[\t\n\f\r ]+|<(?:head|meta|link)(?=[\t\n\f\r />])" + REST
+    + rb"|</(?!br[\t\n\f\r />])" + NAME + REST
+    + rb"|<" + PLAIN_COMMENT + rb")*)",
+    re.IGNORECASE,
+)  # fmt: skip
 _TABLE_TAG: Final = re.compile(
     rb"<(/?)(?i:(table|td|th|caption)|tr|tbody|thead|tfoot|colgroup)(?=[\t\n\f\r />])" + REST
     + rb"|" + _OTHER
@@ -69,7 +69,7 @@ def find_places(walk: Walk, tags: Sequence[TemplateTag]) -> tuple[int | None, in
     limit = blocks[0].start if blocks else len(walk.html)
     early = next(_text_ends(walk, walk.body_start or 0, limit), None)
     if early is None:
-        early = _body_start(walk)
+        early = _body_start(walk, limit)
     late = _last_text_end(walk, blocks[-1].end if blocks else 0)
     if late is None or late == early:
         end = _body_end(walk)
@@ -104,18 +104,19 @@ def _last_text_end(walk: Walk, start: int) -> int | None:
     return None
 
 
-def _body_start(walk: Walk) -> int | None:
+def _body_start(walk: Walk, limit: int) -> int | None:
     """Return the place before everything in the body, whether or not it has a tag."""
     if walk.body_start is not None:
         return walk.body_start
-    anchor = next((tag.start for tag in walk.anchors if not tag.conditional), None)
+    anchor = next((tag for tag in walk.anchors if not tag.conditional), None)
     for region in walk.regions:
-        if anchor is not None and anchor <= region.start:
+        if anchor is not None and anchor.start <= region.start:
             break
-        match = _BEFORE_CONTENT.match(walk.html, region.start, region.end)
+        end = min(region.end, limit) if region.start <= limit else region.end
+        match = _BEFORE_CONTENT.match(walk.html, region.start, end)
         if match is not None and match.end() < region.end:
             return match.end() if region.clear else None
-    return anchor
+    return anchor.start if anchor is not None and anchor.clear else None
 
 
 def _body_end(walk: Walk) -> int | None:

@@ -37,8 +37,8 @@ _CLOSES_P: Final = frozenset(
 )
 
 
-DEPTH: Final = 512
-"""No deeper nesting is followed, as in Chromium; an end tag costs no more than this."""
+DEPTH: Final = 100
+"""No deeper nesting is followed, so that an end tag costs no more than this."""
 
 
 class _Node(NamedTuple):

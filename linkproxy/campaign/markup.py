@@ -51,6 +51,7 @@ _SKIP: Final = re.compile(
 _SKIP_TEXT: Final = re.compile(rb"[^<]*")
 _TAG: Final = re.compile(rb"<(/?)(" + NAME + rb")(" + REST + rb")")
 _ANY_TAG: Final = re.compile(rb"<(?:(/?)(" + NAME + rb")" + REST + rb"|" + PLAIN_COMMENT + rb")")
+_TABLE_OR_CELL: Final = re.compile(rb"<(/?)[tT](?:[aA][bB][lL][eE]|[dD])[\t\n\f\r />]")
 
 _COMMENT_END: Final = re.compile(rb"--!?>")
 _CONDITION: Final = re.compile(rb"\s*\[if\b[^\]]{0,200}\]>", re.IGNORECASE)
@@ -74,6 +75,7 @@ class Tag(NamedTuple):
     attributes: int
     end: int
     conditional: bool = False  # it stands in a conditional comment
+    clear: bool = False  # another anchor could stand before it
 
 
 class Region(NamedTuple):
@@ -93,19 +95,19 @@ class Walk:
         self.text_ends: list[int] = []  # one for each anchor
         self.bases: list[Tag] = []
         self.regions: list[Region] = []
-        self.body_start: int | None = None  # behind <body>
+        self.body_start: int | None = None  # behind <body>, if clear
         self.body_end: int | None = None  # before the last </body>, else the last </html>, if clear
         self._saw_body_end = False
         self._open: bytes | None = None  # the name of the anchor that is open
         self._no_place: Counter[bytes] = Counter()
+        self._unsure = False  # an anchor may be open although its end tag has been seen
         self._foreign = Foreign()
         self._outside: Counter[bytes] = Counter()  # tags open, as far as they are counted
         self._counted = 0
         self._conditional = False
         self.steps = 0  # stops made; what a test of linear work counts
         self.ended_in_text = self._run(0, len(html))
-        if self._open is not None:
-            self.text_ends[-1] = len(html)
+        self._end_open_text()
 
     def _run(self, position: int, end: int) -> bool:
         while position < end:
@@ -123,7 +125,7 @@ class Walk:
     @property
     def clear(self) -> bool:
         """Tell whether an anchor could stand where the walk is: at the end, once it is done."""
-        return self._open is None and not self._no_place and not self._foreign.stack
+        return not (self._open or self._unsure or self._no_place or self._foreign.stack)
 
     def _step(self, position: int, end: int) -> int:
         tag = _TAG.match(self.html, position, end)
@@ -143,8 +145,8 @@ class Walk:
 
     # tags ------------------------------------------------------------------------------------
     def _start_tag(self, match: re.Match[bytes], end: int) -> int:
-        tag = Tag(match[2].lower(), match.start(), match.start(3), match.end(), self._conditional)
-        if tag.name in {b"a", b"area"} or tag.name.startswith(b"v:"):
+        tag = Tag(match[2].lower(), match.start(), match.start(3), match.end(), self._conditional, self.clear)
+        if tag.name in {b"a", b"area"} or (tag.name.startswith(b"v:") and _HREF.search(match[3])):
             self._anchor(tag)
         was_foreign = bool(self._foreign.stack)
         if not self._foreign.start(tag.name, match[3]):
@@ -157,11 +159,13 @@ class Walk:
             self._no_place[tag.name] += 1
         elif tag.name == b"base" and not self._conditional:
             self.bases.append(tag)
-        elif tag.name == b"body" and self.body_start is None and not self._conditional:
+        elif tag.name == b"body" and self.body_start is None and not self._conditional and self.clear:
             self.body_start = tag.end
         return tag.end
 
     def _anchor(self, tag: Tag) -> None:
+        if self._open is not None and self._foreign.stack:
+            self._unsure = True  # an anchor of SVG does not end the one around the <svg>
         self._close_anchor(tag.start)
         self.anchors.append(tag)
         self.text_ends.append(tag.end)
@@ -169,9 +173,17 @@ class Walk:
             self._open = tag.name
 
     def _close_anchor(self, position: int) -> None:
+        if self._open is None:
+            return
+        self.text_ends[-1] = position
+        self._open = None
+        if not _is_balanced(self.html, self.anchors[-1].end, position):
+            # Such an end tag is ignored, or closes another anchor: nothing behind it is sure.
+            self._unsure = True
+
+    def _end_open_text(self) -> None:
         if self._open is not None:
-            self.text_ends[-1] = position
-            self._open = None
+            self.text_ends[-1] = len(self.html)
 
     def _end_tag(self, match: re.Match[bytes]) -> int:
         name = match[2].lower()
@@ -248,11 +260,21 @@ class Walk:
         if self._conditional or not condition or not _HREF.search(self.html, condition.end(), end):
             return
         closing = _CONDITION_END.search(self.html, max(condition.end(), end - 200), end)
-        outside = self._open, self._no_place, self._foreign
-        self._open, self._no_place, self._foreign = None, Counter(), Foreign()
+        outside = self._open, self._unsure, self._no_place, self._foreign
+        self._open, self._unsure, self._no_place, self._foreign = None, False, Counter(), Foreign()
         self._conditional = True
         inner_end = closing.start() if closing else end
         self._run(condition.end(), inner_end)
         self._close_anchor(inner_end)
         self._conditional = False
-        self._open, self._no_place, self._foreign = outside
+        self._open, self._unsure, self._no_place, self._foreign = outside
+
+
+def _is_balanced(html: bytes, start: int, end: int) -> bool:
+    """Tell whether tables and cells that begin within an anchor end within it."""
+    depth = 0
+    for tag in _TABLE_OR_CELL.finditer(html, start, end):
+        depth += -1 if tag[1] else 1
+        if depth < 0:
+            return False
+    return depth == 0

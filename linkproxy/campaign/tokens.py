@@ -41,6 +41,7 @@ _FORM_PERSON = {
     TokenForm.HOP: b"linkproxy:hop",
 }
 _PERSON_SIGNED_REFERENCE = b"linkproxy:column"
+_PERSON_NONCE = b"linkproxy:nonce"
 
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
@@ -49,6 +50,8 @@ _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_CHARACTERS}}}")
 # A leading "~" marks the extra hop, and "." and ".." are resolved away by whoever reads the URL
 # (RFC 3986 section 5.2.4), so neither can be a reference.
 _REFERENCE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-][A-Za-z0-9._~-]{0,63}")
+_NONCE = re.compile(r"[A-Za-z0-9_-]{19}")
+_NONCE_TIME_BYTES = 6  # milliseconds since the epoch, until the year 10889
 _SIGNED_REFERENCE = re.compile(rf"({_REFERENCE.pattern})\.([A-Za-z0-9_-]{{11}})")
 
 
@@ -109,6 +112,9 @@ class Keyring:
             blake2b(key=key.derive(b"column"), digest_size=_MAC_BYTES, person=_PERSON_SIGNED_REFERENCE)
             for key in keys
         )
+        self._nonces = tuple(
+            blake2b(key=key.derive(b"nonce"), digest_size=_MAC_BYTES, person=_PERSON_NONCE) for key in keys
+        )
 
     def sign(
         self, campaign_id: CampaignId, recipient_id: RecipientId, form: TokenForm = TokenForm.MESSAGE
@@ -159,6 +165,24 @@ class Keyring:
             )
         return f"{reference}.{_column_mac(self._columns[0], reference)}"
 
+    def sign_hop(self, path: str, at: float) -> str:
+        """Return the nonce of an extra hop that begins at a tracked URL's path, at a time in seconds.
+
+        19 base64url characters: the time in milliseconds 6, and a MAC 8 over it and the path.
+        """
+        stamp = round(at * 1000).to_bytes(_NONCE_TIME_BYTES, "big")
+        return _base64url(stamp + _nonce_mac(self._nonces[0], stamp, path))
+
+    def read_hop(self, path: str, nonce: str) -> float | None:
+        """Return when a nonce was given out for a path; None for any other text."""
+        if not _NONCE.fullmatch(nonce):
+            return None
+        packed = a2b_base64(nonce.encode("ascii").translate(_FROM_URLSAFE) + b"=")
+        stamp, mac = packed[:_NONCE_TIME_BYTES], packed[_NONCE_TIME_BYTES:]
+        if not any(compare_digest(_nonce_mac(key, stamp, path), mac) for key in self._nonces):
+            return None
+        return int.from_bytes(stamp, "big") / 1000
+
     def check_reference(self, text: str) -> tuple[str, bool] | None:
         """Return (reference, True) when signed by one of the keys, (text, False) when plain.
 
@@ -176,6 +200,13 @@ def _column_mac(column: blake2b, reference: str) -> str:
     mac = column.copy()
     mac.update(reference.encode("ascii"))
     return _base64url(mac.digest())
+
+
+def _nonce_mac(state: blake2b, stamp: bytes, path: str) -> bytes:
+    mac = state.copy()
+    mac.update(stamp)
+    mac.update(path.encode("utf-8", "surrogateescape"))
+    return mac.digest()
 
 
 def _base64url(data: bytes) -> str:

@@ -6,6 +6,7 @@ sent mail can lead nowhere.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -30,6 +30,8 @@ from linkproxy.model import (
     VerdictKind,
     Visit,
 )
+from linkproxy.store.gateways import GatewayStore
+from linkproxy.store.review import ReviewStore
 from linkproxy.visit.facts import FactSource
 
 Pending = Visit | Stray
@@ -168,8 +170,10 @@ class Cutoffs:
     message_links: float | None = None
 
 
-class Store(Protocol):
-    """What every engine does."""
+class Store(ReviewStore, GatewayStore, Protocol):
+    """What every engine does; going over the journal again is in ``review.py``, who scans for a
+    domain in ``gateways.py``.
+    """
 
     # life ------------------------------------------------------------------------------------
     async def open(self) -> None:

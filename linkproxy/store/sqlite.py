@@ -22,9 +22,11 @@ from linkproxy.store.privacy import is_address
 from linkproxy.store.sqlite_checkpoint import Checkpointer
 from linkproxy.store.sqlite_connect import FileSettings, Synchronous, prepare
 from linkproxy.store.sqlite_export import export
+from linkproxy.store.sqlite_gateways import SqliteGateways
 from linkproxy.store.sqlite_history import read_siblings
 from linkproxy.store.sqlite_journal import append, write_unsubscribe
 from linkproxy.store.sqlite_reads import Readers
+from linkproxy.store.sqlite_review import SqliteReview
 from linkproxy.store.sqlite_session import Bounds, Session
 from linkproxy.store.sqlite_settle import settle
 from linkproxy.store.sqlite_writer import Writer
@@ -61,7 +63,7 @@ _KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.i
 WHERE signing_key_id = ? ORDER BY name"""
 
 
-class SqliteStore:
+class SqliteStore(SqliteReview, SqliteGateways):
     """A Store in the file ``path``; ``lock_seconds`` bounds how long a write waits for its turn."""
 
     def __init__(

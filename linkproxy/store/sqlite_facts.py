@@ -20,9 +20,11 @@ from linkproxy.model import (
     RecipientId,
     Sibling,
     Stray,
+    StrayTrace,
     Visit,
 )
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.sqlite_gateways import gateway_of
 from linkproxy.store.sqlite_history import DELIVERY, delivery_from
 from linkproxy.store.sqlite_session import CampaignTable, KnownProfile, Message
 from linkproxy.visit.facts import LinkCounts
@@ -129,6 +131,9 @@ class SqliteFacts:
         ).fetchone()
         return Recipient(RecipientId(new_id), reference=stored, verified=verified)
 
+    def gateway(self, domain: str) -> str:
+        return gateway_of(self._session, domain) if domain else ""
+
     def delivery(self, campaign_id: CampaignId, recipient_id: RecipientId) -> Delivery:
         message = (campaign_id, recipient_id)
         known = self._memory.deliveries.get(message)
@@ -144,9 +149,9 @@ class SqliteFacts:
     ) -> tuple[Sibling, ...]:
         return tuple(item for item in self._message((campaign_id, recipient_id)) if item.at >= since)
 
-    def stray_count(self, client: str, *, since: float) -> int:
-        times = self._memory.strays.get(self.pseudonym(client, "")[0]) if client else None
-        return sum(1 for at in times if at >= since) if times else 0
+    def strays(self, client: str, *, since: float) -> tuple[StrayTrace, ...]:
+        traces = self._memory.strays.get(self.pseudonym(client, "")[0]) if client else None
+        return tuple(trace for trace in traces if trace.at >= since) if traces else ()
 
     def remember_visit(self, message: Message, sibling: Sibling) -> None:
         """Let later visits of the message see this one, which is not in the journal yet."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linkproxy.model import NO_DELIVERY, Delivery, DeliverySource, MessageHistory
+from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
 
@@ -27,7 +28,7 @@ SETTLED = f"""SELECT visit_id FROM message_visit
 WHERE campaign_id = ? AND recipient_id = ? AND at BETWEEN ? AND ?
 ORDER BY visit_id DESC LIMIT {MOST_SETTLED}"""
 
-ENTRIES = f"""SELECT {rows.ENTRY} FROM {rows.ENTRY_TABLES}
+ENTRIES = f"""SELECT {entries.ENTRY} FROM {entries.ENTRY_TABLES}
 WHERE v.id IN (SELECT value FROM json_each(?)) ORDER BY v.id"""
 
 CLICKED = "SELECT visit_id FROM click WHERE visit_id IN (SELECT value FROM json_each(?))"
@@ -60,7 +61,7 @@ async def read_siblings(readers: Readers, visit_id: int, reach_seconds: float) -
     campaign = rows.campaign_from(campaign_row)
     return MessageHistory(
         entries=tuple(
-            rows.entry_from(row, {campaign.id: campaign}) for row in await readers.fetch(ENTRIES, (ids,))
+            entries.entry_from(row, {campaign.id: campaign}) for row in await readers.fetch(ENTRIES, (ids,))
         ),
         open_ids=frozenset(open_ids),
         clicked=frozenset(row[0] for row in await readers.fetch(CLICKED, (ids,))),

@@ -15,6 +15,7 @@ from linkproxy.model import (
     Sibling,
     Stray,
     StrayReason,
+    StrayTrace,
     Unlogged,
     Unsubscribe,
 )
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 _VISIT = """INSERT INTO visit (id, at, campaign_id, recipient_id, key, kind, role, method, client, network,
     profile_id, http_version, secure, by_reference, verified, one_click, answer, verdict, score, prior,
-    evidence, policy_id, facts)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    evidence, policy_id, facts, hop_at, hop_cookie)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _OPEN = "INSERT INTO open_visit (campaign_id, recipient_id, visit_id, at) VALUES (?, ?, ?, ?)"
 _STRAY = """INSERT INTO stray (id, at, reason, method, target, client, network, profile_id, campaign_id,
     recipient_id)
@@ -99,6 +100,7 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
             *(visit.reference != "", visit.verified, visit.one_click, judged.answer.kind, verdict.kind),
             *(verdict.score, verdict.prior, rows.evidence_text(verdict.evidence)),
             *(policy_id(batch.session, verdict.policy), rows.facts_text(judged.facts)),
+            *(visit.hop_at, visit.hop_cookie),
         )
     )
     batch.opened.append((visit.campaign_id, recipient_id, visit_id, visit.at))
@@ -117,6 +119,8 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
             profile_id=profile_id,
             verdict=verdict.kind,
             answer=judged.answer.kind,
+            hop_at=visit.hop_at,
+            hop_cookie=visit.hop_cookie,
         ),
     )
     if opt_out := _opt_out(judged):
@@ -146,7 +150,8 @@ def _keep_stray(batch: Batch, stray: Stray) -> Stray:
         )
     )
     batch.profiles.add(profile_id)
-    batch.session.remember_stray(client, stray.at)
+    trace = StrayTrace(stray.at, _stray_target(stray), profile_id, stray.campaign_id, stray.recipient_id)
+    batch.session.remember_stray(client, trace)
     return stray
 
 

@@ -40,6 +40,9 @@ WALKS = {
 }
 """What each cut-off is about, by the names of Cutoffs."""
 
+SHADOW = Walk("shadow_verdict", "visit_id", "at")
+"""What goes with the journal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -89,4 +92,5 @@ _OPEN_PROFILES = "SELECT v.profile_id FROM open_visit o JOIN visit v ON v.id = o
 
 def wanted(cutoffs: Cutoffs) -> list[tuple[Walk, float]]:
     """Return which tables to walk, and until when."""
-    return [(walk, cutoff) for name, walk in WALKS.items() if (cutoff := getattr(cutoffs, name)) is not None]
+    walks = [*WALKS.items(), ("journal", SHADOW)]
+    return [(walk, cutoff) for name, walk in walks if (cutoff := getattr(cutoffs, name)) is not None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignId, LinkKey
+from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
 from linkproxy.store.privacy import is_address
@@ -61,7 +62,7 @@ def _conditions(where: Filter, columns: Columns) -> str:
     recipient = f"(SELECT id FROM recipient WHERE {column} = :recipient)"
     of_recipient = f"{columns.recipient_id} = {recipient}"
     if columns is _VISITS:
-        of_recipient = f"v.id IN ({rows.visits_of(recipient)})"
+        of_recipient = f"v.id IN ({entries.visits_of(recipient)})"
     wanted = {
         f"{columns.campaign_id} = (SELECT id FROM campaign WHERE name = :campaign)": where.campaign,
         f"{columns.key} = :key": where.key and columns.key,
@@ -121,17 +122,17 @@ def click_row(row: rows.Row) -> ClickRow:
 
 def visits(where: Filter) -> str:
     """Return the statement that lists the journal."""
-    return f"""SELECT {rows.ENTRY} FROM {rows.ENTRY_TABLES}
+    return f"""SELECT {entries.ENTRY} FROM {entries.ENTRY_TABLES}
     WHERE {_conditions(where, _VISITS)} ORDER BY v.id LIMIT :limit"""
 
 
-VISIT = f"SELECT {rows.ENTRY} FROM {rows.ENTRY_TABLES} WHERE v.id = ?"
+VISIT = f"SELECT {entries.ENTRY} FROM {entries.ENTRY_TABLES} WHERE v.id = ?"
 """One journal entry by its id."""
 
 
 def visit_row(row: rows.Row, campaigns: Mapping[int, Campaign]) -> VisitRow:
     """Return a row of ``visits``."""
-    entry = rows.entry_from(row, campaigns)
+    entry = entries.entry_from(row, campaigns)
     link = entry.facts.link
     return VisitRow(campaigns[CampaignId(row[2])].name, link.target if link else "", entry)
 

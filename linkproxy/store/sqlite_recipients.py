@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linkproxy.model import DeliverySource, Recipient, RecipientId
+from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
 from linkproxy.store.privacy import domain_of, is_address
+from linkproxy.store.sqlite_gateways import forget_gateway, want_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +68,7 @@ def _register(session: Session, draft: RecipientDraft) -> Recipient:
         if address_hash and holder and holder[0] == new_id and holder[-1]:
             stored = privacy.address(rows.plain(draft.address))
             db.execute(_COMPLETE_ADDRESS, (address_hash, stored, domain_of(draft.address), new_id))
+            want_gateway(session, rows.plain(domain_of(draft.address)))
         if reference_hash and holder is None:
             stored = privacy.reference(rows.plain(draft.reference))
             db.execute(_COMPLETE_REFERENCE, (reference_hash, stored, new_id))
@@ -80,6 +83,8 @@ def _insert(
     session: Session, draft: RecipientDraft, address_hash: bytes | None, reference_hash: bytes | None
 ) -> int:
     privacy = session.privacy
+    domain = rows.plain(domain_of(draft.address))
+    want_gateway(session, domain)
     (new_id,) = session.db.execute(
         _REGISTER,
         (
@@ -87,7 +92,7 @@ def _insert(
             reference_hash,
             privacy.address(rows.plain(draft.address)),
             privacy.reference(rows.plain(draft.reference)) if reference_hash else "",
-            rows.plain(domain_of(draft.address)),
+            domain,
             draft.verified,
         ),
     ).fetchone()
@@ -161,10 +166,11 @@ def _add_delivery(session: Session, draft: DeliveryDraft) -> bool:
 # --- erasure -----------------------------------------------------------------------------------
 
 ABOUT = {
-    "visit": f"id IN ({rows.visits_of('?1')})",
+    "visit": f"id IN ({entries.visits_of('?1')})",
     "open_visit": "recipient_id = ?1",
     "message_visit": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "click": "recipient_id = ?1",
+    "shadow_verdict": "recipient_id = ?1",
     "stray": "recipient_id = ?1",
     "unsubscribe": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "delivery": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
@@ -180,6 +186,7 @@ def erase(session: Session, recipient_id: RecipientId) -> dict[str, int]:
     if not recipient_id:
         raise StoreError("recipient 0 is nobody and cannot be erased; name an address or a reference")
     db = session.db
+    domain = db.execute("SELECT domain FROM recipient WHERE id = ?", (recipient_id,)).fetchone()
     db.execute("PRAGMA secure_delete = ON")
     try:
         db.execute(
@@ -191,6 +198,8 @@ def erase(session: Session, recipient_id: RecipientId) -> dict[str, int]:
             table: db.execute(f"DELETE FROM {table} WHERE {where}", (recipient_id,)).rowcount
             for table, where in ABOUT.items()
         }
+        if domain:
+            forget_gateway(session, domain[0])
     finally:
         db.execute("PRAGMA secure_delete = OFF")
     session.changed()

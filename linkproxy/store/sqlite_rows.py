@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import (
@@ -19,7 +19,6 @@ from linkproxy.model import (
     Evidence,
     Facts,
     Family,
-    JournalEntry,
     Link,
     LinkKey,
     LinkKind,
@@ -30,16 +29,16 @@ from linkproxy.model import (
     Recipient,
     RecipientId,
     Sibling,
+    StrayCounts,
     Utm,
     Verdict,
     VerdictKind,
-    Visit,
     Zone,
     ZoneRole,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 Row = tuple[Any, ...]
 
@@ -156,6 +155,7 @@ def profile_hash(content: str) -> bytes:
     return hashlib.blake2b(content.encode("ascii"), digest_size=16).digest()
 
 
+@lru_cache(maxsize=4096)
 def profile_from(content: str) -> Profile:
     """Return a stored header profile."""
     stored = json.loads(content)
@@ -197,15 +197,26 @@ def reasons_from(text: str) -> tuple[str, ...]:
 def facts_text(facts: Facts) -> str:
     """Return what was known at the moment of a visit and is in no other column, as JSON."""
     zone = facts.zone
+    # Most visits have none of these; what is empty takes no room.
+    rare = {
+        "asn": facts.asn,
+        "listed": facts.listed,
+        "gateway": facts.gateway,
+        "strays": _strays_value(facts.strays),
+    }
     return compact(
         {
             "link_count": facts.link_count,
             "bait_count": facts.bait_count,
-            "stray_count": facts.stray_count,
             "delivery": delivery_value(facts.delivery),
             "zone": (zone.name, zone.role, zone.certain) if zone else None,
+            **{name: value for name, value in rare.items() if value},
         }
     )
+
+
+def _strays_value(strays: StrayCounts) -> tuple[int, int, int] | None:
+    return (strays.message, strays.link, strays.other) if strays.all else None
 
 
 def delivery_value(delivery: Delivery) -> tuple[float, str]:
@@ -218,9 +229,12 @@ def zone_from(value: Sequence[Any] | None) -> Zone | None:
     return Zone(value[0], ZoneRole(value[1]), bool(value[2])) if value else None
 
 
-def settled_facts_text(delivery: Delivery) -> str:
-    """Return what was known only when a visit was settled, as JSON."""
-    return compact({"delivery": delivery_value(delivery)})
+def settled_facts_text(delivery: Delivery, seen_id: int) -> str:
+    """Return what was known only when a visit was settled, as JSON.
+
+    ``seen_id`` is the newest visit of the message by then: replay looks at none after it.
+    """
+    return compact({"delivery": delivery_value(delivery), "seen": seen_id})
 
 
 def delivery_from(value: Sequence[Any] | None) -> Delivery:
@@ -229,7 +243,8 @@ def delivery_from(value: Sequence[Any] | None) -> Delivery:
 
 
 SIBLING = (
-    "id, at, method, key, kind, role, client, network, profile_id, coalesce(settled_verdict, verdict), answer"
+    "id, at, method, key, kind, role, client, network, profile_id, coalesce(settled_verdict, verdict), answer, "
+    "hop_at, hop_cookie"
 )
 
 
@@ -247,113 +262,6 @@ def sibling_from(row: Row) -> Sibling:
         profile_id=row[8],
         verdict=VerdictKind(row[9]),
         answer=AnswerKind(row[10]),
-    )
-
-
-# --- the journal -------------------------------------------------------------------------------
-
-ENTRY = (
-    "v.id, v.at, v.campaign_id, v.recipient_id, v.key, v.kind, v.role, v.method, v.client, v.network, "
-    "v.profile_id, v.http_version, v.secure, v.by_reference, v.verified, v.one_click, "
-    "v.answer, v.verdict, v.score, v.prior, v.evidence, p.hash, v.facts, "
-    "v.settled_verdict, v.settled_score, v.settled_prior, v.settled_evidence, sp.hash, v.settled_at, "
-    "h.content, "
-    "coalesce(l.target, m.target), coalesce(l.position, m.position), l.style, "
-    "coalesce(l.shape, m.shape), "
-    "m.created_at, "
-    f"{RECIPIENT}"
-)
-ENTRY_TABLES = """visit v
-    LEFT JOIN policy p ON p.id = v.policy_id
-    LEFT JOIN policy sp ON sp.id = v.settled_policy_id
-    LEFT JOIN profile h ON h.id = v.profile_id
-    LEFT JOIN link l ON l.campaign_id = v.campaign_id AND l.key = v.key
-    LEFT JOIN message_link m
-        ON m.campaign_id = v.campaign_id AND m.recipient_id = v.recipient_id AND m.key = v.key
-    LEFT JOIN recipient r ON r.id = v.recipient_id"""
-
-
-def visits_of(recipient_id: str) -> str:
-    """Return a query for the ids of a recipient's visits: one seek a campaign, and no index more."""
-    return f"""SELECT visit_id FROM campaign CROSS JOIN open_visit
-        ON open_visit.campaign_id = campaign.id AND open_visit.recipient_id = {recipient_id}
-    UNION SELECT visit_id FROM campaign CROSS JOIN message_visit
-        ON message_visit.campaign_id = campaign.id AND message_visit.recipient_id = {recipient_id}"""
-
-
-def entry_from(row: Row, campaigns: Mapping[int, Campaign]) -> JournalEntry:
-    """Return a journal entry of the columns ENTRY."""
-    recipient = recipient_from(row[35:41]) if row[35] else Recipient(RecipientId(row[3]))
-    visit = Visit(
-        at=row[1],
-        method=row[7],
-        campaign_id=CampaignId(row[2]),
-        recipient_id=RecipientId(row[3]),
-        key=LinkKey(row[4]),
-        client=row[8],
-        network=row[9],
-        profile=profile_from(row[29]) if row[29] else Profile(complete=False),
-        http_version=row[11],
-        secure=bool(row[12]),
-        reference=recipient.reference if row[13] else "",
-        verified=bool(row[14]),
-        one_click=bool(row[15]),
-    )
-    return JournalEntry(
-        visit_id=row[0],
-        visit=visit,
-        facts=_facts(row, campaigns[row[2]]),
-        verdict=Verdict(VerdictKind(row[17]), row[18], row[19], evidence_from(row[20]), row[21] or ""),
-        answer=AnswerKind(row[16]),
-        recipient=replace(recipient, verified=visit.verified),
-        settled=(
-            Verdict(VerdictKind(row[23]), row[24], row[25], evidence_from(row[26]), row[27] or "")
-            if row[23]
-            else None
-        ),
-        settled_at=row[28],
-    )
-
-
-def _facts(row: Row, campaign: Campaign) -> Facts:
-    known = json.loads(row[22])
-    return Facts(
-        campaign=campaign,
-        link=_link(row),
-        link_count=known.get("link_count", 0),
-        bait_count=known.get("bait_count", 0),
-        profile_id=row[10],
-        client=row[8],
-        network=row[9],
-        zone=zone_from(known.get("zone")),
-        delivery=delivery_from(known.get("delivery")),
-        stray_count=known.get("stray_count", 0),
-    )
-
-
-def _link(row: Row) -> Link | MessageLink:
-    """Return the link as it was when it was followed, with its target as it is now."""
-    kind, role = LinkKind(row[5]), LinkRole(row[6])
-    target, position, style, shape, created_at = row[30:35]
-    if created_at is None:
-        return Link(
-            CampaignId(row[2]),
-            LinkKey(row[4]),
-            target or "",
-            kind,
-            role,
-            position or 0,
-            BaitStyle(style or BaitStyle.NONE),
-            shape or "",
-        )
-    return MessageLink(
-        CampaignId(row[2]),
-        RecipientId(row[3]),
-        LinkKey(row[4]),
-        target,
-        kind,
-        role,
-        position,
-        shape,
-        created_at,
+        hop_at=row[11],
+        hop_cookie=bool(row[12]),
     )

@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from linkproxy.model import StrayTrace
 from linkproxy.store.api import StoreError
 from linkproxy.store.sqlite_connect import FileSettings, connect, inode
 
@@ -35,9 +36,6 @@ V = TypeVar("V")
 
 Message = tuple[int, int]
 """Campaign id and recipient id."""
-
-_NEWS_ROWS = 10_000
-"""Others' rows that are read one by one; after more of them everything is forgotten instead."""
 
 _STRAYS_A_CLIENT = 64
 """Strays counted of one client; more of them say no more."""
@@ -97,6 +95,8 @@ class Bounds:
     messages: int = 20_000
     profiles: int = 5_000
     clients: int = 10_000
+    domains: int = 10_000
+    news: int = 10_000  # others' rows read one by one; after more of them messages are forgotten
 
 
 @dataclass(slots=True)
@@ -108,8 +108,9 @@ class Memory:
     deliveries: Recent[Message, Delivery]
     siblings: Recent[Message, deque[Sibling]]
     profiles: Recent[Profile, KnownProfile]
-    strays: Recent[str, deque[float]]
+    strays: Recent[str, deque[StrayTrace]]
     pseudonyms: Recent[tuple[str, str], tuple[str, str]]
+    gateways: Recent[str, str]
     policies: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -122,11 +123,13 @@ class Memory:
             profiles=Recent(bounds.profiles),
             strays=Recent(bounds.clients),
             pseudonyms=Recent(bounds.clients),
+            gateways=Recent(bounds.domains),
         )
 
     def forget_lookups(self) -> None:
-        """Drop what other commands change: campaigns, links, recipients, deliveries."""
+        """Drop what other commands change: campaigns, links, recipients, deliveries, gateways."""
         self.campaigns.clear()
+        self.gateways.clear()
         self.recipients.clear()
         self.deliveries.clear()
 
@@ -146,6 +149,7 @@ class Memory:
         self.profiles.trim()
         self.strays.trim()
         self.pseudonyms.trim()
+        self.gateways.trim()
 
 
 class Session:
@@ -190,7 +194,7 @@ class Session:
         self._blank = True
 
     def changed(self) -> None:
-        """Note that campaigns, links, recipients or deliveries change in this transaction."""
+        """Note that what ``forget_lookups`` names changes in this transaction."""
         self.db.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
         self.memory.forget_lookups()
 
@@ -250,7 +254,7 @@ class Session:
 
     def _drop_messages(self, table: str, seen: int) -> int:
         newest = self.sequence(table)
-        if newest - seen > _NEWS_ROWS:
+        if newest - seen > self.bounds.news:
             self.memory.siblings.clear()
         elif newest > seen:
             rows = self.db.execute(f"SELECT campaign_id, recipient_id FROM {table} WHERE id > ?", (seen,))
@@ -260,17 +264,19 @@ class Session:
 
     def _read_strays(self) -> None:
         rows = self.db.execute(
-            "SELECT id, client, at FROM stray WHERE id > ? ORDER BY id", (self._stray_seen,)
+            "SELECT id, client, at, target, profile_id, campaign_id, recipient_id FROM stray "
+            "WHERE id > ? ORDER BY id",
+            (self._stray_seen,),
         )
-        for self._stray_seen, client, at in rows:
-            self.remember_stray(client, at)
+        for self._stray_seen, client, *trace in rows:
+            self.remember_stray(client, StrayTrace(*trace))
 
-    def remember_stray(self, client: str, at: float) -> None:
-        """Count a stray of a client, as the privacy setting stores it."""
+    def remember_stray(self, client: str, trace: StrayTrace) -> None:
+        """Keep in mind a stray of a client, as the privacy setting stores it."""
         if not client:
             return
-        times = self.memory.strays.get(client)
-        if times is None:
-            times = deque(maxlen=_STRAYS_A_CLIENT)
-            self.memory.strays.put(client, times)
-        times.append(at)
+        traces = self.memory.strays.get(client)
+        if traces is None:
+            traces = deque(maxlen=_STRAYS_A_CLIENT)
+            self.memory.strays.put(client, traces)
+        traces.append(trace)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkproxy.model import NO_DELIVERY, MessageHistory, VerdictKind
+from linkproxy.model import MessageHistory, VerdictKind
+from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_history as histories
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.sqlite_journal import policy_id
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from linkproxy.model import Settlement
     from linkproxy.store.sqlite_session import Message, Session
 
-_PASSES_KEPT = 10_000
+PASSES_KEPT = 10_000
 
 _SETTLE = """UPDATE visit SET settled_verdict = ?, settled_score = ?, settled_prior = ?, settled_evidence = ?,
     settled_policy_id = ?, settled_facts = ?, settled_at = ? WHERE id = ?"""
@@ -42,9 +43,9 @@ def settle(
         return None
     settlement = revise(history)
     _write_verdicts(session, message, settlement, history)
-    _write_clicks(session, settlement, history)
+    write_clicks(session, settlement, history)
     session.memory.siblings.drop(message)
-    session.settled(message, _PASSES_KEPT)
+    session.settled(message, PASSES_KEPT)
     return settlement
 
 
@@ -61,7 +62,7 @@ def _read(session: Session, message: Message, reach_seconds: float) -> MessageHi
     campaign = rows.campaign_from(db.execute(histories.CAMPAIGN, message[:1]).fetchone())
     found = db.execute(histories.ENTRIES, (ids,))
     return MessageHistory(
-        entries=tuple(rows.entry_from(row, {campaign.id: campaign}) for row in found),
+        entries=tuple(entries.entry_from(row, {campaign.id: campaign}) for row in found),
         open_ids=frozenset(open_ids),
         clicked=frozenset(visit_id for (visit_id,) in db.execute(histories.CLICKED, (ids,))),
         delivery=histories.delivery_from(db.execute(histories.DELIVERY, message).fetchone()),
@@ -71,7 +72,7 @@ def _read(session: Session, message: Message, reach_seconds: float) -> MessageHi
 def _write_verdicts(
     session: Session, message: Message, settlement: Settlement, history: MessageHistory
 ) -> None:
-    known = "{}" if history.delivery == NO_DELIVERY else rows.settled_facts_text(history.delivery)
+    known = rows.settled_facts_text(history.delivery, max(entry.visit_id for entry in history.entries))
     session.db.executemany(
         _SETTLE,
         [
@@ -87,7 +88,7 @@ def _write_verdicts(
     session.db.executemany(_INDEX, [(visit_id,) for visit_id in done])
 
 
-def _write_clicks(session: Session, settlement: Settlement, history: MessageHistory) -> None:
+def write_clicks(session: Session, settlement: Settlement, history: MessageHistory) -> None:
     """Write the new clicks; one whose visit turned out to be no person's is withdrawn."""
     withdrawn = set(settlement.withdrawn)
     for visit_id, verdict in settlement.revised:

@@ -17,8 +17,11 @@ from linkproxy.model import (
     Recipient,
     RecipientId,
     Sibling,
+    StrayCounts,
+    StrayTrace,
     Visit,
 )
+from linkproxy.visit import resemblance
 
 if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy
@@ -57,14 +60,35 @@ class FactSource(Protocol):
     ) -> tuple[Sibling, ...]:
         """Return earlier visits of the message, in order of arrival."""
 
-    def stray_count(self, client: str, *, since: float) -> int:
-        """Return how many strays one client address sent; 0 for an unknown client."""
+    def strays(self, client: str, *, since: float) -> tuple[StrayTrace, ...]:
+        """Return the newest strays that one client address sent; none for an unknown client."""
 
     def pseudonym(self, client: str, network: str) -> tuple[str, str]:
         """Return a client and its network as the privacy setting stores them."""
 
     def profile_id(self, profile: Profile) -> int:
         """Return the id of a header profile, the same for the same headers."""
+
+    def gateway(self, domain: str) -> str:
+        """Return who scans for a mail domain, "" when that is not known."""
+
+
+class Systems(Protocol):
+    """What knows which autonomous system an address belongs to; it answers from memory."""
+
+    def asn(self, client: str) -> int:
+        """Return the number, 0 when it is not known. Never raises."""
+
+
+class NoSystems:
+    """Knows none: no network database is configured."""
+
+    def asn(self, client: str) -> int:  # noqa: ARG002, PLR6301  (the contract's signature)
+        return 0
+
+
+NO_SYSTEMS = NoSystems()
+NO_STRAYS = StrayCounts()
 
 
 def gather(
@@ -75,20 +99,29 @@ def gather(
     recipient: Recipient,
     link: Link | MessageLink,
     policy: Policy,
+    systems: Systems = NO_SYSTEMS,
 ) -> Facts:
     """Look up what the signals may ask about a visit."""
     counts = source.link_counts(campaign.id)
     client, network = source.pseudonym(visit.client, visit.network)
+    profile_id = source.profile_id(visit.profile)
+    asn = systems.asn(visit.client)
+    strays = source.strays(visit.client, since=visit.at - policy.stray_seconds)
     return Facts(
         campaign=campaign,
         link=link,
         link_count=counts.content,
         bait_count=counts.bait,
-        profile_id=source.profile_id(visit.profile),
+        profile_id=profile_id,
         client=client,
         network=network,
-        zone=policy.networks.find(visit.client),
+        zone=policy.networks.find(visit.client, asn),
+        asn=asn,
+        listed=policy.operator.find(
+            visit.client, asn=asn, agent=visit.profile.agent, domain=recipient.domain
+        ),
+        gateway=source.gateway(recipient.domain),
         delivery=source.delivery(campaign.id, recipient.id),
         siblings=source.siblings(campaign.id, recipient.id, since=visit.at - policy.reach_seconds),
-        stray_count=source.stray_count(visit.client, since=visit.at - policy.stray_seconds),
+        strays=resemblance.count(visit, profile_id, strays) if strays else NO_STRAYS,
     )

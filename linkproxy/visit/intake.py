@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -23,14 +23,23 @@ from linkproxy.model import (
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-TRACKED = re.compile(r"/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/]{1,200}))?")
+TRACKED = re.compile(
+    r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,199}))?)(?:/~([^/]{0,200}))?"
+)
+"""Path, token, key, reference, nonce. Whatever stands behind ``/~`` leads straight on."""
+
+_TILDE = re.compile("%7e", re.IGNORECASE)
 ALIKE = re.compile(r"/[A-Za-z0-9_%'\"-]{16,80}(?:/.*)?", re.DOTALL)
 """Paths whose first part could have been a token once; other unknown paths are nobody's business."""
 
 CROPPED_TARGET = 300
 CROPPED_VALUE = 600
 MOST_HEADERS = 48
+CROPPED_FINGERPRINT = 100
 ONE_CLICK = b"List-Unsubscribe=One-Click"  # RFC 8058 section 3.1
+HOP_COOKIE = "hop"  # its value is 1 for everybody
+TLS_FINGERPRINT = ":tls-fingerprint"
+"""Where a profile keeps a trusted front's word; no client can send a header of such a name."""
 
 PROFILE_HEADERS = frozenset(
     {
@@ -51,6 +60,10 @@ class Tokens(Protocol):
 
     def check_reference(self, text: str) -> tuple[str, bool] | None: ...
 
+    def sign_hop(self, path: str, at: float) -> str: ...
+
+    def read_hop(self, path: str, nonce: str) -> float | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -60,6 +73,7 @@ class Gate:
     trusted_proxies: tuple[Network, ...] = ()
     secure: bool = False  # tracked URLs begin with https://
     client_header: str = "x-forwarded-for"  # the one that trusted proxies set
+    fingerprint_header: str = ""  # in lower case; "": none says a TLS fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +92,8 @@ def read(raw: RawRequest, gate: Gate) -> Visit | Stray | None:
     found = TRACKED.fullmatch(path)
     if not found:
         return _stray(raw, gate, StrayReason.MALFORMED) if ALIKE.fullmatch(path) else None
-    token, key, rest = found.groups()
-    merged = rest is not None and not rest.startswith("~")
+    tracked, token, key, rest, nonce = found.groups()
+    merged = rest is not None
     ids = gate.tokens.read(token, TokenForm.REFERENCE if merged else TokenForm.MESSAGE)
     if ids is None:
         return _stray(raw, gate, StrayReason.BAD_MAC)
@@ -95,14 +109,41 @@ def read(raw: RawRequest, gate: Gate) -> Visit | Stray | None:
         key=LinkKey(key),
         client=origin.client,
         network=origin.network,
-        profile=profile_of(raw.headers),
+        profile=_profile(raw, gate, origin),
         http_version=raw.http_version if origin.direct else "",
         secure=origin.secure,
         reference=reference,
         verified=verified,
         one_click=raw.method == "POST" and ONE_CLICK in raw.body,
         token=token,
+        hop_at=None if nonce is None else gate.tokens.read_hop(tracked, nonce) or 0.0,
+        hop_cookie=_has_hop_cookie(raw.headers),
     )
+
+
+def hop_of(raw: RawRequest, gate: Gate) -> tuple[str, str]:
+    """Return the path of a tracked URL, and where its extra hop leads, relative to that path.
+
+    Relative (RFC 9110 section 10.2.2), so that it also works behind a front that cuts off a prefix.
+    """
+    path = _path(raw.target)
+    return path, f"{path.rsplit('/', 1)[1]}/~{gate.tokens.sign_hop(path, raw.time)}"
+
+
+def _has_hop_cookie(headers: tuple[tuple[str, str], ...]) -> bool:
+    pairs = (pair.strip() for value in _values(headers, "cookie") for pair in value.split(";"))
+    return f"{HOP_COOKIE}=1" in pairs
+
+
+def _profile(raw: RawRequest, gate: Gate, origin: Origin) -> Profile:
+    """Return a request's profile; a TLS fingerprint is believed from a trusted front alone."""
+    profile = profile_of(raw.headers)
+    if origin.direct or not gate.fingerprint_header:
+        return profile
+    said = [value.strip() for value in _values(raw.headers, gate.fingerprint_header)]
+    if not said or not said[-1]:
+        return profile
+    return replace(profile, headers=(*profile.headers, (TLS_FINGERPRINT, said[-1][:CROPPED_FINGERPRINT])))
 
 
 def profile_of(headers: tuple[tuple[str, str], ...], *, complete: bool = True) -> Profile:
@@ -138,7 +179,8 @@ def _path(target: str) -> str:
     if not target.startswith("/") and "://" in target:
         # Absolute form, RFC 9112 section 3.2.2: servers must accept it.
         target = "/" + target.split("://", 1)[1].partition("/")[2]
-    return target.partition("?")[0]
+    # Some clients and proxies percent-encode what need not be (RFC 3986 section 2.3).
+    return _TILDE.sub("~", target.partition("?")[0])
 
 
 def _stray(raw: RawRequest, gate: Gate, reason: StrayReason) -> Stray:

@@ -4,56 +4,103 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from linkproxy.model import Zone, ZoneRole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-Prefixes = dict[tuple[int, int], dict[int, Zone]]
-"""(IP version, prefix length) -> network number -> zone."""
+V = TypeVar("V")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prefixes(Generic[V]):
+    """Values by network: a table for each IP version and prefix length."""
+
+    tables: Mapping[tuple[int, int], Mapping[int, V]]
+    lengths: Mapping[int, tuple[int, ...]]  # by IP version, longest first
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[Network, V]]) -> Prefixes[V]:
+        """Build the tables; of one network twice, the later value holds."""
+        tables: dict[tuple[int, int], dict[int, V]] = {}
+        for network, value in rows:
+            table = tables.setdefault((network.version, network.prefixlen), {})
+            table[int(network.network_address) >> (network.max_prefixlen - network.prefixlen)] = value
+        lengths = {
+            version: tuple(sorted((length for v, length in tables if v == version), reverse=True))
+            for version in (4, 6)
+        }
+        return cls(tables, lengths)
+
+    def find(self, address: Address) -> tuple[V, int] | None:
+        """Return the value of the smallest network around an address, and that prefix's length."""
+        number, width = int(address), address.max_prefixlen
+        for length in self.lengths[address.version]:
+            value = self.tables[address.version, length].get(number >> (width - length))
+            if value is not None:
+                return value, length
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Why an address is in a zone."""
+
+    zone: Zone
+    rule: str  # the network or the autonomous system that matched: "40.92.0.0/14", "AS8075"
+    source: str  # where the rule comes from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
     """The networks of rules/networks.toml, ready for look-up."""
 
-    prefixes: Prefixes
-    lengths: Mapping[int, tuple[int, ...]]  # by IP version, longest first
+    prefixes: Prefixes[Zone]
     systems: Mapping[int, Zone]
+    sources: Mapping[str, str]  # by the zone's name
 
     def find(self, client: str, asn: int = 0) -> Zone | None:
         """Return the zone of an address; None for none, and for what is no address."""
-        try:
-            address = ipaddress.ip_address(client)
-        except ValueError:
-            return self.systems.get(asn)
-        number, width = int(address), address.max_prefixlen
-        for length in self.lengths.get(address.version, ()):
-            zone = self.prefixes[address.version, length].get(number >> (width - length))
-            if zone is not None:
-                return zone
-        return self.systems.get(asn)
+        address = parse(client)
+        found = self.prefixes.find(address) if address else None
+        return found[0] if found else self.systems.get(asn)
+
+    def match(self, client: str, asn: int = 0) -> Match | None:
+        """Return the zone of an address with the rule that says so; slower than ``find``."""
+        address = parse(client)
+        found = self.prefixes.find(address) if address else None
+        if address and found:
+            zone, length = found
+            rule = str(ipaddress.ip_network((address, length), strict=False))
+            return Match(zone, rule, self.sources[zone.name])
+        by_system = self.systems.get(asn)
+        return Match(by_system, f"AS{asn}", self.sources[by_system.name]) if by_system else None
+
+
+def parse(client: str) -> Address | None:
+    """Return an address, None for what is none (unknown, hashed, truncated)."""
+    try:
+        return ipaddress.ip_address(client)
+    except ValueError:
+        return None
 
 
 def catalogue(tables: Mapping[str, Mapping[str, Any]]) -> Catalogue:
     """Build a catalogue; raise ValueError naming the network and what is wrong with it."""
-    prefixes: Prefixes = {}
+    rows: list[tuple[Network, Zone]] = []
     systems: dict[int, Zone] = {}
-    for name, rows in tables.items():
-        zone = Zone(name, _role(name, rows["role"]), certain=rows["certainty"] == "certain")
-        for text in rows["cidrs"]:
-            network = _network(name, text)
-            shift = network.max_prefixlen - network.prefixlen
-            table = prefixes.setdefault((network.version, network.prefixlen), {})
-            table[int(network.network_address) >> shift] = zone
-        systems.update(dict.fromkeys(rows["asns"], zone))
-    lengths = {
-        version: tuple(sorted((length for v, length in prefixes if v == version), reverse=True))
-        for version in (4, 6)
-    }
-    return Catalogue(prefixes, lengths, systems)
+    for name, table in tables.items():
+        where = f"networks.{name}"
+        zone = Zone(name, _role(name, table["role"]), certain=table["certainty"] == "certain")
+        rows += [(network, zone) for network in read_networks(table["cidrs"], where)]
+        systems.update(dict.fromkeys(read_systems(table["asns"], where), zone))
+    sources = {name: table["source"] for name, table in tables.items()}
+    return Catalogue(Prefixes.of(rows), systems, sources)
 
 
 def _role(name: str, text: str) -> ZoneRole:
@@ -64,8 +111,22 @@ def _role(name: str, text: str) -> ZoneRole:
         raise ValueError(f'networks.{name}.role must be one of {known}, not "{text}"') from None
 
 
-def _network(name: str, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        raise ValueError(f'networks.{name}.cidrs: "{text}" is no network: {error}') from None
+def read_networks(texts: Iterable[Any], where: str) -> list[Network]:
+    """Return networks in CIDR form; raise ValueError that names the first that is none."""
+    found = []
+    for text in texts:
+        try:
+            # A number would be taken for an address by itself.
+            found.append(ipaddress.ip_network(str(text)))
+        except ValueError as error:
+            raise ValueError(f'{where}.cidrs: "{text}" is no network: {error}') from None
+    return found
+
+
+def read_systems(numbers: Iterable[Any], where: str) -> list[int]:
+    """Return numbers of autonomous systems; raise ValueError that names the first that is none."""
+    found = list(numbers)
+    for number in found:
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 1 << 32:
+            raise ValueError(f"{where}.asns: {number!r} is no number of an autonomous system, such as 64496")
+    return found

@@ -31,12 +31,14 @@ from linkproxy.visit import facts, respond, verdict
 
 if TYPE_CHECKING:
     from linkproxy.model import Link, MessageLink
-    from linkproxy.visit.facts import FactSource
+    from linkproxy.visit.facts import FactSource, Systems
     from linkproxy.visit.policy import Policy
 
 
-def take(visit: Visit, source: FactSource, *, policy: Policy) -> Judged | Unlogged | Stray:
-    """Judge one visit with what the store knows, and choose its answer."""
+def take(
+    visit: Visit, source: FactSource, *, policy: Policy, systems: Systems = facts.NO_SYSTEMS
+) -> Judged | Unlogged | Stray:
+    """Judge one visit with what the store and the network databases know, and choose its answer."""
     campaign = source.campaign(visit.campaign_id)
     if campaign is None:
         return _stray(visit, StrayReason.UNKNOWN_CAMPAIGN)
@@ -47,7 +49,9 @@ def take(visit: Visit, source: FactSource, *, policy: Policy) -> Judged | Unlogg
         return _stray(visit, StrayReason.UNKNOWN_KEY)
     if recipient is None or not recipient.track:
         return _unlogged(visit, link, recipient)
-    known = facts.gather(visit, source, campaign=campaign, recipient=recipient, link=link, policy=policy)
+    known = facts.gather(
+        visit, source, campaign=campaign, recipient=recipient, link=link, policy=policy, systems=systems
+    )
     found = verdict.judge(visit, known, policy)
     return Judged(visit, known, found, respond.choose(visit, known, found, policy), recipient)
 

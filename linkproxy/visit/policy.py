@@ -6,12 +6,15 @@ import difflib
 import hashlib
 import json
 import tomllib
+from copy import copy
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignKind, LinkproxyError
+from linkproxy.visit.gateways import Gateways, gateways
 from linkproxy.visit.networks import Catalogue, catalogue
+from linkproxy.visit.operators import Operator, operator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,17 +27,24 @@ SHIPPED = (
     "timing.toml",
     "message.toml",
     "networks.toml",
+    "gateways.toml",
+    "operator.toml",
     "agents.toml",
     "engines.toml",
 )
 """Files under ``rules/``, each about one topic; together they are the whole vocabulary."""
 
 
-OPEN = {"networks": {"role": "", "certainty": "", "source": "", "cidrs": [], "asns": []}}
+OPEN: Mapping[tuple[str, ...], Any] = {
+    ("networks",): {"role": "", "certainty": "", "source": "", "cidrs": [], "asns": []},
+    ("gateways",): {"role": "", "suffixes": [], "source": ""},
+    ("operator",): {
+        **{"says": "", "note": "", "cidrs": [], "asns": []},
+        **{"agents": [], "agent_patterns": [], "domains": []},
+    },
+    ("prior", "gateway"): 0.0,
+}
 """Tables that an operator may add rows to, and what such a row looks like."""
-
-
-_OPEN_PATHS = {(name,) for name in OPEN}
 
 
 class PolicyError(LinkproxyError):
@@ -64,10 +74,13 @@ class Policy:
     stray_seconds: float
     merge_seconds: float
     prior: Mapping[CampaignKind, float]
+    gateway_prior: Mapping[str, float]  # added to it, by the gateway's name
     rules: Mapping[str, Rule]
     agents: Mapping[str, tuple[str, ...]]
     engines: Mapping[str, Any]
     networks: Catalogue
+    gateways: Gateways
+    operator: Operator
     digest: str
     text: str  # the rule set as canonical JSON
 
@@ -87,10 +100,10 @@ def load(text: str = "", where: str = "policy.toml") -> Policy:
             faults.append(f"is not TOML: {error}")
     if not faults:
         faults += _disorder(tree["policy"])
-    networks = _networks(tree, faults)
+    tables = _tables(tree, faults)
     if faults:
         raise PolicyError("\n".join(f"{where}: {fault}" for fault in faults))
-    return _build(tree, networks)
+    return _build(tree, tables)
 
 
 def _shipped() -> Tree:
@@ -105,8 +118,8 @@ def _shipped() -> Tree:
 def _overlay(base: Tree, change: Tree, path: tuple[str, ...], faults: list[str]) -> None:
     for key, value in change.items():
         name = ".".join((*path, key))
-        if key not in base and path in _OPEN_PATHS and isinstance(value, dict):
-            base[key] = dict(OPEN[path[-1]])
+        if key not in base and path in OPEN and _alike(OPEN[path], value):
+            base[key] = copy(OPEN[path])
         if key not in base:
             near = difflib.get_close_matches(key, base, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
@@ -152,23 +165,35 @@ def _disorder(limits: Mapping[str, float]) -> list[str]:
     return faults
 
 
-def _networks(tree: Tree, faults: list[str]) -> Catalogue:
-    try:
-        return catalogue(tree["networks"])
-    except ValueError as error:
-        faults.append(str(error))
-        return catalogue({})
+def _tables(tree: Tree, faults: list[str]) -> dict[str, Any]:
+    """Return what is made of the tables that are open; each can have a fault of its own."""
+    makers = {
+        "networks": lambda: catalogue(tree["networks"]),
+        "gateways": lambda: gateways(tree["gateways"], tree["prior"]["gateway"]),
+        "operator": lambda: operator(tree["operator"]),
+    }
+    built = {}
+    for name, make in makers.items():
+        try:
+            built[name] = make()
+        except ValueError as error:
+            faults.append(str(error))
+    for name, rows in tree["signals"].items():
+        unknown = [silenced for silenced in rows.get("silences", ()) if silenced not in tree["signals"]]
+        faults += [f"signals.{name}.silences: {silenced!r} is no signal" for silenced in unknown]
+    return built
 
 
-def _build(tree: Tree, networks: Catalogue) -> Policy:
+def _build(tree: Tree, tables: Mapping[str, Any]) -> Policy:
     text = json.dumps(tree, sort_keys=True, separators=(",", ":"), default=str)
     return Policy(
         **{key: float(value) for key, value in tree["policy"].items()},
         prior={kind: float(tree["prior"][kind.value]) for kind in CampaignKind},
+        gateway_prior={name: float(shift) for name, shift in tree["prior"]["gateway"].items()},
         rules={name: _rule(rows) for name, rows in tree["signals"].items()},
         agents={name: tuple(rows) for name, rows in tree["agents"].items()},
         engines=tree["engines"],
-        networks=networks,
+        **tables,
         digest=hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
         text=text,
     )

@@ -57,8 +57,20 @@ def judge_again(entry: JournalEntry, history: MessageHistory, policy: Policy) ->
         if other.visit_id != entry.visit_id and abs(other.visit.at - entry.visit.at) <= policy.reach_seconds
     )
     delivery = history.delivery if history.delivery != NO_DELIVERY else entry.facts.delivery
-    facts = replace(entry.facts, siblings=siblings, delivery=delivery, settled=True)
+    facts = replace(entry.facts, siblings=siblings, delivery=delivery, answer=entry.answer, settled=True)
     return judge(entry.visit, facts, policy)
+
+
+def clicks_of(
+    entries: Sequence[JournalEntry], verdicts: Mapping[int, Verdict], policy: Policy
+) -> tuple[Click, ...]:
+    """Return all clicks among a message's visits under settled verdicts, which are by visit id."""
+    human = [
+        entry
+        for entry in entries
+        if entry.visit_id in verdicts and _is_click(entry, verdicts[entry.visit_id])
+    ]
+    return tuple(_clicks(human, frozenset(), verdicts, policy))
 
 
 def as_sibling(entry: JournalEntry) -> Sibling:
@@ -76,6 +88,8 @@ def as_sibling(entry: JournalEntry) -> Sibling:
         profile_id=entry.facts.profile_id,
         verdict=(entry.settled or entry.verdict).kind,
         answer=entry.answer,
+        hop_at=entry.visit.hop_at,
+        hop_cookie=entry.visit.hop_cookie,
     )
 
 

@@ -41,8 +41,8 @@ def judge(visit: Visit, facts: Facts, policy: Policy) -> Verdict:
     A signal that fails is no evidence; its name is in ``broken``.
     """
     found, broken = _collect(visit, facts, policy)
-    evidence = _overshadow(found)
-    prior = policy.prior[facts.campaign.kind]
+    evidence = _overshadow(found, _silenced(found, policy))
+    prior = policy.prior[facts.campaign.kind] + policy.gateway_prior.get(facts.gateway, 0.0)
     score = round(prior + sum(item.weight for item in evidence if item.counted), 1)
     return Verdict(_kind(score, evidence, policy), score, prior, evidence, policy.digest, broken)
 
@@ -100,15 +100,29 @@ def _ask(signals: Sequence[Signal], visit: Visit, facts: Facts, policy: Policy) 
     return found, tuple(broken)
 
 
-def _overshadow(found: Sequence[Evidence]) -> tuple[Evidence, ...]:
+def _silenced(found: Sequence[Evidence], policy: Policy) -> frozenset[str]:
+    """Return the names of signals that another one's rule silences."""
+    return frozenset(
+        name for item in found for name in policy.rules[item.name].values.get("silences", ())
+    )
+
+
+def _overshadow(found: Sequence[Evidence], silenced: frozenset[str]) -> tuple[Evidence, ...]:
     """Count the strongest of each family on each side; correlated evidence counts once."""
     strongest: dict[tuple[str, bool], Evidence] = {}
     for item in found:
+        if item.name in silenced:
+            continue
         side = (item.family, item.weight > 0)
         if side not in strongest or abs(item.weight) > abs(strongest[side].weight):
             strongest[side] = item
     counted = {id(item) for item in strongest.values()}
-    return tuple(item if id(item) in counted else replace(item, counted=False) for item in found)
+    return tuple(
+        item
+        if id(item) in counted
+        else replace(item, counted=False, decisive=item.decisive and item.name not in silenced)
+        for item in found
+    )
 
 
 def _kind(score: float, evidence: Sequence[Evidence], policy: Policy) -> VerdictKind:

@@ -9,6 +9,7 @@ from linkproxy.model import Campaign, CampaignId
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "mail"
+NEWSLETTERS = ROOT / "tests" / "fixtures" / "newsletters"
 SAMPLES = ROOT.parent / "shared" / "samples" / "mail" / "html"
 CHARSETS = {
     "japanese-shift-jis.html": "shift_jis",
@@ -40,8 +41,15 @@ def sample_mails() -> list[Mail]:
 
 
 @pytest.fixture(scope="session")
-def all_mails(fixture_mails, sample_mails) -> list[Mail]:
-    return [*fixture_mails, *sample_mails]
+def newsletters() -> list[Mail]:
+    """The newsletters of the other tests and of the demo."""
+    paths = [*NEWSLETTERS.glob("*.html"), ROOT / "linkproxy" / "demo" / "newsletter.html"]
+    return [read(path) for path in sorted(paths)]
+
+
+@pytest.fixture(scope="session")
+def all_mails(fixture_mails, newsletters, sample_mails) -> list[Mail]:
+    return [*fixture_mails, *newsletters, *sample_mails]
 
 
 @pytest.fixture(scope="session")

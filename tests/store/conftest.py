@@ -39,9 +39,14 @@ async def open_store(path: Path, privacy: Privacy) -> AsyncIterator[OpenStore]:
     opened: list[Store] = []
 
     async def open_one(
-        *, privacy: Privacy = privacy, strays_kept: int = 1_000, messages: int = 1_000, **more: object
+        *,
+        privacy: Privacy = privacy,
+        strays_kept: int = 1_000,
+        messages: int = 1_000,
+        news: int = 1_000,
+        **more: object,
     ) -> Store:
-        bounds = Bounds(strays_kept=strays_kept, messages=messages)
+        bounds = Bounds(strays_kept=strays_kept, messages=messages, news=news)
         store = SqliteStore(path, privacy=privacy, bounds=bounds, **more)  # type: ignore[arg-type]
         await store.open()
         opened.append(store)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from store.world import BROWSER, EVIDENCE, NOW, PROGRAM, ids, judge, key, visits
+from store.world import BROWSER, EVIDENCE, NOW, PROGRAM, ids, judge, key, send, visits
 
 from linkproxy.model import (
     AnswerKind,
@@ -34,7 +34,9 @@ class JournalContract:
             judged = judge(VerdictKind.UNCERTAIN, answer=AnswerKind.NEUTRAL)(visit, source)
             return replace(judged, facts=replace(judged.facts, zone=zone))
 
-        given = mail.visit(0.25, method="POST", http_version="2", one_click=True, verified=False, token="secret")
+        given = mail.visit(
+            0.25, method="POST", http_version="2", one_click=True, verified=False, token="secret"
+        )
         (judged,) = await mail.visited(given, take=take)
         row = await store.get_visit(judged.visit_id)
         entry = row.entry
@@ -51,19 +53,21 @@ class JournalContract:
         with pytest.raises(StoreError, match="no visit 1 "):
             await store.list_siblings(1, reach_seconds=1.0)
 
-    async def test_outcomes_keep_the_order_of_the_batch_and_ids_grow_with_it(self, store, mail):
+    async def test_outcomes_keep_the_order_of_the_batch_and_ids_grow_with_it(self, mail):
         pending = [mail.visit(number, who=mail.recipients[number % 2]) for number in range(20)]
         judged = await mail.visited(*pending)
         assert [item.visit for item in judged] == pending
         assert [item.visit_id for item in judged] == sorted({item.visit_id for item in judged})
 
-    async def test_each_visit_sees_those_before_it_in_its_batch_and_before(self, store, mail):
+    async def test_each_visit_sees_those_before_it_in_its_batch_and_before(self, mail):
         seen = []
         await mail.visited(mail.visit(0, link=3))
-        await mail.visited(mail.visit(1), mail.visit(2, who=mail.bob), mail.visit(3, link=1), take=judge(seen=seen))
+        await mail.visited(
+            mail.visit(1), mail.visit(2, who=mail.bob), mail.visit(3, link=1), take=judge(seen=seen)
+        )
         assert [[sibling.at - NOW for sibling in facts.siblings] for facts in seen] == [[0], [], [0, 1]]
 
-    async def test_a_sibling_says_what_a_judge_needs(self, store, mail):
+    async def test_a_sibling_says_what_a_judge_needs(self, mail):
         first, second = await mail.visited(mail.visit(link=4, profile=PROGRAM), mail.visit(1))
         assert second.facts.siblings == (
             Sibling(
@@ -88,20 +92,18 @@ class JournalContract:
         (read,) = await mail.visited(mail.visit(10))
         assert read.facts.siblings[:-1] == remembered.facts.siblings
 
-    async def test_settled_siblings_are_seen_with_their_settled_verdict(self, store, mail):
+    async def test_settled_siblings_are_seen_with_their_settled_verdict(self, mail):
         await mail.visited(mail.visit(), take=judge(VerdictKind.MACHINE))
         await mail.settle()
         (judged,) = await mail.visited(mail.visit(1))
         assert [sibling.verdict for sibling in judged.facts.siblings] == [VerdictKind.HUMAN]
 
-    async def test_siblings_out_of_reach_are_not_seen(self, store, mail):
+    async def test_siblings_out_of_reach_are_not_seen(self, mail):
         await mail.visited(mail.visit(0), mail.visit(100))
         (judged,) = await mail.visited(mail.visit(1_850))
         assert [sibling.at - NOW for sibling in judged.facts.siblings] == [100]
 
     async def test_a_flood_of_one_message_is_judged_by_its_newest_visits(self, open_store):
-        from store.world import send
-
         store = await open_store(messages=2)
         mail = await send(store)
         for start in range(0, 1_200, 300):
@@ -111,8 +113,6 @@ class JournalContract:
         assert judged.facts.siblings[-1].at == NOW + 1_199
 
     async def test_more_messages_than_are_remembered_still_see_their_siblings(self, open_store):
-        from store.world import send
-
         store = await open_store(messages=2)
         mail = await send(store, who=tuple(f"p{number}@a.example" for number in range(9)))
         await mail.visited(*(mail.visit(0, who=who) for who in mail.recipients))
@@ -131,6 +131,23 @@ class JournalContract:
         assert str(failed.error) == "a broken signal"
         assert await ids(store) == [first.visit_id, third.visit_id]
         assert [sibling.visit_id for sibling in third.facts.siblings] == [first.visit_id]
+
+    async def test_headers_first_seen_with_a_visit_that_failed_are_stored_with_the_next(self, store, mail):
+        def take(visit, source):
+            source.profile_id(visit.profile)
+            raise ZeroDivisionError
+
+        await mail.append(mail.visit(profile=PROGRAM), take=take)
+        await mail.visited(mail.visit(1, profile=PROGRAM))
+        (row,) = await visits(store)
+        assert row.entry.visit.profile == PROGRAM
+
+    async def test_a_batch_that_cannot_be_stored_leaves_nothing_behind_not_even_in_memory(self, store, mail):
+        with pytest.raises(StoreError):
+            await mail.append(mail.visit(0), mail.visit(1, http_version=object()))
+        (judged,) = await mail.visited(mail.visit(2))
+        assert judged.facts.siblings == ()
+        assert await ids(store) == [judged.visit_id]
 
     async def test_unlogged_visits_leave_no_trace(self, store, mail):
         await store.set_track("ann@a.example", track=False)
@@ -169,7 +186,9 @@ class JournalContract:
         assert row.entry.visit.profile == odd
 
     async def test_cookies_and_referrers_are_never_stored(self, store, mail):
-        profile = Profile((("cookie", "id=1"), ("referer", "https://mail.example/7"), *BROWSER.headers), "Example/1.0")
+        profile = Profile(
+            (("cookie", "id=1"), ("referer", "https://mail.example/7"), *BROWSER.headers), "Example/1.0"
+        )
         await mail.visited(mail.visit(profile=profile))
         (row,) = await visits(store)
         assert row.entry.visit.profile == BROWSER
@@ -192,11 +211,9 @@ class JournalContract:
         await mail.append(mail.stray(3), mail.visit(4), mail.visit(302.5), take=judge(seen=seen))
         mail.store = await open_store()
         await mail.append(mail.visit(5), mail.visit(5, client=""), take=judge(seen=seen))
-        assert [facts.stray_count for facts in seen] == [3, 1, 3, 0]
+        assert [facts.strays.all for facts in seen] == [3, 1, 3, 0]
 
     async def test_only_so_many_strays_are_kept(self, open_store):
-        from store.world import send
-
         store = await open_store(strays_kept=10)
         mail = await send(store)
         for start in range(0, 40, 8):
@@ -227,7 +244,7 @@ class JournalContract:
     async def test_an_empty_batch_is_no_fault(self, store):
         assert await store.append([], judge()) == []
 
-    async def test_what_was_answered_is_there_for_whoever_opens_the_store_next(self, store, mail, open_store):
+    async def test_what_was_answered_is_there_for_whoever_opens_the_store_next(self, mail, open_store):
         judged = await mail.visited(mail.visit(), mail.visit(1))
         assert await ids(await open_store()) == [item.visit_id for item in judged]
 

@@ -14,7 +14,10 @@ async def two_mailings(store):
     offer = await send(store, "offer")
     for mail in (news, offer):
         await mail.visited(
-            mail.visit(0, link=0), mail.visit(1, link=1), mail.visit(2, link=0, who=mail.bob), mail.visit(3, link=2)
+            mail.visit(0, link=0),
+            mail.visit(1, link=1),
+            mail.visit(2, link=0, who=mail.bob),
+            mail.visit(3, link=2),
         )
     return news, offer
 
@@ -46,7 +49,9 @@ class ListingContract:
 
     @pytest.mark.parametrize(("where", "places"), FILTERS, ids=str)
     @pytest.mark.parametrize("settle_first", [True, False])
-    async def test_filters_restrict_clicks_whether_settled_or_provisional(self, store, where, places, settle_first):
+    async def test_filters_restrict_clicks_whether_settled_or_provisional(
+        self, store, where, places, settle_first
+    ):
         for mail in await two_mailings(store):
             if settle_first:
                 await mail.settle()
@@ -58,7 +63,9 @@ class ListingContract:
         assert settled_ones == (found if settle_first else [])
 
     async def test_visits_are_filtered_by_the_settled_verdict_where_there_is_one(self, store, mail):
-        first, second = await mail.visited(mail.visit(), mail.visit(1, who=mail.bob), take=judge(VerdictKind.MACHINE))
+        first, second = await mail.visited(
+            mail.visit(), mail.visit(1, who=mail.bob), take=judge(VerdictKind.MACHINE)
+        )
         await mail.settle()
         assert await ids(store, Filter(verdict=VerdictKind.HUMAN)) == [first.visit_id]
         assert await ids(store, Filter(verdict=VerdictKind.MACHINE)) == [second.visit_id]
@@ -71,7 +78,12 @@ class ListingContract:
         await mail.visited(mail.visit(4), take=judge(VerdictKind.UNCERTAIN))
         await mail.visited(mail.visit(5), take=judge(answer=AnswerKind.RETRY))
         (row,) = await clicks(store, provisional=True)
-        assert (row.visit_id, row.settled, row.score, row.reasons) == (human.visit_id, False, -9.0, ("ordinary",))
+        assert (row.visit_id, row.settled, row.score, row.reasons) == (
+            human.visit_id,
+            False,
+            -9.0,
+            ("ordinary",),
+        )
         assert row.recipient == "ann@a.example"
 
     async def test_settled_and_provisional_clicks_come_in_one_order_and_none_twice(self, store, mail):
@@ -120,7 +132,10 @@ class ListingContract:
             return [(row.campaign, row.recipient) async for row in store.unsubscribes(where)]
 
         assert await listed(Filter(campaign="news")) == [("news", "ann@a.example"), ("news", "bob@b.example")]
-        assert await listed(Filter(recipient="ann@a.example")) == [("news", "ann@a.example"), ("offer", "ann@a.example")]
+        assert await listed(Filter(recipient="ann@a.example")) == [
+            ("news", "ann@a.example"),
+            ("offer", "ann@a.example"),
+        ]
         assert await listed(Filter(domain="b.example")) == [("news", "bob@b.example")]
         assert await listed(Filter(since=NOW + 2)) == [("offer", "ann@a.example")]
         assert await listed(Filter(limit=1)) == [("news", "ann@a.example")]

@@ -76,7 +76,9 @@ class OutgoingContract:
         assert await store.list_links(mail.campaign.id) == [*mail.links, early, late]
 
     @pytest.mark.parametrize("change", [{"position": 40}, {"key": key(40)}])
-    async def test_a_taken_key_or_position_is_refused_and_none_of_the_links_is_added(self, store, mail, change):
+    async def test_a_taken_key_or_position_is_refused_and_none_of_the_links_is_added(
+        self, store, mail, change
+    ):
         free = replace(mail.links[0], key=key(41), position=41)
         with pytest.raises(DuplicateError):
             await store.add_links([free, replace(mail.links[0], **change)])
@@ -177,6 +179,6 @@ class OutgoingContract:
         assert [campaign.name for campaign in await store.list_campaigns()] == ["news"]
         await store.ping()
 
-    async def test_a_token_for_nobody_finds_no_recipient(self, store, mail):
+    async def test_a_token_for_nobody_finds_no_recipient(self, mail):
         (outcome,) = await mail.append(mail.visit(recipient_id=RecipientId(0)), take=judge())
         assert type(outcome).__name__ == "Unlogged"

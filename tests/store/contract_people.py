@@ -32,15 +32,26 @@ class PeopleContract:
 
     async def test_a_recipient_is_registered_once_however_the_address_is_spelt(self, store):
         first, second, third = await store.register_recipients(
-            [RecipientDraft("Ann@Example.com"), RecipientDraft(" ann@EXAMPLE.com "), RecipientDraft("bob@example.com")]
+            [
+                RecipientDraft("Ann@Example.com"),
+                RecipientDraft(" ann@EXAMPLE.com "),
+                RecipientDraft("bob@example.com"),
+            ]
         )
         assert first == second
         assert third.id != first.id
-        assert (first.address, first.domain, first.track, first.verified) == ("Ann@Example.com", "example.com", True, True)
+        assert (first.address, first.domain, first.track, first.verified) == (
+            "Ann@Example.com",
+            "example.com",
+            True,
+            True,
+        )
         assert await store.find_recipient("ANN@example.com") == first
 
     async def test_a_reference_is_found_by_its_exact_spelling(self, store):
-        upper, lower = await store.register_recipients([RecipientDraft(reference="A1"), RecipientDraft(reference="a1")])
+        upper, lower = await store.register_recipients(
+            [RecipientDraft(reference="A1"), RecipientDraft(reference="a1")]
+        )
         assert upper.id != lower.id
         assert await store.find_recipient("A1") == upper
 
@@ -85,9 +96,13 @@ class PeopleContract:
         assert found.reference == "r-7"
         assert not found.verified
         row, _ = await visits(store)
-        assert (row.entry.visit.reference, row.entry.visit.verified, row.entry.recipient.id) == ("r-7", False, found.id)
+        assert (row.entry.visit.reference, row.entry.visit.verified, row.entry.recipient.id) == (
+            "r-7",
+            False,
+            found.id,
+        )
 
-    async def test_a_visit_is_as_verified_as_its_own_reference(self, store, mail):
+    async def test_a_visit_is_as_verified_as_its_own_reference(self, mail):
         plain, signed = await mail.visited(
             mail.visit(recipient_id=NOBODY, reference="r-7", verified=False),
             mail.visit(1, recipient_id=NOBODY, reference="r-7", verified=True),
@@ -135,12 +150,14 @@ class PeopleContract:
         await store.set_track("@a.example", track=True)
         assert (await store.find_recipient("late@a.example")).track
 
-    async def test_a_domains_permission_does_not_overrule_a_persons_refusal(self, store, mail):
+    @pytest.mark.usefixtures("mail")
+    async def test_a_domains_permission_does_not_overrule_a_persons_refusal(self, store):
         await store.set_track("ann@a.example", track=False)
         await store.set_track("@a.example", track=True)
         assert not (await store.find_recipient("ann@a.example")).track
 
-    async def test_tracking_of_somebody_unknown_touches_none(self, store, mail):
+    @pytest.mark.usefixtures("mail")
+    async def test_tracking_of_somebody_unknown_touches_none(self, store):
         assert await store.set_track("nobody@a.example", track=False) == 0
         assert await store.set_track("r-1", track=False) == 0
 
@@ -172,7 +189,9 @@ class PeopleContract:
 
     async def test_an_unverified_reference_never_unsubscribes(self, store, mail):
         take = judge(answer=AnswerKind.UNSUBSCRIBED)
-        await mail.visited(mail.visit(link=5, recipient_id=NOBODY, reference="r-1", verified=False), take=take)
+        await mail.visited(
+            mail.visit(link=5, recipient_id=NOBODY, reference="r-1", verified=False), take=take
+        )
         assert [row async for row in store.unsubscribes(Filter())] == []
 
     async def test_an_erased_recipient_leaves_no_opt_out(self, store, mail):
@@ -233,11 +252,16 @@ class PeopleContract:
     async def test_truncated_addresses_keep_network_and_domain(self, open_store):
         store = await open_store(privacy=Privacy("truncated", "truncated", KEY))
         mail = await send(store)
-        await mail.visited(mail.visit(), mail.visit(1, client="2001:db8:1:2:3::4", network="2001:db8:1:2::/64"))
+        await mail.visited(
+            mail.visit(), mail.visit(1, client="2001:db8:1:2:3::4", network="2001:db8:1:2::/64")
+        )
         first, second = await visits(store)
         assert (first.entry.visit.client, first.entry.visit.network) == ("192.0.2.0/24", "192.0.2.0/24")
         assert second.entry.visit.client == second.entry.visit.network == "2001:db8:1::/48"
-        assert (first.entry.recipient.address, first.entry.recipient.domain) == ("a***@a.example", "a.example")
+        assert (first.entry.recipient.address, first.entry.recipient.domain) == (
+            "a***@a.example",
+            "a.example",
+        )
         assert await store.find_recipient("ann@a.example") == mail.ann
 
     async def test_hashed_addresses_can_be_looked_up_and_compared_but_not_read(self, open_store):
@@ -278,7 +302,9 @@ class PeopleContract:
             (DeliverySource.PROVIDER, DeliverySource.MX),
         ],
     )
-    async def test_a_better_source_replaces_a_worse_one_and_never_the_other_way(self, store, mail, worse, better):
+    async def test_a_better_source_replaces_a_worse_one_and_never_the_other_way(
+        self, store, mail, worse, better
+    ):
         def draft(source, at):
             return DeliveryDraft(mail.campaign.id, mail.ann.id, Delivery(at, source))
 
@@ -297,7 +323,9 @@ class PeopleContract:
 
     async def test_a_message_without_a_delivery_takes_its_campaigns(self, store, mail):
         assert await self._known(mail) == NO_DELIVERY
-        await store.add_deliveries([DeliveryDraft(mail.campaign.id, NOBODY, Delivery(5.0, DeliverySource.MX))])
+        await store.add_deliveries(
+            [DeliveryDraft(mail.campaign.id, NOBODY, Delivery(5.0, DeliverySource.MX))]
+        )
         await store.add_deliveries(
             [DeliveryDraft(mail.campaign.id, mail.bob.id, Delivery(6.0, DeliverySource.SMARTHOST))]
         )
@@ -325,7 +353,9 @@ class PeopleContract:
         who = NOBODY if whole_campaign else mail.ann.id
         await store.add_deliveries([DeliveryDraft(mail.campaign.id, who, late)])
         due = await store.list_due(last_before=NOW + 100, first_before=0.0, limit=10)
-        assert {message.recipient_id for message in due} == ({mail.ann.id, mail.bob.id} if whole_campaign else {mail.ann.id})
+        assert {message.recipient_id for message in due} == (
+            {mail.ann.id, mail.bob.id} if whole_campaign else {mail.ann.id}
+        )
         seen = []
         await mail.settle(settled(VerdictKind.MACHINE, seen=seen))
         assert seen[0].delivery == late
@@ -337,7 +367,9 @@ class PeopleContract:
         await store.add_deliveries([own])
         await mail.visited(mail.visit())
         await mail.settle()
-        await store.add_deliveries([DeliveryDraft(mail.campaign.id, NOBODY, Delivery(NOW, DeliverySource.PROVIDER))])
+        await store.add_deliveries(
+            [DeliveryDraft(mail.campaign.id, NOBODY, Delivery(NOW, DeliverySource.PROVIDER))]
+        )
         assert await store.list_due(last_before=NOW + 100, first_before=0.0, limit=10) == []
 
     async def test_what_was_known_before_opens_nothing(self, store, mail):

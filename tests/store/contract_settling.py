@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from store.contract_outgoing import message_link
 from store.world import EVIDENCE, NOW, clicks, ids, judge, send, settled, visits
 
 from linkproxy.model import Settlement, Unsubscribe, Verdict, VerdictKind
@@ -30,7 +31,9 @@ class SettlingContract:
     async def test_settling_writes_verdicts_and_clicks(self, store, mail):
         (judged,) = await mail.visited(mail.visit(link=2), take=judge(VerdictKind.UNCERTAIN))
         settlement = await mail.settle()
-        assert settlement.revised == ((judged.visit_id, Verdict(VerdictKind.HUMAN, -11.0, -12.0, EVIDENCE, "policy-2")),)
+        assert settlement.revised == (
+            (judged.visit_id, Verdict(VerdictKind.HUMAN, -11.0, -12.0, EVIDENCE, "policy-2")),
+        )
         entry = (await store.get_visit(judged.visit_id)).entry
         assert entry.settled == settlement.revised[0][1]
         assert entry.settled_at == NOW + 9_999
@@ -50,7 +53,7 @@ class SettlingContract:
         assert len(await clicks(store)) == 1
         assert await due(store) == []
 
-    async def test_nothing_to_settle_is_none(self, store, mail):
+    async def test_nothing_to_settle_is_none(self, mail):
         assert await mail.settle() is None
 
     async def test_a_reviser_that_raises_changes_nothing_and_is_heard(self, store, mail):
@@ -64,7 +67,7 @@ class SettlingContract:
         assert len(await due(store)) == 1
         assert await clicks(store) == []
 
-    async def test_a_history_holds_open_visits_and_settled_ones_within_reach(self, store, mail):
+    async def test_a_history_holds_open_visits_and_settled_ones_within_reach(self, mail):
         first, second, _ = await mail.visited(mail.visit(0), mail.visit(500), mail.visit(1, who=mail.bob))
         await mail.settle()
         (third,) = await mail.visited(mail.visit(1_000))
@@ -77,7 +80,7 @@ class SettlingContract:
         assert history.entries[0].settled.kind is VerdictKind.HUMAN
         assert first.visit_id not in history.clicked
 
-    async def test_what_a_reviser_leaves_open_stays_open(self, store, mail):
+    async def test_what_a_reviser_leaves_open_stays_open(self, mail):
         first, second = await mail.visited(mail.visit(0), mail.visit(1))
 
         def revise(history):
@@ -134,7 +137,11 @@ class SettlingContract:
         await mail.settle()
         (late,) = await mail.visited(mail.visit(130))
         history = await store.list_siblings(mine.visit_id, reach_seconds=150.0)
-        assert [entry.visit_id for entry in history.entries] == [before.visit_id, mine.visit_id, late.visit_id]
+        assert [entry.visit_id for entry in history.entries] == [
+            before.visit_id,
+            mine.visit_id,
+            late.visit_id,
+        ]
         assert history.open_ids == {late.visit_id}
         assert history.clicked == {before.visit_id, mine.visit_id}
         assert after.visit_id not in {entry.visit_id for entry in history.entries}
@@ -143,7 +150,9 @@ class SettlingContract:
 
     async def test_purging_removes_what_is_older_and_settled_and_says_how_much(self, store, mail):
         for start in range(0, 2_000, 400):
-            await mail.visited(*(mail.visit(start + number, who=mail.recipients[number % 2]) for number in range(400)))
+            await mail.visited(
+                *(mail.visit(start + number, who=mail.recipients[number % 2]) for number in range(400))
+            )
         await mail.settle(settled(VerdictKind.MACHINE))
         counts = await store.purge(Cutoffs(journal=NOW + 1_500))
         assert counts["visit"] == 750
@@ -169,8 +178,6 @@ class SettlingContract:
         assert later.visit_id > judged.visit_id
 
     async def test_each_cutoff_touches_its_own_tables_alone(self, store, mail):
-        from store.contract_outgoing import message_link
-
         await mail.visited(mail.visit())
         await mail.settle()
         await mail.append(mail.stray())
@@ -207,8 +214,6 @@ class SettlingContract:
         assert row.entry.visit.profile == mail.visit().profile
 
     async def test_a_settled_click_outlives_its_message_link(self, store):
-        from store.contract_outgoing import message_link
-
         mail = await send(store, "reset")
         await store.add_message_links([message_link(mail, mail.ann.id)])
         await mail.visited(mail.visit(link=50))

@@ -37,13 +37,20 @@ class TogetherContract:
         assert [sibling.at - NOW for sibling in mine.facts.siblings] == [0, 1]
         assert [sibling.at - NOW for sibling in theirs.facts.siblings] == [0, 1, 2]
 
+    async def test_more_news_than_is_read_one_by_one_is_seen_all_the_same(self, mail, open_store):
+        other = Mail(await open_store(news=10), mail.campaign, mail.links, mail.recipients)
+        await other.visited(other.visit(0))
+        await mail.visited(*(mail.visit(number, who=mail.recipients[number % 2]) for number in range(1, 31)))
+        (judged,) = await other.visited(other.visit(40))
+        assert len(judged.facts.siblings) == 16
+
     async def test_each_sees_the_others_strays(self, mail, open_store):
         other = await beside(mail, open_store)
         await mail.append(mail.stray(2), mail.stray(3))
         await other.append(other.stray(4))
         (mine,) = await mail.visited(mail.visit(5))
         (theirs,) = await other.visited(other.visit(5))
-        assert (mine.facts.stray_count, theirs.facts.stray_count) == (3, 3)
+        assert (mine.facts.strays.all, theirs.facts.strays.all) == (3, 3)
 
     async def test_each_sees_what_the_other_settled(self, mail, open_store):
         other = await beside(mail, open_store)
@@ -57,11 +64,15 @@ class TogetherContract:
         assert sorted(outcome is None for outcome in outcomes) == [False, True]
         assert len(await clicks(mail.store)) == 2
 
-    async def test_a_changed_target_an_opt_out_a_delivery_and_an_erasure_hold_for_both(self, mail, open_store):
+    async def test_a_changed_target_an_opt_out_a_delivery_and_an_erasure_hold_for_both(
+        self, mail, open_store
+    ):
         other = await beside(mail, open_store)
         store = other.store
         await store.set_target(mail.campaign.id, key(0), "https://new.example/", who="op", at=NOW)
-        await store.add_deliveries([DeliveryDraft(mail.campaign.id, NOBODY, Delivery(7.0, DeliverySource.MX))])
+        await store.add_deliveries(
+            [DeliveryDraft(mail.campaign.id, NOBODY, Delivery(7.0, DeliverySource.MX))]
+        )
         (judged,) = await mail.visited(mail.visit(2))
         assert judged.answer.target == "https://new.example/"
         assert judged.facts.delivery == Delivery(7.0, DeliverySource.MX)
@@ -74,7 +85,18 @@ class TogetherContract:
         other = await beside(mail, open_store)
         (missing,) = await mail.append(mail.visit(2, link=50))
         await other.store.add_message_links(
-            [MessageLink(mail.campaign.id, mail.ann.id, key(50), "https://m.example/", LinkKind.CONTENT, LinkRole.BODY, 9, "")]
+            [
+                MessageLink(
+                    mail.campaign.id,
+                    mail.ann.id,
+                    key(50),
+                    "https://m.example/",
+                    LinkKind.CONTENT,
+                    LinkRole.BODY,
+                    9,
+                    "",
+                )
+            ]
         )
         (found,) = await mail.visited(mail.visit(3, link=50))
         assert isinstance(missing, Stray)

@@ -24,6 +24,7 @@ from linkproxy.model import (
     Recipient,
     Settlement,
     Stray,
+    StrayCounts,
     StrayReason,
     Unlogged,
     Verdict,
@@ -110,7 +111,9 @@ class Mail:
         )
 
 
-async def send(store: Store, name: str = "news", *, who: tuple[str, ...] = ("ann@a.example", "bob@b.example")) -> Mail:
+async def send(
+    store: Store, name: str = "news", *, who: tuple[str, ...] = ("ann@a.example", "bob@b.example")
+) -> Mail:
     """Make a campaign and register its recipients."""
     campaign = await store.add_campaign(Campaign(CampaignId(0), name, base_url="https://click.example"))
     kinds = [LinkKind.CONTENT] * 4 + [LinkKind.BAIT, LinkKind.UNSUBSCRIBE]
@@ -119,7 +122,9 @@ async def send(store: Store, name: str = "news", *, who: tuple[str, ...] = ("ann
         for place, kind in enumerate(kinds)
     ]
     await store.add_links(links)
-    return Mail(store, campaign, links, await store.register_recipients([RecipientDraft(address) for address in who]))
+    return Mail(
+        store, campaign, links, await store.register_recipients([RecipientDraft(address) for address in who])
+    )
 
 
 def judge(
@@ -137,7 +142,13 @@ def judge(
         link = source.link(visit.campaign_id, visit.recipient_id, visit.key)
         if campaign is None or link is None:
             return Stray(
-                visit.at, StrayReason.UNKNOWN_KEY, visit.method, f"/{visit.key}", visit.client, visit.network, visit.profile
+                visit.at,
+                StrayReason.UNKNOWN_KEY,
+                visit.method,
+                f"/{visit.key}",
+                visit.client,
+                visit.network,
+                visit.profile,
             )
         if recipient is None or not recipient.track:
             return Unlogged(Answer(AnswerKind.REDIRECT, link.target))
@@ -145,7 +156,11 @@ def judge(
         if seen is not None:
             seen.append(facts)
         return Judged(
-            visit, facts, Verdict(kind, score, -12.0, EVIDENCE, "policy-1"), Answer(answer, link.target), recipient
+            visit,
+            facts,
+            Verdict(kind, score, -12.0, EVIDENCE, "policy-1"),
+            Answer(answer, link.target),
+            recipient,
         )
 
     return take
@@ -170,7 +185,7 @@ def facts_of(visit: Visit, source: FactSource, campaign: Campaign, recipient: Re
         network=network,
         delivery=source.delivery(campaign.id, recipient.id),
         siblings=source.siblings(campaign.id, recipient.id, since=visit.at - REACH),
-        stray_count=source.stray_count(visit.client, since=visit.at - 300.0),
+        strays=StrayCounts(other=len(source.strays(visit.client, since=visit.at - 300.0))),
     )
 
 
@@ -188,7 +203,9 @@ def settled(
             seen.append(history)
         mine = [entry for entry in history.entries if entry.visit_id in history.open_ids]
         verdict = Verdict(kind, score, -12.0, EVIDENCE, "policy-2")
-        fresh = [entry for entry in mine if kind is VerdictKind.HUMAN and entry.visit_id not in history.clicked]
+        fresh = [
+            entry for entry in mine if kind is VerdictKind.HUMAN and entry.visit_id not in history.clicked
+        ]
         return Settlement(
             tuple((entry.visit_id, verdict) for entry in mine),
             tuple(
@@ -219,5 +236,3 @@ async def visits(store: Store, where: Filter | None = None) -> list[VisitRow]:
 
 async def ids(store: Store, where: Filter | None = None) -> list[int]:
     return [row.entry.visit_id for row in await visits(store, where)]
-
-

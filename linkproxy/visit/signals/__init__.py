@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from linkproxy.visit.signals import afterlife, message, network, request, timing, trap
+from linkproxy.visit.signals import afterlife, message, network, operators, request, timing, trap
 from linkproxy.visit.signals.table import Finding, Look, Signal, burst_of
 
 __all__ = ["SIGNALS", "Finding", "Look", "Signal", "burst_of"]
@@ -10,6 +10,7 @@ __all__ = ["SIGNALS", "Finding", "Look", "Signal", "burst_of"]
 SIGNALS: tuple[Signal, ...] = (
     *request.SIGNALS,
     *network.SIGNALS,
+    *operators.SIGNALS,
     *timing.SIGNALS,
     *message.SIGNALS,
     *trap.BAIT_SIGNALS,

@@ -1,0 +1,1 @@
+"""How often the judge is wrong: simulated recipients and scanners visit a real server over HTTP."""

@@ -1,0 +1,305 @@
+"""Play a population against a real server: real HTTP, and a clock that only this module sets.
+
+The server runs in this process, behind what it takes for its own TLS front: clients' addresses and
+schemes arrive in X-Forwarded-For and X-Forwarded-Proto from 127.0.0.1, which it is told to trust.
+Requests go out one by one in order of time, and every one has a time of its own: that is how the
+journal's entries find back to what they were planned as.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TYPE_CHECKING
+
+from bench.detection import mails, population
+from bench.detection.actors_machines import BY_NAME as MACHINES
+from bench.detection.actors_people import BY_NAME as PEOPLE
+from bench.detection.traffic import MailKind, Request, Scene
+from bench.detection.wire import Wire
+from linkproxy.cli.init import installation
+from linkproxy.config import load
+from linkproxy.model import (
+    NOBODY,
+    Campaign,
+    CampaignId,
+    CampaignKind,
+    Delivery,
+    DeliverySource,
+)
+from linkproxy.server.app import running
+from linkproxy.server.rewriter import Rewriter
+from linkproxy.server.settler import settle_due
+from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft
+from linkproxy.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from bench.detection.population import Letter, Reader
+    from bench.detection.traffic import Links
+    from bench.detection.wire import Reply
+    from linkproxy.config import Config
+    from linkproxy.model import JournalEntry, RecipientId
+    from linkproxy.server.app import Server
+
+SETTLE_SECONDS = 5.0
+"""How often the settle loop runs, by the injected clock."""
+
+APART_SECONDS = 1e-5
+HOPS = 3
+_NEVER = 4.0e9
+_CONTROL = {MailKind.MANY: CampaignKind.MARKETING, MailKind.SINGLE: CampaignKind.MARKETING,
+            MailKind.TRANSACTIONAL: CampaignKind.TRANSACTIONAL}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request that was made, and what came of it."""
+
+    message: int  # index of its scene
+    request: Request
+    at: float
+    target: str
+    link: str  # the link's key
+    hop: int = 0  # how often the client has been sent round
+    cookie: str = ""
+    status: int = 0
+    location: str = ""
+    entry: JournalEntry | None = None
+    clicked: bool = False  # the click log has a click that begins with this visit
+    merged: int = 0  # further requests that this click stands for
+
+
+@dataclass(slots=True)
+class Played:
+    """All that happened in one run."""
+
+    scenes: list[Scene] = field(default_factory=list)
+    told: list[Delivery | None] = field(default_factory=list)  # by scene, what the server was told
+    asked: list[Asked] = field(default_factory=list)
+
+
+@dataclass
+class Clock:
+    """A clock that is set by hand; the server under it runs as under any other."""
+
+    now: float
+
+    def __call__(self) -> float:
+        """Return the time set, in epoch seconds."""
+        return self.now
+
+
+def configure(folder: Path, policy: str) -> Config:
+    """Return the configuration of a fresh installation with a policy laid over the shipped one."""
+    folder.mkdir(parents=True)
+    for name, text in installation().items():
+        (folder / name).write_text(text, "utf-8")
+    (folder / "policy-overlay.toml").write_text(policy, "utf-8")
+    changes = {
+        "LINKPROXY__SERVER__PUBLIC_HOST": "127.0.0.1",
+        "LINKPROXY__SERVER__PUBLIC_PORT": "0",
+        "LINKPROXY__SERVER__PRIVATE_PORT": "0",
+        "LINKPROXY__SERVER__TRUSTED_PROXIES": "127.0.0.1",
+        "LINKPROXY__STORE__SYNCHRONOUS": "normal",
+        "LINKPROXY__LIMITS__STRAYS_PER_MINUTE": "100000",
+        "LINKPROXY__LOG__LEVEL": "error",
+    }
+    if policy:
+        changes["LINKPROXY__JUDGE__POLICY_FILE"] = str(folder / "policy-overlay.toml")
+    return load(folder / "config.toml", changes)
+
+
+async def play(
+    readers: Sequence[Reader],
+    folder: Path,
+    *,
+    seed: int,
+    policy: str = "",
+    progress: Callable[[int, int], None] = lambda _done, _left: None,
+) -> Played:
+    """Return what became of every request that a population makes."""
+    config = configure(folder, policy)
+    configure_logging(config.log.level, config.log.format)
+    clock = Clock(population.START - 3600.0)
+    async with running(config, clock=clock) as server:
+        # Its loop would settle by this machine's speed; below it is the clock that says when.
+        await server.services.settler.close()
+        stage = _Stage(server, clock, seed)
+        await stage.send(readers)
+        await stage.act(progress)
+        await stage.collect()
+    return stage.played
+
+
+class _Stage:
+    """A running server, its mail, and the requests still to come."""
+
+    def __init__(self, server: Server, clock: Clock, seed: int) -> None:
+        self._server, self._clock, self._seed = server, clock, seed
+        self._store = server.services.store
+        self._rewriter = Rewriter(self._store, server.services.keyring, clock)
+        self._tokens: list[str] = []
+        self._queue: list[tuple[float, int, Asked]] = []
+        self._order = itertools.count()
+        self._due: list[float] = []
+        self.played = Played()
+
+    # --- the mail -----------------------------------------------------------------------------------
+
+    async def send(self, readers: Sequence[Reader]) -> None:
+        """Register campaigns, recipients and deliveries, and plan what everyone does."""
+        mailings = {key: await self._campaign(*key) for key in itertools.product(MailKind, _streams(readers))}
+        drafts = [RecipientDraft(reader.address) for reader in readers]
+        known = {
+            item.address: item.id for item in await self._rewriter.register(drafts)
+        }
+        deliveries = []
+        for letter in population.letters(list(readers), self._seed):
+            campaign, links = mailings[letter.mail, letter.reader.domain.stream]
+            recipient = known[letter.reader.address]
+            self._plan(letter, links)
+            self._tokens.append(self._rewriter.token(campaign, recipient).decode())
+            told = self.played.told[-1]
+            if told is not None:
+                whom: RecipientId = NOBODY if told.source is DeliverySource.CAMPAIGN else recipient
+                deliveries.append(DeliveryDraft(campaign.id, whom, told))
+        await self._store.add_deliveries(deliveries)
+
+    async def _campaign(self, mail: MailKind, stream: int) -> tuple[Campaign, Links]:
+        campaign = await self._store.add_campaign(
+            Campaign(
+                CampaignId(0),
+                f"{mail.name.lower()}-{stream}",
+                _CONTROL[mail],
+                base_url=self._server.addresses.public,
+                rewrite_unsubscribe=True,
+                created_at=self._clock.now,
+            )
+        )
+        await self._rewriter.prepare(campaign, mails.HTML[mail].encode())
+        return campaign, mails.links_of(await self._store.list_links(campaign.id), mail)
+
+    def _plan(self, letter: Letter, links: Links) -> None:
+        domain = letter.reader.domain
+        stream = population.STREAMS[domain.stream]
+        told = Delivery(population.told(letter, stream.source), stream.source)
+        scene = Scene(
+            letter.mail,
+            domain,
+            letter.reader.person,
+            letter.reader.address,
+            links,
+            stream.secure,
+            letter.sent,
+            letter.arrived,
+            letter.mail is not MailKind.MANY and domain.readers >= population.KNOWN_READERS,
+            Random(f"scene {letter.seed}"),
+        )
+        number = len(self.played.scenes)
+        self.played.scenes.append(scene)
+        self.played.told.append(told if stream.source is not DeliverySource.NONE else None)
+        clicks = PEOPLE[letter.reader.person].act(scene) if letter.clicks else []
+        scanned = MACHINES[domain.scanner].act(scene, [one for one in clicks if one.click >= 0]) if domain.scanner else []
+        for request in (*clicks, *scanned):
+            self._push(Asked(number, request, letter.arrived + request.after, "", request.key))
+
+    # --- the visits ---------------------------------------------------------------------------------
+
+    def _push(self, asked: Asked) -> None:
+        heapq.heappush(self._queue, (asked.at, next(self._order), asked))
+
+    async def act(self, progress: Callable[[int, int], None]) -> None:
+        """Make every request at its time, and settle in between and at the end."""
+        async with Wire(self._server.addresses.public) as wire:
+            while self._queue:
+                at, _, asked = heapq.heappop(self._queue)
+                await self._settle(until=at)
+                asked.at = self._clock.now = max(at, self._clock.now + APART_SECONDS)
+                await self._ask(wire, asked)
+                self.played.asked.append(asked)
+                heapq.heappush(self._due, self._hold_ends(asked.at))
+                progress(len(self.played.asked), len(self._queue))
+        await self._settle(until=_NEVER)
+
+    async def _ask(self, wire: Wire, asked: Asked) -> None:
+        scene, request = self.played.scenes[asked.message], asked.request
+        token = spoil(self._tokens[asked.message], request.spoil)
+        asked.target = asked.target or f"/{token}/{request.key}"
+        headers = [*request.headers, ("x-forwarded-for", request.client)]
+        headers.append(("x-forwarded-proto", "https" if scene.secure else "http"))
+        if asked.cookie:
+            headers.append(("cookie", asked.cookie))
+        reply = await wire.ask(request.method, asked.target, tuple(headers))
+        asked.status, asked.location = reply.status, reply.location
+        self._react(asked, reply, scene)
+
+    def _react(self, asked: Asked, reply: Reply, scene: Scene) -> None:
+        """Go where a client goes next: round the extra hop, or on by Continue."""
+        request, token = asked.request, self._tokens[asked.message]
+        if reply.status in {302, 303} and f"/{token}/" in reply.location and asked.hop < HOPS:
+            later = asked.at + scene.chance.uniform(0.03, 0.25)
+            target = "/" + reply.location.split("://", 1)[-1].partition("/")[2]
+            cookie = reply.cookie if request.cookies else ""
+            self._push(Asked(asked.message, request, later, target, asked.link, asked.hop + 1, cookie))
+        shown = reply.status == 200 and request.method == "GET" and request.presses is not None
+        content = request.key not in (*scene.links.bait, *scene.links.unsubscribe)
+        if shown and content and request.presses is not None:
+            pressed = replace(request, method="POST", presses=None)
+            self._push(Asked(asked.message, pressed, asked.at + request.presses, asked.target, asked.link))
+
+    def _hold_ends(self, at: float) -> float:
+        hold = self._server.services.policy.hold_seconds
+        return math.ceil((at + hold) / SETTLE_SECONDS) * SETTLE_SECONDS + APART_SECONDS
+
+    async def _settle(self, until: float) -> None:
+        while self._due and self._due[0] <= until:
+            at = heapq.heappop(self._due)
+            while self._due and self._due[0] == at:
+                heapq.heappop(self._due)
+            self._clock.now = max(self._clock.now, at)
+            await settle_due(self._store, self._server.services.policy, self._clock.now)
+
+    # --- what came of it ----------------------------------------------------------------------------
+
+    async def collect(self) -> None:
+        """Find each request's entry in the journal, and the clicks."""
+        by_time = {asked.at: asked for asked in self.played.asked}
+        by_visit = {}
+        async for row in self._store.visits(Filter()):
+            asked = by_time[row.entry.visit.at]
+            asked.entry = row.entry
+            by_visit[row.entry.visit_id] = asked
+        async for click in self._store.clicks(Filter()):
+            by_visit[click.visit_id].clicked = True
+
+
+def spoil(token: str, how: str) -> str:
+    """Return a token changed as scanners were seen to change them."""
+    match how:
+        case "":
+            return token
+        case "%27":
+            return f"{token}%27"
+        case "swap":
+            return token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
+        case "rot13":
+            return "".join(_rot13(letter) for letter in token)
+        case _:
+            return token[:-5]
+
+
+def _rot13(letter: str) -> str:
+    if not letter.isalpha():
+        return letter
+    base = ord("a") if letter.islower() else ord("A")
+    return chr((ord(letter) - base + 13) % 26 + base)
+
+
+def _streams(readers: Sequence[Reader]) -> list[int]:
+    return sorted({reader.domain.stream for reader in readers})

@@ -1,0 +1,213 @@
+"""Where the parts of a message stand, to the byte.
+
+MIME as RFC 2046 section 5.1 has it, read line by line in one pass. Nothing in the message is
+changed or copied; a part that cannot be told for certain says why.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from linkproxy.campaign.mime_headers import ContentType, Head, content_type, disposition, read_head
+from linkproxy.campaign.targets import NoteReason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_NESTING: Final = 32
+"""Multiparts within multiparts; deeper ones are left alone."""
+
+_PLAIN_TEXT: Final = ContentType("text/plain", {})
+_MESSAGE: Final = ContentType("message/rfc822", {})
+
+# What must come out as it went in: a signature covers it, or it is somebody else's message.
+_SEALED: Final = {
+    "multipart/signed": NoteReason.PROTECTED,
+    "multipart/encrypted": NoteReason.PROTECTED,
+    "application/pkcs7-mime": NoteReason.PROTECTED,
+    "application/x-pkcs7-mime": NoteReason.PROTECTED,
+    "multipart/report": NoteReason.ATTACHMENT,
+    "message/rfc822": NoteReason.ATTACHMENT,
+}
+_TEXTS: Final = frozenset({"text/html", "text/plain"})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part without parts of its own, or one that is not looked into.
+
+    Its body stands at ``start..end``. ``left_alone`` says why it is none whose links are
+    rewritten; a picture or any other file has no reason to tell and says so by its ``kind``.
+    """
+
+    kind: str  # such as text/html
+    parameters: Mapping[str, str]  # of the Content-Type
+    encoding: str  # Content-Transfer-Encoding, lower case, "" when there is none
+    start: int
+    end: int
+    left_alone: NoteReason | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether its links are to be rewritten."""
+        return self.left_alone is None and self.kind in _TEXTS
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message's own header and its parts in order."""
+
+    head: Head
+    parts: tuple[Part, ...]
+
+
+@dataclass(slots=True)
+class _Container:
+    """A multipart that is open: its boundary, and what its parts are."""
+
+    boundary: bytes
+    kind: str
+    root: str  # multipart/related: Content-ID of the part that is shown; "" for the first
+    children: int = 0
+
+
+@dataclass(slots=True)
+class _Open:
+    """A part whose end is not found yet."""
+
+    kind: ContentType
+    encoding: str
+    start: int
+    left_alone: NoteReason | None
+
+
+_DELIMITER: Final = re.compile(rb"[\r\n]--([^\r\n]*)(\r\n|\r|\n|\Z)")
+_DELIMITER_HERE: Final = re.compile(rb"--([^\r\n]*)")
+
+
+def find_parts(raw: bytes) -> Message:
+    """Find every part; never raises, whatever the bytes. Time is linear."""
+    return _Finder(raw).find()
+
+
+class _Finder:
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._stack: list[_Container] = []
+        self._open: _Open | None = None
+        self._parts: list[Part] = []
+
+    def find(self) -> Message:
+        head = self._entity(0)
+        behind = head.body
+        position = max(head.body - 1, 0)  # the line end before a boundary is part of it
+        while self._stack and (line := _DELIMITER.search(self._raw, position)):
+            start = line.start() + 1
+            # The line's own end may begin the next delimiter.
+            position = line.start(2)
+            if start < behind:
+                continue
+            depth, is_end = self._delimits(line[1])
+            if depth < 0:
+                continue
+            self._close(start)
+            del self._stack[depth + 1 :]
+            if is_end:
+                self._stack.pop()
+            else:
+                behind = self._entity(line.end()).body
+                position = max(behind - 1, line.start(2))
+        self._close(None)
+        return Message(head, tuple(self._parts))
+
+    def _delimits(self, text: bytes) -> tuple[int, bool]:
+        """Return which open multipart the rest of a line behind ``--`` delimits, -1 for none."""
+        text = text.rstrip(b" \t")
+        for depth in range(len(self._stack) - 1, -1, -1):
+            boundary = self._stack[depth].boundary
+            if text.startswith(boundary) and text[len(boundary) :] in {b"", b"--"}:
+                return depth, len(text) > len(boundary)
+        return -1, False
+
+    def _is_boundary(self, position: int) -> bool:
+        line = _DELIMITER_HERE.match(self._raw, position)
+        return line is not None and self._delimits(line[1])[0] >= 0
+
+    def _close(self, delimiter: int | None) -> None:
+        """Put down the open part; the line end before a delimiter belongs to the delimiter."""
+        part = self._open
+        if part is None:
+            return
+        end = len(self._raw)
+        if delimiter is not None:
+            end = delimiter - (2 if self._raw.endswith(b"\r\n", 0, delimiter) else 1)
+        self._parts.append(
+            Part(
+                part.kind.kind,
+                part.kind.parameters,
+                part.encoding,
+                part.start,
+                max(part.start, end),
+                part.left_alone,
+            )
+        )
+        self._open = None
+
+    def _entity(self, start: int) -> Head:
+        """Read the header of what begins here, and open it as a multipart or as a part."""
+        head = read_head(self._raw, start, self._is_boundary)
+        parent = self._stack[-1] if self._stack else None
+        kind = self._kind(head, parent)
+        encoding = head.only("content-transfer-encoding")
+        malformed = not head.sound or kind is None or encoding is None
+        read = kind or _PLAIN_TEXT
+        left_alone = NoteReason.MALFORMED if malformed else _SEALED.get(read.kind)
+        is_multipart = read.kind.startswith("multipart/")
+        if left_alone is None and (is_multipart or read.kind in _TEXTS) and not _is_shown(head, parent):
+            left_alone = NoteReason.ATTACHMENT
+        if parent:
+            parent.children += 1
+        if left_alone is None and is_multipart:
+            container = self._container(read)
+            if container:
+                self._stack.append(container)
+                return head
+            left_alone = NoteReason.MALFORMED
+        self._open = _Open(read, (encoding or "").strip().lower(), head.body, left_alone)
+        return head
+
+    @staticmethod
+    def _kind(head: Head, parent: _Container | None) -> ContentType | None:
+        value = head.only("content-type")
+        if value == "":
+            return _MESSAGE if parent and parent.kind == "multipart/digest" else _PLAIN_TEXT
+        return content_type(value) if value is not None else None
+
+    def _container(self, kind: ContentType) -> _Container | None:
+        """Return a multipart to look into; None if its parts cannot be told for certain."""
+        boundary = kind.parameters.get("boundary", "").rstrip().encode("latin-1", "replace")
+        if not boundary or len(self._stack) >= MOST_NESTING:
+            return None
+        # A delimiter of one would be taken for a delimiter of the other.
+        ends = {boundary, boundary + b"--"}
+        if any(not ends.isdisjoint({open_.boundary, open_.boundary + b"--"}) for open_ in self._stack):
+            return None
+        return _Container(boundary, kind.kind, kind.parameters.get("start", ""))
+
+
+def _is_shown(head: Head, parent: _Container | None) -> bool:
+    """Tell whether a text, or a multipart of them, is the mail's own and no file that comes with it."""
+    value = head.only("content-disposition")
+    if value is None:
+        return False
+    if value:
+        found = disposition(value)
+        if found is None or found.kind != "inline" or "filename" in found.parameters:
+            return False
+    if parent and parent.kind == "multipart/related":
+        if parent.root:
+            return (head.only("content-id") or "").strip("<> ") == parent.root.strip("<> ")
+        return parent.children == 0
+    return True

@@ -1,0 +1,189 @@
+"""Going over the journal again in SQLite: reading it by message, and what replay and shadow write."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from linkproxy.model import CampaignId, RecipientId, VerdictKind
+from linkproxy.store import sqlite_rejudge as rejudging
+from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.review import (
+    CARRIED,
+    MOST_VISITS,
+    AppliedReplay,
+    FrozenMessage,
+    FrozenVisit,
+    ShadowCount,
+    ShadowRow,
+    ShadowVerdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from linkproxy.model import Campaign, Settlement
+    from linkproxy.store.api import Filter
+    from linkproxy.store.sqlite_reads import Readers
+    from linkproxy.store.sqlite_writer import Writer
+
+PAGE = 1_000
+_KEY = "campaign_id, recipient_id, visit_id"
+_DELIVERED = """SELECT coalesce(r.domain, ''), count(*) FROM delivery d
+LEFT JOIN recipient r ON r.id = d.recipient_id
+WHERE d.campaign_id = ? AND d.recipient_id <> 0 GROUP BY 1"""
+_REPLAYS = f"SELECT {rejudging.REPLAY} FROM replay ORDER BY id"
+_SHADOW_COUNTS = """SELECT s.policy, c.name, s.live, s.shadow, s.visits
+FROM shadow_count s JOIN campaign c ON c.id = s.campaign_id ORDER BY 1, 2, 3, 4"""
+_DIFFERENCES = """SELECT s.visit_id, s.at, s.campaign_id, s.recipient_id, s.live, s.live_score, s.shadow,
+    s.shadow_score, s.evidence, s.policy, c.name,
+    CASE WHEN r.address <> '' THEN r.address ELSE coalesce(r.reference, '') END
+FROM shadow_verdict s JOIN campaign c ON c.id = s.campaign_id LEFT JOIN recipient r ON r.id = s.recipient_id
+WHERE s.visit_id > :after AND (:campaign = '' OR c.name = :campaign)
+AND (:since IS NULL OR s.at >= :since) AND (:until IS NULL OR s.at < :until)
+ORDER BY s.visit_id LIMIT :limit"""
+
+
+def _conditions(where: Filter) -> str:
+    wanted = {
+        "campaign_id = (SELECT id FROM campaign WHERE name = :campaign)": bool(where.campaign),
+        "at >= :since": where.since is not None,
+        "at < :until": where.until is not None,
+    }
+    return " AND ".join(["1", *(text for text, asked in wanted.items() if asked)])
+
+
+def _page(where: Filter) -> str:
+    """Return the statement that reads a page of the journal in order of message and visit."""
+    part = f"SELECT {_KEY} FROM {{}} WHERE ({_KEY}) > (:c, :r, :v) AND {_conditions(where)}"
+    return f"""WITH page AS (
+        {part.format("message_visit")} UNION ALL {part.format("open_visit")} ORDER BY 1, 2, 3 LIMIT {PAGE})
+    SELECT {rejudging.FROZEN} FROM page CROSS JOIN {rejudging.FROZEN_TABLES}
+    WHERE v.id = page.visit_id ORDER BY page.campaign_id, page.recipient_id, page.visit_id"""
+
+
+class SqliteReview:
+    """The ReviewStore half of SqliteStore."""
+
+    _readers: Readers
+    _writer: Writer
+
+    async def messages(self, where: Filter, *, reach_seconds: float) -> AsyncIterator[FrozenMessage]:
+        campaigns: dict[int, Campaign] = {}
+        held: list[FrozenVisit] = []
+        carried = 0
+        async for page in self._pages(where, reach_seconds):
+            campaigns |= await self._campaigns({row[2] for row in page} - campaigns.keys())
+            for message, group in groupby(page, key=lambda row: (row[2], row[3])):
+                if held and _message_of(held) != message:
+                    yield _part(held, carried)
+                    held, carried = [], 0
+                held += [rejudging.frozen_from(row, campaigns) for row in group]
+                while len(held) - carried > MOST_VISITS:
+                    yield _part(held[: carried + MOST_VISITS], carried)
+                    begin = max(0, carried + MOST_VISITS - CARRIED)
+                    carried = carried + MOST_VISITS - begin
+                    held = held[begin:]
+        if len(held) > carried:
+            yield _part(held, carried)
+
+    async def _pages(self, where: Filter, reach_seconds: float) -> AsyncIterator[list[rows.Row]]:
+        statement = _page(where)
+        values = {
+            "campaign": where.campaign,
+            "since": None if where.since is None else where.since - reach_seconds,
+            "until": None if where.until is None else where.until + reach_seconds,
+        }
+        after = (0, -1, 0)
+        while True:
+            key = dict(zip("crv", after, strict=True))
+            found = await self._readers.fetch(statement, values | key)
+            if not found:
+                return
+            yield found
+            after = (found[-1][2], found[-1][3], found[-1][0])
+
+    async def _campaigns(self, ids: set[int]) -> dict[int, Campaign]:
+        found = await self._readers.fetch(
+            f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted(ids)),),
+        )
+        return {row[0]: rows.campaign_from(row) for row in found}
+
+    async def count_visits(self, where: Filter) -> int:
+        part = f"SELECT count(*) AS visits FROM {{}} WHERE {_conditions(where)}"
+        statement = f"""SELECT sum(visits) FROM (
+            {part.format("message_visit")} UNION ALL {part.format("open_visit")})"""
+        values = {"campaign": where.campaign, "since": where.since, "until": where.until}
+        row = await self._readers.fetch_one(statement, values)
+        return int(row[0]) if row else 0
+
+    async def count_delivered(self, campaign_id: CampaignId) -> dict[str, int]:
+        return {row[0]: int(row[1]) for row in await self._readers.fetch(_DELIVERED, (campaign_id,))}
+
+    async def begin_replay(self, replay: AppliedReplay) -> int:
+        return await self._writer.run(partial(rejudging.begin, replay=replay))
+
+    async def rejudge(
+        self,
+        replay_id: int,
+        message: FrozenMessage,
+        revise: Callable[[FrozenMessage], Settlement],
+    ) -> Settlement:
+        return await self._writer.run(
+            partial(rejudging.rejudge, replay_id=replay_id, message=message, revise=revise)
+        )
+
+    async def list_replays(self) -> list[AppliedReplay]:
+        return [AppliedReplay(*row) for row in await self._readers.fetch(_REPLAYS)]
+
+    async def add_shadow_verdicts(self, verdicts: Sequence[ShadowVerdict]) -> None:
+        if verdicts:
+            await self._writer.run(partial(rejudging.add_shadow_verdicts, verdicts=verdicts))
+
+    async def shadow_verdicts(self, where: Filter) -> AsyncIterator[ShadowRow]:
+        after, left = where.after_id, where.limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(left, PAGE)
+            values = {"campaign": where.campaign, "since": where.since, "until": where.until}
+            found = await self._readers.fetch(_DIFFERENCES, values | {"after": after, "limit": size})
+            for row in found:
+                yield _shadow_row(row)
+            if len(found) < size:
+                return
+            after = found[-1][0]
+            left = None if left is None else left - size
+
+    async def count_shadow_verdicts(self) -> list[ShadowCount]:
+        return [
+            ShadowCount(row[0], row[1], VerdictKind(row[2]), VerdictKind(row[3]), row[4])
+            for row in await self._readers.fetch(_SHADOW_COUNTS)
+        ]
+
+
+def _message_of(held: Sequence[FrozenVisit]) -> tuple[int, int]:
+    visit = held[0].entry.visit
+    return (visit.campaign_id, visit.recipient_id)
+
+
+def _part(held: Sequence[FrozenVisit], carried: int) -> FrozenMessage:
+    campaign_id, recipient_id = _message_of(held)
+    return FrozenMessage(CampaignId(campaign_id), RecipientId(recipient_id), tuple(held), carried)
+
+
+def _shadow_row(row: rows.Row) -> ShadowRow:
+    verdict = ShadowVerdict(
+        visit_id=row[0],
+        at=row[1],
+        campaign_id=CampaignId(row[2]),
+        recipient_id=RecipientId(row[3]),
+        live=VerdictKind(row[4]),
+        live_score=row[5],
+        shadow=VerdictKind(row[6]),
+        shadow_score=row[7],
+        evidence=rows.evidence_from(row[8]),
+        policy=row[9],
+    )
+    return ShadowRow(campaign=row[10], recipient=row[11], verdict=verdict)

@@ -1,0 +1,111 @@
+"""Recipients of one domain that are hit in step: told from people by likeness and by density.
+
+Addresses play no part, so that rotating them hides nothing, and a company behind one address is
+not blamed for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from linkproxy.model import DeliverySource, Facts, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from linkproxy.model import Delivery, LinkKey, Neighbour
+
+_OF_MESSAGE = frozenset({DeliverySource.MX, DeliverySource.PROVIDER, DeliverySource.SMARTHOST})
+
+
+@dataclass(frozen=True, slots=True)
+class StepRules:
+    """What counts as in step: the table [in_step] of the rules."""
+
+    near_seconds: float
+    span_seconds: float
+    unsubscribe_seconds: float
+    peak: float
+    excused: float
+    delay_share: float
+    delay_seconds: float
+    spread_seconds: float
+    most: int
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the values, one line each."""
+        faults = [
+            f"in_step.{name} must be above 0"
+            for name in ("near_seconds", "unsubscribe_seconds", "most")
+            if getattr(self, name) <= 0
+        ]
+        if self.span_seconds <= self.near_seconds:
+            faults.append("in_step.span_seconds must be above near_seconds")
+        return faults
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The visit that others may be in step with."""
+
+    at: float
+    key: LinkKey
+    profile_id: int
+    delivered_at: float | None
+
+
+def delivered_at(delivery: Delivery) -> float | None:
+    """Return when that very message was delivered; None when only the mailing's time is known."""
+    return delivery.delivered_at if delivery.source in _OF_MESSAGE else None
+
+
+def step(seen: Seen, neighbours: Iterable[Neighbour], rules: StepRules, *, most: int | None = None) -> Step:
+    """Count who is in step with a visit; ``neighbours`` are one for each other recipient, newest first."""
+    together = around = same_delay = delays = unsubscribes = 0
+    for other in islice(neighbours, most):
+        came = other.unsubscribe_at
+        if came is not None and abs(came - seen.at) <= rules.unsubscribe_seconds:
+            unsubscribes += 1
+        apart = abs(other.at - seen.at)
+        if apart > rules.span_seconds:
+            continue
+        alike = other.profile_id == seen.profile_id or other.key == seen.key
+        same = _same_delay(seen, other, rules)
+        if apart > rules.near_seconds:
+            around += alike
+        elif alike if same else same is None and other.profile_id == seen.profile_id and other.key == seen.key:
+            together += 1
+        if same is not None and _delivered_apart(seen, other, rules):
+            delays += 1
+            same_delay += same and alike
+    return Step(together, around, same_delay, delays, unsubscribes)
+
+
+def clearer(known: Iterable[Step | None]) -> Step | None:
+    """Return the one that shows most; what was seen once does not fade when memory does."""
+    found = [item for item in known if item is not None]
+    return max(found, key=lambda item: item.together + item.same_delay + item.unsubscribes, default=None)
+
+
+def beyond_people(found: Step, rules: StepRules) -> float:
+    """Return how many recipients came together beyond what the minutes around excuse.
+
+    Around a newsletter at 9 a.m. many come in those minutes, and some of them in the same seconds.
+    """
+    share = 2 * rules.near_seconds / rules.span_seconds
+    return found.together - min(rules.excused, found.around * share * rules.peak)
+
+
+def _same_delay(seen: Seen, other: Neighbour, rules: StepRules) -> bool | None:
+    if seen.delivered_at is None or other.delivered_at is None:
+        return None
+    mine, theirs = seen.at - seen.delivered_at, other.at - other.delivered_at
+    return abs(mine - theirs) <= max(rules.delay_seconds, rules.delay_share * max(mine, theirs))
+
+
+def _delivered_apart(seen: Seen, other: Neighbour, rules: StepRules) -> bool:
+    if seen.delivered_at is None or other.delivered_at is None:
+        return False
+    return abs(seen.delivered_at - other.delivered_at) >= rules.spread_seconds

@@ -1,0 +1,211 @@
+"""What messages teach of a recipient's domain and gateway, and what that says of a later visit.
+
+A profile is trained on verdicts that know neither the profile nor what the domain's other
+recipients did, so it never confirms itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from linkproxy.model import (
+    DeliverySource,
+    DomainProfile,
+    Learned,
+    Lesson,
+    LinkKind,
+    ProfileScope,
+    VerdictKind,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from linkproxy.model import Facts, JournalEntry, MessageHistory, Verdict
+
+    Rejudge = Callable[[JournalEntry, Facts], Verdict]
+
+DAY_SECONDS = 86400.0
+FEWEST_RECIPIENTS = 20
+"""Whatever a policy says: fewer are persons, not a domain."""
+
+SHORTEST_DELAY = 0.5  # seconds; what came earlier came at once, by clocks that differ
+_OF_MESSAGE = frozenset({DeliverySource.MX, DeliverySource.PROVIDER, DeliverySource.SMARTHOST})
+_NO_SCANNER = frozenset({"request.speculation", "request.office-precheck", "request.previewer"})
+"""Machines of the person's own, or that a person called: they say nothing of the gateway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How profiles are learned and weighed: the table [learning] of the rules."""
+
+    half_life_days: float
+    min_recipients: int
+    base_machines: float
+    base_people: float
+    most_against: float
+    most_for: float
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the values, one line each."""
+        known = MOST_MIN_RECIPIENTS
+        checks = (
+            (self.half_life_days > 0, "learning.half_life_days must be above 0"),
+            (
+                FEWEST_RECIPIENTS <= self.min_recipients <= known,
+                f"learning.min_recipients must be from {FEWEST_RECIPIENTS} to {known}",
+            ),
+            (self.base_machines > 0, "learning.base_machines must be above 0"),
+            (self.base_people > 0, "learning.base_people must be above 0"),
+            (self.most_against >= 0, "learning.most_against must not be below 0"),
+            (self.most_for >= 0, "learning.most_for must not be below 0"),
+        )
+        return [text for right, text in checks if not right]
+
+
+MOST_MIN_RECIPIENTS = 200
+
+
+# --- teaching ----------------------------------------------------------------------------------
+
+
+def lesson(
+    history: MessageHistory, again: Sequence[tuple[JournalEntry, Facts]], judge: Rejudge, rules: Learning
+) -> Lesson | None:
+    """Return what a message's newly settled visits teach; None when that is nothing.
+
+    ``again`` are all visits of the history with their facts as known now. Each visit teaches in
+    the first pass that settles it; within reach a message teaches each thing once.
+    """
+    judged = [(entry, facts, judge(entry, unprompted(facts))) for entry, facts in again]
+    fresh = [item for item in judged if item[0].visit_id in history.open_ids and item[0].settled is None]
+    known = [item for item in judged if item[0].settled is not None]
+    if not fresh:
+        return None
+    machines = [item for item in fresh if _is_scan(item[2])]
+    scanned = bool(machines) and not any(_is_scan(verdict) for _, _, verdict in known)
+    clicked = any(_is_click(*item) for item in fresh) and not any(_is_click(*item) for item in known)
+    if not (scanned or clicked):
+        return None
+    entry, facts, _ = fresh[0]
+    found = Lesson(
+        domain=entry.recipient.domain if facts.step is not None else "",
+        gateway=facts.gateway,
+        recipient_id=entry.visit.recipient_id,
+        half_life_seconds=rules.half_life_days * DAY_SECONDS,
+        people=int(clicked),
+    )
+    if not (found.domain or found.gateway):
+        return None
+    return _of_scan(found, machines) if scanned else found
+
+
+def unprompted(facts: Facts) -> Facts:
+    """Return facts without what the domain or gateway has taught, or its other recipients did."""
+    return replace(facts, learned=(), gateway="", step=None)
+
+
+def _of_scan(found: Lesson, machines: Sequence[tuple[JournalEntry, Facts, Verdict]]) -> Lesson:
+    entry, facts, verdict = machines[0]
+    delivery = facts.delivery
+    known = delivery.source in _OF_MESSAGE
+    delay = max(SHORTEST_DELAY, entry.visit.at - delivery.delivered_at) if known else None
+    return replace(
+        found,
+        machines=1,
+        baits_offered=int(facts.bait_count > 0),
+        baited=int(any(_kind(facts) is LinkKind.BAIT for _, facts, _ in machines)),
+        browsers=int(any(item.name == "request.coherent" for item in verdict.evidence)),
+        delay_seconds=delay,
+    )
+
+
+def _kind(facts: Facts) -> LinkKind | None:
+    return facts.link.kind if facts.link else None
+
+
+def _is_scan(verdict: Verdict) -> bool:
+    return verdict.kind is VerdictKind.MACHINE and not any(
+        item.name in _NO_SCANNER for item in verdict.evidence
+    )
+
+
+def _is_click(entry: JournalEntry, facts: Facts, verdict: Verdict) -> bool:
+    return (
+        verdict.kind is VerdictKind.HUMAN
+        and entry.visit.method == "GET"
+        and _kind(facts) in (None, LinkKind.CONTENT)
+    )
+
+
+def taught(profile: DomainProfile, found: Lesson, at: float) -> DomainProfile:
+    """Return a profile after a lesson at a time; what came before is worn off until then."""
+    at = max(at, profile.taught_at)
+    kept = worn(at - profile.taught_at, found.half_life_seconds)
+    delay = found.delay_seconds
+    return replace(
+        profile,
+        machines=profile.machines * kept + found.machines,
+        people=profile.people * kept + found.people,
+        baits_offered=profile.baits_offered * kept + found.baits_offered,
+        baited=profile.baited * kept + found.baited,
+        browsers=profile.browsers * kept + found.browsers,
+        delays=profile.delays * kept + (delay is not None),
+        delay_ln_sum=profile.delay_ln_sum * kept + (math.log(delay) if delay is not None else 0.0),
+        taught_at=at,
+    )
+
+
+def worn(seconds: float, half_life_seconds: float) -> float:
+    """Return the share of a lesson that is left after a time."""
+    return float(0.5 ** (max(0.0, seconds) / half_life_seconds))
+
+
+def scopes(found: Lesson) -> tuple[tuple[ProfileScope, str], ...]:
+    """Return which profiles a lesson is for."""
+    named = ((ProfileScope.DOMAIN, found.domain), (ProfileScope.GATEWAY, found.gateway))
+    return tuple((scope, name) for scope, name in named if name)
+
+
+# --- what it says ------------------------------------------------------------------------------
+
+
+def recall(profiles: Iterable[DomainProfile | None], at: float, rules: Learning) -> tuple[Learned, ...]:
+    """Return what profiles say at a time, without those that too few recipients have taught."""
+    half_life = rules.half_life_days * DAY_SECONDS
+    found = []
+    for profile in profiles:
+        if profile is None or profile.recipients < rules.min_recipients:
+            continue
+        kept = worn(at - profile.taught_at, half_life)
+        machines, people = round(profile.machines * kept, 3), round(profile.people * kept, 3)
+        found.append(Learned(profile.scope, profile.name, machines, people))
+    return tuple(found)
+
+
+def machine_share(share: float, machines: float, people: float, rules: Learning) -> float:
+    """Return the mean of the Beta posterior whose prior has the mean ``share`` and the stated weight."""
+    weight = rules.base_machines + rules.base_people
+    return (share * weight + machines) / (weight + machines + people)
+
+
+def shifts(learned: Sequence[Learned], rules: Learning) -> tuple[tuple[Learned, float], ...]:
+    """Return by how many decibans each profile moves the prior; the gateway's comes first.
+
+    Their sum stays within the policy's caps.
+    """
+    base = share = rules.base_machines / (rules.base_machines + rules.base_people)
+    moved = 0.0
+    found = []
+    for item in sorted(learned, key=lambda item: item.scope is not ProfileScope.GATEWAY):
+        share = machine_share(share, item.machines, item.people, rules)
+        total = max(-rules.most_for, min(rules.most_against, _logit(share) - _logit(base)))
+        found.append((item, round(total - moved, 1)))
+        moved += found[-1][1]
+    return tuple(found)
+
+
+def _logit(share: float) -> float:
+    return 10 * math.log10(share / (1 - share))

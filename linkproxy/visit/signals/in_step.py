@@ -1,0 +1,76 @@
+"""What the other recipients of the domain met at the same time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linkproxy.model import Family, LinkKind
+from linkproxy.visit.in_step import beyond_people
+from linkproxy.visit.signals.table import Finding, Look, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _together(look: Look) -> Finding | None:
+    step = look.facts.step
+    if step is None:
+        return None
+    weight = _weight(look, beyond_people(step, look.policy.in_step))
+    text = f"{step.together} other recipients of the domain within seconds, {step.around} in the minutes around"
+    return Finding(weight, text) if weight else None
+
+
+def _same_delay(look: Look) -> Finding | None:
+    step = look.facts.step
+    if step is None or step.same_delay <= look.rule.values["people"] * step.delays:
+        return None
+    weight = _weight(look, step.same_delay)
+    text = f"{step.same_delay} of {step.delays} recipients delivered at other times came at the same delay"
+    return Finding(weight, text) if weight else None
+
+
+def _unsubscribes(look: Look) -> Finding | None:
+    step, link = look.facts.step, look.facts.link
+    if step is None or link is None or look.visit.one_click:
+        return None
+    if link.kind is not LinkKind.UNSUBSCRIBE and not any(
+        item.kind is LinkKind.UNSUBSCRIBE for item in look.burst
+    ):
+        return None
+    weight = _weight(look, step.unsubscribes)
+    text = f"{step.unsubscribes} other recipients of the domain came for an unsubscribe link"
+    return Finding(weight, text) if weight else None
+
+
+def _weight(look: Look, count: float) -> float:
+    """Return the weight of the highest row that is reached; the last column is for settling."""
+    reached: Sequence[float] = ()
+    for row in look.rule.values["curve"]:
+        reached = row if count >= row[0] else reached
+    if not reached:
+        return 0.0
+    weight = reached[-1] if look.facts.settled else reached[1]
+    return float(min(look.rule.weight, weight))
+
+
+SIGNALS = (
+    Signal(
+        "in-step.together",
+        Family.IN_STEP,
+        "Recipients of the domain hit within the same seconds in a like manner, beyond people's synchrony.",
+        _together,
+    ),
+    Signal(
+        "in-step.same-delay",
+        Family.IN_STEP,
+        "Recipients of the domain whose messages came at different times, hit at the same delay.",
+        _same_delay,
+    ),
+    Signal(
+        "in-step.unsubscribes",
+        Family.IN_STEP,
+        "A surge of recipients of the domain that come for an unsubscribe link.",
+        _unsubscribes,
+    ),
+)
