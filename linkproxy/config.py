@@ -75,6 +75,10 @@ class ServerSection(Section):
         default="x-forwarded-for",
         description="The header they say it in: `x-forwarded-for`, or `forwarded` (RFC 7239).",
     )
+    fingerprint_header: Annotated[str, AfterValidator(values.header_name)] = Field(
+        default="",
+        description="A header in which they tell the client's TLS fingerprint (JA4); empty: none does.",
+    )
     shutdown_seconds: Seconds = Field(default=10, description="How long a stop waits for requests under way.")
     request_log: bool = Field(
         default=False, description="Log every request (the journal has the visits already)."
@@ -158,6 +162,34 @@ class JudgeSection(Section):
     policy_file: Anchored = Field(
         default="", description="Your own rules and weights over the shipped ones (docs/judging.md)."
     )
+    extra_hop: bool = Field(
+        default=True,
+        description="Send uncertain visits round once, by a redirect to ourselves, and learn from how they follow.",
+    )
+
+
+class NetworksSection(Section):
+    """What is known about networks beyond the shipped rules (docs/networks.md)."""
+
+    asn_files: Annotated[list[str], values.ANCHORED] = Field(
+        default=[],
+        description="ASN databases in MaxMind's format: GeoLite2-ASN, DB-IP ASN Lite, IPinfo Lite. The first "
+        "that knows an address counts; changed files are read again while running.",
+    )
+
+
+class GatewaysSection(Section):
+    """Who scans for the recipients' domains, by their mail servers (docs/networks.md)."""
+
+    lookup: bool = Field(
+        default=False,
+        description="Ask the DNS for the mail servers of recipients' domains, in the background.",
+    )
+    nameservers: Annotated[list[str], AfterValidator(values.name_servers)] = Field(
+        default=[],
+        description="Name servers to ask, as address or address:port. Empty: those of this machine.",
+    )
+    timeout_seconds: Seconds = Field(default=5.0, description="How long to wait for one answer.")
 
 
 class BrandSection(Section):
@@ -237,6 +269,8 @@ class Config(BaseSettings):
     privacy: PrivacySection = PrivacySection()
     retention: RetentionSection = RetentionSection()
     judge: JudgeSection = JudgeSection()
+    networks: NetworksSection = NetworksSection()
+    gateways: GatewaysSection = GatewaysSection()
     brand: BrandSection = BrandSection()
     bait: BaitSection = BaitSection()
     campaign: CampaignSection = CampaignSection()

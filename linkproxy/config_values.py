@@ -26,6 +26,8 @@ class _Anchor:
 
 ANCHORED: Final = _Anchor()
 SQLITE: Final = "sqlite:"
+_DNS_PORT: Final = 53
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 
 
 def number(value: object) -> object:
@@ -48,6 +50,13 @@ def base_url(value: str) -> str:
     if not _is_web(value) or urlsplit(value)[2:] != ("", "", "") or value[-1] in "?#":
         raise ValueError('is not scheme and host alone, such as "https://click.brand.example"')
     return value
+
+
+def header_name(value: str) -> str:
+    """Accept the name of a header, or nothing; returned in lower case."""
+    if value and not _HEADER_NAME.fullmatch(value):
+        raise ValueError('is no name of a header, such as "X-JA4"')
+    return value.lower()
 
 
 def _is_web(value: str) -> bool:
@@ -73,6 +82,29 @@ def networks(value: list[str]) -> list[str]:
     return value
 
 
+def name_servers(value: list[str]) -> list[str]:
+    """Accept IP addresses, each with a port or without."""
+    for item in value:
+        try:
+            name_server(item)
+        except ValueError:
+            raise ValueError(
+                f'holds "{item}", which is not an address such as "192.0.2.53" or "192.0.2.53:5353"'
+            ) from None
+    return value
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """Return address and port of a name server; raise ValueError for what is neither."""
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and not host.startswith("[")):
+        return str(ipaddress.ip_address(text.strip("[]"))), _DNS_PORT
+    number = int(port)
+    if not 0 < number < 1 << 16:
+        raise ValueError(f"{number} is no port")
+    return str(ipaddress.ip_address(host.strip("[]"))), number
+
+
 def colour(value: str) -> str:
     """Accept #rrggbb alone, since the value stands in a style sheet."""
     if re.fullmatch(r"#[0-9a-fA-F]{6}", value) is None:
@@ -95,7 +127,11 @@ def anchor(section: Model, folder: Path) -> Model:
     values = {name: getattr(section, name) for name in type(section).model_fields}
     for name, field in type(section).model_fields.items():
         if ANCHORED in field.metadata and values[name]:
-            values[name] = _anchored(values[name], folder)
+            value = values[name]
+            several = isinstance(value, list)
+            values[name] = (
+                [_anchored(item, folder) for item in value] if several else _anchored(value, folder)
+            )
     # Not model_copy: what was set by hand must stay told from what is a default.
     return type(section).model_construct(_fields_set=section.model_fields_set, **values)
 

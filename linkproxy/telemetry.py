@@ -44,6 +44,10 @@ class Event(StrEnum):
     SETTLE_FAILED = "settle.failed"
     PURGED = "purge.done"
     PURGE_FAILED = "purge.failed"
+    ASN_LOADED = "asn.loaded"
+    ASN_FAILED = "asn.failed"
+    ASN_BLANK = "asn.blank"
+    GATEWAYS_FAILED = "gateways.failed"
 
 
 EVENTS: Final[Mapping[Event, str]] = {
@@ -62,6 +66,11 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.SETTLE_FAILED: "A settle pass failed; it is tried again. `error`.",
     Event.PURGED: "What was older than `[retention]` allows was deleted. Rows by table.",
     Event.PURGE_FAILED: "The purge failed; it is tried again. `error`.",
+    Event.ASN_LOADED: "A network database has changed and was read again. `path`.",
+    Event.ASN_FAILED: "A changed network database cannot be used; the one before still is. `path`, `error`.",
+    Event.ASN_BLANK: "The network databases know none of the addresses so far: a wrong file, or "
+    "`[server] trusted_proxies` lacks the front. `lookups`.",
+    Event.GATEWAYS_FAILED: "A pass of gateway look-ups failed; it is tried again. `error`.",
 }
 
 
@@ -175,6 +184,24 @@ METRICS: Final = (
     Metric("clicks", Counter, "Clicks that entered the click log."),
     Metric("unsubscribes", Counter, "Opt-outs stored.", (("way", ("page", "one_click")),)),
     Metric(
+        "asn_lookups",
+        Counter,
+        "Addresses looked up in the network databases.",
+        (("outcome", ("found", "unknown")),),
+    ),
+    Metric(
+        "asn_reloads",
+        Counter,
+        "Network databases that had changed on disk.",
+        (("outcome", ("loaded", "failed")),),
+    ),
+    Metric(
+        "gateway_lookups",
+        Counter,
+        "Mail domains looked up in the DNS.",
+        (("outcome", ("found", "none", "failed")),),
+    ),
+    Metric(
         "http_responses",
         Counter,
         "Responses by listener and status class.",
@@ -222,6 +249,9 @@ class Metrics:
     settled_visits: Labelled[Counter]
     clicks: Counter
     unsubscribes: Labelled[Counter]
+    asn_lookups: Labelled[Counter]
+    asn_reloads: Labelled[Counter]
+    gateway_lookups: Labelled[Counter]
     http_responses: Labelled[Counter]
 
     def __init__(self, registry: CollectorRegistry | None = None, signals: Iterable[str] = ()) -> None:

@@ -29,6 +29,7 @@ from linkproxy.model import (
     CampaignKind,
     Delivery,
     DeliverySource,
+    LinkproxyError,
 )
 from linkproxy.server.app import running
 from linkproxy.server.rewriter import Rewriter
@@ -72,7 +73,6 @@ class Asked:
     location: str = ""
     entry: JournalEntry | None = None
     clicked: bool = False  # the click log has a click that begins with this visit
-    merged: int = 0  # further requests that this click stands for
 
 
 @dataclass(slots=True)
@@ -277,6 +277,9 @@ class _Stage:
             by_visit[row.entry.visit_id] = asked
         async for click in self._store.clicks(Filter()):
             by_visit[click.visit_id].clicked = True
+        lost = sum(asked.entry is None and not asked.request.spoil for asked in self.played.asked)
+        if lost:
+            raise LinkproxyError(f"{lost} of {len(by_time)} visits are not in the journal; the server's log says why")
 
 
 def spoil(token: str, how: str) -> str:

@@ -99,6 +99,28 @@ def is_wide(html: bytes) -> bool:
 _ESCAPED_RUN: Final = re.compile(rb"\x1b(?:\$|\([^BJ])(?>[^\x1b]*)(?>(?:\x1b(?!\([BJ])[^\x1b]*)*)")
 
 
-def mask_escaped(html: bytes) -> bytes:
-    """Return ISO-2022-JP with everything between two escapes to ASCII replaced by ``x``."""
-    return _ESCAPED_RUN.sub(lambda match: b"x" * len(match[0]), html)
+def mask_escaped(html: bytes, filler: bytes = b"x") -> bytes:
+    """Return ISO-2022-JP with everything between two escapes to ASCII replaced by one byte."""
+    return _ESCAPED_RUN.sub(lambda match: filler * len(match[0]), html)
+
+
+# HTML Standard, "prescan a byte stream to determine its encoding": a meta element counts within
+# the first 1024 bytes. Mail templates start with long conditional comments, so look further.
+_PRESCAN_BYTES = 4096
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+_META = re.compile(rb"<meta[\s/][^>]*?charset\s*=\s*[\"']?\s*([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
+
+
+def declared(html: bytes) -> str:
+    """Return the charset that a byte order mark or a meta element of HTML declares, else ``utf-8``.
+
+    A meta element cannot truly say UTF-16, since it was read as ASCII: that means UTF-8 (HTML
+    Standard section 13.2.3.3).
+    """
+    for bom, name in _BOMS:
+        if html.startswith(bom):
+            return name
+    declared = _META.search(_COMMENT.sub(b"", html[:_PRESCAN_BYTES]))
+    name = declared[1].decode("ascii").lower() if declared else "utf-8"
+    return "utf-8" if name.startswith(("utf-16", "utf16")) else name

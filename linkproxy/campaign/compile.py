@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign import bait
+from linkproxy.campaign import bait, token_forms
 from linkproxy.campaign.html import Scan, scan
 from linkproxy.campaign.links import new_keys, shape
 from linkproxy.campaign.roles import assign
@@ -50,10 +50,13 @@ class Compiled:
     new_links: tuple[Link, ...] = ()
     new_message_links: tuple[MessageLink, ...] = ()
     notes: tuple[Note, ...] = ()
+    forms: tuple[int, ...] = ()  # how the token is written in each hole; none: plain in all
 
 
 def stamp(compiled: Compiled, token: bytes) -> bytes:
     """Return the mail with a token, 24 ASCII bytes, in all its tracked URLs."""
+    if compiled.forms:
+        return token_forms.fill(compiled.segments, compiled.forms, token)
     return token.join(compiled.segments)
 
 
@@ -63,12 +66,26 @@ def with_reference(compiled: Compiled, tag: str) -> Compiled:
     The tag stands as it is written: the sender's mailer replaces it before anyone reads the mail
     as HTML. Raises LinkproxyError for a tag that is empty or not printable ASCII.
     """
-    if not tag.strip() or not (tag.isascii() and tag.isprintable()):
-        raise LinkproxyError(f"merge tag {tag!r}: give the tag as your mailer writes it, in printable ASCII")
-    suffix = b"/" + tag.encode("ascii")
+    suffix = tag_suffix(tag)
     first, *others = compiled.segments
     tagged = (segment[:_KEY_END] + suffix + segment[_KEY_END:] for segment in others)
     return replace(compiled, segments=(first, *tagged))
+
+
+def tag_suffix(tag: str) -> bytes:
+    """Return what a merge tag adds to a tracked URL; LinkproxyError as `with_reference` says."""
+    if not tag.strip() or not (tag.isascii() and tag.isprintable()):
+        raise LinkproxyError(f"merge tag {tag!r}: give the tag as your mailer writes it, in printable ASCII")
+    return b"/" + tag.encode("ascii")
+
+
+def check_base_url(campaign: Campaign) -> None:
+    """Raise LinkproxyError if tracked URLs cannot be made of the campaign's base URL."""
+    if not _BASE_URL.fullmatch(campaign.base_url):
+        raise LinkproxyError(
+            f"campaign {campaign.name!r} has the base URL {campaign.base_url!r}; "
+            "give it one such as https://click.brand.example, of letters, digits and :/._~- alone"
+        )
 
 
 def compile_html(
@@ -80,6 +97,7 @@ def compile_html(
     known_message_links: Sequence[MessageLink] = (),
     charset: str = "utf-8",
     now: float = 0.0,
+    by_reference: bool = False,
     draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]] = new_keys,
 ) -> Compiled:
     """Rewrite a mail's links to tracked URLs of the campaign's ``base_url``.
@@ -91,19 +109,17 @@ def compile_html(
 
     Never fails on a mail, whatever its bytes; raises LinkproxyError if the campaign has no
     usable base URL, or too many links. ``now`` is the creation time of message links.
+    ``by_reference`` is for merge-tag mode: unsubscribe links stay the mail's own.
     """
-    if not _BASE_URL.fullmatch(campaign.base_url):
-        raise LinkproxyError(
-            f"campaign {campaign.name!r} has the base URL {campaign.base_url!r}; "
-            "give it one such as https://click.brand.example, of letters, digits and :/._~- alone"
-        )
+    check_base_url(campaign)
     found = scan(html, charset)
     if not found.readable:
         return Compiled((html,), notes=(Note(NoteReason.CHARSET, charset, -1),))
     notes: list[Note] = []
-    holes = list(_links(found, Decider(campaign, charset, found.base, recipient), notes))
-    table = _Table(campaign, known, known_message_links, recipient, now)
-    holes = _with_bait(holes, found, campaign, table, notes)
+    decider = Decider(campaign, charset, found.base, recipient, by_reference=by_reference)
+    holes = list(holes_of(found, decider, notes))
+    table = LinkTable(campaign, known, known_message_links, recipient, now)
+    holes = with_bait(holes, found, campaign, table, notes)
     for position, hole in enumerate(holes):
         table.enter(hole, position)
     table.give_keys(draw_keys)
@@ -118,7 +134,7 @@ def compile_html(
 
 
 @dataclass(slots=True)
-class _Hole:
+class Hole:
     """Bytes ``start..end`` give way to a tracked URL, between ``before`` and ``after``."""
 
     start: int
@@ -131,18 +147,19 @@ class _Hole:
     after: bytes = b""
 
 
-def _links(found: Scan, decider: Decider, notes: list[Note]) -> Iterator[_Hole]:
+def holes_of(found: Scan, decider: Decider, notes: list[Note]) -> Iterator[Hole]:
+    """Yield the holes of the links that are to be tracked, and put notes down on the others."""
     for link, assigned in zip(found.links, assign(found.links), strict=True):
         decided = decider.decide(link, assigned)
         if isinstance(decided, Decided):
-            yield _Hole(link.start, link.end, decided.target, decided.kind, decided.role)
+            yield Hole(link.start, link.end, decided.target, decided.kind, decided.role)
         else:
             notes.append(decided)
 
 
-def _with_bait(
-    holes: list[_Hole], found: Scan, campaign: Campaign, table: _Table, notes: list[Note]
-) -> list[_Hole]:
+def with_bait(
+    holes: list[Hole], found: Scan, campaign: Campaign, table: LinkTable, notes: list[Note]
+) -> list[Hole]:
     """Add the two bait anchors; a mail without tracked links gets none."""
     if not holes or campaign.bait_style is BaitStyle.NONE:
         return holes
@@ -153,11 +170,11 @@ def _with_bait(
     for place, row in zip((found.bait_early, found.bait_late), table.baits(), strict=False):
         style = row.style if row else campaign.bait_style
         before, after = bait.MARKUP[style]
-        baits.append(_Hole(place, place, "", LinkKind.BAIT, LinkRole.BODY, style, before, after))
+        baits.append(Hole(place, place, "", LinkKind.BAIT, LinkRole.BODY, style, before, after))
     return sorted([*holes, *baits], key=lambda hole: hole.start)
 
 
-def _segments(html: bytes, base_url: str, holes: Iterable[_Hole], keys: Iterable[LinkKey]) -> Iterator[bytes]:
+def _segments(html: bytes, base_url: str, holes: Iterable[Hole], keys: Iterable[LinkKey]) -> Iterator[bytes]:
     root = base_url.encode("ascii") + b"/"
     tail, position = b"", 0
     for hole, key in zip(holes, keys, strict=True):
@@ -166,7 +183,7 @@ def _segments(html: bytes, base_url: str, holes: Iterable[_Hole], keys: Iterable
     yield tail + html[position:]
 
 
-class _Table:
+class LinkTable:
     """The rows that the holes of one mail refer to: known ones found, new ones drafted."""
 
     def __init__(
@@ -186,7 +203,7 @@ class _Table:
         for row in sorted(rows, key=lambda row: (isinstance(row, MessageLink), row.position)):
             self._rows[row.kind, row.target].append(row)
         self._taken = {row.key for row in known} | {row.key for row in known_message_links}
-        self._drafts: list[tuple[int, _Hole]] = []
+        self._drafts: list[tuple[int, Hole]] = []
         self.keys: dict[int, LinkKey] = {}  # by the hole's position
         self.new_links: list[Link] = []
         self.new_message_links: list[MessageLink] = []
@@ -197,7 +214,7 @@ class _Table:
         first, second, *_ = [*(row if row.style in bait.MARKUP else None for row in rows), None, None]
         return first, second
 
-    def enter(self, hole: _Hole, position: int) -> None:
+    def enter(self, hole: Hole, position: int) -> None:
         """Find the hole's row, or put it down as a new one."""
         rows = self._rows.get((hole.kind, hole.target))
         if rows:
@@ -217,17 +234,17 @@ class _Table:
             else:
                 self.new_links.append(self._link(hole, position, key))
 
-    def _is_of_message(self, hole: _Hole, recipient: Recipient) -> bool:
+    def _is_of_message(self, hole: Hole, recipient: Recipient) -> bool:
         if hole.kind is LinkKind.BAIT:
             return False
         return not self._starts_table or is_personal(hole.target, recipient)
 
-    def _link(self, hole: _Hole, position: int, key: LinkKey) -> Link:
+    def _link(self, hole: Hole, position: int, key: LinkKey) -> Link:
         # A template's targets stand for themselves; those of a personal mail may be one of many.
         form = shape(hole.target) if self._recipient is not None else ""
         return Link(self._campaign.id, key, hole.target, hole.kind, hole.role, position, hole.style, form)
 
-    def _message_link(self, hole: _Hole, position: int, key: LinkKey, recipient: Recipient) -> MessageLink:
+    def _message_link(self, hole: Hole, position: int, key: LinkKey, recipient: Recipient) -> MessageLink:
         return MessageLink(
             self._campaign.id,
             recipient.id,

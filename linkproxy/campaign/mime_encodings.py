@@ -27,21 +27,30 @@ ENCODED_LINE: Final = 76
 
 
 class Splice(NamedTuple):
-    """Decoded bytes ``start..end`` give way to ``before``, ``root``, the token, and ``after``.
+    """Decoded bytes ``start..end`` give way to ``before``, a tracked URL, and ``after``.
 
-    ``root`` is a tracked URL up to its token, with the slash; ``after`` begins with a slash.
+    ``root`` is the URL up to its token, with the slash; ``key`` follows the token, from its slash
+    on; ``tag`` is the merge tag with the slash before it, if there is one.
     """
 
     start: int
     end: int
-    before: bytes
     root: bytes
-    after: bytes
+    key: bytes
+    tag: bytes = b""
+    before: bytes = b""
+    after: bytes = b""
 
     @property
     def size(self) -> int:
         """Bytes that take the place."""
-        return len(self.before) + len(self.root) + TOKEN_CHARACTERS + len(self.after)
+        pieces = (self.before, self.root, self.key, self.tag, self.after)
+        return TOKEN_CHARACTERS + sum(map(len, pieces))
+
+    @property
+    def rest(self) -> bytes:
+        """What follows the token."""
+        return self.key + self.tag + self.after
 
 
 @dataclass(slots=True)
@@ -112,7 +121,7 @@ class Identity(Body):
         for splice in splices:
             draft.write(self.content[position : splice.start], splice.before, splice.root)
             draft.hole()
-            draft.write(splice.after)
+            draft.write(splice.rest)
             position = splice.end
         draft.write(self.content[position:])
 
@@ -171,9 +180,10 @@ class QuotedPrintable(Body):
             column = self._write_splice(splice, column, draft)
             limit = self._place(splices[index + 1].start) if index + 1 < len(splices) else len(encoded)
             line_end = _LINE_END.search(encoded, end, limit)
-            rest = (line_end.start() if line_end else limit) - end
-            is_last_of_line = line_end is not None and (line_end[0] != b"" or limit == len(encoded))
-            if rest and column + rest + (not is_last_of_line) > ENCODED_LINE:
+            assert line_end is not None  # noqa: S101 -- the pattern matches at the limit at the latest
+            rest = line_end.start() - end
+            ends_line = limit == len(encoded) or line_end[0] != b""
+            if rest and column + rest + (not ends_line) > ENCODED_LINE:
                 draft.write(self._break)
                 column = 0
             position = end
@@ -182,16 +192,22 @@ class QuotedPrintable(Body):
     def _write_splice(self, splice: Splice, column: int, draft: Draft) -> int:
         """Write what takes a place and return the column behind it; a URL stays on one line if it can."""
         column = self._write_atoms(_quote(splice.before), column, draft)
-        root, after = _quote(splice.root), _quote(splice.after)
-        if column + len(root) + TOKEN_CHARACTERS + len(after) >= ENCODED_LINE and column:
-            draft.write(self._break)
-            column = 0
+        root, tag = _quote(splice.root), _quote(splice.tag)
+        column = self._make_room(len(root) + TOKEN_CHARACTERS + len(splice.key) + len(tag), column, draft)
         column = self._write_atoms(root, column, draft)
-        if column + TOKEN_CHARACTERS >= ENCODED_LINE:
-            draft.write(self._break)
-            column = 0
+        column = self._make_room(TOKEN_CHARACTERS + len(splice.key), column, draft)
         draft.hole()
-        return self._write_atoms(after, column + TOKEN_CHARACTERS, draft)
+        draft.write(splice.key)
+        column = self._make_room(len(tag), column + TOKEN_CHARACTERS + len(splice.key), draft)
+        draft.write(tag)
+        return self._write_atoms(_quote(splice.after), column + len(tag), draft)
+
+    def _make_room(self, length: int, column: int, draft: Draft) -> int:
+        """Begin a new line if so many bytes do not fit, and return the column."""
+        if not column or column + length < ENCODED_LINE:
+            return column
+        draft.write(self._break)
+        return 0
 
     def _write_atoms(self, text: bytes, column: int, draft: Draft) -> int:
         if column + len(text) < ENCODED_LINE:
@@ -252,7 +268,7 @@ class Base64(Body):
         position = group * 3
         for splice in splices:
             lines.write(self.content[position : splice.start] + splice.before + splice.root)
-            lines.hole(splice.after)
+            lines.hole(splice.rest)
             position = splice.end
         lines.write(self.content[position:])
         lines.finish()
@@ -305,7 +321,7 @@ class _Lines:
             return
         width = self._width
         lines = [text[:room], *(text[start : start + width] for start in range(room, len(text), width))]
-        self._draft.write(self._eol.join(lines) if self._column else self._eol.join(lines[not room :]))
+        self._draft.write(self._eol.join(lines))
         self._column = len(lines[-1])
 
     def hole(self, after: bytes) -> None:

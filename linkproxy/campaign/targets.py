@@ -36,8 +36,15 @@ class NoteReason(StrEnum):
     UNSUBSCRIBE = "unsubscribe"  # the mail's own way to leave the list
     SECRET = "secret"  # noqa: S105 -- a reason's name; transactional: reset links and the like
     TRACKED = "tracked"  # it leads to the campaign's own tracked URLs already
-    CHARSET = "charset"  # the whole mail: its charset cannot be scanned over bytes
+    CHARSET = "charset"  # the whole mail or part: its charset cannot be scanned over bytes
     NO_PLACE_FOR_BAIT = "no_place_for_bait"  # the mail has no place where an anchor stays hidden
+    AMBIGUOUS = "ambiguous"  # plain text: programs differ about where the URL ends
+    LINE_TOO_LONG = "line_too_long"  # its line would exceed what mail may have, 998 bytes
+    PROTECTED = "protected"  # a part that is signed or encrypted
+    ATTACHMENT = "attachment"  # a part that is a file, a report, or somebody else's message
+    ENCODING = "encoding"  # a part with a transfer encoding that is unknown or broken
+    MALFORMED = "malformed"  # a part, or a header, that programs would read in different ways
+    LIST_UNSUBSCRIBE = "list_unsubscribe"  # the header was wanted and could not be added
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +76,16 @@ class Decider:
     """Decides about the links of one mail."""
 
     def __init__(
-        self, campaign: Campaign, charset: str, base: str | None, recipient: Recipient | None
+        self,
+        campaign: Campaign,
+        charset: str,
+        base: str | None,
+        recipient: Recipient | None,
+        *,
+        by_reference: bool = False,
     ) -> None:
         self._campaign = campaign
+        self._by_reference = by_reference
         self._codec = charsets.find(charset).codec
         self._base = _absolute(base, None) if base else None
         if self._base is None or target_fault(self._base):
@@ -85,6 +99,9 @@ class Decider:
             return Note(NoteReason.OFF, link.value, link.position)
         reached = self._reach(link, wish)
         handed_over = wish == "unsubscribe"
+        if self._by_reference and (handed_over or assigned.unsubscribe):
+            # Anyone could write a reference that nobody signed, and opt another person out.
+            return Note(NoteReason.UNSUBSCRIBE, link.value, link.position)
         if assigned.unsubscribe and not handed_over:
             mail_or_phone = reached is NoteReason.OTHER_SCHEME
             if not self._campaign.rewrite_unsubscribe or mail_or_phone:

@@ -33,6 +33,8 @@ COMMANDS: Final = {
     "settle": "linkproxy.cli.settle:settle",
     "purge": "linkproxy.cli.purge:purge",
     "recipients": "linkproxy.cli.recipients:recipients",
+    "networks": "linkproxy.cli.networks:networks",
+    "gateways": "linkproxy.cli.gateways:gateways",
     "keys": "linkproxy.cli.keys:keys",
     "signing-keys": "linkproxy.cli.signing_keys:signing_keys",
     "demo": "linkproxy.cli.demo:demo",

@@ -139,7 +139,7 @@ async def _results(
             means.notes.add(str(job.source), compiled.notes)
             yield copy, recipient.id, ready
         return
-    compiled = await rewriter.prepare(campaign, html, charset=charset)
+    compiled = await rewriter.prepare(campaign, html, charset=charset, by_reference=means.tag is not None)
     means.notes.add(str(job.source), compiled.notes)
     if means.tag is not None:
         yield job.copies[0], NOBODY, rewriter.reference(compiled, campaign, means.tag)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from linkproxy.model import Answer, AnswerKind
 from linkproxy.server.location import location
 from linkproxy.server.pages import PageName
+from linkproxy.visit.intake import HOP_COOKIE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +48,7 @@ class Answers:
         self._pages = pages
         self._builders: Mapping[AnswerKind, Callable[[Answer], Reply]] = {
             AnswerKind.REDIRECT: _redirect,
+            AnswerKind.HOP: _redirect,  # by whoever cannot make a nonce
             AnswerKind.NEUTRAL: self._neutral,
             AnswerKind.RETRY: _constant(Reply(503, NOT_STORED)),
             AnswerKind.PRECHECK: _constant(self._precheck()),
@@ -100,6 +102,16 @@ def answers(config: Config, pages: Pages) -> Answers:
 
 def _redirect(answer: Answer) -> Reply:
     return Reply(302, (*_REDIRECT, ("Location", location(answer.target))))
+
+
+def hop(path: str, location: str, *, secure: bool) -> Reply:
+    """Return the extra hop of a tracked URL's path: a nonce in the URL, and a cookie that says 1.
+
+    The cookie tells browsers from programs and nobody from anybody else; it goes nowhere but to
+    this link, and ends with the browser's session.
+    """
+    cookie = f"{HOP_COOKIE}=1; Path={path}; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
+    return Reply(302, (*_REDIRECT, ("Location", location), ("Set-Cookie", cookie)))
 
 
 def _constant(reply: Reply) -> Callable[[Answer], Reply]:

@@ -134,7 +134,7 @@ class Api:
         body.check()
         campaign = await self._campaign(name)
         if tag:
-            compiled = await self._rewriter.prepare(campaign, html)
+            compiled = await self._rewriter.prepare(campaign, html, by_reference=True)
             stamped = self._rewriter.reference(compiled, campaign, tag)
             return {"html": stamped.decode(), "notes": _notes(compiled.notes)}
         people = await self._rewriter.register(drafts)

@@ -22,6 +22,7 @@ from linkproxy.server.answers import answers
 from linkproxy.server.api import Api
 from linkproxy.server.bucket import Bucket
 from linkproxy.server.click import Clicks
+from linkproxy.server.gateways import GatewayFinder
 from linkproxy.server.journal import Journal, OnFailure
 from linkproxy.server.ops import Readiness
 from linkproxy.server.pages import pages
@@ -30,8 +31,9 @@ from linkproxy.server.public import Public
 from linkproxy.server.rewriter import Rewriter
 from linkproxy.server.settler import Settler
 from linkproxy.server.spill import Spill, SpillFile
+from linkproxy.server.systems import SystemReloader
 from linkproxy.server.warm import WarmLinks
-from linkproxy.server.wiring import gate, keyring, policy
+from linkproxy.server.wiring import gate, keyring, mx_resolver, policy, systems
 from linkproxy.store.connect import connect
 from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
 from linkproxy.visit.pipeline import take
@@ -137,13 +139,20 @@ async def _start(config: Config, store: Store, clock: Callable[[], float], stack
     """Start what works behind the listeners; ``stack`` stops it again, last started first."""
     keys, rules = keyring(config), policy(config)
     metrics = Metrics(signals=[known.name for known in SIGNALS])
+    databases = systems(config, metrics)
+    reloader = SystemReloader(databases)
+    stack.push_async_callback(reloader.close)
+    if config.gateways.lookup:
+        finder = GatewayFinder(store, mx_resolver(config), rules.gateways, metrics=metrics, clock=clock)
+        stack.push_async_callback(finder.close)
+        finder.start()
     warm = WarmLinks(store)
     stack.push_async_callback(warm.close)
     settler = Settler(store, rules, config.retention, metrics=metrics, clock=clock)
     stack.push_async_callback(settler.close)
     journal = Journal(
         store,
-        partial(take, policy=rules),
+        partial(take, policy=rules, systems=databases, extra_hop=config.judge.extra_hop),
         warm=warm,
         spill=Spill(SpillFile(Path(config.store.spill_path), config.store.spill_bytes)),
         metrics=metrics,
@@ -153,6 +162,7 @@ async def _start(config: Config, store: Store, clock: Callable[[], float], stack
     await warm.load()
     journal.start()
     settler.start()
+    reloader.start()
     return Services(store, keys, rules, metrics, warm, journal, settler)
 
 

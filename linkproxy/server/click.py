@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aiohttp import HttpVersion10, web
 
 from linkproxy.model import Answer, AnswerKind, Judged, RawRequest, Stray, Unlogged
+from linkproxy.server.answers import hop
 from linkproxy.server.journal import Refused, Spilled
 from linkproxy.visit import intake
 
@@ -60,7 +61,7 @@ class Clicks:
             case Stray():
                 return respond(await self._stray(found))
             case _:
-                return respond(await self._visit(found))
+                return respond(await self._visit(found, raw))
 
     async def _stray(self, stray: Stray) -> Reply:
         if self._strays.take():
@@ -69,16 +70,19 @@ class Clicks:
             self._metrics.strays_dropped.inc()
         return self._answers.not_found
 
-    async def _visit(self, visit: Visit) -> Reply:
+    async def _visit(self, visit: Visit, raw: RawRequest) -> Reply:
         match await self._journal.submit(visit):
             case Judged(answer=answer) | Unlogged(answer=answer) | Spilled(answer=answer):
-                return self._reply(answer, visit)
+                return self._reply(answer, visit, raw)
             case Refused():
                 return self._answers.unavailable
             case _:
                 return self._answers.not_found
 
-    def _reply(self, answer: Answer, visit: Visit) -> Reply:
+    def _reply(self, answer: Answer, visit: Visit, raw: RawRequest) -> Reply:
+        if answer.kind is AnswerKind.HOP:
+            path, location = intake.hop_of(raw, self._gate)
+            return hop(path, location, secure=visit.secure)
         if answer.kind is AnswerKind.BAIT and visit.method == "POST":
             return self._answers.thanks
         return self._answers.reply(answer)

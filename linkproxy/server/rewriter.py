@@ -46,12 +46,26 @@ class Rewriter:
             for recipient, draft in zip(stored, drafts, strict=True)
         ]
 
-    async def prepare(self, campaign: Campaign, html: bytes, *, charset: str = "utf-8") -> Compiled:
-        """Compile a template once for all recipients; its new links are stored before this returns."""
+    async def prepare(
+        self, campaign: Campaign, html: bytes, *, charset: str = "utf-8", by_reference: bool = False
+    ) -> Compiled:
+        """Compile a template once for all recipients; its new links are stored before this returns.
+
+        ``by_reference``: it is for ``reference``, and its unsubscribe links stay the mail's own.
+        """
 
         async def attempt() -> Compiled:
             known = await self._store.list_links(campaign.id)
-            found = compiler.compile_html(html, campaign, known, charset=charset, now=self._clock())
+            # In a thread: a mail of many megabytes must not hold up clicks on the same loop.
+            found = await asyncio.to_thread(
+                compiler.compile_html,
+                html,
+                campaign,
+                known,
+                charset=charset,
+                now=self._clock(),
+                by_reference=by_reference,
+            )
             return await self._keep(found, known)
 
         compiled = await _until_undisputed(attempt, campaign)
@@ -68,7 +82,8 @@ class Rewriter:
 
         async def attempt() -> Compiled:
             known = await self._store.list_links(campaign.id)
-            found = compiler.compile_html(
+            found = await asyncio.to_thread(
+                compiler.compile_html,
                 html,
                 campaign,
                 known,

@@ -94,11 +94,11 @@ class SystemFiles:
         except LinkproxyError as error:
             self._faulty[item.path] = stamp
             self._count_reload("failed")
-            get_logger().warning(Event.SYSTEMS_FAILED, path=str(item.path), error=str(error))
+            get_logger().warning(Event.ASN_FAILED, path=str(item.path), error=str(error))
             return item
         self._faulty.pop(item.path, None)
         self._count_reload("loaded")
-        get_logger().info(Event.SYSTEMS_LOADED, path=str(item.path))
+        get_logger().info(Event.ASN_LOADED, path=str(item.path))
         return fresh
 
     def _use(self, loaded: tuple[_Loaded, ...]) -> None:
@@ -108,7 +108,9 @@ class SystemFiles:
         self._resolved = False
         readers = [item.reader for item in loaded]
         self._remembered: Callable[[str], int] = lru_cache(MOST_REMEMBERED)(
-            lambda client: next((found for reader in readers if (found := _number(_record(reader, client)))), 0)
+            lambda client: next(
+                (found for reader in readers if (found := _number(_record(reader, client)))), 0
+            )
         )
 
     def asn(self, client: str) -> int:
@@ -135,7 +137,7 @@ class SystemFiles:
         self._resolved = bool(found)
         self._blank += 1
         if not found and self._blank == BLANK_LOOKUPS:
-            get_logger().warning(Event.SYSTEMS_BLANK, lookups=BLANK_LOOKUPS)
+            get_logger().warning(Event.ASN_BLANK, lookups=BLANK_LOOKUPS)
 
     def _count_reload(self, outcome: str) -> None:
         if self._metrics is not None:

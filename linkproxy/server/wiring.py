@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from linkproxy.campaign.tokens import Keyring, parse_keys
 from linkproxy.model import LinkproxyError
+from linkproxy.server.systems import SystemFiles
 from linkproxy.visit import policy as policies
 from linkproxy.visit.intake import Gate
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
+    from linkproxy.server.mx import MxResolver
+    from linkproxy.telemetry import Metrics
     from linkproxy.visit.policy import Policy
 
 
@@ -38,8 +41,23 @@ def policy(config: Config) -> Policy:
     return policies.load(text, name)
 
 
+def systems(config: Config, metrics: Metrics | None = None) -> SystemFiles:
+    """Return the network databases, read; raise LinkproxyError that names each bad file."""
+    files = SystemFiles(config.networks.asn_files, metrics)
+    files.load()
+    return files
+
+
+def mx_resolver(config: Config) -> MxResolver:
+    """Return what asks the DNS for mail servers; raise LinkproxyError when there is nobody to ask."""
+    from linkproxy.server.mx import MxResolver
+
+    return MxResolver(config.gateways.nameservers, config.gateways.timeout_seconds)
+
+
 def gate(config: Config) -> Gate:
     """Return what intake must know: the keys, whom to believe about clients, and whether it is TLS."""
     trusted = tuple(ipaddress.ip_network(item, strict=False) for item in config.server.trusted_proxies)
     secure = config.server.base_url.startswith("https://")
-    return Gate(keyring(config), trusted, secure, config.server.client_header)
+    section = config.server
+    return Gate(keyring(config), trusted, secure, section.client_header, section.fingerprint_header)

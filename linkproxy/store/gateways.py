@@ -44,4 +44,7 @@ class GatewayStore(Protocol):
         """Return domains that are to be looked up, those that wait longest first."""
 
     async def put_gateways(self, rows: Sequence[DomainGateway]) -> None:
-        """Replace what is known of some domains; visits from now on see it."""
+        """Replace what is known of some domains; visits from now on see it.
+
+        Domains that no recipient has any more are forgotten instead.
+        """

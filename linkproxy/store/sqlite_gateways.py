@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 _COLUMNS = "domain, name, mx, outcome, looked_up_at, expires_at"
 _ALL = f"SELECT {_COLUMNS} FROM gateway ORDER BY domain"
 _DUE = f"SELECT {_COLUMNS} FROM gateway WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
-_PUT = f"INSERT OR REPLACE INTO gateway ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+# A domain whose last recipient was erased while it was looked up must not come back.
+_PUT = f"""INSERT OR REPLACE INTO gateway ({_COLUMNS})
+SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM recipient WHERE domain = ?1)"""
 _WANT = f"INSERT OR IGNORE INTO gateway ({_COLUMNS}) VALUES (?, '', '', '', 0, 0)"
 _FORGET = """DELETE FROM gateway WHERE domain = ?1
 AND NOT EXISTS (SELECT 1 FROM recipient WHERE domain = ?1)"""
 
 
 class SqliteGateways:
-    """What a SQLite store does about gateways."""
+    """The GatewayStore part of SqliteStore."""
 
     _readers: Readers
     _writer: Writer
@@ -68,6 +70,7 @@ def _put(session: Session, rows: Sequence[DomainGateway]) -> None:
         for row in rows
     ]
     session.db.executemany(_PUT, values)
+    session.db.executemany(_FORGET, [(row.domain,) for row in rows])
     session.changed()
 
 

@@ -28,8 +28,8 @@ _VISITS = f"""SELECT {FROZEN} FROM {FROZEN_TABLES}
 WHERE v.id IN (SELECT value FROM json_each(?)) ORDER BY v.id"""
 _OPEN_IDS = "SELECT visit_id FROM open_visit WHERE campaign_id = ? AND recipient_id = ?"
 _BEGIN = f"INSERT INTO replay ({REPLAY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_COUNT = """UPDATE replay SET messages = messages + 1, visits = visits + ?, gained = gained + ?, lost = lost + ?
-WHERE id = ?"""
+_COUNT = """UPDATE replay
+SET messages = messages + 1, visits = visits + ?, gained = gained + ?, lost = lost + ? WHERE id = ?"""
 _REVISE = """UPDATE visit SET settled_verdict = ?, settled_score = ?, settled_prior = ?, settled_evidence = ?,
     settled_policy_id = ?, settled_at = ? WHERE id = ?"""
 _SHADOW_COUNT = """INSERT INTO shadow_count (policy, campaign_id, live, shadow, visits) VALUES (?, ?, ?, ?, 1)
@@ -113,9 +113,7 @@ def add_shadow_verdicts(session: Session, verdicts: Sequence[ShadowVerdict]) -> 
     session.db.executemany(
         _SHADOW_COUNT, [(item.policy, item.campaign_id, item.live, item.shadow) for item in verdicts]
     )
-    session.db.executemany(
-        _SHADOW_SAME, [(item.visit_id,) for item in verdicts if item.live is item.shadow]
-    )
+    session.db.executemany(_SHADOW_SAME, [(item.visit_id,) for item in verdicts if item.live is item.shadow])
     session.db.executemany(
         _SHADOW,
         [

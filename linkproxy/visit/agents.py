@@ -26,7 +26,12 @@ _ENGINES = (
     ("safari", re.compile(r"\bVersion/(\d{1,4})(?:\.(\d{1,4}))?.{0,40}\bSafari/")),
 )
 _WEBKIT_ON_IOS = re.compile(r"\((?:iPhone|iPad|iPod)")
-_EMBEDDED = re.compile(r"; wv\)|\bMobile/\w+$|FBA[NV]/|Instagram|GSA/|OneOutlook/")
+_EMBEDDED = re.compile(
+    # WebViews by their own marks, then apps and browsers that show pages in one or by a proxy.
+    r"; wv\)|\bMobile/\w+$|FBA[NV]/|FB_IAB|Instagram|GSA/|OneOutlook/|MicroMessenger/|\bLine/|Snapchat"
+    r"|Pinterest/|LinkedInApp|BytedanceWebview|musical_ly|TikTok|DuckDuckGo/|\bDdg/|Puffin/|Opera Mini|UCBrowser/"
+    r"|AirWatch|Intune|\bEdgW/|Electron/|Thunderbird/|\bBarcelona "
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,14 @@ from linkproxy.model import (
     Campaign,
     CampaignId,
     Delivery,
+    DomainProfile,
     Facts,
     Link,
     LinkKey,
     MessageLink,
+    Neighbour,
     Profile,
+    ProfileScope,
     Recipient,
     RecipientId,
     Sibling,
@@ -21,9 +24,11 @@ from linkproxy.model import (
     StrayTrace,
     Visit,
 )
-from linkproxy.visit import resemblance
+from linkproxy.visit import in_step, learn, resemblance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from linkproxy.visit.policy import Policy
 
 
@@ -72,6 +77,15 @@ class FactSource(Protocol):
     def gateway(self, domain: str) -> str:
         """Return who scans for a mail domain, "" when that is not known."""
 
+    def domain_profile(self, scope: ProfileScope, name: str) -> DomainProfile | None:
+        """Return what was learned of a domain or gateway; of the name "" that is nothing."""
+
+    def neighbours(self, visit: Visit, domain: str) -> Iterable[Neighbour]:
+        """Return the other recipients of the visit's campaign and this domain that were visited before.
+
+        One each, those that came last first; bounded, and of the last hour only.
+        """
+
 
 class Systems(Protocol):
     """What knows which autonomous system an address belongs to; it answers from memory."""
@@ -83,7 +97,7 @@ class Systems(Protocol):
 class NoSystems:
     """Knows none: no network database is configured."""
 
-    def asn(self, client: str) -> int:  # noqa: ARG002, PLR6301  (the contract's signature)
+    def asn(self, client: str) -> int:  # noqa: ARG002  (the contract's signature)
         return 0
 
 
@@ -102,6 +116,9 @@ def gather(
     systems: Systems = NO_SYSTEMS,
 ) -> Facts:
     """Look up what the signals may ask about a visit."""
+    gateway = source.gateway(recipient.domain)
+    domain = "" if policy.is_freemail(recipient.domain, gateway) else recipient.domain
+    delivery = source.delivery(campaign.id, recipient.id)
     counts = source.link_counts(campaign.id)
     client, network = source.pseudonym(visit.client, visit.network)
     profile_id = source.profile_id(visit.profile)
@@ -120,8 +137,24 @@ def gather(
         listed=policy.operator.find(
             visit.client, asn=asn, agent=visit.profile.agent, domain=recipient.domain
         ),
-        gateway=source.gateway(recipient.domain),
-        delivery=source.delivery(campaign.id, recipient.id),
+        gateway=gateway,
+        delivery=delivery,
         siblings=source.siblings(campaign.id, recipient.id, since=visit.at - policy.reach_seconds),
         strays=resemblance.count(visit, profile_id, strays) if strays else NO_STRAYS,
+        learned=learn.recall(
+            (
+                source.domain_profile(ProfileScope.GATEWAY, gateway),
+                source.domain_profile(ProfileScope.DOMAIN, domain),
+            ),
+            visit.at,
+            policy.learning,
+        ),
+        step=in_step.step(
+            in_step.Seen(visit.at, visit.key, profile_id, in_step.delivered_at(delivery)),
+            source.neighbours(visit, domain),
+            policy.in_step,
+            most=policy.in_step.most,
+        )
+        if domain
+        else None,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from linkproxy.model import DeliverySource, Facts, Step
+from linkproxy.model import DeliverySource, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +75,9 @@ def step(seen: Seen, neighbours: Iterable[Neighbour], rules: StepRules, *, most:
         same = _same_delay(seen, other, rules)
         if apart > rules.near_seconds:
             around += alike
-        elif alike if same else same is None and other.profile_id == seen.profile_id and other.key == seen.key:
+        elif (
+            alike if same else same is None and other.profile_id == seen.profile_id and other.key == seen.key
+        ):
             together += 1
         if same is not None and _delivered_apart(seen, other, rules):
             delays += 1
@@ -94,7 +96,7 @@ def beyond_people(found: Step, rules: StepRules) -> float:
 
     Around a newsletter at 9 a.m. many come in those minutes, and some of them in the same seconds.
     """
-    share = 2 * rules.near_seconds / rules.span_seconds
+    share = rules.near_seconds / (rules.span_seconds - rules.near_seconds)
     return found.together - min(rules.excused, found.around * share * rules.peak)
 
 

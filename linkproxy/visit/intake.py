@@ -23,9 +23,7 @@ from linkproxy.model import (
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-TRACKED = re.compile(
-    r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,199}))?)(?:/~([^/]{0,200}))?"
-)
+TRACKED = re.compile(r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,199}))?)(?:/~([^/]{0,200}))?")
 """Path, token, key, reference, nonce. Whatever stands behind ``/~`` leads straight on."""
 
 _TILDE = re.compile("%7e", re.IGNORECASE)

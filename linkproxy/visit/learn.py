@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import (
+    MOST_TEACHERS,
     DeliverySource,
     DomainProfile,
     Learned,
@@ -31,6 +32,9 @@ DAY_SECONDS = 86400.0
 FEWEST_RECIPIENTS = 20
 """Whatever a policy says: fewer are persons, not a domain."""
 
+MOST_VISITS = 256
+"""Visits of a message that are judged again for its lesson."""
+
 SHORTEST_DELAY = 0.5  # seconds; what came earlier came at once, by clocks that differ
 _OF_MESSAGE = frozenset({DeliverySource.MX, DeliverySource.PROVIDER, DeliverySource.SMARTHOST})
 _NO_SCANNER = frozenset({"request.speculation", "request.office-precheck", "request.previewer"})
@@ -50,12 +54,11 @@ class Learning:
 
     def faults(self) -> list[str]:
         """Return what is wrong with the values, one line each."""
-        known = MOST_MIN_RECIPIENTS
         checks = (
             (self.half_life_days > 0, "learning.half_life_days must be above 0"),
             (
-                FEWEST_RECIPIENTS <= self.min_recipients <= known,
-                f"learning.min_recipients must be from {FEWEST_RECIPIENTS} to {known}",
+                FEWEST_RECIPIENTS <= self.min_recipients <= MOST_TEACHERS,
+                f"learning.min_recipients must be from {FEWEST_RECIPIENTS} to {MOST_TEACHERS}",
             ),
             (self.base_machines > 0, "learning.base_machines must be above 0"),
             (self.base_people > 0, "learning.base_people must be above 0"),
@@ -63,9 +66,6 @@ class Learning:
             (self.most_for >= 0, "learning.most_for must not be below 0"),
         )
         return [text for right, text in checks if not right]
-
-
-MOST_MIN_RECIPIENTS = 200
 
 
 # --- teaching ----------------------------------------------------------------------------------

@@ -36,9 +36,17 @@ if TYPE_CHECKING:
 
 
 def take(
-    visit: Visit, source: FactSource, *, policy: Policy, systems: Systems = facts.NO_SYSTEMS
+    visit: Visit,
+    source: FactSource,
+    *,
+    policy: Policy,
+    systems: Systems = facts.NO_SYSTEMS,
+    extra_hop: bool = True,
 ) -> Judged | Unlogged | Stray:
-    """Judge one visit with what the store and the network databases know, and choose its answer."""
+    """Judge one visit with what the store and the network databases know, and choose its answer.
+
+    ``extra_hop`` False sends uncertain visits straight on.
+    """
     campaign = source.campaign(visit.campaign_id)
     if campaign is None:
         return _stray(visit, StrayReason.UNKNOWN_CAMPAIGN)
@@ -53,7 +61,8 @@ def take(
         visit, source, campaign=campaign, recipient=recipient, link=link, policy=policy, systems=systems
     )
     found = verdict.judge(visit, known, policy)
-    return Judged(visit, known, found, respond.choose(visit, known, found, policy), recipient)
+    answer = respond.choose(visit, known, found, policy, extra_hop=extra_hop)
+    return Judged(visit, known, found, answer, recipient)
 
 
 def _recipient(visit: Visit, source: FactSource) -> Recipient | None:

@@ -12,12 +12,14 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignKind, LinkproxyError
-from linkproxy.visit.gateways import Gateways, gateways
+from linkproxy.visit.gateways import GatewayRole, Gateways, gateways
+from linkproxy.visit.in_step import StepRules
+from linkproxy.visit.learn import Learning
 from linkproxy.visit.networks import Catalogue, catalogue
 from linkproxy.visit.operators import Operator, operator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Tree = dict[str, Any]
 
@@ -26,11 +28,15 @@ SHIPPED = (
     "request.toml",
     "timing.toml",
     "message.toml",
+    "redirect.toml",
+    "domains.toml",
+    "freemail.toml",
     "networks.toml",
     "gateways.toml",
     "operator.toml",
     "agents.toml",
     "engines.toml",
+    "fingerprints.toml",
 )
 """Files under ``rules/``, each about one topic; together they are the whole vocabulary."""
 
@@ -39,8 +45,13 @@ OPEN: Mapping[tuple[str, ...], Any] = {
     ("networks",): {"role": "", "certainty": "", "source": "", "cidrs": [], "asns": []},
     ("gateways",): {"role": "", "suffixes": [], "source": ""},
     ("operator",): {
-        **{"says": "", "note": "", "cidrs": [], "asns": []},
-        **{"agents": [], "agent_patterns": [], "domains": []},
+        "says": "",
+        "note": "",
+        "cidrs": [],
+        "asns": [],
+        "agents": [],
+        "agent_patterns": [],
+        "domains": [],
     },
     ("prior", "gateway"): 0.0,
 }
@@ -73,16 +84,28 @@ class Policy:
     reach_seconds: float
     stray_seconds: float
     merge_seconds: float
+    twin_seconds: float
+    burst_seconds: float
+    hop_seconds: float
     prior: Mapping[CampaignKind, float]
     gateway_prior: Mapping[str, float]  # added to it, by the gateway's name
     rules: Mapping[str, Rule]
     agents: Mapping[str, tuple[str, ...]]
     engines: Mapping[str, Any]
+    fingerprints: Mapping[str, tuple[str, ...]]  # by engine: patterns that it never shows
     networks: Catalogue
     gateways: Gateways
     operator: Operator
+    learning: Learning
+    in_step: StepRules
+    freemail: frozenset[str]
     digest: str
     text: str  # the rule set as canonical JSON
+
+    def is_freemail(self, domain: str, gateway: str) -> bool:
+        """Tell whether anybody can have an address at a domain, so that it says nothing of who has."""
+        known = self.gateways.by_name.get(gateway)
+        return domain in self.freemail or (known is not None and known.role is GatewayRole.FREEMAIL)
 
 
 def load(text: str = "", where: str = "policy.toml") -> Policy:
@@ -100,6 +123,7 @@ def load(text: str = "", where: str = "policy.toml") -> Policy:
             faults.append(f"is not TOML: {error}")
     if not faults:
         faults += _disorder(tree["policy"])
+        faults += Learning(**tree["learning"]).faults() + StepRules(**tree["in_step"]).faults()
     tables = _tables(tree, faults)
     if faults:
         raise PolicyError("\n".join(f"{where}: {fault}" for fault in faults))
@@ -167,12 +191,12 @@ def _disorder(limits: Mapping[str, float]) -> list[str]:
 
 def _tables(tree: Tree, faults: list[str]) -> dict[str, Any]:
     """Return what is made of the tables that are open; each can have a fault of its own."""
-    makers = {
+    makers: dict[str, Callable[[], Any]] = {
         "networks": lambda: catalogue(tree["networks"]),
         "gateways": lambda: gateways(tree["gateways"], tree["prior"]["gateway"]),
         "operator": lambda: operator(tree["operator"]),
     }
-    built = {}
+    built: dict[str, Any] = {}
     for name, make in makers.items():
         try:
             built[name] = make()
@@ -193,7 +217,11 @@ def _build(tree: Tree, tables: Mapping[str, Any]) -> Policy:
         rules={name: _rule(rows) for name, rows in tree["signals"].items()},
         agents={name: tuple(rows) for name, rows in tree["agents"].items()},
         engines=tree["engines"],
+        fingerprints={name: tuple(rows) for name, rows in tree["fingerprints"].items()},
         **tables,
+        learning=Learning(**tree["learning"]),
+        in_step=StepRules(**tree["in_step"]),
+        freemail=frozenset(name.lower() for rows in tree["freemail"].values() for name in rows),
         digest=hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
         text=text,
     )

@@ -30,8 +30,10 @@ BY_SIGNAL = {
 }
 
 
-def choose(visit: Visit, facts: Facts, verdict: Verdict, policy: Policy) -> Answer:
-    """Return the answer for a judged visit of a known link."""
+def choose(
+    visit: Visit, facts: Facts, verdict: Verdict, policy: Policy, *, extra_hop: bool = False
+) -> Answer:
+    """Return the answer for a judged visit of a known link; ``extra_hop`` allows one."""
     link = facts.link
     if link is None:
         return Answer(AnswerKind.NOT_FOUND)
@@ -40,6 +42,8 @@ def choose(visit: Visit, facts: Facts, verdict: Verdict, policy: Policy) -> Answ
             return Answer(BY_SIGNAL[item.name], link.target)
     if link.kind is LinkKind.CONTENT and visit.method != "POST" and _is_turned_aside(facts, verdict, policy):
         return Answer(AnswerKind.NEUTRAL, link.target)
+    if extra_hop and link.kind is LinkKind.CONTENT and _goes_round(visit, facts, verdict, policy):
+        return Answer(AnswerKind.HOP, link.target)
     return by_kind(visit, link)
 
 
@@ -54,10 +58,31 @@ def by_kind(visit: Visit, link: Link | MessageLink) -> Answer:
         case LinkKind.UNSUBSCRIBE:
             if not visit.verified:
                 # A reference that nobody signed can be anybody's; it must not opt people out.
-                return Answer(AnswerKind.NOT_FOUND)
+                return Answer(AnswerKind.REDIRECT if link.target else AnswerKind.NOT_FOUND, link.target)
             return Answer(AnswerKind.UNSUBSCRIBED if pressed else AnswerKind.UNSUBSCRIBE, link.target)
         case _:
             assert_never(link.kind)
+
+
+def _goes_round(visit: Visit, facts: Facts, verdict: Verdict, policy: Policy) -> bool:
+    """Tell whether an uncertain visit gets the extra hop: once, and never a second time in a row.
+
+    Whoever comes back without the nonce has met something on the way that cuts it off, and must
+    not be sent round in circles.
+    """
+    return (
+        verdict.kind is VerdictKind.UNCERTAIN
+        and visit.method == "GET"
+        and visit.hop_at is None
+        and not visit.hop_cookie
+        and not any(
+            item.answer is AnswerKind.HOP
+            and item.key == visit.key
+            and (item.network == facts.network or item.profile_id == facts.profile_id)
+            and item.at >= visit.at - policy.hop_seconds
+            for item in facts.siblings
+        )
+    )
 
 
 def _is_turned_aside(facts: Facts, verdict: Verdict, policy: Policy) -> bool:

@@ -18,14 +18,17 @@ from linkproxy.model import (
     Verdict,
     VerdictKind,
 )
+from linkproxy.visit import in_step, learn
+from linkproxy.visit.signals.redirect import given_out_for
 from linkproxy.visit.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from linkproxy.model import Delivery, Facts, Lesson, Step
     from linkproxy.visit.policy import Policy
 
-WENT_ON = frozenset({AnswerKind.REDIRECT, AnswerKind.NEUTRAL, AnswerKind.CONTINUED})
+WENT_ON = frozenset({AnswerKind.REDIRECT, AnswerKind.HOP, AnswerKind.NEUTRAL, AnswerKind.CONTINUED})
 """Answers of visits that can be clicks: who was shown a page by mistake wanted the target too."""
 
 
@@ -34,10 +37,15 @@ def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement
 
     The same history gives the same settlement, whoever computes it and how often.
     """
-    revised = {
-        entry.visit_id: judge_again(entry, history, policy)
+    opened = {
+        entry.visit_id: facts_again(entry, history, policy)
         for entry in history.entries
         if entry.visit_id in history.open_ids
+    }
+    revised = {
+        entry.visit_id: judge(entry.visit, opened[entry.visit_id], policy)
+        for entry in history.entries
+        if entry.visit_id in opened
     }
     human = [entry for entry in history.entries if _is_click(entry, revised.get(entry.visit_id))]
     heads = {entry.visit_id for entry in human}
@@ -46,19 +54,56 @@ def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement
         clicks=tuple(_clicks(human, history.clicked, revised, policy)),
         settled_at=now,
         withdrawn=tuple(sorted((history.clicked & revised.keys()) - heads)),
+        steps=tuple((visit_id, facts.step) for visit_id, facts in opened.items() if facts.step is not None),
+        lesson=_lesson(history, opened, policy),
+    )
+
+
+def _lesson(history: MessageHistory, opened: Mapping[int, Facts], policy: Policy) -> Lesson | None:
+    """Return what the message teaches; of a flood its beginning says enough."""
+    again = [
+        (entry, opened.get(entry.visit_id) or facts_again(entry, history, policy))
+        for entry in history.entries[: learn.MOST_VISITS]
+    ]
+    return learn.lesson(
+        history, again, lambda entry, facts: judge(entry.visit, facts, policy), policy.learning
     )
 
 
 def judge_again(entry: JournalEntry, history: MessageHistory, policy: Policy) -> Verdict:
     """Judge one visit with its siblings on both sides and the delivery as known now."""
+    return judge(entry.visit, facts_again(entry, history, policy), policy)
+
+
+def facts_again(entry: JournalEntry, history: MessageHistory, policy: Policy) -> Facts:
+    """Return what is known of a visit when it is settled."""
     siblings = tuple(
         as_sibling(other)
         for other in history.entries
         if other.visit_id != entry.visit_id and abs(other.visit.at - entry.visit.at) <= policy.reach_seconds
     )
     delivery = history.delivery if history.delivery != NO_DELIVERY else entry.facts.delivery
-    facts = replace(entry.facts, siblings=siblings, delivery=delivery, answer=entry.answer, settled=True)
-    return judge(entry.visit, facts, policy)
+    return replace(
+        entry.facts,
+        siblings=siblings,
+        delivery=delivery,
+        answer=entry.answer,
+        settled=True,
+        step=_step_again(entry, history, delivery, policy),
+    )
+
+
+def _step_again(
+    entry: JournalEntry, history: MessageHistory, delivery: Delivery, policy: Policy
+) -> Step | None:
+    """Return who was in step on both sides; without a look-up, what was frozen."""
+    frozen = (entry.facts.step, entry.settled_step)
+    if history.neighbours is None or entry.facts.step is None:
+        return entry.settled_step or entry.facts.step
+    seen = in_step.Seen(
+        entry.visit.at, entry.visit.key, entry.facts.profile_id, in_step.delivered_at(delivery)
+    )
+    return in_step.clearer((in_step.step(seen, history.neighbours, policy.in_step), *frozen))
 
 
 def clicks_of(
@@ -108,10 +153,22 @@ def _clicks(
         else:
             group.append(entry)
     return [
-        _click(group[0], revised[group[0].visit_id], merged=len(group) - 1)
+        _click(head, revised[head.visit_id], merged=len(group) - 1)
         for group in groups
-        if not any(entry.visit_id in clicked for entry in group) and group[0].visit_id in revised
+        if not any(entry.visit_id in clicked for entry in group)
+        and (head := _head(group, revised)).visit_id in revised
     ]
+
+
+def _head(group: Sequence[JournalEntry], revised: Mapping[int, Verdict]) -> JournalEntry:
+    """Return the request that a click is known by: the first one of the likeliest person's."""
+    likeliest = min(group, key=lambda entry: _score(entry, revised))
+    return next(entry for entry in group if entry.visit.network == likeliest.visit.network)
+
+
+def _score(entry: JournalEntry, revised: Mapping[int, Verdict]) -> float:
+    found = revised.get(entry.visit_id) or entry.settled
+    return found.score if found else 0.0
 
 
 def _is_click(entry: JournalEntry, verdict: Verdict | None) -> bool:
@@ -127,13 +184,23 @@ def _is_click(entry: JournalEntry, verdict: Verdict | None) -> bool:
 
 
 def _is_double(entry: JournalEntry, head: JournalEntry, policy: Policy) -> bool:
-    same_client = entry.facts.profile_id == head.facts.profile_id or (
-        entry.visit.network != "" and entry.visit.network == head.visit.network
-    )
-    near = entry.visit.at - head.visit.at <= policy.merge_seconds
+    if entry.visit.key != head.visit.key:
+        return False
+    if given_out_for(entry.visit.hop_at, head.visit.at):
+        return True
+    apart = entry.visit.at - head.visit.at
+    if entry.visit.network != head.visit.network and apart <= policy.twin_seconds:
+        # A scanner looks at what a person has just followed, or is about to: neither costs nor adds one.
+        return True
     # Continue is pressed by whoever was shown the page, after any time of reading.
     continued = entry.answer is AnswerKind.CONTINUED and head.answer is AnswerKind.NEUTRAL
-    return entry.visit.key == head.visit.key and same_client and (near or continued)
+    return _same_client(entry, head) and (apart <= policy.merge_seconds or continued)
+
+
+def _same_client(entry: JournalEntry, other: JournalEntry) -> bool:
+    return entry.facts.profile_id == other.facts.profile_id or (
+        entry.visit.network != "" and entry.visit.network == other.visit.network
+    )
 
 
 def _click(entry: JournalEntry, verdict: Verdict, *, merged: int) -> Click:

@@ -17,6 +17,7 @@ from linkproxy.model import (
     VerdictKind,
     Visit,
 )
+from linkproxy.visit.prior import prior_of
 from linkproxy.visit.signals import SIGNALS, Look, burst_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def judge(visit: Visit, facts: Facts, policy: Policy) -> Verdict:
     """
     found, broken = _collect(visit, facts, policy)
     evidence = _overshadow(found, _silenced(found, policy))
-    prior = policy.prior[facts.campaign.kind] + policy.gateway_prior.get(facts.gateway, 0.0)
+    prior = prior_of(facts, policy)
     score = round(prior + sum(item.weight for item in evidence if item.counted), 1)
     return Verdict(_kind(score, evidence, policy), score, prior, evidence, policy.digest, broken)
 
@@ -78,7 +79,7 @@ def _request_of(visit: Visit) -> Visit:
 def _ask(signals: Sequence[Signal], visit: Visit, facts: Facts, policy: Policy) -> Asked:
     found: list[Evidence] = []
     broken: list[str] = []
-    burst = burst_of(facts)
+    burst = burst_of(visit, facts, policy.burst_seconds)
     for signal in signals:
         rule = policy.rules[signal.name]
         try:
@@ -102,9 +103,7 @@ def _ask(signals: Sequence[Signal], visit: Visit, facts: Facts, policy: Policy) 
 
 def _silenced(found: Sequence[Evidence], policy: Policy) -> frozenset[str]:
     """Return the names of signals that another one's rule silences."""
-    return frozenset(
-        name for item in found for name in policy.rules[item.name].values.get("silences", ())
-    )
+    return frozenset(name for item in found for name in policy.rules[item.name].values.get("silences", ()))
 
 
 def _overshadow(found: Sequence[Evidence], silenced: frozenset[str]) -> tuple[Evidence, ...]:

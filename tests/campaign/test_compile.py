@@ -395,3 +395,13 @@ SOUP = [
 @given(st.lists(st.sampled_from(SOUP), max_size=30).map(b"".join), charsets, st.sampled_from(BaitStyle))
 def test_any_soup_is_the_same_but_for_hrefs_and_bait(html, charset, style):
     assert_faithful(html, replace(CAMPAIGN, bait_style=style), charset)
+
+
+def test_in_merge_tag_mode_unsubscribe_links_stay_the_mails_own() -> None:
+    html = (
+        b'<a href="https://shop.example/a">a</a>'
+        b'<a href="https://list.example/bye" data-linkproxy="unsubscribe">Unsubscribe</a>'
+    )
+    compiled = compile_html(html, CAMPAIGN, by_reference=True)
+    assert b'href="https://list.example/bye"' in b"".join(compiled.segments)
+    assert [note.reason for note in compiled.notes] == [NoteReason.UNSUBSCRIBE]

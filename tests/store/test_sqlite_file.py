@@ -35,6 +35,13 @@ async def test_every_table_is_strict(store, path):
     assert all(tables.values())
 
 
+@pytest.mark.usefixtures("store")
+async def test_every_table_is_described_in_the_documentation(path):
+    described = (ROOT / "docs" / "storage.md").read_text("utf-8")
+    names = [row[0] for row in query(path, "SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    assert [name for name in names if not name.startswith("sqlite_") and f"`{name}`" not in described] == []
+
+
 async def test_the_journal_has_no_secondary_index(store, path):
     assert query(path, "PRAGMA index_list(visit)") == []
 

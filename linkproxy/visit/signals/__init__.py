@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from linkproxy.visit.signals import afterlife, message, network, operators, request, timing, trap
+from linkproxy.visit.signals import (
+    afterlife,
+    in_step,
+    message,
+    network,
+    operators,
+    redirect,
+    request,
+    timing,
+    trap,
+)
 from linkproxy.visit.signals.table import Finding, Look, Signal, burst_of
 
 __all__ = ["SIGNALS", "Finding", "Look", "Signal", "burst_of"]
@@ -15,6 +25,8 @@ SIGNALS: tuple[Signal, ...] = (
     *message.SIGNALS,
     *trap.BAIT_SIGNALS,
     *trap.MUTATION_SIGNALS,
+    *redirect.SIGNALS,
+    *in_step.SIGNALS,
     *afterlife.SIGNALS,
 )
 """Every signal, in the order in which they are asked and shown."""

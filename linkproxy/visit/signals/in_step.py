@@ -17,7 +17,9 @@ def _together(look: Look) -> Finding | None:
     if step is None:
         return None
     weight = _weight(look, beyond_people(step, look.policy.in_step))
-    text = f"{step.together} other recipients of the domain within seconds, {step.around} in the minutes around"
+    text = (
+        f"{step.together} other recipients of the domain within seconds, {step.around} in the minutes around"
+    )
     return Finding(weight, text) if weight else None
 
 

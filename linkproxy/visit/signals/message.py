@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkproxy.model import LOW_INTEREST_ROLES, Family, LinkKind
+from linkproxy.model import LOW_INTEREST_ROLES, AnswerKind, Family, LinkKind, ZoneRole
+from linkproxy.visit.signals.headers import is_coherent
+from linkproxy.visit.signals.redirect import given_out_for
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 if TYPE_CHECKING:
@@ -57,6 +59,45 @@ def _alone(look: Look) -> Finding | None:
     return Finding(look.rule.weight, f"one of {facts.link_count} links")
 
 
+def _several_networks(look: Look) -> Finding | None:
+    facts, visit, values = look.facts, look.visit, look.rule.values
+    if not facts.network:
+        return None
+    others = [item for item in facts.siblings if _is_elsewhere(look, item, values["window_seconds"])]
+    alike = {item.network for item in others if facts.profile_id and item.profile_id == facts.profile_id}
+    if len(alike) + 1 >= values["networks"]:
+        return Finding(values["rotation_weight"], f"the same headers from {len(alike) + 1} networks")
+    if not others or (is_coherent(visit) and (facts.zone is None or facts.zone.role is ZoneRole.PEOPLE)):
+        return None
+    nearest = min(abs(item.at - visit.at) for item in others)
+    return Finding(look.rule.weight, f"the same link from another network {nearest:.0f} s away")
+
+
+def _is_elsewhere(look: Look, item: Sibling, window_seconds: float) -> bool:
+    visit = look.visit
+    return (
+        item.key == visit.key
+        and item.network not in ("", look.facts.network)
+        and abs(item.at - visit.at) <= window_seconds
+        # A browser may fetch ahead through its maker's proxy, and a hop is judged by its own signals.
+        and item.answer is not AnswerKind.RETRY
+        and not given_out_for(item.hop_at, visit.at)
+        and not given_out_for(visit.hop_at, item.at)
+    )
+
+
+def _unsubscribe_swept(look: Look) -> Finding | None:
+    link, window = look.facts.link, look.rule.values["window_seconds"]
+    near = [item for item in look.burst if abs(item.at - look.visit.at) <= window]
+    asked = any(item.kind is LinkKind.UNSUBSCRIBE and item.method != "POST" for item in near)
+    own = link is not None and link.kind is LinkKind.UNSUBSCRIBE
+    count = len(_content_keys(look, near))
+    if not (asked or own) or look.visit.method == "POST" or not count:
+        return None
+    weight = look.rule.weight if count > 1 else look.rule.values["one_weight"]
+    return Finding(weight, f"the unsubscribe link and {count} others within {window:.0f} s")
+
+
 def _content_keys(look: Look, siblings: Sequence[Sibling]) -> set[LinkKey]:
     """Return the different content links of a visit and its siblings.
 
@@ -92,5 +133,18 @@ SIGNALS = (
         Family.MESSAGE,
         "One link of many and nothing else, seen when the message is settled.",
         _alone,
+    ),
+    Signal(
+        "message.several-networks",
+        Family.MESSAGE,
+        "The same link from several networks within a minute. A coherent browser from an ordinary network "
+        "is not blamed for who came beside it.",
+        _several_networks,
+    ),
+    Signal(
+        "message.unsubscribe-swept",
+        Family.MESSAGE,
+        "The unsubscribe link among others within seconds.",
+        _unsubscribe_swept,
     ),
 )

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def _said(says: Says) -> Callable[[Look], Finding | None]:
     def look(look: Look) -> Finding | None:
         rows = [look.policy.operator.rows.get(name) for name in look.facts.listed]
-        seen = [f"{row.name}: {row.note}" if row.note else row.name for row in rows if row and row.says is says]
+        seen = [
+            f"{row.name}: {row.note}" if row.note else row.name for row in rows if row and row.says is says
+        ]
         return Finding(look.rule.weight, "; ".join(seen)) if seen else None
 
     return look

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from linkproxy.model import Family
+from linkproxy.model import Family, ZoneRole
 from linkproxy.visit import agents
+from linkproxy.visit.intake import TLS_FINGERPRINT
 from linkproxy.visit.signals.headers import contradictions, is_coherent
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
@@ -96,6 +97,15 @@ def _coherent(look: Look) -> Finding | None:
     return Finding(weight, f"{engine.name} {engine.major}")
 
 
+def _tls_fingerprint(look: Look) -> Finding | None:
+    said = look.visit.profile.get(TLS_FINGERPRINT)
+    zone, engine = look.facts.zone, agents.engine(look.visit.profile.agent or "")
+    if not said or not engine.name or (zone is not None and zone.role is ZoneRole.PEOPLE):
+        return None
+    never = (*look.policy.fingerprints["any"], *look.policy.fingerprints[engine.name])
+    return Finding(look.rule.weight, f"{engine.name} with {said}") if agents.matches(said, never) else None
+
+
 _ALL = (
     Signal("request.head", Family.REQUEST, "A HEAD request, which is never a click.", _head),
     Signal("request.method", Family.REQUEST, "A method that no browser follows a link with.", _method),
@@ -138,4 +148,12 @@ _ALL = (
     ),
 )
 
-SIGNALS = tuple(replace(signal, of_request=True) for signal in _ALL)
+SIGNALS = (
+    *(replace(signal, of_request=True) for signal in _ALL),
+    Signal(
+        "request.tls-fingerprint",
+        Family.REQUEST,
+        "A TLS fingerprint that the claimed browser never shows, told by a trusted front.",
+        _tls_fingerprint,
+    ),
+)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from linkproxy.model import Facts, Family, Sibling, Visit
     from linkproxy.visit.policy import Policy, Rule
@@ -24,7 +24,7 @@ class Finding:
 class Look:
     """Everything a signal may look at.
 
-    ``burst`` are the siblings of the same client, or with the same headers from elsewhere.
+    ``burst`` are the siblings that may be the same client's, as ``burst_of`` finds them.
     """
 
     visit: Visit
@@ -49,15 +49,51 @@ class Signal:
     of_request: bool = False
 
 
-def burst_of(facts: Facts) -> tuple[Sibling, ...]:
-    """Return the siblings that may be the same client's.
+KEYS_A_HAND = 4
+"""In a rotating burst no network has this many times more links than another."""
 
-    Scanners rotate addresses and keep their headers; a person caught in a sweep has both of their
-    own. An unknown client or profile is like no other.
+
+def burst_of(visit: Visit, facts: Facts, pause_seconds: float) -> tuple[Sibling, ...]:
+    """Return the siblings that may be the same client's, in order of arrival.
+
+    Those of the same network are. So are those with the same headers from elsewhere, if they look
+    like one burst that rotates its addresses: without a longer pause up to the visit, and spread
+    over the networks. A scanner that sits still and has a person's very headers, as browser-driven
+    ones do, is not that person. An unknown client or profile is like no other.
     """
-    return tuple(
-        sibling
-        for sibling in facts.siblings
-        if (facts.network and sibling.network == facts.network)
-        or (facts.profile_id and sibling.profile_id == facts.profile_id)
-    )
+    near = [item for item in facts.siblings if facts.network and item.network == facts.network]
+    far = [
+        item
+        for item in facts.siblings
+        if facts.profile_id
+        and item.profile_id == facts.profile_id
+        and not (facts.network and item.network == facts.network)
+    ]
+    if far:
+        far = _without_pause(visit.at, far, pause_seconds)
+    if not far or not _rotates(visit, near, far):
+        return tuple(near)
+    linked = {id(item) for item in (*near, *far)}
+    return tuple(item for item in facts.siblings if id(item) in linked)
+
+
+def _without_pause(at: float, items: Sequence[Sibling], pause_seconds: float) -> list[Sibling]:
+    """Return what reaches a moment, forwards and backwards, without a longer pause between."""
+    found: list[Sibling] = []
+    for direction in (1, -1):
+        reached = at
+        ahead = [item for item in items if (item.at - at) * direction >= 0]
+        for item in sorted(ahead, key=lambda item: item.at * direction):
+            if (item.at - reached) * direction > pause_seconds:
+                break
+            reached = item.at
+            found.append(item)
+    return found
+
+
+def _rotates(visit: Visit, near: Sequence[Sibling], far: Sequence[Sibling]) -> bool:
+    own = len({visit.key, *(item.key for item in near)})
+    keys, networks = len({item.key for item in far}), len({item.network for item in far})
+    if networks == 1:
+        return keys <= 2 * own
+    return keys <= KEYS_A_HAND * own * networks

@@ -29,10 +29,18 @@ def _bait_beside(look: Look) -> Finding | None:
 
 
 def _stray(look: Look) -> Finding | None:
-    count = look.facts.stray_count
-    return (
-        Finding(look.rule.weight, f"{count} forged or changed links from the same client") if count else None
-    )
+    strays, values = look.facts.strays, look.rule.values
+    if strays.message:
+        return Finding(look.rule.weight, f"{strays.message} changed copies of a link of this message")
+    if strays.link:
+        return Finding(
+            values["link_weight"], f"{strays.link} other tokens with the key of this link, the same headers"
+        )
+    if strays.other:
+        return Finding(
+            values["other_weight"], f"{strays.other} forged or changed links, none like this message's"
+        )
+    return None
 
 
 BAIT_SIGNALS = (
@@ -48,7 +56,7 @@ MUTATION_SIGNALS = (
     Signal(
         "mutation.stray",
         Family.MUTATION,
-        "Forged, truncated or changed links from the same client in the same minutes.",
+        "Changed copies of the message's links from the same client in the same minutes.",
         _stray,
     ),
 )

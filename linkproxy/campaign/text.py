@@ -1,0 +1,217 @@
+"""Find the URLs of a plain text and where each stands, to the byte.
+
+What counts is what every client makes a link of: ``http://`` or ``https://`` and what follows, up
+to a blank, a quote or bracket that closes, or the punctuation of a sentence. Where clients differ
+about the end of a URL, replacing it would cut it or swallow text, so it is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from linkproxy.campaign import charsets, mask
+from linkproxy.campaign.html import TEXT_CHARACTERS, FoundLink
+from linkproxy.campaign.role_words import Topic, vocabulary, words_of
+from linkproxy.campaign.targets import Note, NoteReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from linkproxy.campaign.mask import TemplateTag
+
+_MASKED: Final = "\x1b"  # stands for every byte of an ISO-2022-JP run
+
+# Typographic quotes, CJK and fullwidth punctuation, blanks without width, controls.
+_ENDS: Final = (
+    r"\s<>\"`\\^\x00-\x20\x7f-\xa0\u00ab\u00bb\u200b-\u200f\u2018-\u201f\u2026\u2028-\u202f\u2039\u203a"
+    r"\u2060-\u2064\u3000-\u303f\ufeff\ufe30-\ufe4f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+    r"\ufffd\ud800-\udfff"
+)
+_TO_ASCII: Final = re.compile(rb"\x1b\([BJ]")
+_URL: Final = re.compile(rf"(?<![A-Za-z0-9_=/])https?://([^{_ENDS}]+)", re.IGNORECASE)
+_NEXT_URL: Final = re.compile(r"[,;|]+https?://", re.IGNORECASE)
+_SENTENCE: Final = ".,;:!?'*"
+_CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
+_BRACKET: Final = re.compile(r"[()\[\]{}]")
+# Scripts written without blanks between words, and Hangul with its particles: clients take such
+# letters right behind a URL for a part of it, though writers rarely mean that.
+_UNSPACED: Final = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u31a0-\u9fff"
+    r"\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uffdc"
+    r"\U00020000-\U0003ffff]"
+)
+_PGP: Final = re.compile(rb"^-----BEGIN PGP ", re.MULTILINE)
+_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
+_LEAVING: Final[Mapping[str, str]] = MappingProxyType({"rel": "unsubscribe"})
+_LOOKED_BACK: Final = 400
+_CLAUSE: Final = re.compile(r"[.!?;|\u3002](?:\s|\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class TextScan:
+    """What stands in a text: URLs that can be told, and notes on those that cannot."""
+
+    links: tuple[FoundLink, ...]
+    notes: tuple[Note, ...] = ()
+    readable: bool = True
+
+
+def is_signed(content: bytes) -> bool:
+    """Tell whether a text carries an OpenPGP block (RFC 9580 section 6.2), signed or encrypted."""
+    return bool(_PGP.search(content))
+
+
+def scan_text(content: bytes, charset: str = "us-ascii", *, joins_lines: bool = False) -> TextScan:
+    """Find every URL of a text; never raises, whatever the bytes. Time is linear.
+
+    ``joins_lines``: the part is ``format=flowed; delsp=yes`` (RFC 3676), where a blank at a line's
+    end may be in the middle of a word.
+    """
+    known = charsets.find(charset)
+    if not known.safe or charsets.is_wide(content):
+        return TextScan((), readable=False)
+    return _Reader(content, known, joins_lines=joins_lines).read()
+
+
+class _Reader:
+    """Reads text in a masked copy, and keeps count of the bytes it has passed."""
+
+    def __init__(self, content: bytes, known: charsets.Charset, *, joins_lines: bool) -> None:
+        self._content = content
+        self._joins_lines = joins_lines
+        masked = content
+        if known.escaped:
+            masked = _TO_ASCII.sub(b"\x1b\x1b\x1b", charsets.mask_escaped(content, b"\x1b"))
+        self._tags: Sequence[TemplateTag] = mask.find_tags(masked)
+        masked = mask.fill(masked, list(self._tags)) if self._tags else masked
+        self._codec = "utf-8" if known.codec == "utf-8-sig" else known.codec
+        self._decode(masked, escaped=known.escaped)
+
+    def _decode(self, masked: bytes, *, escaped: bool) -> None:
+        """Hold the text such that each piece of it can be turned back into its bytes."""
+        self._view = "latin-1" if escaped else self._codec
+        if not escaped:
+            text = masked.decode(self._codec, "surrogateescape")
+            if text.encode(self._codec, "surrogateescape") == masked:
+                self._text = text
+                return
+        # Not the charset it says, or one with states: only what is ASCII can be told.
+        self._view = "latin-1"
+        self._text = masked.decode("latin-1")
+
+    def _bytes(self, start: int, end: int) -> int:
+        return len(self._text[start:end].encode(self._view, "surrogateescape"))
+
+    def read(self) -> TextScan:
+        """Return the URLs in order."""
+        links: list[FoundLink] = []
+        notes: list[Note] = []
+        position = place = 0  # in characters and in bytes
+        behind = 0  # the last URL
+        for position_in_mail, match in enumerate(self._urls()):
+            start, end = match
+            place += self._bytes(position, start)
+            size = self._bytes(start, end)
+            raw = self._content[place : place + size]
+            value = raw.decode(self._codec, "replace")
+            if self._is_ambiguous(start, end, place + size):
+                notes.append(Note(NoteReason.AMBIGUOUS, value, position_in_mail))
+            else:
+                tags = mask.overlapping(self._tags, place, place + size)
+                label = self._label(behind, start, end)
+                links.append(
+                    FoundLink(
+                        start=place,
+                        end=place + size,
+                        value=value,
+                        raw=raw,
+                        quote="",
+                        tag="",
+                        text=label[:TEXT_CHARACTERS],
+                        attributes=_LEAVING if _says_leave(label) else _ATTRIBUTES,
+                        position=position_in_mail,
+                        merge_tag=mask.merge_tag(value, raw, tags),
+                    )
+                )
+            place += size
+            position = behind = end
+        return TextScan(tuple(links), tuple(notes))
+
+    def _urls(self) -> Iterator[tuple[int, int]]:
+        text, position = self._text, 0
+        while match := _URL.search(text, position):
+            end = _trimmed_end(text, match.start(), match.start(1), match.end())
+            position = max(end, match.start(1))
+            if end > match.start(1):
+                yield match.start(), end
+
+    def _is_ambiguous(self, start: int, end: int, byte_end: int) -> bool:
+        """Tell whether clients would see another end of the URL than we do."""
+        text = self._text
+        following = text[end : end + 3]
+        if text[start - 1 : start] == "<" and following[:1] != ">":
+            return True  # wrapped inside its brackets (RFC 3986, Appendix C), or no bracket of it
+        if self._joins_lines and re.match(r" +(?:\r?\n|\Z)", text[end : end + 8]):
+            return True
+        if _UNSPACED.search(text, start, end):
+            return True
+        if self._view == self._codec:
+            return False
+        if following[:1] == _MASKED:
+            escaped = self._content[byte_end : byte_end + 8].decode(self._codec, "ignore")
+            return escaped[:1].isalnum()
+        return following[:1] >= "\x80"
+
+    def _label(self, behind: int, start: int, end: int) -> str:
+        """Return the words that introduce a URL: those of its line, or of the line before."""
+        text = self._text
+        before = text[max(behind, start - _LOOKED_BACK) : start].rstrip(" \t(<[*-")
+        line = before.rpartition("\n")[2]
+        if not line.strip():
+            rest = text[end : end + TEXT_CHARACTERS].partition("\n")[0]
+            if any(character.isalpha() for character in rest):
+                return rest
+            line = before.rstrip().rpartition("\n")[2]
+        clauses = [clause for clause in _CLAUSE.split(line) if clause.strip()]
+        return clauses[-1].strip() if clauses else ""
+
+
+def _says_leave(label: str) -> bool:
+    """Tell whether words say that here one leaves a list or sets preferences."""
+    known = vocabulary().phrases
+    words = words_of(label[-TEXT_CHARACTERS:])
+    return any(
+        topic in {Topic.LEAVE, Topic.PREFERENCES} and tuple(words[index : index + len(phrase)]) == phrase
+        for index, word in enumerate(words)
+        for phrase, topic in known.get(word, ())
+    )
+
+
+def _trimmed_end(text: str, start: int, host: int, end: int) -> int:
+    """Return where a URL ends that may reach to ``end`` at most."""
+    opener = text[start - 1 : start]
+    if opener == "'" and (quote := text.find("'", host, end)) >= 0:
+        end = quote
+    if following := _NEXT_URL.search(text, host, end):
+        end = following.start()
+    end = _unbalanced(text, host, end)
+    while end > host and (text[end - 1] in _SENTENCE or text[end - 1] in "([{"):
+        end -= 1
+    return end
+
+
+def _unbalanced(text: str, start: int, end: int) -> int:
+    """Return the place of the first bracket that closes what was opened before the URL."""
+    depths = dict.fromkeys(_CLOSERS.values(), 0)
+    for match in _BRACKET.finditer(text, start, end):
+        opener = _CLOSERS.get(match[0])
+        if opener is None:
+            depths[match[0]] += 1
+        elif depths[opener]:
+            depths[opener] -= 1
+        else:
+            return match.start()
+    return end

@@ -1,0 +1,95 @@
+"""What must hold of a message and of what became of it, told by Python's own parser."""
+
+from __future__ import annotations
+
+import re
+from email import message_from_bytes, policy
+from typing import TYPE_CHECKING
+
+from linkproxy.campaign import bait
+from linkproxy.campaign.compile import stamp
+from linkproxy.campaign.message import CompiledMessage, compile_message
+from linkproxy.model import BaitStyle, Campaign, CampaignId, LinkKind
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+CAMPAIGN = Campaign(CampaignId(7), "spring", base_url="https://click.brand.example")
+TOKEN = b"AbCdEfGhIjKlMnOpQrSt-_09"
+TRACKED = re.compile(rb"https://click\.brand\.example/AbCdEfGhIjKlMnOpQrSt-_09/([0-9A-Za-z]{4})")
+_BAIT_HEAD, _BAIT_TAIL = map(re.escape, bait.MARKUP[BaitStyle.HIDDEN])
+_BAIT = re.compile(_BAIT_HEAD + TRACKED.pattern + _BAIT_TAIL)
+
+
+def rewritten(raw: bytes, **options) -> tuple[CompiledMessage, bytes]:
+    compiled = compile_message(raw, CAMPAIGN, **options)
+    return compiled, stamp(compiled, TOKEN)
+
+
+def parsed(raw: bytes) -> Message:
+    return message_from_bytes(raw, policy=policy.compat32)
+
+
+def leaves(message: Message) -> list[Message]:
+    return [part for part in message.walk() if not isinstance(part.get_payload(), list)]
+
+
+def outline(message: Message) -> list[object]:
+    """Everything about a message but what its leaves hold."""
+    return [
+        (
+            part.get_content_type(),
+            part.is_multipart(),
+            part.raw_items() and list(part.raw_items()),
+            part.preamble,
+            part.epilogue,
+            [type(defect) for defect in part.defects],
+        )
+        for part in message.walk()
+    ]
+
+
+def decoded(part: Message) -> bytes:
+    return part.get_payload(decode=True) or b""
+
+
+def targets(compiled: CompiledMessage) -> dict[bytes, bytes]:
+    return {link.key.encode(): link.target.encode() for link in compiled.new_links}
+
+
+def assert_faithful(raw: bytes, **options) -> CompiledMessage:
+    """Everything outside of rewritten URLs is, decoded, what it was; all else to the byte."""
+    compiled, ready = rewritten(raw, **options)
+    assert len(compiled.segments) == len(compiled.keys) + 1
+    before, after = parsed(raw), parsed(ready)
+    assert outline(after) == outline(before)
+    seen = []
+    for old, new in zip(leaves(before), leaves(after), strict=True):
+        if new.get_payload() == old.get_payload():
+            continue
+        assert old.get_content_type() in {"text/html", "text/plain"}
+        seen += _same_but_for_urls(decoded(old), decoded(new), targets(compiled), old.get_content_type())
+    assert seen == [key.encode() for key in compiled.keys if key.encode() in seen]
+    baits = {link.key.encode() for link in compiled.new_links if link.kind is LinkKind.BAIT}
+    assert {key.encode() for key in compiled.keys} - baits == set(seen)
+    return compiled
+
+
+def _same_but_for_urls(old: bytes, new: bytes, known: dict[bytes, bytes], kind: str) -> list[bytes]:
+    """Walk both texts side by side; return the keys that were met, without those of bait."""
+    assert len(_BAIT.findall(new)) in ({0, 2} if kind == "text/html" else {0})
+    if kind == "text/plain":
+        assert TRACKED.sub(lambda match: known[match[1]], new) == old
+        return TRACKED.findall(new)
+    pieces = TRACKED.split(_BAIT.sub(b"", new))
+    literals, keys = pieces[::2], pieces[1::2]
+    assert old.startswith(literals[0])
+    position = len(literals[0])
+    for literal in literals[1:]:
+        # Behind a value stands its quote, a blank or ">", of which it has none itself.
+        found = old.find(literal, position) if literal is not literals[-1] else len(old) - len(literal)
+        assert found >= position
+        assert b"http" in old[position:found].lower() or b"//" in old[position:found] or b"&" in old[position:found]
+        position = found + len(literal)
+    assert position == len(old)
+    return keys
