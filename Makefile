@@ -27,8 +27,10 @@ test: $(VENV)/.test $(VENV)/.test-programs ## Run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 bench: $(VENV)/.bench $(VENV)/.bench-programs ## Run the benchmarks (QUICK=1: under a minute each)
-	@for file in bench/[a-z]*.py; do
-		name=$$(basename $$file .py)
+	@for file in bench/[a-z]*.py bench/*/__main__.py; do
+		name=$${file#bench/}
+		name=$${name%.py}
+		name=$${name%/__main__}
 		grep -q '^if __name__' $$file || continue
 		echo "== bench.$$name"
 		$(BIN)/python -m bench.$$name $(if $(QUICK),--quick)

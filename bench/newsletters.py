@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import quopri
 from dataclasses import dataclass
 from importlib.resources import files
+
+ENCODINGS = ("8bit", "quoted-printable", "base64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,18 @@ def plain() -> Mail:
     head = '<html lang="en">\n<head><meta charset="utf-8"><title>Harbour news</title></head>\n<body>\n'
     html = f"<!DOCTYPE html>\n{head}{''.join(items)}</body></html>\n"
     return Mail("plain", html.encode())
+
+
+def message(mail: Mail, encoding: str) -> bytes:
+    """Return a message with a short plain text and the mail as HTML in a transfer encoding."""
+    html = mail.html.replace(b"\r\n", b"\n")
+    encode = {"quoted-printable": quopri.encodestring, "base64": base64.encodebytes}
+    body = encode[encoding](html) if encoding in encode else html
+    text = (
+        "From: News <news@harbour.example>\nTo: anna@example.com\nSubject: Harbour news\n"
+        'MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary="=_harbour"\n\n'
+        "--=_harbour\nContent-Type: text/plain; charset=utf-8\n\n"
+        "Read it here: https://news.harbour.example/2026/11\n\n"
+        f"--=_harbour\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: {encoding}\n\n"
+    )
+    return (text.encode() + body + b"\n--=_harbour--\n").replace(b"\n", b"\r\n")

@@ -1,9 +1,13 @@
-"""Compile and stamp mails, beside pytracking and beside copying the same bytes.
+"""Compile and stamp mails, beside what else rewrites links and beside copying the same bytes.
 
-compile    a mail into segments, once per campaign: scan, decide about each link, draw keys
-stamp      one recipient's mail: a token and a join
-pytracking one recipient's mail: pytracking.html.adapt_html, links only, its default encoding
-memcpy     the stamped mail's bytes once more: no rewriter can be faster
+Of HTML, and of whole messages whose HTML part is in 8bit, quoted-printable or base64:
+
+compile        a mail into segments, once per campaign: scan, decide about each link, draw keys
+stamp          one recipient's mail: a token and a join
+pytracking     one recipient's mail: pytracking.html.adapt_html, links only, its default encoding;
+               of a message: Python's email package around it
+lxml, bs4      one recipient's HTML: parse it, set each href, write it (bs4 with html.parser)
+memcpy         the stamped mail's bytes once more: no rewriter can be faster
 """
 
 from __future__ import annotations
@@ -11,53 +15,62 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
 from bench import newsletters, report
-from linkproxy.campaign.compile import compile_html, stamp
+from linkproxy.campaign.compile import Compiled, compile_html, stamp
+from linkproxy.campaign.message import compile_message
 from linkproxy.campaign.tokens import Keyring, new_key
 from linkproxy.model import Campaign, CampaignId, RecipientId
 
 try:
-    from pytracking.html import adapt_html
-except ImportError:
-    sys.exit("pytracking is not installed; get what benchmarks compare with: pip install 'linkproxy[bench]'")
+    from bench import rivals
+except ImportError as error:
+    sys.exit(f"{error}; get what benchmarks compare with: pip install 'linkproxy[bench]'")
 
 CAMPAIGN = Campaign(CampaignId(7), "bench", base_url="https://click.brand.example")
 BATCH_SECONDS = 0.02
-QUICK_ROUNDS, ROUNDS = 60, 300
+QUICK_ROUNDS, ROUNDS = 25, 150
 
 Act = Callable[[], object]
 
 
-def rivals(mail: newsletters.Mail) -> dict[str, Act]:
+def acts_of(mail: newsletters.Mail) -> dict[str, Act]:
     """Return what is measured, each a function without arguments that does its work once."""
-    compiled = compile_html(mail.html, CAMPAIGN)
     sign = Keyring([new_key([])]).signer(CAMPAIGN.id)
     recipients = count(1)
-    stamped = bytearray(stamp(compiled, sign(RecipientId(1))))
-    text = mail.html.decode()
 
-    def pytracking() -> str:
-        rewritten: str = adapt_html(
-            text,
-            extra_metadata={"campaign": 7, "recipient": next(recipients)},
-            open_tracking=False,
-            base_click_tracking_url="https://click.brand.example/",
-        )
-        return rewritten
+    def stamped(compiled: Compiled) -> bytes:
+        return stamp(compiled, sign(RecipientId(next(recipients))))
 
-    assert stamped.count(b"https://click.brand.example/") == len(compiled.keys)
-    assert pytracking().count("https://click.brand.example/") > 30
-    return {
-        "compile": lambda: compile_html(mail.html, CAMPAIGN),
-        "stamp": lambda: stamp(compiled, sign(RecipientId(next(recipients)))),
-        "pytracking": pytracking,
-        "memcpy": lambda: bytes(stamped),
+    html = compile_html(mail.html, CAMPAIGN)
+    acts: dict[str, Act] = {
+        "compile html": lambda: compile_html(mail.html, CAMPAIGN),
+        "stamp html": partial(stamped, html),
+        "memcpy html": partial(bytes, bytearray(stamped(html))),
+        "pytracking html": lambda: rivals.pytracking(mail.html, next(recipients)),
+        "lxml html": lambda: rivals.lxml(mail.html, next(recipients)),
+        "bs4 html": lambda: rivals.bs4(mail.html, next(recipients)),
     }
+    for encoding in newsletters.ENCODINGS:
+        raw = newsletters.message(mail, encoding)
+        compiled = compile_message(raw, CAMPAIGN)
+        assert len(compiled.keys) == len(html.keys) + 1
+        acts |= {
+            f"compile {encoding}": partial(compile_message, raw, CAMPAIGN),
+            f"stamp {encoding}": partial(stamped, compiled),
+            f"memcpy {encoding}": partial(bytes, bytearray(stamped(compiled))),
+            f"pytracking {encoding}": partial(_of_message, raw, encoding, recipients),
+        }
+    return acts
+
+
+def _of_message(raw: bytes, encoding: str, recipients: count[int]) -> bytes:
+    return rivals.pytracking_message(raw, encoding, next(recipients))
 
 
 def measure(acts: Mapping[str, Act], rounds: int) -> dict[str, list[float]]:
@@ -90,17 +103,27 @@ def _time(act: Act, repeats: int) -> float:
     return (perf_counter_ns() - start) / repeats / 1e9
 
 
+FORMS = ("html", *newsletters.ENCODINGS)
 RATIOS = {
-    "stamp, times pytracking": ("pytracking", "stamp"),
-    "stamp, share of memcpy": ("memcpy", "stamp"),
-    "compile, times pytracking": ("pytracking", "compile"),
+    "stamp html, times lxml": ("lxml html", "stamp html"),
+    "stamp html, times bs4": ("bs4 html", "stamp html"),
+} | {
+    title.format(form): (slow.format(form), fast.format(form))
+    for form in FORMS
+    for title, slow, fast in (
+        ("stamp {}, times pytracking", "pytracking {}", "stamp {}"),
+        ("stamp {}, share of memcpy", "memcpy {}", "stamp {}"),
+        ("stamp {}, share of stamp html", "stamp html", "stamp {}"),
+        ("compile {}, times pytracking", "pytracking {}", "compile {}"),
+    )
+    if not (form == "html" and title.endswith("stamp html"))
 }
 
 
 def compare(mail: newsletters.Mail, rounds: int) -> dict[str, Any]:
     """Measure one mail, print its tables, and return its figures."""
     compiled = compile_html(mail.html, CAMPAIGN)
-    seconds = measure(rivals(mail), rounds)
+    seconds = measure(acts_of(mail), rounds)
     ratios = {
         name: report.paired_ratio(seconds[slow], seconds[fast]) for name, (slow, fast) in RATIOS.items()
     }
@@ -124,7 +147,9 @@ def compare(mail: newsletters.Mail, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure each mail."""
-    options = report.options("rewriting", "Rewriting, beside pytracking and beside copying the same bytes.")
+    options = report.options(
+        "rewriting", "Rewriting, beside other rewriters and beside copying the same bytes."
+    )
     rounds = QUICK_ROUNDS if options.quick else ROUNDS
     mails = (newsletters.demo(), newsletters.plain())
     results = {mail.name: compare(mail, rounds) for mail in mails}

@@ -154,6 +154,10 @@ class RetentionSection(Section):
     message_links_days: Days = Field(
         default=365, description="Targets that belong to one message; its links end with them."
     )
+    domain_profiles_days: Days = Field(
+        default=365,
+        description="What a recipient domain or gateway has taught, counted from its last lesson.",
+    )
 
 
 class JudgeSection(Section):
@@ -162,9 +166,13 @@ class JudgeSection(Section):
     policy_file: Anchored = Field(
         default="", description="Your own rules and weights over the shipped ones (docs/judging.md)."
     )
+    shadow_policy_file: Anchored = Field(
+        default="",
+        description="Another such file that judges silently beside the live one; `linkproxy shadow` compares.",
+    )
     extra_hop: bool = Field(
         default=True,
-        description="Send uncertain visits round once, by a redirect to ourselves, and learn from how they follow.",
+        description="Send uncertain visits round once, by a redirect to ourselves, to see how they follow.",
     )
 
 
@@ -244,6 +252,9 @@ class LimitsSection(Section):
     )
     strays_kept: Count = Field(
         default=100_000, description="How many of them are kept at all; the oldest go first."
+    )
+    beacons_per_minute: Count = Field(
+        default=6000, description="Words from targets' pages about visits that are heard per minute."
     )
 
 

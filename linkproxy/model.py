@@ -133,6 +133,13 @@ class AnswerKind(StrEnum):
     NOT_FOUND = "not_found"  # 404
 
 
+class EngagementKind(StrEnum):
+    """By whose word something is known of a visit's time at its target."""
+
+    BEACON = "beacon"  # the script in the visitor's browser
+    CALL = "call"  # the target's own server, over the JSON API
+
+
 class TokenForm(StrEnum):
     """The three forms of tracked URL; each has a MAC domain of its own."""
 
@@ -189,6 +196,8 @@ class Campaign:
     utm: Utm = Utm()
     rewrite_unsubscribe: bool = False  # True: detected unsubscribe links are handed to linkproxy
     created_at: float = 0.0
+    click_id: str = ""  # query parameter that tells targets of the visit; "" tells them nothing
+    leave_shown_urls: bool = False  # True: a link whose text is a URL itself is not tracked
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,14 +359,14 @@ class StrayTrace:
 class StrayCounts:
     """How many strays the client of a visit sent in the same minutes."""
 
-    message: int = 0  # changed copies of a link of the visit's own message
-    link: int = 0  # other tokens with the visit's link key, under the visit's own headers
+    message: int = 0  # changed copies of a link of the visit's message, from the visit's own burst
+    alike: int = 0  # such copies under other headers and before, or other tokens with its link key
     other: int = 0  # anything else: another message's, as from behind the same NAT
 
     @property
     def all(self) -> int:
         """Return how many there were."""
-        return self.message + self.link + self.other
+        return self.message + self.alike + self.other
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +425,32 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Engagement:
+    """What was told of a visit's time at its target; one for each kind and visit."""
+
+    visit_id: int
+    kind: EngagementKind
+    first_at: float  # when the first word of it came
+    at: float  # when the newest came that said more than those before
+    seconds_on_page: float
+    pages: int  # of the site, the first one included
+    network: str = ""  # that the beacon came from, as that of a visit; "" when unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Afterlife:
+    """What was known by a time of what followed a visit at its target."""
+
+    known_at: float
+    engagements: tuple[Engagement, ...] = ()
+    engaged: int = 0  # other recipients of the campaign that engagement is known of, at most MOST_ENGAGED
+
+
+MOST_ENGAGED = 20
+"""More of them say no more about whether a site reports engagement."""
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
     """What a domain profile says at the time of a visit: messages followed, worn off with age."""
 
@@ -451,6 +486,7 @@ class Facts:
     settled: bool = False  # siblings include what came after
     learned: tuple[Learned, ...] = ()  # the gateway's and the domain's, where enough recipients taught them
     step: Step | None = None  # None: the recipient's domain is not known, or it is a freemail domain
+    afterlife: Afterlife | None = None  # None: not settled yet, or its target was given no click id
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,6 +577,7 @@ class JournalEntry:
     settled: Verdict | None = None
     settled_at: float | None = None
     settled_step: Step | None = None  # frozen when it was settled
+    settled_afterlife: Afterlife | None = None  # likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -571,6 +608,9 @@ class MessageHistory:
     clicked: frozenset[int]
     delivery: Delivery = NO_DELIVERY  # as known now, which may be later than the visits
     neighbours: tuple[Neighbour, ...] | None = None  # None: not looked up, so what was frozen holds
+    engagements: tuple[Engagement, ...] | None = None  # of all its visits; None as above
+    engaged: int = 0  # as of an Afterlife
+    known_at: float = 0.0  # when it is settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -625,6 +665,7 @@ class Settlement:
     settled_at: float
     withdrawn: tuple[int, ...] = ()  # clicks of an earlier pass that are none, by visit id
     steps: tuple[tuple[int, Step], ...] = ()  # what the settled verdicts went by, to be frozen
+    afterlives: tuple[tuple[int, Afterlife], ...] = ()  # likewise
     lesson: Lesson | None = None  # what the message teaches, once
 
 

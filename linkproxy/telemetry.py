@@ -17,7 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-from linkproxy.model import AnswerKind, StrayReason, VerdictKind
+from linkproxy.model import AnswerKind, EngagementKind, StrayReason, VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +42,8 @@ class Event(StrEnum):
     VISIT_FAILED = "visit.failed"
     SIGNAL_BROKEN = "signal.broken"
     SETTLE_FAILED = "settle.failed"
+    SHADOW_FAILED = "shadow.failed"
+    UNSUBSCRIBE_SURGE = "unsubscribe.surge"
     PURGED = "purge.done"
     PURGE_FAILED = "purge.failed"
     ASN_LOADED = "asn.loaded"
@@ -64,6 +66,11 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.VISIT_FAILED: "A visit could not be judged; the person was sent on. `error`.",
     Event.SIGNAL_BROKEN: "A signal raised an error; it counted as no evidence. `signal`.",
     Event.SETTLE_FAILED: "A settle pass failed; it is tried again. `error`.",
+    Event.SHADOW_FAILED: "The shadow policy could not judge a message; nothing live is touched. `error`.",
+    Event.UNSUBSCRIBE_SURGE: (
+        "Many recipients of one domain come for unsubscribe links at once, as scanners do. "
+        "`campaign_id`, `recipients`."
+    ),
     Event.PURGED: "What was older than `[retention]` allows was deleted. Rows by table.",
     Event.PURGE_FAILED: "The purge failed; it is tried again. `error`.",
     Event.ASN_LOADED: "A network database has changed and was read again. `path`.",
@@ -129,6 +136,9 @@ BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _VERDICTS: Final = tuple(VerdictKind)
 _LISTENERS: Final = ("public", "private")
 _STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_ENGAGEMENTS: Final = (
+    *("kept", "unchanged", "unknown", "late", "forged", "malformed", "declined", "dropped", "failed"),
+)
 _OPERATIONS: Final = ("append", "settle", "purge")
 
 
@@ -181,7 +191,23 @@ METRICS: Final = (
         "Visits settled, by first and by settled verdict.",
         (("first", _VERDICTS), ("settled", _VERDICTS)),
     ),
+    Metric(
+        "shadow_verdicts",
+        Counter,
+        "Visits judged by the shadow policy too, by settled verdict of the live one and of the shadow.",
+        (("live", _VERDICTS), ("shadow", _VERDICTS)),
+    ),
     Metric("clicks", Counter, "Clicks that entered the click log."),
+    Metric(
+        "unsubscribe_surges", Counter, "Visits to unsubscribe links in a surge of a domain, as scanners make."
+    ),
+    Metric("retractions", Counter, "Clicks that late evidence withdrew from the click log."),
+    Metric(
+        "engagements",
+        Counter,
+        "Words from targets about visits, by who sent them and what became of them.",
+        (("kind", tuple(EngagementKind)), ("outcome", _ENGAGEMENTS)),
+    ),
     Metric("unsubscribes", Counter, "Opt-outs stored.", (("way", ("page", "one_click")),)),
     Metric(
         "asn_lookups",
@@ -247,7 +273,11 @@ class Metrics:
     refused_visits: Counter
     lost_visits: Counter
     settled_visits: Labelled[Counter]
+    shadow_verdicts: Labelled[Counter]
     clicks: Counter
+    retractions: Counter
+    engagements: Labelled[Counter]
+    unsubscribe_surges: Counter
     unsubscribes: Labelled[Counter]
     asn_lookups: Labelled[Counter]
     asn_reloads: Labelled[Counter]

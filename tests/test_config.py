@@ -70,12 +70,17 @@ def test_relative_paths_start_at_the_files_folder_wherever_the_command_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "etc").mkdir()
-    write(tmp_path / "etc", "[store]\nurl = 'sqlite:data/log.db'\nspill_path = '/var/spill'\n")
+    write(
+        tmp_path / "etc",
+        "[store]\nurl = 'sqlite:data/log.db'\nspill_path = '/var/spill'\n"
+        "[networks]\nasn_files = ['asn.mmdb', '/var/asn.mmdb']\n",
+    )
     monkeypatch.chdir(tmp_path)
     config = load(Path("etc/config.toml"), {})
     assert config.store.url == f"sqlite:{tmp_path}/etc/data/log.db"
     assert config.store.spill_path == "/var/spill"
     assert config.signing.keys_file == f"{tmp_path}/etc/signing-keys.txt"
+    assert config.networks.asn_files == [f"{tmp_path}/etc/asn.mmdb", "/var/asn.mmdb"]
     assert not config.judge.policy_file
 
 

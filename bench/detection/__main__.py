@@ -5,72 +5,142 @@ Method, sources and how to read it: docs/detection.md.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import report
-from bench.detection import baselines, drive, measure, population, show, truth
-from bench.detection.actors_machines import BY_NAME as MACHINES
-from bench.detection.actors_people import PEOPLE
-from bench.detection.leave_out import LEFT_OUT, overlay
-from bench.detection.truth import Units
+from bench.detection import baselines, coverage, measure, population, samples, show, truth
+from bench.detection.leave_out import overlay
+from bench.detection.page import Printed, with_figures
+from bench.detection.trials import Trials, judged
+from linkproxy.model import LinkproxyError
+from linkproxy.visit import policy
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from bench.detection.drive import Asked, Played
-    from bench.detection.population import Reader
+    from bench.detection.played import Asked, Played
 
-BARS = {"machines": 0.01, "people": 0.01, "neutral": 0.001}
-QUICK = population.Size(known=0, small=5, quiet=2)
-FULL = population.Size(known=1, small=26, quiet=16)
+QUICK = population.Size(known=0, small=5, quiet=3)
+FULL = population.Size(known=1, small=14, quiet=12)
+CAMPAIGNS = {True: (10, 1, 4), False: (200, 5, 20)}
+"""Mixed campaigns, unfamiliar families, campaigns of each; with and without --quick."""
+
+SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "samples" / "requests.jsonl"
 
 
 def main() -> None:
     """Play, judge, print."""
-    chosen = report.options("detection", __doc__.splitlines()[0], _add_options)
-    size = _size(chosen)
-    readers = population.build(chosen.seed, size)
-    with tempfile.TemporaryDirectory() as folder:
-        shipped = asyncio.run(_play(readers, Path(folder) / "shipped", "as shipped", seed=chosen.seed))
-        units = truth.units(shipped, lambda asked: asked.clicked)
-    show.actors("Machine messages with a counted click, rules as shipped", units.machines, machines=True)
-    show.actors("Human clicks not counted, rules as shipped", units.people, machines=False)
-    show.headline("Rules as shipped", measure.summary(units), BARS)
-    if chosen.errors:
-        chosen.errors.write_text(show.wrong_ones("Rules as shipped", units), "utf-8")
+    chosen = report.options("detection", (__doc__ or "").splitlines()[0], _add_options)
+    begin = time.monotonic()
+    printed = Printed()
+    try:
+        with redirect_stdout(printed):
+            results = _run(chosen)
+            print(f"\n{time.monotonic() - begin:.0f} s in all, seed {chosen.seed}")
+        if chosen.into:
+            chosen.into.write_text(with_figures(chosen.into.read_text("utf-8"), printed.text), "utf-8")
+    except (LinkproxyError, OSError) as error:
+        sys.exit(f"bench.detection: {error}")
+    report.finish("detection", results, chosen.json)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of all draws (default 1)")
     parser.add_argument("--errors", type=Path, metavar="FILE", help="also write what went wrong, as Markdown")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="also put the figures into a Markdown page")
     parser.add_argument("--known", type=int, help="domains with a history, for each machine")
     parser.add_argument("--small", type=int, help="recipients in domains of one or two, for each machine")
     parser.add_argument("--quiet", type=int, help="recipients that nobody scans, for each kind of person")
+    parser.add_argument("--campaigns", type=int, help="campaigns whose interval is checked")
+    parser.add_argument("--samples", type=Path, default=SAMPLES, help="published requests, one JSON a line")
 
 
-def _size(chosen: argparse.Namespace) -> population.Size:
-    given = {name: value for name in ("known", "small", "quiet") if (value := getattr(chosen, name)) is not None}
-    return replace(QUICK if chosen.quick else FULL, **given)
+def _run(chosen: argparse.Namespace) -> dict[str, Any]:
+    given = {
+        name: value for name in ("known", "small", "quiet") if (value := getattr(chosen, name)) is not None
+    }
+    readers = population.build(chosen.seed, replace(QUICK if chosen.quick else FULL, **given))
+    with tempfile.TemporaryDirectory() as folder:
+        trials = Trials(Path(folder), chosen.seed)
+        runs = trials.left_out(readers)
+        shipped = (
+            [] if chosen.quick else [trials.play(population.letters(readers, chosen.seed), "as shipped")]
+        )
+        results: dict[str, Any] = {"seed": chosen.seed}
+        results["left out"] = _judge("Each family judged by rules that never met it", runs, chosen.errors)
+        if shipped:
+            results["as shipped"] = _judge("Rules as shipped", shipped, None)
+        results["baselines"] = _versus(runs)
+        results["intervals"] = _intervals(trials, chosen)
+        results["samples"] = _samples(chosen.samples)
+        print(f"\n{trials.messages:,} messages, {trials.requests:,} requests over HTTP")
+    return results
 
 
-async def _play(readers: Sequence[Reader], folder: Path, title: str, *, seed: int, policy: str = "") -> Played:
-    begin = time.monotonic()
+def _judge(title: str, runs: Sequence[Played], errors: Path | None) -> dict[str, Any]:
+    units = judged(runs)
+    show.machines(title, units)
+    show.people(title, units)
+    found = measure.summary(units)
+    show.headline(title, found)
+    if errors:
+        errors.write_text(show.wrong_ones(title, units), "utf-8")
+    return {"summary": asdict(found), "actors": show.as_json(units)}
 
-    def progress(done: int, left: int) -> None:
-        if done % 500 == 0 and sys.stderr.isatty():
-            print(f"\r{title}: {done:,} requests, {left:,} to come ", end="", file=sys.stderr, flush=True)
 
-    played = await drive.play(readers, folder, seed=seed, policy=policy, progress=progress)
-    seconds = time.monotonic() - begin
-    print(f"{title}: {len(played.scenes):,} messages, {len(played.asked):,} requests in {seconds:.0f} s")
-    return played
+def _versus(runs: Sequence[Played]) -> list[dict[str, Any]]:
+    rows = []
+    for name, rule in baselines.BASELINES.items():
+        counted = {key for played in runs for key in baselines.counted(played, rule)}
+        theirs = measure.summary(truth.merge(truth.units(played, partial(_in, counted)) for played in runs))
+        ours = measure.at_loss(runs, theirs.people_lost)
+        rows.append(
+            {
+                "method": name,
+                "machines_counted": theirs.machines_counted,
+                "people_lost": theirs.people_lost,
+                "ours": ours.machines_counted,
+                "threshold": ours.threshold,
+            }
+        )
+    show.versus(rows)
+    return rows
+
+
+def _in(counted: set[int], asked: Asked) -> bool:
+    return id(asked) in counted
+
+
+def _intervals(trials: Trials, chosen: argparse.Namespace) -> dict[str, Any]:
+    mixed, families, of_each = CAMPAIGNS[chosen.quick]
+    mixed = mixed if chosen.campaigns is None else chosen.campaigns
+    letters = [letter for number in range(mixed) for letter in coverage.campaign(number, chosen.seed)]
+    held = {"mixed": coverage.held(trials.play(letters, "campaigns", intervals=True))}
+    for family in coverage.unfamiliar(chosen.seed, families):
+        letters = [one for number in range(of_each) for one in coverage.campaign(number, chosen.seed, family)]
+        played = trials.play(letters, f"campaigns of {family}", overlay(family), intervals=True)
+        held[f"never met: {family}"] = coverage.held(played)
+    show.intervals(held)
+    return {name: [asdict(item) | {"covers": item.covers} for item in rows] for name, rows in held.items()}
+
+
+def _samples(file: Path) -> dict[str, Any] | None:
+    if not file.is_file():
+        print(f"\nPublished requests: none at {file.name}; skipped")
+        return None
+    rules = policy.load()
+    found = samples.judge(file, rules, population.START)
+    faults = samples.faults(found, rules.machine)
+    show.published(samples.table(found), faults, samples.incidents(found))
+    return {"table": samples.table(found), "faults": faults, "incidents": samples.incidents(found)}
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.detection import addresses, programs, schedule
-from bench.detection.traffic import MailKind, Request, Truth, at_pace
+from bench.detection.traffic import Request, Truth, at_pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
     from bench.detection.traffic import Address, Headers, Scene
+
 
 def everything(scene: Scene) -> Sequence[str]:
     """Return every link of the mail, bait and unsubscribe included."""
@@ -143,14 +144,11 @@ class Machine:
         )
 
 
-def _from(ranges: tuple[str, ...], how: Callable[..., Callable[[], str]] = addresses.fixed):  # noqa: ANN202  (a partial of typed functions)
-    return partial(_client, ranges=ranges, how=how)
-
-
-def _client(
-    chance: Random, *, ranges: tuple[str, ...], how: Callable[..., Callable[[], str]]
-) -> Callable[[], Address]:
-    return how(chance, ranges)
+def _from(
+    ranges: tuple[str, ...],
+    how: Callable[[Random, tuple[str, ...]], Callable[[], Address]] = addresses.fixed,
+) -> Callable[[Random], Callable[[], Address]]:
+    return lambda chance: how(chance, ranges)
 
 
 _CLOUD = _from(addresses.UNLISTED_CLOUDS)
@@ -176,7 +174,9 @@ MACHINES: tuple[Machine, ...] = (
         "HEAD with a browser's name", "resolver", programs.resolver, _CLOUD, five, schedule.prompt,
         method="HEAD",
     ),
-    Machine("detonation, all links", "detonation", programs.detonation, _PROTECTION, everything, schedule.prompt),
+    Machine(
+        "detonation, all links", "detonation", programs.detonation, _PROTECTION, everything, schedule.prompt
+    ),
     Machine("detonation, one link", "detonation", programs.detonation, _PROTECTION, first, schedule.prompt),
     Machine("detonation from Azure", "detonation", programs.detonation, _AZURE, one_or_two, schedule.prompt),
     Machine("headless Chrome", "headless", programs.headless, _CLOUD, content, gap=dawdling),
@@ -262,7 +262,6 @@ def needs_a_click(name: str) -> bool:
     return name in BY_NAME and BY_NAME[name].beside is not None
 
 
-def has_no_bar(name: str, mail: MailKind, *, known: bool) -> bool:
-    """Return whether a message is stealth on a single link of an unknown domain: nobody can tell."""
-    machine = BY_NAME.get(name)
-    return machine is not None and machine.stealth and mail is MailKind.SINGLE and not known
+def passes_for_a_person(name: str) -> bool:
+    """Return whether nothing about one request of a machine, by itself, tells it from a person's."""
+    return name in BY_NAME and BY_NAME[name].stealth and not needs_a_click(name)

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import crawleruseragents
 
+from bench.detection.truth import by_message
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bench.detection.drive import Asked, Played
+    from bench.detection.played import Asked, Played
 
 CERTAIN = tuple(
     ipaddress.ip_network(text)
@@ -28,9 +30,7 @@ CERTAIN = tuple(
         "64.235.144.0/20", "209.222.80.0/21",  # Barracuda
     )
 )  # fmt: skip
-PROBABLE = tuple(
-    ipaddress.ip_network(text) for text in ("150.70.0.0/16", "216.104.0.0/19", "40.94.0.0/16")
-)
+PROBABLE = tuple(ipaddress.ip_network(text) for text in ("150.70.0.0/16", "216.104.0.0/19", "40.94.0.0/16"))
 _MARKERS = re.compile(
     r"bot|crawl|spider|preview|scan|headless|phantom|curl|wget|python|java/|go-http|okhttp|axios|libwww|"
     r"httpclient|node-fetch|facebookexternalhit|whatsapp|slack",
@@ -106,10 +106,10 @@ BASELINES = {
 }
 
 
-def counted(played: Played, by_message: Mapping[int, Sequence[Asked]], judge: Callable[..., bool]) -> set[int]:
-    """Return the ids of the requests that a baseline counts."""
+def counted(played: Played, rule: Callable[[Seen, Sequence[Seen]], bool]) -> set[int]:
+    """Return the id() of each request that a baseline counts."""
     found: set[int] = set()
-    for number, asked in by_message.items():
+    for number, asked in by_message(played.asked).items():
         links = played.scenes[number].links
         hidden = {*links.bait, *links.unsubscribe}
         told = played.told[number]
@@ -117,9 +117,12 @@ def counted(played: Played, by_message: Mapping[int, Sequence[Asked]], judge: Ca
         seen = [
             _see(one, since)
             for one in asked
-            if one.link not in hidden and not one.request.spoil and one.hop == 0 and one.request.method != "POST"
+            if one.link not in hidden
+            and not one.request.spoil
+            and one.hop == 0
+            and one.request.method != "POST"
         ]
-        found |= {id(one.asked) for one in seen if judge(one, seen)}
+        found |= {id(one.asked) for one in seen if rule(one, seen)}
     return found
 
 

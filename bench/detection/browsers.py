@@ -14,13 +14,22 @@ if TYPE_CHECKING:
 
     from bench.detection.traffic import Headers
 
+BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
+APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 WINDOWS = "Windows NT 10.0; Win64; x64"
+WINDOWS_7 = "Windows NT 6.1; Win64; x64"
 MAC = "Macintosh; Intel Mac OS X 10_15_7"
 LINUX = "X11; Linux x86_64"
 ANDROID = "Linux; Android 10; K"
 _HINTED = {WINDOWS: "Windows", MAC: "macOS", LINUX: "Linux", ANDROID: "Android"}
 
-LANGUAGES = ("en-US,en;q=0.9", "en-GB,en;q=0.9", "de-DE,de;q=0.9,en;q=0.8", "fr-FR,fr;q=0.9", "es-ES,es;q=0.9")
+LANGUAGES = (
+    "en-US,en;q=0.9",
+    "en-GB,en;q=0.9",
+    "de-DE,de;q=0.9,en;q=0.8",
+    "fr-FR,fr;q=0.9",
+    "es-ES,es;q=0.9",
+)
 _GECKO_LANGUAGES = ("en-US,en;q=0.5", "de,en-US;q=0.7,en;q=0.3", "fr,fr-FR;q=0.8,en-US;q=0.5,en;q=0.3")
 
 _SIGNED = (
@@ -42,7 +51,7 @@ def chromium(
 ) -> Headers:
     """Return a Chromium browser's navigation; version 0 draws a current one."""
     version = version or chance.choice((153, 154, 154, 155))
-    agent = f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0"
+    agent = f"Mozilla/5.0 ({system}) {BLINK} Chrome/{version}.0.0.0"
     mobile = " Mobile" if system == ANDROID else ""
     webmail = chance.random() < 0.4 if from_webmail is None else from_webmail
     hints: Headers = (
@@ -118,7 +127,7 @@ def safari(chance: Random, *, secure: bool, version: str = "", phone: bool = Fal
     return (
         (
             "user-agent",
-            f"Mozilla/5.0 ({system}) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{version}{mobile} Safari/{end}",
+            f"Mozilla/5.0 ({system}) {APPLE} Version/{version}{mobile} Safari/{end}",
         ),
         ("accept", _PLAIN_PAGE),
         *(fetch if secure and (major, minor) >= (16, 4) else ()),
@@ -139,7 +148,7 @@ def ios_webview(chance: Random, *, secure: bool) -> Headers:
     return (
         (
             "user-agent",
-            f"Mozilla/5.0 (iPhone; CPU iPhone OS {system} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
+            f"Mozilla/5.0 (iPhone; CPU iPhone OS {system} like Mac OS X) {APPLE} Mobile/15E148",
         ),
         ("accept", _PLAIN_PAGE),
         *(fetch if secure else ()),
@@ -162,7 +171,7 @@ def android_webview(chance: Random, *, secure: bool) -> Headers:
         ("upgrade-insecure-requests", "1"),
         (
             "user-agent",
-            f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/{version}.0.7100.60 Mobile Safari/537.36",
+            f"Mozilla/5.0 ({system}) {BLINK} Version/4.0 Chrome/{version}.0.7100.60 Mobile Safari/537.36",
         ),
         ("accept", _SIGNED),
         ("x-requested-with", chance.choice(("com.fsck.k9", "com.mail.mobile.android.mail"))),
@@ -203,10 +212,11 @@ def text_browser(chance: Random) -> Headers:
 
 def opera_mini(chance: Random) -> Headers:
     """Return Opera Mini, whose pages are fetched by Opera's own servers."""
+    version = chance.choice((36, 52, 68))
     return (
         (
             "user-agent",
-            f"Opera/9.80 (Android; Opera Mini/{chance.choice((36, 52, 68))}.2.2254/191.303; U; en) Presto/2.12.423 Version/12.16",
+            f"Opera/9.80 (Android; Opera Mini/{version}.2.2254/191.303; U; en) Presto/2.12.423 Version/12.16",
         ),
         ("accept", "text/html, application/xml;q=0.9, application/xhtml+xml, image/png, */*;q=0.1"),
         ("accept-language", "en-US,en;q=0.9"),

@@ -11,14 +11,17 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from bench.detection import mails, population
 from bench.detection.actors_machines import BY_NAME as MACHINES
 from bench.detection.actors_people import BY_NAME as PEOPLE
-from bench.detection.traffic import MailKind, Request, Scene
+from bench.detection.played import Asked, Played
+from bench.detection.tokens import spoilt
+from bench.detection.traffic import MailKind, Scene
 from bench.detection.wire import Wire
 from linkproxy.cli.init import installation
 from linkproxy.config import load
@@ -31,6 +34,7 @@ from linkproxy.model import (
     DeliverySource,
     LinkproxyError,
 )
+from linkproxy.query.reports import report
 from linkproxy.server.app import running
 from linkproxy.server.rewriter import Rewriter
 from linkproxy.server.settler import settle_due
@@ -41,11 +45,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from bench.detection.population import Letter, Reader
+    from bench.detection.population import Letter, Mailing
     from bench.detection.traffic import Links
     from bench.detection.wire import Reply
     from linkproxy.config import Config
-    from linkproxy.model import JournalEntry, RecipientId
+    from linkproxy.model import RecipientId
     from linkproxy.server.app import Server
 
 SETTLE_SECONDS = 5.0
@@ -53,35 +57,13 @@ SETTLE_SECONDS = 5.0
 
 APART_SECONDS = 1e-5
 HOPS = 3
+ROUND_TRIP = (0.03, 0.25)  # seconds until a client has followed a redirect
 _NEVER = 4.0e9
-_CONTROL = {MailKind.MANY: CampaignKind.MARKETING, MailKind.SINGLE: CampaignKind.MARKETING,
-            MailKind.TRANSACTIONAL: CampaignKind.TRANSACTIONAL}  # fmt: skip
-
-
-@dataclass(slots=True)
-class Asked:
-    """A request that was made, and what came of it."""
-
-    message: int  # index of its scene
-    request: Request
-    at: float
-    target: str
-    link: str  # the link's key
-    hop: int = 0  # how often the client has been sent round
-    cookie: str = ""
-    status: int = 0
-    location: str = ""
-    entry: JournalEntry | None = None
-    clicked: bool = False  # the click log has a click that begins with this visit
-
-
-@dataclass(slots=True)
-class Played:
-    """All that happened in one run."""
-
-    scenes: list[Scene] = field(default_factory=list)
-    told: list[Delivery | None] = field(default_factory=list)  # by scene, what the server was told
-    asked: list[Asked] = field(default_factory=list)
+_KINDS = {
+    MailKind.MANY: CampaignKind.MARKETING,
+    MailKind.SINGLE: CampaignKind.MARKETING,
+    MailKind.TRANSACTIONAL: CampaignKind.TRANSACTIONAL,
+}
 
 
 @dataclass
@@ -116,97 +98,103 @@ def configure(folder: Path, policy: str) -> Config:
 
 
 async def play(
-    readers: Sequence[Reader],
+    letters: Sequence[Letter],
     folder: Path,
     *,
-    seed: int,
     policy: str = "",
     progress: Callable[[int, int], None] = lambda _done, _left: None,
+    intervals: bool = False,
 ) -> Played:
-    """Return what became of every request that a population makes."""
+    """Return what became of every request that these mails bring about."""
     config = configure(folder, policy)
     configure_logging(config.log.level, config.log.format)
     clock = Clock(population.START - 3600.0)
     async with running(config, clock=clock) as server:
         # Its loop would settle by this machine's speed; below it is the clock that says when.
         await server.services.settler.close()
-        stage = _Stage(server, clock, seed)
-        await stage.send(readers)
+        stage = _Stage(server, clock)
+        await stage.send(letters)
         await stage.act(progress)
         await stage.collect()
+        if intervals:
+            await stage.report()
     return stage.played
 
 
 class _Stage:
     """A running server, its mail, and the requests still to come."""
 
-    def __init__(self, server: Server, clock: Clock, seed: int) -> None:
-        self._server, self._clock, self._seed = server, clock, seed
+    def __init__(self, server: Server, clock: Clock) -> None:
+        self._server, self._clock = server, clock
         self._store = server.services.store
         self._rewriter = Rewriter(self._store, server.services.keyring, clock)
         self._tokens: list[str] = []
         self._queue: list[tuple[float, int, Asked]] = []
         self._order = itertools.count()
         self._due: list[float] = []
+        self._campaigns: list[Campaign] = []
         self.played = Played()
 
     # --- the mail -----------------------------------------------------------------------------------
 
-    async def send(self, readers: Sequence[Reader]) -> None:
+    async def send(self, letters: Sequence[Letter]) -> None:
         """Register campaigns, recipients and deliveries, and plan what everyone does."""
-        mailings = {key: await self._campaign(*key) for key in itertools.product(MailKind, _streams(readers))}
-        drafts = [RecipientDraft(reader.address) for reader in readers]
-        known = {
-            item.address: item.id for item in await self._rewriter.register(drafts)
+        mailings = {
+            each: await self._campaign(each) for each in dict.fromkeys(one.mailing for one in letters)
         }
+        addresses = list(dict.fromkeys(letter.reader.address for letter in letters))
+        recipients = await self._rewriter.register([RecipientDraft(address) for address in addresses])
+        known = {item.address: item.id for item in recipients}
         deliveries = []
-        for letter in population.letters(list(readers), self._seed):
-            campaign, links = mailings[letter.mail, letter.reader.domain.stream]
+        for letter in letters:
+            campaign, links = mailings[letter.mailing]
             recipient = known[letter.reader.address]
-            self._plan(letter, links)
+            told = population.told(letter)
+            self._plan(letter, links, told)
             self._tokens.append(self._rewriter.token(campaign, recipient).decode())
-            told = self.played.told[-1]
             if told is not None:
                 whom: RecipientId = NOBODY if told.source is DeliverySource.CAMPAIGN else recipient
                 deliveries.append(DeliveryDraft(campaign.id, whom, told))
         await self._store.add_deliveries(deliveries)
 
-    async def _campaign(self, mail: MailKind, stream: int) -> tuple[Campaign, Links]:
+    async def _campaign(self, mailing: Mailing) -> tuple[Campaign, Links]:
         campaign = await self._store.add_campaign(
             Campaign(
                 CampaignId(0),
-                f"{mail.name.lower()}-{stream}",
-                _CONTROL[mail],
+                mailing.name,
+                _KINDS[mailing.mail],
                 base_url=self._server.addresses.public,
                 rewrite_unsubscribe=True,
                 created_at=self._clock.now,
             )
         )
-        await self._rewriter.prepare(campaign, mails.HTML[mail].encode())
-        return campaign, mails.links_of(await self._store.list_links(campaign.id), mail)
+        await self._rewriter.prepare(campaign, mails.HTML[mailing.mail].encode())
+        self._campaigns.append(campaign)
+        return campaign, mails.links_of(await self._store.list_links(campaign.id), mailing.mail)
 
-    def _plan(self, letter: Letter, links: Links) -> None:
-        domain = letter.reader.domain
-        stream = population.STREAMS[domain.stream]
-        told = Delivery(population.told(letter, stream.source), stream.source)
+    def _plan(self, letter: Letter, links: Links, told: Delivery | None) -> None:
+        reader, mailing = letter.reader, letter.mailing
         scene = Scene(
-            letter.mail,
-            domain,
-            letter.reader.person,
-            letter.reader.address,
+            mailing.name,
+            mailing.mail,
+            reader.domain,
+            reader.person,
+            reader.address,
             links,
-            stream.secure,
+            mailing.stream.secure,
             letter.sent,
             letter.arrived,
-            letter.mail is not MailKind.MANY and domain.readers >= population.KNOWN_READERS,
+            mailing.mail is not MailKind.MANY and reader.domain.readers >= population.KNOWN_READERS,
             Random(f"scene {letter.seed}"),
         )
         number = len(self.played.scenes)
         self.played.scenes.append(scene)
-        self.played.told.append(told if stream.source is not DeliverySource.NONE else None)
-        clicks = PEOPLE[letter.reader.person].act(scene) if letter.clicks else []
-        scanned = MACHINES[domain.scanner].act(scene, [one for one in clicks if one.click >= 0]) if domain.scanner else []
-        for request in (*clicks, *scanned):
+        self.played.told.append(told)
+        planned = PEOPLE[reader.person].act(scene) if letter.clicks else []
+        if reader.domain.scanner:
+            clicks = [request for request in planned if request.click >= 0]
+            planned += MACHINES[reader.domain.scanner].act(scene, clicks)
+        for request in planned:
             self._push(Asked(number, request, letter.arrived + request.after, "", request.key))
 
     # --- the visits ---------------------------------------------------------------------------------
@@ -229,24 +217,25 @@ class _Stage:
 
     async def _ask(self, wire: Wire, asked: Asked) -> None:
         scene, request = self.played.scenes[asked.message], asked.request
-        token = spoil(self._tokens[asked.message], request.spoil)
+        token = spoilt(self._tokens[asked.message], request.spoil)
         asked.target = asked.target or f"/{token}/{request.key}"
         headers = [*request.headers, ("x-forwarded-for", request.client)]
         headers.append(("x-forwarded-proto", "https" if scene.secure else "http"))
         if asked.cookie:
             headers.append(("cookie", asked.cookie))
         reply = await wire.ask(request.method, asked.target, tuple(headers))
-        asked.status, asked.location = reply.status, reply.location
+        asked.status, asked.location = reply.status, _path_or_url(asked.target, reply.location)
         self._react(asked, reply, scene)
 
     def _react(self, asked: Asked, reply: Reply, scene: Scene) -> None:
         """Go where a client goes next: round the extra hop, or on by Continue."""
-        request, token = asked.request, self._tokens[asked.message]
-        if reply.status in {302, 303} and f"/{token}/" in reply.location and asked.hop < HOPS:
-            later = asked.at + scene.chance.uniform(0.03, 0.25)
-            target = "/" + reply.location.split("://", 1)[-1].partition("/")[2]
+        request = asked.request
+        if asked.location.startswith("/") and asked.hop < HOPS:
+            later = asked.at + scene.chance.uniform(*ROUND_TRIP)
             cookie = reply.cookie if request.cookies else ""
-            self._push(Asked(asked.message, request, later, target, asked.link, asked.hop + 1, cookie))
+            self._push(
+                Asked(asked.message, request, later, asked.location, asked.link, asked.hop + 1, cookie)
+            )
         shown = reply.status == 200 and request.method == "GET" and request.presses is not None
         content = request.key not in (*scene.links.bait, *scene.links.unsubscribe)
         if shown and content and request.presses is not None:
@@ -279,30 +268,18 @@ class _Stage:
             by_visit[click.visit_id].clicked = True
         lost = sum(asked.entry is None and not asked.request.spoil for asked in self.played.asked)
         if lost:
-            raise LinkproxyError(f"{lost} of {len(by_time)} visits are not in the journal; the server's log says why")
+            raise LinkproxyError(
+                f"{lost} of {len(by_time)} visits are not in the journal; the server's log says why"
+            )
+
+    async def report(self) -> None:
+        """Note the interval that each campaign's report gives for its human clicks."""
+        for campaign in self._campaigns:
+            made = await report(self._store, campaign, self._server.services.policy)
+            self.played.reports[campaign.name] = made
 
 
-def spoil(token: str, how: str) -> str:
-    """Return a token changed as scanners were seen to change them."""
-    match how:
-        case "":
-            return token
-        case "%27":
-            return f"{token}%27"
-        case "swap":
-            return token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
-        case "rot13":
-            return "".join(_rot13(letter) for letter in token)
-        case _:
-            return token[:-5]
-
-
-def _rot13(letter: str) -> str:
-    if not letter.isalpha():
-        return letter
-    base = ord("a") if letter.islower() else ord("A")
-    return chr((ord(letter) - base + 13) % 26 + base)
-
-
-def _streams(readers: Sequence[Reader]) -> list[int]:
-    return sorted({reader.domain.stream for reader in readers})
+def _path_or_url(target: str, location: str) -> str:
+    """Return where a redirect leads: a path for one of the server's own, else the URL."""
+    base = "http://server.invalid"
+    return urljoin(f"{base}{target}", location).removeprefix(base) if location else ""

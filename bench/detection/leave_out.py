@@ -1,48 +1,58 @@
 """What each actor family has taught the rules, taken out again: the judge that never met it.
 
 For every family of machines, and for families of people that a rule makes room for, an overlay of
-the shipped policy switches off what was written from knowledge of that family: its list entries,
-networks, windows and whole signals. The family is then judged by what others have taught. Rules
-that follow from standards alone stay (a HEAD is no navigation, RFC 9110; engines' headers).
+the shipped policy removes what reports of that family have taught: entries of lists, networks,
+windows, and the tuned weight of signals that rest on such reports. What follows from standards and
+from how linkproxy itself is built stays (bait, signed tokens, HEAD is no navigation), at a weight
+of 10: what "ten times likelier from a machine" says where nobody has measured. The family is then
+judged by that and by what others have taught.
 """
 
 from __future__ import annotations
 
-_OFF = '[signals."{name}"]\nweight = 0.0\n'
+UNTUNED = 10.0
+"""Decibans of a hint whose strength nobody knows."""
 
 
 def _off(*names: str) -> str:
-    return "".join(_OFF.format(name=name) for name in names)
+    return "".join(f'[signals."{name}"]\nweight = 0.0\n' for name in names)
 
 
-_NO_LISTS = '[agents]\nprograms = []\n' + _off("request.previewer")
+def _untuned(*names: str) -> str:
+    return "".join(f'[signals."{name}"]\nweight = {UNTUNED}\n' for name in names)
+
+
+_NO_LISTS = "[agents]\nprograms = []\n" + _off("request.previewer")
 _NO_PROTECTION = "[networks.microsoft-eop]\ncidrs = []\n"
-_NO_BAIT = _off("bait.followed", "bait.beside")
 
 LEFT_OUT: dict[str, str] = {
     # machines
     "library": _NO_LISTS,
     "previewer": _NO_LISTS,
     "headless": _NO_LISTS,
-    "nameless": _off("request.agent-empty") + _NO_PROTECTION,
-    "resolver": _off("request.engine-dead", "request.platform-dead") + _NO_LISTS,
-    "detonation": _off("request.engine-dead") + _NO_PROTECTION,
-    "explorer": _off("request.platform-dead", "request.http-1.0"),
-    "burst": '[signals."message.links-in-seconds"]\ncurve = []\n' + _off("message.alone"),
+    "looks ahead": _NO_LISTS,
+    "nameless": _untuned("request.agent-empty") + _NO_PROTECTION,
+    "resolver": _NO_LISTS + _untuned("request.engine-dead", "request.platform-dead"),
+    "detonation": _NO_PROTECTION + '[signals."request.engine-dead"]\nmin_years = 2.0\nmax_years = 8.0\n',
+    "explorer": _untuned("request.platform-dead", "request.http-1.0"),
+    "burst": (
+        _off("message.alone")
+        + '[signals."message.links-in-seconds"]\ncurve = [[10.0, 3, 10.0]]\n'
+        + '[signals."timing.delay"]\nmachine = [[1, 0.0], [86400, 1.0], [2592000, 1.0]]\n'
+    ),
     "in order": (
         '[signals."message.links-in-seconds"]\n'
         "curve = [[1.0, 2, 5.0], [1.0, 3, 28.0], [1.0, 4, 38.0], [1.0, 5, 45.0]]\n"
         '[signals."bait.beside"]\nseconds_per_link = 0.0\n'
     ),
-    "dawdling": _off("message.most-links"),
-    "sampling": _off("message.low-interest-only"),
-    "bait": _NO_BAIT,
-    "mutation": _off("mutation.stray"),
-    "time of click": _off("request.platform-dead"),
+    "dawdling": _untuned("message.most-links"),
+    "sampling": _off("message.low-interest-only", "message.alone"),
+    "bait": _untuned("bait.followed", "bait.beside") + "seconds_per_link = 0.0\n",
+    "mutation": _untuned("mutation.stray"),
+    "time of click": "[policy]\ntwin_seconds = 10.0\n" + _untuned("request.platform-dead"),
     "again": _off("message.alone"),
     "presses": '[signals."afterlife.continue"]\nquick_seconds = 0.0\n',
-    "early": _off("timing.before-delivery"),
-    "looks ahead": _NO_LISTS,
+    "early": _untuned("timing.before-delivery"),
     # people
     "text": "[agents]\nbrowsers = []\n",
     "in-app": "[agents]\nnot_crawlers = []\n",

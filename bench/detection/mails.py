@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SITE = "https://shop.example"
 _ARTICLES = "".join(
-    f'<h2><a href="{_SITE}/article/{number}">Article {number}</a></h2><p>Some text about it, and why to read on.</p>'
+    f'<h2><a href="{_SITE}/article/{number}">Article {number}</a></h2><p>Some text, and why to read on.</p>'
     for number in range(1, 9)
 )
 _FOOTER = (
@@ -27,8 +27,8 @@ _FOOTER = (
 
 HTML = {
     MailKind.MANY: (
-        f'<html><body><p><a href="{_SITE}/browser">View in browser</a></p><h1>This week</h1>{_ARTICLES}{_FOOTER}'
-        "</body></html>"
+        f'<html><body><p><a href="{_SITE}/browser">View in browser</a></p><h1>This week</h1>'
+        f"{_ARTICLES}{_FOOTER}</body></html>"
     ),
     MailKind.SINGLE: (
         "<html><body><h1>An invitation</h1><p>We would like to see you in spring, and have kept a seat.</p>"

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, median
 from typing import TYPE_CHECKING, TypeVar
 
+from bench.detection.truth import MachineUnit, PersonUnit, Units, merge
+from bench.detection.truth import units as truth_units
+from linkproxy.model import LinkKind, VerdictKind
+from linkproxy.visit.settle import WENT_ON
+
 if TYPE_CHECKING:
-    from bench.detection.drive import Asked
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bench.detection.played import Asked, Played
     from bench.detection.traffic import MailKind
-    from bench.detection.truth import MachineUnit, PersonUnit, Units
     from linkproxy.model import Verdict
 
-Unit = TypeVar("Unit", "MachineUnit", "PersonUnit")
+Unit = TypeVar("Unit", MachineUnit, PersonUnit, MachineUnit | PersonUnit)
+LOWEST, HIGHEST, STEPS = -60.0, 120.0, 14
+"""Decibans between which a threshold is looked for, by halving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,12 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The four figures, each the mean of the actors' own rates."""
+    """The figures of a run; shares of machines and of people are means of the actors' own rates."""
 
-    machines_counted: float
+    machines_counted: float  # without those that nobody could tell from a person
+    machines_all: float
+    single_unknown: Rate  # stealth on a single link in a domain without history
+    single_known: Rate  # the same in a domain with earlier mail to 20 recipients or more
     people_lost: float
     people_uncertain: float  # the part of the loss that is uncertain, not machine
     shown_neutral: Rate
@@ -54,17 +65,29 @@ class Summary:
 
 
 def summary(units: Units) -> Summary:
-    """Return the four figures of a run; messages that nobody could tell have no part in the first."""
-    barred = [unit for unit in units.machines if not unit.no_bar]
+    """Return the figures of a run."""
     people = units.people
     return Summary(
-        macro(rates(barred, lambda unit: unit.counted)),
+        machines_counted(units),
+        macro(rates(units.machines, lambda unit: unit.counted)),
+        overall([unit for unit in units.machines if unit.hidden], lambda unit: unit.counted),
+        overall([unit for unit in units.machines if unit.single and unit.known], lambda unit: unit.counted),
         macro(rates(people, lambda unit: not unit.counted)),
         macro(rates(people, lambda unit: not unit.counted and _uncertain(unit))),
         overall(people, lambda unit: unit.neutral),
         overall(people, lambda unit: unit.stranded),
         median(settle_times(units)) if people else 0.0,
     )
+
+
+def machines_counted(units: Units) -> float:
+    """Return the rate of machines' messages with a counted click, of those that can be told at all."""
+    return macro(rates([unit for unit in units.machines if not unit.hidden], lambda unit: unit.counted))
+
+
+def people_lost(units: Units) -> float:
+    """Return the rate of human clicks that are not counted."""
+    return macro(rates(units.people, lambda unit: not unit.counted))
 
 
 def rates(
@@ -106,22 +129,56 @@ def verdict_of(asked: Asked) -> Verdict | None:
     return None if entry is None else entry.settled or entry.verdict
 
 
-def at_threshold(asked: Asked, threshold: float) -> bool:
-    """Return whether a visit would be counted if everything up to ``threshold`` were a person's."""
-    found = verdict_of(asked)
-    if found is None or asked.entry is None or asked.request.method not in {"GET", "POST"}:
+@dataclass(frozen=True, slots=True)
+class AtLoss:
+    """The judge with its threshold moved to where it loses as many clicks as another method."""
+
+    threshold: float  # decibans
+    machines_counted: float
+    people_lost: float
+
+
+def at_loss(runs: Sequence[Played], lost: float) -> AtLoss:
+    """Return the judge at the lowest threshold at which it loses no more than ``lost``."""
+    low, high = LOWEST, HIGHEST
+    best = _at(runs, high)
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        found = _at(runs, middle)
+        if found.people_lost <= lost:
+            best, high = found, middle
+        else:
+            low = middle
+    return best
+
+
+def _at(runs: Sequence[Played], threshold: float) -> AtLoss:
+    units = merge(truth_units(played, partial(at_threshold, threshold=threshold)) for played in runs)
+    return AtLoss(threshold, machines_counted(units), people_lost(units))
+
+
+def at_threshold(asked: Asked, *, threshold: float) -> bool:
+    """Return whether a visit would be counted if everything up to ``threshold`` were a person's.
+
+    Below the shipped threshold the click log says so, which merges requests of one click.
+    """
+    found, entry = verdict_of(asked), asked.entry
+    if found is None or entry is None or found.score > threshold:
         return False
-    went_on = asked.entry.answer in {"redirect", "neutral", "continued"}
-    link = asked.entry.facts.link
-    content = link is None or link.kind == "content"
-    return went_on and content and found.score <= threshold and not any(item.decisive for item in found.evidence)
+    if found.kind is VerdictKind.HUMAN:
+        return asked.clicked
+    link = entry.facts.link
+    content = link is None or link.kind is LinkKind.CONTENT
+    decided = any(item.decisive for item in found.evidence)
+    return entry.answer in WENT_ON and content and entry.visit.method in {"GET", "POST"} and not decided
 
 
 def worst(units: Units) -> list[tuple[str, MailKind | None, Rate, list[MachineUnit | PersonUnit]]]:
     """Return where the judge is wrong, the highest rate first, with the units themselves."""
     wrong: dict[tuple[str, MailKind | None], list[MachineUnit | PersonUnit]] = defaultdict(list)
     of: Counter[tuple[str, MailKind | None]] = Counter()
-    for unit in (*units.machines, *units.people):
+    every: list[MachineUnit | PersonUnit] = [*units.machines, *units.people]
+    for unit in every:
         key = unit.actor, unit.mail
         of[key] += 1
         if _is_wrong(unit):
@@ -131,7 +188,7 @@ def worst(units: Units) -> list[tuple[str, MailKind | None, Rate, list[MachineUn
 
 
 def _is_wrong(unit: MachineUnit | PersonUnit) -> bool:
-    if hasattr(unit, "no_bar"):
+    if isinstance(unit, MachineUnit):
         return unit.counted
     return not unit.counted or unit.neutral or unit.stranded
 

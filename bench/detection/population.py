@@ -17,10 +17,10 @@ from bench.detection import addresses, browsers, schedule
 from bench.detection.actors_machines import MACHINES, PREVIEWERS, needs_a_click
 from bench.detection.actors_people import PEOPLE
 from bench.detection.traffic import Domain, MailKind, Stream
-from linkproxy.model import DeliverySource
+from linkproxy.model import Delivery, DeliverySource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 START = datetime(2026, 11, 16, 9, 0, tzinfo=UTC).timestamp()
 DAY = 86400.0
@@ -59,11 +59,21 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
+class Mailing:
+    """One campaign of one sender."""
+
+    name: str
+    mail: MailKind
+    stream: Stream
+    begins: float  # epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """One mail to one reader, before it has links."""
 
     reader: Reader
-    mail: MailKind
+    mailing: Mailing
     sent: float
     arrived: float
     clicks: bool
@@ -82,54 +92,71 @@ class Size:
 def build(seed: int, size: Size) -> list[Reader]:
     """Return all readers."""
     chance = Random(f"population {seed}")
-    names = (f"{word}-{number}.example" for number in itertools.count(1) for word in ("alder", "birch", "cedar"))
+    names = (
+        f"{word}-{number}.example" for number in itertools.count(1) for word in ("alder", "birch", "cedar")
+    )
     decks = _deck(chance)
     readers: list[Reader] = []
     for machine in (*MACHINES, *PREVIEWERS):
         counts = [KNOWN_READERS] * size.known + list(_small(chance, size.small))
         for count in counts:
-            domain = _domain(next(names), machine.name, count, chance)
-            readers += [_reader(domain, place, next(decks)) for place in range(count)]
+            found = domain(next(names), machine.name, count, chance)
+            readers += [reader_of(found, place, next(decks)) for place in range(count)]
     for person in PEOPLE:
         company = person.family == "company"
         counts = [KNOWN_READERS, *_small(chance, size.quiet)] if company else list(_small(chance, size.quiet))
         for count in counts:
-            domain = _domain(next(names), "", count, chance)
-            readers += [_reader(domain, place, person.name) for place in range(count)]
+            found = domain(next(names), "", count, chance)
+            readers += [reader_of(found, place, person.name) for place in range(count)]
     return readers
 
 
-def letters(readers: list[Reader], seed: int) -> list[Letter]:
-    """Return every mail to these readers."""
-    return [_letter(reader, mail, seed) for reader in readers for mail in MailKind]
+def letters(readers: Sequence[Reader], seed: int) -> list[Letter]:
+    """Return every mail to these readers: one of each kind, days apart."""
+    mailings = {
+        (mail, number): Mailing(f"{mail.name.lower()}-{number}", mail, stream, SENT[mail])
+        for mail in MailKind
+        for number, stream in enumerate(STREAMS)
+    }
+    return [
+        letter(reader, mailings[mail, reader.domain.stream], seed) for reader in readers for mail in MailKind
+    ]
 
 
-def told(letter: Letter, source: DeliverySource) -> float:
-    """Return when a message is said to have been delivered; campaigns tell only when they began."""
-    chance = Random(f"told {letter.seed}")
+def told(sent: Letter) -> Delivery | None:
+    """Return the delivery as the sender tells it; campaigns tell only when they began."""
+    source = sent.mailing.stream.source
     match source:
+        case DeliverySource.NONE:
+            return None
         case DeliverySource.SMARTHOST:
-            return letter.sent
+            at = sent.sent
         case DeliverySource.PROVIDER:
-            return letter.arrived + chance.uniform(0.0, 4.0)
+            at = sent.arrived + Random(f"told {sent.seed}").uniform(0.0, 4.0)
         case DeliverySource.MX:
-            return letter.arrived
+            at = sent.arrived
         case _:
-            return SENT[letter.mail]
+            at = sent.mailing.begins
+    return Delivery(at, source)
 
 
-def _letter(reader: Reader, mail: MailKind, seed: int) -> Letter:
+def letter(reader: Reader, mailing: Mailing, seed: int, clicking: float | None = None) -> Letter:
+    """Return one mail to one reader, who clicks with a probability: the mail's own if None."""
+    mail = mailing.mail
     key = f"{seed} {reader.address} {mail}"
     chance = Random(f"letter {key}")
-    sent = SENT[mail] + chance.uniform(0.0, SENDING_SECONDS[mail])
+    sent = mailing.begins + chance.uniform(0.0, SENDING_SECONDS[mail])
     delay = schedule.log_normal(chance, *TRANSIT)
     if chance.random() < DELAYED:
         delay += chance.uniform(60.0, 900.0)
-    clicks = needs_a_click(reader.domain.scanner) or chance.random() < CLICKING[mail]
-    return Letter(reader, mail, sent, sent + delay, clicks, key)
+    likely = (
+        clicking if clicking is not None else 1.0 if needs_a_click(reader.domain.scanner) else CLICKING[mail]
+    )
+    return Letter(reader, mailing, sent, sent + delay, chance.random() < likely, key)
 
 
-def _domain(name: str, scanner: str, readers: int, chance: Random) -> Domain:
+def domain(name: str, scanner: str, readers: int, chance: Random) -> Domain:
+    """Return a domain with its scanner, its company's browser and its habits."""
     return Domain(
         name,
         scanner,
@@ -141,8 +168,9 @@ def _domain(name: str, scanner: str, readers: int, chance: Random) -> Domain:
     )
 
 
-def _reader(domain: Domain, place: int, person: str) -> Reader:
-    return Reader(f"reader{place}@{domain.name}", person, domain)
+def reader_of(home: Domain, place: int, person: str) -> Reader:
+    """Return one recipient of a domain."""
+    return Reader(f"reader{place}@{home.name}", person, home)
 
 
 def _deck(chance: Random) -> Iterator[str]:

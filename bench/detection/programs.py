@@ -41,16 +41,12 @@ IMESSAGE = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) "
     "Version/9.0.1 Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0"
 )
-BING_PREVIEW = (
-    "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/534+ (KHTML, like Gecko) BingPreview/1.0b"
-)
+BING_PREVIEW = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/534+ (KHTML, like Gecko) BingPreview/1.0b"
 OFFICE = (
     ("OPTIONS", "Microsoft Office Protocol Discovery"),
     ("HEAD", "Microsoft Office Existence Discovery"),
 )
-OFFICE_LOOK = (
-    "Mozilla/4.0 (compatible; ms-office; MSOffice 16)"
-)
+OFFICE_LOOK = "Mozilla/4.0 (compatible; ms-office; MSOffice 16)"
 
 
 def library(chance: Random, *, secure: bool) -> Headers:  # noqa: ARG001  (libraries send the same over TLS)
@@ -85,11 +81,11 @@ def headless(chance: Random, *, secure: bool) -> Headers:
 
 def explorer(chance: Random, *, secure: bool) -> Headers:  # noqa: ARG001  (as captured, over plain HTTP)
     """Return Barracuda's Internet Explorer 8."""
+    runtime = chance.choice(("2.0.50727", "3.5.30729"))
     return (
         (
             "user-agent",
-            "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; WOW64; Trident/4.0; SLCC2; "
-            f".NET CLR {chance.choice(('2.0.50727', '3.5.30729'))})",
+            f"Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0; SLCC2; .NET CLR {runtime})",
         ),
         ("accept", "*/*"),
     )
@@ -99,7 +95,7 @@ def resolver(chance: Random, *, secure: bool) -> Headers:  # noqa: ARG001  (as i
     """Return a mail filter that resolves redirects, with a browser's name (SpamAssassin, rspamd)."""
     agent = chance.choice(
         (
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/101.0.4951.67 Safari/537.36",
+            f"Mozilla/5.0 ({browsers.WINDOWS}) {browsers.BLINK} Chrome/101.0.4951.67 Safari/537.36",
             "Mozilla/5.0 (compatible; Yahoo! Slurp; http://help.yahoo.com/help/us/ysearch/slurp)",
             "Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko",
             "Wget/1.9.1",
@@ -114,7 +110,7 @@ def replayer(chance: Random, *, secure: bool) -> Headers:  # noqa: ARG001  (as p
         (
             "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1; SV1)",
             "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 5.1; Trident/4.0)",
-            "Mozilla/5.0 (Windows NT 6.1) AppleWebKit/537.4 (KHTML, like Gecko) Chrome/22.0.1229.94 Safari/537.4",
+            f"Mozilla/5.0 (Windows NT 6.1) {browsers.BLINK} Chrome/22.0.1229.94 Safari/537.36",
         )
     )
     return (("user-agent", agent), ("accept", "*/*"), ("accept-encoding", "gzip, deflate"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench import report
@@ -11,6 +12,7 @@ from bench.detection.traffic import MailKind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bench.detection.coverage import Held
     from bench.detection.measure import Rate, Summary
     from bench.detection.truth import MachineUnit, PersonUnit, Units
 
@@ -23,31 +25,44 @@ def percent(share: float) -> str:
     return "0" if share == 0 else f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
-def headline(title: str, found: Summary, bars: Mapping[str, float]) -> None:
+def headline(title: str, found: Summary) -> None:
     """Print the figures that the judge answers for, beside what is wanted of them."""
     rows = (
-        ("machine messages with a counted click", percent(found.machines_counted), percent(bars["machines"])),
-        ("human clicks not counted", percent(found.people_lost), percent(bars["people"])),
+        ("machine messages with a counted click", percent(found.machines_counted), "1 %"),
+        ("  with stealth on a single link, domain unknown", percent(found.machines_all), ""),
+        ("  that alone", _rate(found.single_unknown), ""),
+        ("  stealth on a single link, domain known", _rate(found.single_known), ""),
+        ("human clicks not counted", percent(found.people_lost), "1 %"),
         ("  of these uncertain", percent(found.people_uncertain), ""),
-        ("people shown the neutral page", _rate(found.shown_neutral), percent(bars["neutral"])),
+        ("people shown the neutral page", _rate(found.shown_neutral), "0.1 %"),
         ("people stranded", _rate(found.stranded), "0"),
         ("time to settle, median", f"{found.settle_seconds:.0f} s", ""),
     )
     report.table(title, ("", "figure", "at most"), rows)
 
 
-def actors(title: str, units: Sequence[MachineUnit] | Sequence[PersonUnit], *, machines: bool) -> None:
-    """Print each actor's rate by kind of mail, and a bar for all of them together."""
-    def hit(unit: Any) -> bool:
-        return unit.counted if machines else not unit.counted
+def machines(title: str, units: Units) -> None:
+    """Print how often each machine's message has a counted click."""
+    by_mail = measure.rates(units.machines, lambda unit: unit.counted, by_mail=True)
+    _actors(f"{title}: machine messages with a counted click", by_mail)
 
-    by_mail = measure.rates(units, hit, by_mail=True)
-    overall = measure.rates(units, hit)
-    rows: list[list[str]] = []
-    for (actor, _), rate in sorted(overall.items(), key=lambda row: -row[1].share):
+
+def people(title: str, units: Units) -> None:
+    """Print how often each person's click is not counted."""
+    by_mail = measure.rates(units.people, lambda unit: not unit.counted, by_mail=True)
+    _actors(f"{title}: human clicks not counted", by_mail)
+
+
+def _actors(title: str, by_mail: Mapping[tuple[str, MailKind | None], Rate]) -> None:
+    """Print each actor's rate by kind of mail, and a bar for all of them together."""
+    rows = []
+    for actor in dict.fromkeys(actor for actor, _ in by_mail):
+        found = [rate for (name, _), rate in by_mail.items() if name == actor]
+        share = sum(rate.hits for rate in found) / sum(rate.of for rate in found)
         cells = [_rate(by_mail[actor, mail]) if (actor, mail) in by_mail else "-" for mail in MailKind]
-        rows.append([actor, *cells, percent(rate.share), "█" * round(BAR * rate.share)])
-    report.table(title, ("actor", *MailKind, "all", ""), rows)
+        rows.append((share, [actor, *cells, percent(share), "█" * round(BAR * share)]))
+    rows.sort(key=lambda row: (-row[0], row[1]))
+    report.table(title, ("actor", *MailKind, "all", ""), [cells for _, cells in rows])
 
 
 def versus(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -56,14 +71,64 @@ def versus(rows: Sequence[Mapping[str, Any]]) -> None:
         "The same traffic, judged by what others do (macro-averages)",
         ("method", "machines counted", "human clicks lost", "linkproxy at that loss"),
         [
-            [row["method"], percent(row["machines_counted"]), percent(row["people_lost"]), percent(row["ours"])]
+            [
+                row["method"],
+                percent(row["machines_counted"]),
+                percent(row["people_lost"]),
+                percent(row["ours"]),
+            ]
             for row in rows
         ],
     )
     width = max(len(row["method"]) for row in rows)
     print("\nmachine messages with a counted click")
     for row in rows:
-        print(f"{row['method']:>{width}} {'█' * round(BAR * row['machines_counted'])} {percent(row['machines_counted'])}")
+        share = row["machines_counted"]
+        print(f"{row['method']:>{width}} {'█' * round(BAR * share)} {percent(share)}")
+
+
+def intervals(held: Mapping[str, Sequence[Held]]) -> None:
+    """Print how often the interval of a campaign's human clicks holds the truth."""
+    report.table(
+        "Intervals for a campaign's human clicks (nominal 95 %; wanted 90 to 98 %)",
+        (
+            "campaigns",
+            "of",
+            "cover the truth",
+            "too low",
+            "too high",
+            "true clicks",
+            "counted",
+            "width, median",
+        ),
+        [
+            [
+                name,
+                str(len(rows)),
+                _rate(measure.Rate(sum(item.covers for item in rows), len(rows))),
+                str(sum(item.high < item.true for item in rows)),
+                str(sum(item.low > item.true for item in rows)),
+                str(sum(item.true for item in rows)),
+                str(sum(item.counted for item in rows)),
+                f"{median([(item.high - item.low) / max(1, item.true) for item in rows]):.2f} x truth",
+            ]
+            for name, rows in held.items()
+            if rows
+        ],
+    )
+
+
+def published(rows: Sequence[Sequence[str]], faults: Sequence[str], incidents: tuple[int, int]) -> None:
+    """Print the scores of published requests by label and evidence."""
+    report.table(
+        "Published requests, each judged by itself (scores in decibans)",
+        ("label, evidence", "count", "lowest", "median", "highest", "verdicts"),
+        rows,
+    )
+    likely, of = incidents
+    print(f"machines of incidents at +10 or more, or decided: {_rate(measure.Rate(likely, of))}")
+    for fault in faults:
+        print(f"WRONG {fault}")
 
 
 def wrong_ones(title: str, units: Units) -> str:
@@ -77,12 +142,14 @@ def wrong_ones(title: str, units: Units) -> str:
 
 def as_json(units: Units) -> dict[str, Any]:
     """Return every rate by actor and kind of mail."""
-    return {
-        "machines counted": _rows(measure.rates(units.machines, lambda unit: unit.counted, by_mail=True)),
-        "human clicks not counted": _rows(measure.rates(units.people, lambda unit: not unit.counted, by_mail=True)),
-        "people shown the neutral page": _rows(measure.rates(units.people, lambda unit: unit.neutral, by_mail=True)),
-        "people stranded": _rows(measure.rates(units.people, lambda unit: unit.stranded, by_mail=True)),
+    people = {
+        "human clicks not counted": lambda unit: not unit.counted,
+        "people shown the neutral page": lambda unit: unit.neutral,
+        "people stranded": lambda unit: unit.stranded,
     }
+    counted = measure.rates(units.machines, lambda unit: unit.counted, by_mail=True)
+    found = {name: measure.rates(units.people, hit, by_mail=True) for name, hit in people.items()}
+    return {name: _rows(rows) for name, rows in ({"machines counted": counted} | found).items()}
 
 
 def _rows(found: Mapping[tuple[str, MailKind | None], Rate]) -> list[dict[str, Any]]:

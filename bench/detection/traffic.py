@@ -93,6 +93,7 @@ class Stream:
 class Scene:
     """One message as its visitors find it."""
 
+    campaign: str
     mail: MailKind
     domain: Domain
     reader: str  # name of the person

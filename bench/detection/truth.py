@@ -6,19 +6,21 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.detection.actors_machines import has_no_bar
+from bench.detection.actors_machines import passes_for_a_person
 from bench.detection.traffic import MailKind, Truth
+from linkproxy.model import VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from bench.detection.drive import Asked, Played
+    from bench.detection.played import Asked, Played
     from bench.detection.traffic import Scene
 
-_WENT_ON = frozenset({302, 303})
-MERGE_SECONDS = 10.0
-"""Requests for one link this close together may be one click (docs/judging.md)."""
+MERGE_SECONDS = 60.0
+"""Requests for one link this close together may be one click, also from two networks, since some
+scanners come right before or after a person (docs/judging.md)."""
 
+_WENT_ON = frozenset({302, 303})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,14 @@ class MachineUnit:
     actor: str
     mail: MailKind
     known: bool
-    no_bar: bool
+    single: bool  # stealth on a single link: nothing about the message tells it from a person
     counted: bool  # at least one of its requests stands in the click log
     requests: tuple[Asked, ...]
+
+    @property
+    def hidden(self) -> bool:
+        """Return whether nobody could tell: stealth on a single link of an unknown domain."""
+        return self.single and not self.known
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,15 @@ def units(played: Played, counted: Callable[[Asked], bool]) -> Units:
     return Units(tuple(machines), tuple(people))
 
 
+def merge(parts: Iterable[Units]) -> Units:
+    """Return the units of several runs together."""
+    kept = list(parts)
+    return Units(
+        tuple(unit for part in kept for unit in part.machines),
+        tuple(unit for part in kept for unit in part.people),
+    )
+
+
 def by_message(asked: Iterable[Asked]) -> dict[int, list[Asked]]:
     """Return requests by message, in order of time."""
     found: dict[int, list[Asked]] = defaultdict(list)
@@ -77,8 +93,8 @@ def by_message(asked: Iterable[Asked]) -> dict[int, list[Asked]]:
 def _attribute(clicks: Sequence[Asked], asked: Sequence[Asked]) -> tuple[set[str], set[int]]:
     """Return whose clicks these are: actors of machines, numbers of the person's clicks.
 
-    A click that begins with a machine's request and took the person's in is the person's: one
-    click happened and one is counted.
+    A click that names a machine's request and took the person's in is the person's: one click
+    happened and one is counted.
     """
     machines: set[str] = set()
     persons: set[int] = set()
@@ -95,12 +111,20 @@ def _attribute(clicks: Sequence[Asked], asked: Sequence[Asked]) -> tuple[set[str
 
 
 def _taken_in(head: Asked, asked: Sequence[Asked]) -> Asked | None:
+    """Return the person's request that a click stands for although a machine's is named for it.
+
+    Of two requests that are one click the log names the likelier person's, whichever came first.
+    """
     for one in asked:
-        near = 0 <= one.at - head.at <= MERGE_SECONDS and one.link == head.link
-        alike = one.request.headers == head.request.headers or one.request.client == head.request.client
-        if near and alike and one.request.truth is Truth.CLICK and not one.clicked:
+        near = abs(one.at - head.at) <= MERGE_SECONDS and one.link == head.link
+        if near and one.request.truth is Truth.CLICK and not one.clicked and _is_taken_for_human(one):
             return one
     return None
+
+
+def _is_taken_for_human(asked: Asked) -> bool:
+    settled = asked.entry.settled if asked.entry else None
+    return settled is not None and settled.kind is VerdictKind.HUMAN
 
 
 def _machines(scene: Scene, asked: Sequence[Asked], counted: set[str]) -> list[MachineUnit]:
@@ -113,12 +137,19 @@ def _machines(scene: Scene, asked: Sequence[Asked], counted: set[str]) -> list[M
             actor,
             scene.mail,
             scene.known,
-            has_no_bar(actor, scene.mail, known=scene.known),
+            _is_single(scene, actor, requests),
             actor in counted,
             tuple(requests),
         )
         for actor, requests in by_actor.items()
     ]
+
+
+def _is_single(scene: Scene, actor: str, requests: Sequence[Asked]) -> bool:
+    telling = {*scene.links.bait, *scene.links.unsubscribe}
+    keys = {one.link for one in requests}
+    spoilt = any(one.request.spoil for one in requests)
+    return passes_for_a_person(actor) and len(keys) == 1 and not keys & telling and not spoilt
 
 
 def _people(scene: Scene, asked: Sequence[Asked], counted: set[int]) -> list[PersonUnit]:
@@ -142,6 +173,5 @@ def _people(scene: Scene, asked: Sequence[Asked], counted: set[int]) -> list[Per
 
 def arrived(asked: Asked) -> bool:
     """Return whether an answer leads on: to the target, or to a page with a way there."""
-    token = asked.target.split("/")[1]
-    sent_on = asked.status in _WENT_ON and f"/{token}/" not in asked.location
+    sent_on = asked.status in _WENT_ON and not asked.location.startswith("/")
     return sent_on or asked.status == 200

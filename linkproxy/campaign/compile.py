@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign import bait, token_forms
+from linkproxy.campaign import bait
 from linkproxy.campaign.html import Scan, scan
 from linkproxy.campaign.links import new_keys, shape
 from linkproxy.campaign.roles import assign
@@ -30,6 +30,8 @@ from linkproxy.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from linkproxy.campaign.token_forms import TokenForms
 
 __all__ = ["Compiled", "Note", "NoteReason", "compile_html", "stamp", "with_reference"]
 
@@ -50,13 +52,13 @@ class Compiled:
     new_links: tuple[Link, ...] = ()
     new_message_links: tuple[MessageLink, ...] = ()
     notes: tuple[Note, ...] = ()
-    forms: tuple[int, ...] = ()  # how the token is written in each hole; none: plain in all
+    forms: TokenForms | None = None  # how the token is written in each hole; None: plain in all
 
 
 def stamp(compiled: Compiled, token: bytes) -> bytes:
     """Return the mail with a token, 24 ASCII bytes, in all its tracked URLs."""
     if compiled.forms:
-        return token_forms.fill(compiled.segments, compiled.forms, token)
+        return compiled.forms.fill(compiled.segments, token)
     return token.join(compiled.segments)
 
 

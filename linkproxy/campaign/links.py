@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from unicodedata import normalize
@@ -158,13 +158,18 @@ def add_utm(url: str, utm: Utm) -> str:
     behind a ``;``. All other bytes stay. New ones follow ``&``, the only separator that
     analytics scripts know (URL Standard section 5.1).
     """
-    wanted = utm.items()
+    return add_parameters(url, utm.items())
+
+
+def add_parameters(url: str, wanted: Sequence[tuple[str, str]]) -> str:
+    """Return the URL with these query parameters, as ``add_utm`` adds them; none is overwritten."""
     if not wanted:
         return url
     rest, hash_mark, fragment = url.partition("#")
     _, question_mark, query = rest.partition("?")
     present = {unquote(part.partition("=")[0]).strip("+ ").lower() for part in _SEPARATOR.split(query)}
-    added = "&".join(f"{name}={quote(value, safe='')}" for name, value in wanted if name not in present)
+    new = [(name, value) for name, value in wanted if name.lower() not in present]
+    added = "&".join(f"{name}={quote(value, safe='')}" for name, value in new)
     if not added:
         return url
     if not question_mark:

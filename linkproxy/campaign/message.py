@@ -21,10 +21,12 @@ from linkproxy.campaign.compile import (
 )
 from linkproxy.campaign.html import Scan, scan
 from linkproxy.campaign.links import new_keys
-from linkproxy.campaign.mime_encodings import ENCODINGS, Base64, Body, Draft, Splice
+from linkproxy.campaign.mime_body import Body, Draft, Splice
+from linkproxy.campaign.mime_encodings import ENCODINGS, Base64
 from linkproxy.campaign.mime_parts import find_parts
 from linkproxy.campaign.targets import Decider, Note, NoteReason
 from linkproxy.campaign.text import is_signed, scan_text
+from linkproxy.campaign.token_forms import TokenForms
 from linkproxy.model import LinkKind, LinkRole
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def compile_message(
     recipient: Recipient | None = None,
     known_message_links: Sequence[MessageLink] = (),
     now: float = 0.0,
-    merge_tag: str = "",
+    merge_tag: str | None = None,
     list_unsubscribe: bool = False,
     draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]] = new_keys,
 ) -> CompiledMessage:
@@ -75,7 +77,7 @@ def compile_message(
     usable base URL, or too many links, or for a merge tag that cannot stand in a mail. Time is
     linear.
     """
-    compiler = _Compiler(raw, campaign, recipient, tag_suffix(merge_tag) if merge_tag else b"")
+    compiler = _Compiler(raw, campaign, recipient, b"" if merge_tag is None else tag_suffix(merge_tag))
     check_base_url(campaign)
     compiler.table = LinkTable(campaign, known, known_message_links, recipient, now)
     compiler.read_texts()
@@ -237,14 +239,17 @@ class _Compiler:
             position = text.part.end
         draft.write(self._raw[position:])
         draft.finish()
+        signatures = tuple(name for name in _SIGNATURES if name.lower() in self._message.head.fields)
+        if keys:
+            self._notes += (Note(NoteReason.SIGNED, name, -1) for name in signatures)
         return CompiledMessage(
             tuple(draft.segments),
             tuple(keys[taken:] + keys[:taken]),
             tuple(self.table.new_links),
             tuple(self.table.new_message_links),
             tuple(self._notes),
-            forms=tuple(draft.forms) if any(draft.forms) else (),
-            signatures=tuple(name for name in _SIGNATURES if name.lower() in self._message.head.fields),
+            forms=TokenForms(draft.forms) if any(draft.forms) else None,
+            signatures=signatures,
         )
 
     def _write_header(self, draft: Draft, keys: Sequence[LinkKey]) -> int:

@@ -1,130 +1,18 @@
-"""The transfer encodings of a part: what it decodes to, and how tracked URLs are put into it.
-
-RFC 2045 section 6. Links are found in the decoded text; what is replaced is the encoded text that
-stands for them, and the rest stays as it was written. A token keeps one length, so the lines of a
-part are laid out once, for all recipients.
-"""
+"""The transfer encodings of a part (RFC 2045 section 6), by their names."""
 
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from binascii import Error, a2b_base64, b2a_base64
 from bisect import bisect_right
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign.token_forms import GROUPED, PLAIN
+from linkproxy.campaign.mime_body import ENCODED_LINE, Body, Draft, Identity, Splice, usual_eol
+from linkproxy.campaign.token_forms import GROUPED
 from linkproxy.campaign.tokens import TOKEN_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-MOST_LINE: Final = 998
-"""Bytes of a line without its end (RFC 5321 section 4.5.3.1.6)."""
-ENCODED_LINE: Final = 76
-"""Bytes of a line of quoted-printable or base64 (RFC 2045 sections 6.7 and 6.8)."""
-
-
-class Splice(NamedTuple):
-    """Decoded bytes ``start..end`` give way to ``before``, a tracked URL, and ``after``.
-
-    ``root`` is the URL up to its token, with the slash; ``key`` follows the token, from its slash
-    on; ``tag`` is the merge tag with the slash before it, if there is one.
-    """
-
-    start: int
-    end: int
-    root: bytes
-    key: bytes
-    tag: bytes = b""
-    before: bytes = b""
-    after: bytes = b""
-
-    @property
-    def size(self) -> int:
-        """Bytes that take the place."""
-        pieces = (self.before, self.root, self.key, self.tag, self.after)
-        return TOKEN_CHARACTERS + sum(map(len, pieces))
-
-    @property
-    def rest(self) -> bytes:
-        """What follows the token."""
-        return self.key + self.tag + self.after
-
-
-@dataclass(slots=True)
-class Draft:
-    """A compiled mail as it grows: segments, and the form of the token between two of them."""
-
-    segments: list[bytes] = field(default_factory=list)
-    forms: list[int] = field(default_factory=list)
-    _open: list[bytes] = field(default_factory=list)
-
-    def write(self, *pieces: bytes) -> None:
-        """Add bytes that are the same for all recipients."""
-        self._open.extend(pieces)
-
-    def hole(self, form: int = PLAIN) -> None:
-        """Leave room for the token."""
-        self.segments.append(b"".join(self._open))
-        self.forms.append(form)
-        self._open = []
-
-    def finish(self) -> None:
-        """Close the last segment."""
-        self.segments.append(b"".join(self._open))
-
-
-class Body(ABC):
-    """A part's body in one encoding; ``content`` is what it decodes to."""
-
-    content: bytes
-
-    def overlong(self, splices: Sequence[Splice]) -> frozenset[int]:  # noqa: ARG002 -- others look at them
-        """Return which of the splices would make a line longer than mail may have."""
-        return frozenset()
-
-    @abstractmethod
-    def write(self, splices: Sequence[Splice], draft: Draft) -> None:
-        """Write the body with splices, which are in order and do not overlap."""
-
-
-class Identity(Body):
-    """7bit, 8bit and binary: what stands there."""
-
-    def __init__(self, encoded: bytes, eol: bytes) -> None:  # noqa: ARG002 -- all encodings are made alike
-        self.content = encoded
-
-    def overlong(self, splices: Sequence[Splice]) -> frozenset[int]:
-        """See Body: a line that was short enough must not become too long."""
-        content, dropped = self.content, set()
-        line_start, line_end, grown = 0, -1, 0
-        for index, splice in enumerate(splices):
-            if splice.start > line_end:
-                line_start = max(line_start, line_end, content.rfind(b"\n", line_end + 1, splice.start) + 1)
-                grown = 0
-            if splice.end > line_end:
-                found = content.find(b"\n", splice.end)
-                line_end = len(content) if found < 0 else found
-            growth = splice.size - (splice.end - splice.start)
-            length = line_end - line_start
-            if growth > 0 and length <= MOST_LINE < length + grown + growth + 1:
-                dropped.add(index)
-            else:
-                grown += growth
-        return frozenset(dropped)
-
-    def write(self, splices: Sequence[Splice], draft: Draft) -> None:
-        """See Body."""
-        position = 0
-        for splice in splices:
-            draft.write(self.content[position : splice.start], splice.before, splice.root)
-            draft.hole()
-            draft.write(splice.rest)
-            position = splice.end
-        draft.write(self.content[position:])
-
 
 # --- quoted-printable --------------------------------------------------------------------------
 
@@ -138,7 +26,7 @@ class QuotedPrintable(Body):
 
     def __init__(self, encoded: bytes, eol: bytes) -> None:
         self._encoded = encoded
-        self._break = b"=" + _usual_eol(encoded, eol)
+        self._break = b"=" + usual_eol(encoded, eol)
         # From each of these on, up to the next, decoded and encoded bytes are the same.
         self._decoded_at = [0]
         self._encoded_at = [0]
@@ -226,13 +114,6 @@ def _quote(text: bytes) -> bytes:
     return text.replace(b"=", b"=3D")
 
 
-def _usual_eol(encoded: bytes, eol: bytes) -> bytes:
-    end = encoded.find(b"\n")
-    if end < 0:
-        return eol
-    return b"\r\n" if encoded.endswith(b"\r\n", 0, end + 1) else b"\n"
-
-
 # --- base64 ------------------------------------------------------------------------------------
 
 _BLANKS: Final = b" \t\r\n"
@@ -249,9 +130,12 @@ class Base64(Body):
 
     def __init__(self, encoded: bytes, eol: bytes) -> None:
         self._encoded = encoded
-        self._eol = _usual_eol(encoded, eol)
+        self._eol = usual_eol(encoded, eol)
+        characters = encoded.translate(None, _BLANKS)
+        if len(characters) % _GROUP:
+            raise ValueError("a group that is not full")
         try:
-            self.content = a2b_base64(encoded.translate(None, _BLANKS), strict_mode=True)
+            self.content = a2b_base64(characters, strict_mode=True)
         except Error as error:
             raise ValueError(str(error)) from None
 

@@ -21,7 +21,8 @@ HEADER_BYTES: Final = 1 << 20
 _VALUE_CHARACTERS: Final = 8192
 _PARAMETERS: Final = 64
 
-_FIELD: Final = re.compile(rb"([!-9;-~]+)[ \t]*:([^\r\n]*)")
+# A blank before the colon ends the header for some programs and not for others.
+_FIELD: Final = re.compile(rb"([!-9;-~]+):([^\r\n]*)")
 _FOLDED: Final = re.compile(rb"[ \t][^\r\n]*")
 _MAILBOX_LINE: Final = re.compile(rb">?From [^\r\n]*")
 EOL: Final = re.compile(rb"\r\n|\r|\n")

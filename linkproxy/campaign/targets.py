@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urljoin
 
 from linkproxy.campaign import charsets
+from linkproxy.campaign.hosts import shown_host
 from linkproxy.campaign.links import add_utm, target_fault
 from linkproxy.model import CampaignKind, LinkKind
 
@@ -35,6 +36,7 @@ class NoteReason(StrEnum):
     MERGE_TAG_INSIDE = "merge_tag_inside"  # a tag in a URL: what it will lead to is not known
     UNSUBSCRIBE = "unsubscribe"  # the mail's own way to leave the list
     SECRET = "secret"  # noqa: S105 -- a reason's name; transactional: reset links and the like
+    SHOWN_URL = "shown_url"  # its text is a URL, and the campaign leaves such links alone
     TRACKED = "tracked"  # it leads to the campaign's own tracked URLs already
     CHARSET = "charset"  # the whole mail or part: its charset cannot be scanned over bytes
     NO_PLACE_FOR_BAIT = "no_place_for_bait"  # the mail has no place where an anchor stays hidden
@@ -44,6 +46,7 @@ class NoteReason(StrEnum):
     ATTACHMENT = "attachment"  # a part that is a file, a report, or somebody else's message
     ENCODING = "encoding"  # a part with a transfer encoding that is unknown or broken
     MALFORMED = "malformed"  # a part, or a header, that programs would read in different ways
+    SIGNED = "signed"  # nothing was left alone: a signature in the header that the changes break
     LIST_UNSUBSCRIBE = "list_unsubscribe"  # the header was wanted and could not be added
 
 
@@ -111,9 +114,15 @@ class Decider:
         if handed_over:
             target = "" if isinstance(reached, NoteReason) else reached
             return Decided(link, target, LinkKind.UNSUBSCRIBE, assigned.role)
+        if not isinstance(reached, NoteReason) and wish != "on" and self._is_left_for_its_text(link):
+            reached = NoteReason.SHOWN_URL
         if isinstance(reached, NoteReason):
             return Note(reached, link.value, link.position)
         return Decided(link, add_utm(reached, self._campaign.utm), LinkKind.CONTENT, assigned.role)
+
+    def _is_left_for_its_text(self, link: FoundLink) -> bool:
+        """Tell whether the text of an HTML link is a URL that the campaign wants to stay true."""
+        return self._campaign.leave_shown_urls and bool(link.tag and shown_host(link.text))
 
     def _reach(self, link: FoundLink, wish: str) -> str | NoteReason:
         """Return the absolute URL that a client would ask for, or why there is none to track."""

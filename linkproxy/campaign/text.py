@@ -31,11 +31,11 @@ _ENDS: Final = (
     r"\ufffd\ud800-\udfff"
 )
 _TO_ASCII: Final = re.compile(rb"\x1b\([BJ]")
-_URL: Final = re.compile(rf"(?<![A-Za-z0-9_=/])https?://([^{_ENDS}]+)", re.IGNORECASE)
-_NEXT_URL: Final = re.compile(r"[,;|]+https?://", re.IGNORECASE)
-_SENTENCE: Final = ".,;:!?'*"
+_SCHEME: Final = re.compile(r"(?<![A-Za-z0-9_=/])https?://", re.IGNORECASE)
+_RUN: Final = re.compile(rf"[^{_ENDS}]*")
+_SENTENCE: Final = ".,;:!?'*([{"
 _CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
-_BRACKET: Final = re.compile(r"[()\[\]{}]")
+_STOP: Final = re.compile(r"[()\[\]{}']|[,;|](?=https?://)", re.IGNORECASE)
 # Scripts written without blanks between words, and Hangul with its particles: clients take such
 # letters right behind a URL for a part of it, though writers rarely mean that.
 _UNSPACED: Final = re.compile(
@@ -141,11 +141,14 @@ class _Reader:
         return TextScan(tuple(links), tuple(notes))
 
     def _urls(self) -> Iterator[tuple[int, int]]:
-        text, position = self._text, 0
-        while match := _URL.search(text, position):
-            end = _trimmed_end(text, match.start(), match.start(1), match.end())
-            position = max(end, match.start(1))
-            if end > match.start(1):
+        text, position, run_end = self._text, 0, 0
+        while match := _SCHEME.search(text, position):
+            host = match.end()
+            if host > run_end and (run := _RUN.match(text, host)):
+                run_end = run.end()
+            end = _trimmed_end(text, match.start(), host, max(host, run_end))
+            position = max(end, host)
+            if end > host:
                 yield match.start(), end
 
     def _is_ambiguous(self, start: int, end: int, byte_end: int) -> bool:
@@ -192,26 +195,18 @@ def _says_leave(label: str) -> bool:
 
 def _trimmed_end(text: str, start: int, host: int, end: int) -> int:
     """Return where a URL ends that may reach to ``end`` at most."""
-    opener = text[start - 1 : start]
-    if opener == "'" and (quote := text.find("'", host, end)) >= 0:
-        end = quote
-    if following := _NEXT_URL.search(text, host, end):
-        end = following.start()
-    end = _unbalanced(text, host, end)
-    while end > host and (text[end - 1] in _SENTENCE or text[end - 1] in "([{"):
-        end -= 1
-    return end
-
-
-def _unbalanced(text: str, start: int, end: int) -> int:
-    """Return the place of the first bracket that closes what was opened before the URL."""
+    in_quotes = text[start - 1 : start] == "'"
     depths = dict.fromkeys(_CLOSERS.values(), 0)
-    for match in _BRACKET.finditer(text, start, end):
-        opener = _CLOSERS.get(match[0])
-        if opener is None:
-            depths[match[0]] += 1
-        elif depths[opener]:
+    for match in _STOP.finditer(text, host, end):
+        mark = match[0]
+        opener = _CLOSERS.get(mark, "")
+        if mark in depths:
+            depths[mark] += 1
+        elif opener and depths[opener]:
             depths[opener] -= 1
-        else:
-            return match.start()
+        elif opener or mark != "'" or in_quotes:  # what closes something else, or the next URL
+            end = match.start()
+            break
+    while end > host and text[end - 1] in _SENTENCE:
+        end -= 1
     return end

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from linkproxy.cli.charset import charset_of
+from linkproxy.campaign.charsets import declared
 from linkproxy.cli.files import read_mail
 from linkproxy.cli.notes import Notes, notes_options
 from linkproxy.cli.output import json_option, print_json, print_table, say
@@ -25,7 +25,13 @@ from linkproxy.model import (
     Utm,
 )
 from linkproxy.query.filters import short_time
-from linkproxy.server.campaigns import base_url_fault, campaign_record, link_record, name_fault
+from linkproxy.server.campaigns import (
+    base_url_fault,
+    campaign_record,
+    click_id_fault,
+    link_record,
+    name_fault,
+)
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
@@ -89,6 +95,13 @@ def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | N
 @click.option(
     "--rewrite-unsubscribe", is_flag=True, help="Hand detected unsubscribe links to linkproxy as well."
 )
+@click.option("--leave-shown-urls", is_flag=True, help="Do not track links whose text is a URL itself.")
+@click.option(
+    "--click-id",
+    default="",
+    metavar="NAME",
+    help="Add a query parameter of this name to targets, so that they can tell of the visit.",
+)
 @click.option(
     "--html",
     "template",
@@ -109,6 +122,8 @@ def add(
     charset: str | None,
     notes: Notes,
     rewrite_unsubscribe: bool,
+    leave_shown_urls: bool,
+    click_id: str,
 ) -> None:
     """Make a campaign: one mailing with a table of links.
 
@@ -116,6 +131,7 @@ def add(
     Examples:
       linkproxy campaign add spring --html newsletter.html
       linkproxy campaign add receipts --kind transactional --utm source=shop,medium=email
+      linkproxy campaign add summer --click-id lpid
     """
 
     async def work(config: Config, store: Store) -> tuple[Campaign, list[Link]]:
@@ -129,6 +145,8 @@ def add(
             utm=utm,
             rewrite_unsubscribe=rewrite_unsubscribe,
             created_at=time.time(),
+            click_id=click_id.strip(),
+            leave_shown_urls=leave_shown_urls,
         )
         _check(wished)
         if template is None:
@@ -141,7 +159,11 @@ def add(
 
 
 def _check(wished: Campaign) -> None:
-    found = {"campaign name": name_fault(wished.name), "base URL": base_url_fault(wished.base_url)}
+    found = {
+        "campaign name": name_fault(wished.name),
+        "base URL": base_url_fault(wished.base_url),
+        "click id": click_id_fault(wished.click_id),
+    }
     faults = [f"{what} {fault}" for what, fault in found.items() if fault]
     if faults:
         raise LinkproxyError("\n".join(faults))
@@ -157,7 +179,7 @@ async def _add_with_links(
     rewriter = Rewriter(store, keyring(config))
     html = read_mail(template, config.limits.mail_bytes)
     made = await store.add_campaign(wished)
-    compiled = await rewriter.prepare(made, html, charset=charset or charset_of(html))
+    compiled = await rewriter.prepare(made, html, charset=charset or declared(html))
     notes.add(str(template), compiled.notes)
     return made, await store.list_links(made.id)
 
@@ -221,4 +243,5 @@ def _headline(found: Campaign) -> str:
         f"bait {found.bait_style}",
         f"machines get {found.machine_answer}",
     ]
+    parts += [f"click id {found.click_id}"] * bool(found.click_id)
     return "; ".join(parts + [utm] * bool(utm))

@@ -72,6 +72,8 @@ def _faults(settings: Config) -> list[str]:
         _signing_keys,
         _privacy_key,
         _policy,
+        _databases,
+        _name_servers,
         _templates,
         _store,
     )
@@ -98,6 +100,19 @@ def _policy(settings: Config) -> None:
     from linkproxy.server.wiring import policy
 
     policy(settings)
+
+
+def _databases(settings: Config) -> None:
+    from linkproxy.server.wiring import systems
+
+    systems(settings)
+
+
+def _name_servers(settings: Config) -> None:
+    from linkproxy.server.wiring import mx_resolver
+
+    if settings.gateways.lookup:
+        mx_resolver(settings)
 
 
 def _templates(settings: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,15 @@ from linkproxy.cli.session import current_config, with_store
 from linkproxy.model import LinkproxyError
 from linkproxy.query.export import VISIT_COLUMNS, printable, record, to_json
 from linkproxy.query.filters import format_time
+from linkproxy.visit.prior import parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from linkproxy.config import Config
     from linkproxy.model import Evidence, Verdict
     from linkproxy.store.api import Store, VisitRow
+    from linkproxy.visit.prior import PriorPart
 
 _ABOUT = ("visit_id", "at", "campaign", "recipient", "key", "target", "method", "client", "agent", "answer")
 
@@ -39,7 +42,8 @@ def explain(*, visit: int | None, requests: Path | None, as_json: bool) -> None:
 
     Inside a family only the strongest signal on each side counts; the others are overshadowed.
     With --requests nothing needs to have happened: known facts are evidence, missing ones are
-    none. Keys: id, method, headers, ip, asn, http_version, seconds_after_delivery, partial, kind.
+    none. Keys: id, method, headers, ip, asn, http_version, seconds_after_delivery, partial, kind,
+    domain, gateway.
 
     \b
     Examples:
@@ -80,6 +84,8 @@ def _signal_record(item: Evidence) -> dict[str, Any]:
 
 
 def _explain_visit(visit: int, *, as_json: bool) -> None:
+    from linkproxy.server.wiring import policy
+
     async def work(_config: Config, store: Store) -> VisitRow | None:
         return await store.get_visit(visit)
 
@@ -88,10 +94,13 @@ def _explain_visit(visit: int, *, as_json: bool) -> None:
         raise LinkproxyError(f"there is no visit {visit} in the journal; `linkproxy visits` lists them")
     about = {name: value for name, value in record(row, VISIT_COLUMNS).items() if name in _ABOUT}
     entry = row.entry
+    rules = policy(current_config())
+    prior = parts(entry.facts, rules) if entry.verdict.policy == rules.digest else ()
     if as_json:
         print_json(
             about
             | {
+                "prior_parts": [asdict(part) for part in prior],
                 "first": verdict_record(entry.verdict),
                 "settled": verdict_record(entry.settled) if entry.settled else None,
                 "settled_at": format_time(entry.settled_at) or None,
@@ -99,6 +108,7 @@ def _explain_visit(visit: int, *, as_json: bool) -> None:
         )
         return
     print_table(["Visit", str(visit)], [[name, str(about[name] or "-")] for name in _ABOUT[1:]])
+    _print_prior(entry.verdict, prior)
     click.echo("\nWhen it came:")
     _print_verdict(entry.verdict)
     if entry.settled is None:
@@ -107,6 +117,14 @@ def _explain_visit(visit: int, *, as_json: bool) -> None:
         click.echo(f"\nSettled {format_time(entry.settled_at)}, knowing what came after:")
         _print_verdict(entry.settled)
     _print_sources([entry.verdict, entry.settled or entry.verdict])
+
+
+def _print_prior(verdict: Verdict, prior: Sequence[PriorPart]) -> None:
+    click.echo(f"\nBefore it was looked at: {verdict.prior:+.1f} decibans")
+    if not prior:
+        click.echo("  by another policy than the present one")
+    for part in prior:
+        click.echo(f"  {part.weight:+.1f} {printable(part.name)}: {part.detail}")
 
 
 def _print_verdict(verdict: Verdict) -> None:
@@ -143,15 +161,17 @@ def _counted(item: Evidence) -> str:
 
 
 def _explain_requests(path: Path, *, as_json: bool) -> None:
-    from linkproxy.server.wiring import policy
+    from linkproxy.server.wiring import policy, systems
     from linkproxy.visit import hypothetical
 
-    rules = policy(current_config())
+    rules, databases = policy(current_config()), systems(current_config())
     now = time.time()
     bad = 0
     for number, line in _lines(path):
         try:
-            request = hypothetical.read(line, f"{path}: line {number}", policy=rules, now=now)
+            request = hypothetical.read(
+                line, f"{path}: line {number}", policy=rules, now=now, systems=databases
+            )
         except LinkproxyError as error:
             bad += 1
             say(f"linkproxy: {error}")

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
     from linkproxy.store.api import RecipientDraft
 
-_SUFFIXES = frozenset({".html", ".htm"})
+MESSAGE_SUFFIX = ".eml"
+_SUFFIXES = frozenset({".html", ".htm", MESSAGE_SUFFIX})
 INDEX = "index.csv"
+
+
+def is_message(path: Path) -> bool:
+    """Tell whether a file is a whole message; all others, and standard input, are HTML."""
+    return path.suffix.lower() == MESSAGE_SUFFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ def _bulk(wish: Wish, out: Path, people: People, *, is_folder: bool) -> Mailing:
         return Mailing(tuple(jobs), people.faults + tuple(faults), index)
     if not is_folder:
         return Mailing((_template(wish.source, out, people),), people.faults, index)
-    templates = [(path, out / path.relative_to(wish.source).with_suffix("")) for path in _html_files(wish)]
+    templates = [(path, out / path.relative_to(wish.source).with_suffix("")) for path in _mail_files(wish)]
     folders = [folder for _, folder in templates]
     doubled = sorted({str(folder) for folder in folders if folders.count(folder) > 1})
     if doubled:
@@ -119,13 +125,14 @@ def _folder_jobs(wish: Wish) -> list[Job]:
             (Copy(wish.draft, wish.out / path.relative_to(wish.source)),),
             personal=wish.draft is not None,
         )
-        for path in _html_files(wish)
+        for path in _mail_files(wish)
     ]
 
 
 def _template(source: Path, folder: Path, people: People) -> Job:
     names = FileNames()
-    copies = tuple(Copy(person.draft, folder / names.take(person.who)) for person in people.rows)
+    suffix = MESSAGE_SUFFIX if is_message(source) else ".html"
+    copies = tuple(Copy(person.draft, folder / names.take(person.who, suffix)) for person in people.rows)
     return Job(source, copies, personal=False)
 
 
@@ -152,7 +159,7 @@ def _pairs(wish: Wish, out: Path, people: People) -> tuple[list[Job], list[str]]
     return jobs, faults
 
 
-def _html_files(wish: Wish) -> list[Path]:
+def _mail_files(wish: Wish) -> list[Path]:
     """Return a folder's mails; results of an earlier run inside it are no mails."""
     results = wish.out.resolve() if wish.out else None
     found = [
@@ -163,7 +170,7 @@ def _html_files(wish: Wish) -> list[Path]:
         and not (results and results != wish.source.resolve() and path.resolve().is_relative_to(results))
     ]
     if not found:
-        raise LinkproxyError(f"{wish.source}: no .html files in it")
+        raise LinkproxyError(f"{wish.source}: no .html files and no .eml files in it")
     return found
 
 

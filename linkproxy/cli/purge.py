@@ -24,6 +24,7 @@ _DAYS = click.IntRange(min=0, max=36500)
 @click.option("--clicks-days", "clicks", type=_DAYS, help="Clicks. [default: retention]")
 @click.option("--strays-days", "strays", type=_DAYS, help="Forged and broken requests. [default: retention]")
 @click.option("--message-links-days", "message_links", type=_DAYS, help="Message links. [default: retention]")
+@click.option("--domain-profiles-days", "domain_profiles", type=_DAYS, help="Lessons. [default: retention]")
 @click.option("--dry-run", is_flag=True, help="Only say up to when things would be removed.")
 def purge(*, dry_run: bool, **days: int | None) -> None:
     """Remove what is older than the retention times of the configuration; 0 keeps things for good.

@@ -10,6 +10,7 @@ import click
 from linkproxy.cli.files import write_whole
 from linkproxy.cli.output import say
 from linkproxy.cli.session import confirm, need_recipient, with_store
+from linkproxy.cli.sign import sign
 from linkproxy.model import LinkproxyError
 from linkproxy.query.export import to_json
 from linkproxy.query.filters import read_filter
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group("recipients")
 def recipients() -> None:
-    """Export, erase, or stop tracking a recipient.
+    """Sign references; export, erase, or stop tracking a recipient.
 
     WHO is the address or the reference that was mailed.
 
@@ -30,6 +31,9 @@ def recipients() -> None:
     Example:
       linkproxy recipients export anna@example.com
     """
+
+
+recipients.add_command(sign)
 
 
 @recipients.command("export")

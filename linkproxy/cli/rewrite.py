@@ -1,4 +1,4 @@
-"""``linkproxy rewrite``: HTML in, HTML out."""
+"""``linkproxy rewrite``: HTML in, HTML out; a message in, a message out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from linkproxy.cli.charset import charset_of
+from linkproxy.campaign.charsets import declared
 from linkproxy.cli.files import read_mail, whole_file, write_whole
-from linkproxy.cli.mailing import Copy, Job, Mailing, Wish, plan
+from linkproxy.cli.mailing import Copy, Job, Mailing, Wish, is_message, plan
 from linkproxy.cli.notes import Notes, notes_options
 from linkproxy.cli.output import say
 from linkproxy.cli.session import current_config, need_campaign, with_store
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from linkproxy.config import Config
     from linkproxy.model import Campaign, Recipient, RecipientId
-    from linkproxy.server.rewriter import Rewriter
+    from linkproxy.server.rewriter import Mail, Rewriter
     from linkproxy.store.api import Store
 
 _BATCH = 1000
@@ -44,7 +44,12 @@ _BATCH = 1000
 )
 @click.option("--merge-tag", "tag", metavar="TAG", help="For your own mailer, which fills in this tag.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR|FILE", help="Where results are written.")
-@click.option("--charset", help="The mail's charset. [default: as it declares, else utf-8]")
+@click.option("--charset", help="The HTML's charset. [default: as it declares, else utf-8]")
+@click.option(
+    "--list-unsubscribe",
+    is_flag=True,
+    help="Add the headers List-Unsubscribe and List-Unsubscribe-Post to messages.",
+)
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
@@ -61,10 +66,14 @@ def rewrite(
     tag: str | None,
     out: Path | None,
     charset: str | None,
+    list_unsubscribe: bool,
     on_error: str,
     notes: Notes,
 ) -> None:
     """Replace the links of mails by tracked ones. Everything else stays byte for byte.
+
+    A file named .eml is a whole message: the links of its HTML and of its plain text are replaced,
+    however they are encoded. Any other file, and standard input, is HTML.
 
     A mail for one recipient is taken as merged already: targets that the campaign does not know
     belong to this message alone. A mail for many (--recipients) or for a merge tag is a template:
@@ -78,6 +87,7 @@ def rewrite(
     Examples:
       linkproxy rewrite mail.html --campaign spring --recipient anna@example.com > out.html
       linkproxy rewrite template.html --campaign spring --recipients list.csv --out ready
+      linkproxy rewrite letter.eml --campaign spring --recipients list.csv --out ready
       linkproxy rewrite template.html --campaign spring --merge-tag '{{ .Subscriber.UUID }}'
     """
     if sum(value is not None for value in (recipient, table, tag)) != 1:
@@ -90,7 +100,9 @@ def rewrite(
             "\n".join([*mailing.faults, "nothing was written; --on-error skip does the rest all the same"])
         )
     written = with_store(
-        lambda config, store: _do(config, store, campaign, mailing, Means(tag, charset, notes))
+        lambda config, store: _do(
+            config, store, campaign, mailing, Means(tag, charset, notes, list_unsubscribe=list_unsubscribe)
+        )
     )
     notes.show()
     if out and not notes.quiet:
@@ -106,6 +118,15 @@ class Means:
     tag: str | None
     charset: str | None
     notes: Notes
+    list_unsubscribe: bool = False
+
+    def mail(self, source: Path, content: bytes) -> Mail:
+        """Return the mail that a file holds."""
+        from linkproxy.server.rewriter import Mail
+
+        if is_message(source):
+            return Mail(content, is_message=True, list_unsubscribe=self.list_unsubscribe)
+        return Mail(content, charset=self.charset or declared(content))
 
 
 async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: Means) -> int:
@@ -119,8 +140,8 @@ async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: 
     written = 0
     with _progress(total) as step, _index(mailing.index) as note:
         for job in mailing.jobs:
-            html = read_mail(job.source, config.limits.mail_bytes)
-            async for copy, recipient_id, ready in _results(rewriter, campaign, job, html, means):
+            mail = means.mail(job.source, read_mail(job.source, config.limits.mail_bytes))
+            async for copy, recipient_id, ready in _results(rewriter, campaign, job, mail, means):
                 _write(copy.output, ready)
                 note(copy, rewriter.token(campaign, recipient_id))
                 step()
@@ -129,20 +150,19 @@ async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: 
 
 
 async def _results(
-    rewriter: Rewriter, campaign: Campaign, job: Job, html: bytes, means: Means
+    rewriter: Rewriter, campaign: Campaign, job: Job, mail: Mail, means: Means
 ) -> AsyncIterator[tuple[Copy, RecipientId, bytes]]:
     """Yield each copy of a job with its bytes."""
-    charset = means.charset or charset_of(html)
     if job.personal:
         async for copy, recipient in _registered(rewriter, job.copies):
-            ready, compiled = await rewriter.personal(campaign, html, recipient, charset=charset)
+            ready, compiled = await rewriter.personal_mail(campaign, mail, recipient)
             means.notes.add(str(job.source), compiled.notes)
             yield copy, recipient.id, ready
         return
-    compiled = await rewriter.prepare(campaign, html, charset=charset, by_reference=means.tag is not None)
+    compiled = await rewriter.prepare_mail(campaign, mail, means.tag)
     means.notes.add(str(job.source), compiled.notes)
     if means.tag is not None:
-        yield job.copies[0], NOBODY, rewriter.reference(compiled, campaign, means.tag)
+        yield job.copies[0], NOBODY, rewriter.stamp_reference(compiled, campaign)
         return
     async for copy, recipient in _registered(rewriter, job.copies):
         yield copy, recipient.id, rewriter.stamp(compiled, campaign, recipient.id)

@@ -25,10 +25,13 @@ def settle() -> None:
       linkproxy settle
     """
     from linkproxy.server.settler import settle_due
-    from linkproxy.server.wiring import policy
+    from linkproxy.server.shadow import Shadow
+    from linkproxy.server.wiring import policy, shadow_policy
 
     async def work(config: Config, store: Store) -> int:
-        return await settle_due(store, policy(config), time.time())
+        second = shadow_policy(config)
+        shadow = Shadow(second) if second is not None else None
+        return await settle_due(store, policy(config), time.time(), shadow=shadow)
 
     count = with_store(work)
     click.echo(f"Settled {count} message{'' if count == 1 else 's'}.")

@@ -73,9 +73,7 @@ async def measure(store: Store, where: Filter, policy: Policy) -> Accuracy:
         inside = [item for item, at in _with_times(labels.labels, judged) if _is_inside(at, where)]
         if inside:
             _add_message(found, inside)
-    return Accuracy(
-        found.whole, found.sources, _without_small(found.domains), found.gateways, contradictory
-    )
+    return Accuracy(found.whole, found.sources, _without_small(found.domains), found.gateways, contradictory)
 
 
 def _with_times(labels: Iterable[Label], judged: Iterable[tuple[Any, Any]]) -> list[tuple[Label, float]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from linkproxy.model import Verdict
+    from linkproxy.store.afterlife import RetractionRow
     from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
 
 Row = TypeVar("Row")
@@ -68,6 +69,27 @@ CLICK_COLUMNS: Sequence[Column[ClickRow]] = (
     Column("reasons", "", lambda row: row.reasons),
     Column("verified", "", lambda row: row.verified),
     Column("settled", "Settled", lambda row: row.settled, spare=4),
+)
+
+
+RETRACTION_COLUMNS: Sequence[Column[RetractionRow]] = (
+    Column("visit_id", "Visit", lambda row: row.visit_id),
+    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: short_time(row.at)),
+    Column(
+        "withdrawn_at",
+        "Withdrawn",
+        lambda row: format_time(row.withdrawn_at),
+        lambda row: short_time(row.withdrawn_at),
+    ),
+    Column("campaign", "Campaign", lambda row: row.campaign, folds=True, spare=2),
+    Column("key", "Link", lambda row: row.key, spare=1),
+    Column("target", "", lambda row: row.target),
+    Column("role", "", lambda row: row.role),
+    Column("recipient", "Recipient", lambda row: row.recipient, folds=True),
+    Column("domain", "", lambda row: row.domain),
+    Column("score", "Score", lambda row: round(row.score, 2), spare=3),
+    Column("reasons", "Reasons", lambda row: row.reasons, folds=True),
+    Column("verified", "", lambda row: row.verified),
 )
 
 

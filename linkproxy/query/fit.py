@@ -2,9 +2,12 @@
 
 Every signal gets one factor on its weights. The fit is the most probable one when each factor is
 believed, before any label, to lie around its centre (the shipped weight) with a standard deviation
-of ``BELIEF``: with few labels little moves. The share of machines among labels says nothing about
-mail, so an intercept takes it up and is thrown away (Prentice and Pyke, "Logistic disease incidence
-models and case-control studies", 1979).
+of ``BELIEF``: with few labels little moves.
+
+The share of machines among labels says nothing about mail, so both sides are made to weigh the same
+(as in case-control studies; Prentice and Pyke, Biometrika 66, 1979). There is no intercept: to the
+judge a signal that is silent is no evidence, so a weight is what hearing it says, and not the
+difference between hearing it and not.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
 
 BELIEF = 0.5
 LOWEST, HIGHEST = 0.0, 3.0  # a factor never turns evidence round, and never more than triples it
-_INTERCEPT_BELIEF = 30.0  # decibans
 _ROUNDS, _STEPS = 4, 25
 _NATS = math.log(10) / 10  # natural units of log odds in a deciban
 
@@ -52,15 +54,29 @@ def fit_factors(samples: Mapping[Sample, float], centres: Mapping[str, float]) -
     ``centres`` are the factors that would give the shipped weights: 1 unless an operator changed them.
     """
     factors = dict(centres)
-    intercept = 0.0
+    sides = _side_weights(samples)
     for _ in range(_ROUNDS):
         # Which of a family's evidence counts depends on the factors, so both take turns.
         rows = [
-            (*_split(_counted(sample, factors), factors), 1.0 if sample.machine else -1.0, weight)
+            (
+                *_split(_counted(sample, factors), factors),
+                1.0 if sample.machine else -1.0,
+                weight * sides[sample.machine],
+            )
             for sample, weight in samples.items()
         ]
-        factors, intercept = _climb(rows, factors, centres, intercept)
+        factors = _climb(rows, factors, centres)
     return factors
+
+
+def _side_weights(samples: Mapping[Sample, float]) -> dict[bool, float]:
+    """Return what makes both sides weigh as much as the lighter one; nothing is made of nothing."""
+    totals = {
+        side: sum(weight for sample, weight in samples.items() if sample.machine is side)
+        for side in (True, False)
+    }
+    least = min(totals.values())
+    return {side: least / total if total else 0.0 for side, total in totals.items()}
 
 
 def _counted(sample: Sample, factors: Mapping[str, float]) -> list[Clue]:
@@ -80,26 +96,24 @@ def _split(clues: Iterable[Clue], factors: Mapping[str, float]) -> tuple[dict[st
 
 
 def _climb(
-    rows: Sequence[Row], factors: Mapping[str, float], centres: Mapping[str, float], intercept: float
-) -> tuple[dict[str, float], float]:
+    rows: Sequence[Row], factors: Mapping[str, float], centres: Mapping[str, float]
+) -> dict[str, float]:
     """Take Newton's steps to the top; the log posterior is concave, so there is one."""
     names = sorted(factors)
-    at = [factors[name] for name in names] + [intercept]
-    aims = [centres[name] for name in names] + [0.0]
-    beliefs = [BELIEF] * len(names) + [_INTERCEPT_BELIEF]
+    at = [factors[name] for name in names]
     for _ in range(_STEPS):
         slope, bend = _derivatives(rows, names, at)
-        for place, (aim, belief) in enumerate(zip(aims, beliefs, strict=True)):
-            slope[place] -= (at[place] - aim) / belief**2
-            bend[place][place] += 1 / belief**2
+        for place, name in enumerate(names):
+            slope[place] -= (at[place] - centres[name]) / BELIEF**2
+            bend[place][place] += 1 / BELIEF**2
         step = _solve(bend, slope)
-        longest = max(map(abs, step))
+        longest = max(map(abs, step), default=0.0)
         scale = min(1.0, 2.0 / longest) if longest else 1.0
         at = [value + scale * move for value, move in zip(at, step, strict=True)]
         if longest < 1e-6:
             break
-    fitted = zip(names, at, strict=False)
-    return {name: min(HIGHEST, max(LOWEST, value)) for name, value in fitted}, at[-1]
+    fitted = zip(names, at, strict=True)
+    return {name: min(HIGHEST, max(LOWEST, value)) for name, value in fitted}
 
 
 def _derivatives(
@@ -107,11 +121,10 @@ def _derivatives(
 ) -> tuple[list[float], list[list[float]]]:
     """Return the slope of the log likelihood and its bend (the negative second derivative)."""
     places = {name: place for place, name in enumerate(names)}
-    last = len(names)
-    slope = [0.0] * (last + 1)
-    bend = [[0.0] * (last + 1) for _ in range(last + 1)]
+    slope = [0.0] * len(names)
+    bend = [[0.0] * len(names) for _ in names]
     for fitted, other, sign, weight in rows:
-        terms = [(places[name], value) for name, value in fitted.items()] + [(last, 1.0)]
+        terms = [(places[name], value) for name, value in fitted.items()]
         score = other + sum(at[place] * value for place, value in terms)
         wrong = _logistic(-sign * score)
         pull = weight * sign * wrong * _NATS

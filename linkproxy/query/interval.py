@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 _SEED = 20_261_122
-_MOST_DRAWS, _LEAST_DRAWS = 1_000, 300
-_WORK = 400_000  # draws times cells: about half a second
+_MOST_DRAWS, _LEAST_DRAWS = 600, 250
+_WORK = 150_000  # draws times cells: a tenth of a second
 _NEVER = 60.0  # decibans from which no effect makes a person likely
 
 Cells = dict[str, Counter[tuple[int, int]]]

@@ -49,17 +49,13 @@ def _if_human(
 
     A visit that is shown a page and its Continue are one; the likelier of both speaks for it.
     """
-    supposed = {
-        entry.visit_id: replace(settled[entry.visit_id], kind=VerdictKind.HUMAN) for entry in entries
-    }
+    supposed = {entry.visit_id: replace(settled[entry.visit_id], kind=VerdictKind.HUMAN) for entry in entries}
     best: dict[tuple[str, int], float] = {}
     for entry in entries:
         place = (entry.visit.key, _client(entry))
         best[place] = min(best.get(place, float("inf")), settled[entry.visit_id].score)
     at = {entry.visit_id: (entry.visit.key, _client(entry)) for entry in entries}
-    return [
-        replace(click, score=best[at[click.visit_id]]) for click in clicks_of(entries, supposed, policy)
-    ]
+    return [replace(click, score=best[at[click.visit_id]]) for click in clicks_of(entries, supposed, policy)]
 
 
 def _units(clicks: Iterable[Click], by_id: dict[int, JournalEntry]) -> list[Candidate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,7 +52,6 @@ class Report:
     delivered: Mapping[str, int]  # messages with a delivery of their own, by domain
     clicks: int = 0
     clickers: set[RecipientId] = field(default_factory=set)
-    merged: int = 0  # double requests that clicks stand for
     links: dict[str, Group] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
     days: dict[str, Group] = field(default_factory=dict)
@@ -85,14 +85,18 @@ async def report(store: Store, campaign: Campaign, policy: Policy) -> Report:
     async for click in store.clicks(where):
         _add_click(made, click, known)
     candidates: Counter[Candidate] = Counter()
+    counted = 0
     async for message in store.messages(where, reach_seconds=policy.reach_seconds):
         _add_message(made, message, known)
         candidates.update(candidates_of(message, policy))
+        counted += sum(item.clicked for item in message.visits[message.carried :])
     # The click log outlives the journal; what is purged there can be no candidate any more.
-    counted = sum(item.clicks * count for item, count in candidates.items() if item.score <= policy.human)
     purged = max(0, made.clicks - counted)
     if candidates:
-        found = human_interval(candidates.elements(), counted=min(counted, made.clicks))
+        # Beside the event loop, since imagining a large campaign takes a second.
+        found = await asyncio.to_thread(
+            human_interval, candidates.elements(), counted=min(counted, made.clicks)
+        )
         made.interval = Interval(
             found.low + purged, found.high + purged, found.expected + purged, found.level
         )
@@ -174,7 +178,6 @@ def report_record(made: Report) -> dict[str, Any]:
         },
         "human_clickers": len(made.clickers),
         "click_rate": None if made.rate is None else round(made.rate, 6),
-        "double_requests_merged": made.merged,
         "machine_visits_removed": made.removed.total(),
         "removed_by_reason": dict(made.removed.most_common()),
         "uncertain": {

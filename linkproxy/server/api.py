@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import (
@@ -19,11 +20,21 @@ from linkproxy.model import (
     MachineAnswer,
     Utm,
 )
-from linkproxy.query.export import CLICK_COLUMNS, VISIT_COLUMNS, record
+from linkproxy.query.export import CLICK_COLUMNS, RETRACTION_COLUMNS, VISIT_COLUMNS, record
 from linkproxy.query.filters import FilterError, read_filter
+from linkproxy.server.api_review import ReviewApi
 from linkproxy.server.body import ApiError, Body, read_object
-from linkproxy.server.campaigns import base_url_fault, campaign_record, link_record, name_fault
+from linkproxy.server.campaigns import (
+    base_url_fault,
+    campaign_record,
+    click_id_fault,
+    link_record,
+    name_fault,
+)
+from linkproxy.server.mail_body import read_mail
+from linkproxy.server.profiles import profile_records
 from linkproxy.server.recipients import read_recipient
+from linkproxy.server.wiring import policy
 from linkproxy.store.api import DeliveryDraft, DuplicateError, RecipientDraft
 
 if TYPE_CHECKING:
@@ -34,11 +45,17 @@ if TYPE_CHECKING:
     from linkproxy.query.export import Column
     from linkproxy.server.rewriter import Rewriter
     from linkproxy.store.api import Store
+    from linkproxy.visit.policy import Policy
 
 MOST_RECIPIENTS = 1000
 MOST_DELIVERIES = 10_000
 _MOST_MAILS = 4  # an answer holds as many bytes as so many mails of the largest size
 _PAGE = 100
+_REWRITE = ("campaign", "html", "message", "recipient", "recipients", "merge_tag", "list_unsubscribe")
+_CAMPAIGN = (
+    *("name", "kind", "base_url", "machine_answer", "bait_style", "utm", "rewrite_unsubscribe"),
+    *("click_id", "leave_shown_urls"),
+)
 _MOST_ROWS = 1000
 _UTM = tuple(field.name for field in fields(Utm))
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
@@ -70,7 +87,10 @@ class Api:
             ("POST", "/api/v1/rewrite", self.rewrite),
             ("POST", "/api/v1/deliveries", self.add_deliveries),
             ("GET", "/api/v1/clicks", self.list_clicks),
+            ("GET", "/api/v1/retractions", self.list_retractions),
             ("GET", "/api/v1/visits", self.list_visits),
+            *ReviewApi(store, config, clock).routes,
+            ("GET", "/api/v1/profiles", self.list_profiles),
         )
 
     # --- campaigns -----------------------------------------------------------------------------
@@ -88,8 +108,7 @@ class Api:
     async def add_campaign(self, call: Call) -> Answer:
         """Make a campaign; what is not given is as the configuration says."""
         usual = self._config.campaign
-        known = ("name", "kind", "base_url", "machine_answer", "bait_style", "utm", "rewrite_unsubscribe")
-        body = read_object(call.body, known)
+        body = read_object(call.body, _CAMPAIGN)
         name = body.text("name", required=True).strip()
         base_url = body.text("base_url").strip().rstrip("/") or self._config.server.base_url
         campaign = Campaign(
@@ -101,8 +120,12 @@ class Api:
             bait_style=body.choice("bait_style", BaitStyle(usual.bait_style)),
             utm=Utm(**body.mapping("utm", _UTM)),
             rewrite_unsubscribe=body.flag("rewrite_unsubscribe"),
+            leave_shown_urls=body.flag("leave_shown_urls"),
             created_at=self._clock(),
+            click_id=body.text("click_id").strip(),
         )
+        if fault := click_id_fault(campaign.click_id):
+            body.fault("click_id", fault)
         if name and (fault := name_fault(name)):
             body.fault("name", fault)
         if fault := base_url_fault(base_url):
@@ -117,9 +140,10 @@ class Api:
 
     async def rewrite(self, call: Call) -> Answer:
         """Rewrite one mail: for one recipient, for many, or for a merge tag."""
-        body = read_object(call.body, ("campaign", "html", "recipient", "recipients", "merge_tag"))
+        body = read_object(call.body, _REWRITE)
         name = body.text("campaign", required=True)
-        html = self._html(body)
+        given = read_mail(body, self._config.limits.mail_bytes)
+        mail, form, write = given.mail, given.field, given.write
         whom = [field for field in ("recipient", "recipients", "merge_tag") if body.has(field)]
         if len(whom) != 1:
             body.fault("recipient", "give one of recipient, recipients and merge_tag")
@@ -128,38 +152,28 @@ class Api:
         many = body.texts("recipients", most=MOST_RECIPIENTS)
         if body.has("recipients") and not many:
             body.fault("recipients", "names nobody")
-        if len(many) * len(html) > _MOST_MAILS * self._config.limits.mail_bytes:
+        if len(many) * len(mail.content) > _MOST_MAILS * self._config.limits.mail_bytes:
             body.fault("recipients", "would make too large an answer; send fewer at once")
         drafts = _drafts(body, [one] if one else many)
         body.check()
         campaign = await self._campaign(name)
         if tag:
-            compiled = await self._rewriter.prepare(campaign, html, by_reference=True)
-            stamped = self._rewriter.reference(compiled, campaign, tag)
-            return {"html": stamped.decode(), "notes": _notes(compiled.notes)}
+            compiled = await self._rewriter.prepare_mail(campaign, mail, tag)
+            stamped = self._rewriter.stamp_reference(compiled, campaign)
+            return {form: write(stamped), "notes": _notes(compiled.notes)}
         people = await self._rewriter.register(drafts)
         if one:
-            stamped, compiled = await self._rewriter.personal(campaign, html, people[0])
-            return {"html": stamped.decode(), "notes": _notes(compiled.notes)}
-        compiled = await self._rewriter.prepare(campaign, html)
+            stamped, compiled = await self._rewriter.personal_mail(campaign, mail, people[0])
+            return {form: write(stamped), "notes": _notes(compiled.notes)}
+        compiled = await self._rewriter.prepare_mail(campaign, mail)
         messages = [
             {
                 "recipient": draft.address or draft.reference,
-                "html": self._rewriter.stamp(compiled, campaign, person.id).decode(),
+                form: write(self._rewriter.stamp(compiled, campaign, person.id)),
             }
             for draft, person in zip(drafts, people, strict=True)
         ]
         return {"messages": messages, "notes": _notes(compiled.notes)}
-
-    def _html(self, body: Body) -> bytes:
-        try:
-            html = body.text("html", required=True).encode()
-        except UnicodeEncodeError:
-            body.fault("html", "holds half a surrogate pair, which is no character")
-            return b""
-        if len(html) > self._config.limits.mail_bytes:
-            body.fault("html", f"is larger than [limits] mail_bytes, {self._config.limits.mail_bytes}")
-        return html
 
     async def add_deliveries(self, call: Call) -> Answer:
         """Record when messages, or a whole campaign, were accepted."""
@@ -210,6 +224,15 @@ class Api:
 
         return await _page("clicks", query, names, rows, CLICK_COLUMNS)
 
+    async def list_retractions(self, call: Call) -> Answer:
+        """Return a page of clicks that were withdrawn."""
+        names = ("campaign", "link", "recipient", "domain", "since", "until")
+
+        def rows(where: Mapping[str, str | None]) -> AsyncIterator[Any]:
+            return self._store.retractions(read_filter(where, now=self._clock()))
+
+        return await _page("retractions", dict(call.query), names, rows, RETRACTION_COLUMNS)
+
     async def list_visits(self, call: Call) -> Answer:
         """Return a page of the journal."""
         names = ("campaign", "link", "recipient", "domain", "since", "until", "verdict")
@@ -218,6 +241,14 @@ class Api:
             return self._store.visits(read_filter(where, now=self._clock()))
 
         return await _page("visits", dict(call.query), names, rows, VISIT_COLUMNS)
+
+    async def list_profiles(self, call: Call) -> Answer:
+        """Return what recipient domains and gateways have taught."""
+        return await profile_records(self._store, self._policy, call.query, self._clock())
+
+    @cached_property
+    def _policy(self) -> Policy:
+        return policy(self._config)
 
     async def _campaign(self, name: str, status: int = 400) -> Campaign:
         campaign = await self._store.find_campaign(name)

@@ -22,6 +22,7 @@ from linkproxy.server.answers import answers
 from linkproxy.server.api import Api
 from linkproxy.server.bucket import Bucket
 from linkproxy.server.click import Clicks
+from linkproxy.server.engagement import Engagements
 from linkproxy.server.gateways import GatewayFinder
 from linkproxy.server.journal import Journal, OnFailure
 from linkproxy.server.ops import Readiness
@@ -30,10 +31,11 @@ from linkproxy.server.private import private_app
 from linkproxy.server.public import Public
 from linkproxy.server.rewriter import Rewriter
 from linkproxy.server.settler import Settler
+from linkproxy.server.shadow import Shadow
 from linkproxy.server.spill import Spill, SpillFile
 from linkproxy.server.systems import SystemReloader
 from linkproxy.server.warm import WarmLinks
-from linkproxy.server.wiring import gate, keyring, mx_resolver, policy, systems
+from linkproxy.server.wiring import click_ids, gate, keyring, mx_resolver, policy, shadow_policy, systems
 from linkproxy.store.connect import connect
 from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
 from linkproxy.visit.pipeline import take
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
     from linkproxy.campaign.tokens import Keyring
     from linkproxy.config import Config
+    from linkproxy.server.systems import SystemFiles
     from linkproxy.store.api import Store
     from linkproxy.visit.policy import Policy
 
@@ -72,6 +75,7 @@ class Services:
     warm: WarmLinks
     journal: Journal
     settler: Settler
+    gateways: GatewayFinder | None = None  # None: switched off
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +143,16 @@ async def _start(config: Config, store: Store, clock: Callable[[], float], stack
     """Start what works behind the listeners; ``stack`` stops it again, last started first."""
     keys, rules = keyring(config), policy(config)
     metrics = Metrics(signals=[known.name for known in SIGNALS])
-    databases = systems(config, metrics)
-    reloader = SystemReloader(databases)
-    stack.push_async_callback(reloader.close)
-    if config.gateways.lookup:
-        finder = GatewayFinder(store, mx_resolver(config), rules.gateways, metrics=metrics, clock=clock)
+    databases = _watched(systems(config, metrics), stack)
+    finder = _finder(config, store, rules, metrics, clock)
+    if finder is not None:
         stack.push_async_callback(finder.close)
         finder.start()
     warm = WarmLinks(store)
     stack.push_async_callback(warm.close)
-    settler = Settler(store, rules, config.retention, metrics=metrics, clock=clock)
+    second = shadow_policy(config)
+    shadow = Shadow(second, metrics) if second is not None else None
+    settler = Settler(store, rules, config.retention, metrics=metrics, clock=clock, shadow=shadow)
     stack.push_async_callback(settler.close)
     journal = Journal(
         store,
@@ -162,8 +166,24 @@ async def _start(config: Config, store: Store, clock: Callable[[], float], stack
     await warm.load()
     journal.start()
     settler.start()
+    return Services(store, keys, rules, metrics, warm, journal, settler, finder)
+
+
+def _watched(databases: SystemFiles, stack: AsyncExitStack) -> SystemFiles:
+    """Return network databases that are read again when they change."""
+    reloader = SystemReloader(databases)
+    stack.push_async_callback(reloader.close)
     reloader.start()
-    return Services(store, keys, rules, metrics, warm, journal, settler)
+    return databases
+
+
+def _finder(
+    config: Config, store: Store, rules: Policy, metrics: Metrics, clock: Callable[[], float]
+) -> GatewayFinder | None:
+    """Return what looks gateways up, unless that is switched off."""
+    if not config.gateways.lookup:
+        return None
+    return GatewayFinder(store, mx_resolver(config), rules.gateways, metrics=metrics, clock=clock)
 
 
 async def _listen(
@@ -176,11 +196,16 @@ async def _listen(
     rewriter = Rewriter(services.store, services.keyring, clock)
     api = Api(services.store, rewriter, config, clock)
     strays = Bucket(config.limits.strays_per_minute, clock)
+    engagements = _engagements(config, services, clock)
     clicks = Clicks(
-        services.journal, gate(config), replies, strays=strays, metrics=services.metrics, clock=clock
-    )
-    public = Public(clicks, readiness, replies, services.metrics, log_requests=section.request_log)
-    private = private_app(config, services.store, api, readiness, services.metrics)
+        services.journal, gate(config), replies,
+        click_ids=click_ids(config), strays=strays, metrics=services.metrics, clock=clock,
+    )  # fmt: skip
+    public = Public(
+        clicks, readiness, replies, services.metrics,
+        engagements=engagements, log_requests=section.request_log,
+    )  # fmt: skip
+    private = private_app(config, services.store, api, readiness, services.metrics, engagements=engagements)
     patience = section.shutdown_seconds / 3  # for each listener; the last third is for the journal
     private_address = await _bind(
         web.AppRunner(private, access_log=None, shutdown_timeout=patience),
@@ -194,6 +219,17 @@ async def _listen(
         section.public_host, section.public_port, "public", stack,
     )  # fmt: skip
     return Addresses(public=public_address, private=private_address)
+
+
+def _engagements(config: Config, services: Services, clock: Callable[[], float]) -> Engagements:
+    return Engagements(
+        services.store,
+        click_ids(config),
+        gate(config),
+        beacons=Bucket(config.limits.beacons_per_minute, clock),
+        metrics=services.metrics,
+        clock=clock,
+    )
 
 
 async def _bind(runner: web.BaseRunner, host: str, port: int, listener: str, stack: AsyncExitStack) -> str:

@@ -84,6 +84,16 @@ class Body:
             return ""
         return value
 
+    def number(self, name: str, *, most: float, usual: float = 0.0) -> float:
+        """Return a number from ``usual`` up, ``usual`` when it is not given."""
+        value = self._fields.get(name)
+        if value is None:
+            return usual
+        if isinstance(value, bool) or not isinstance(value, int | float) or not usual <= value <= most:
+            self.fault(name, f"{json.dumps(value)[:60]} is not a number from {usual:g} to {most:g}")
+            return usual
+        return float(value)
+
     def flag(self, name: str) -> bool:
         """Return true or false, false when it is not given."""
         value = self._fields.get(name)

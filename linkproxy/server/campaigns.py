@@ -35,6 +35,16 @@ def base_url_fault(url: str) -> str | None:
     return f"{url[:80]!r} {fault}; write it as https://click.example.com" if fault else None
 
 
+_CLICK_ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
+
+
+def click_id_fault(name: str) -> str | None:
+    """Return why targets cannot be given the click id under this name; "" is no name and no fault."""
+    if not name or (_CLICK_ID.fullmatch(name) and not name.lower().startswith("utm_")):
+        return None
+    return f"{name[:80]!r}: use a letter and up to 39 more of A-Z a-z 0-9 _ . -, and none of the utm_ names"
+
+
 def campaign_record(campaign: Campaign) -> dict[str, Any]:
     """Return a campaign as JSON shows it."""
     record = asdict(campaign)

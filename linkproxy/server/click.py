@@ -7,11 +7,13 @@ OPTIONS is evidence, and 405 would send people nowhere.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiohttp import HttpVersion10, web
 
-from linkproxy.model import Answer, AnswerKind, Judged, RawRequest, Stray, Unlogged
+from linkproxy.campaign.links import add_parameters
+from linkproxy.model import Answer, AnswerKind, Judged, LinkKind, RawRequest, Stray, Unlogged
 from linkproxy.server.answers import hop
 from linkproxy.server.journal import Refused, Spilled
 from linkproxy.visit import intake
@@ -19,6 +21,7 @@ from linkproxy.visit import intake
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from linkproxy.campaign.click_ids import ClickIds
     from linkproxy.model import Visit
     from linkproxy.server.answers import Answers, Reply
     from linkproxy.server.bucket import Bucket
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 MOST_BODY_BYTES = 4096
 SERVER = ("Server", "linkproxy")  # else aiohttp names its version
 _BODY_SECONDS = 5.0
+_TOLD = frozenset({AnswerKind.REDIRECT, AnswerKind.CONTINUED})
 
 
 class Clicks:
@@ -40,6 +44,7 @@ class Clicks:
         gate: Gate,
         answers: Answers,
         *,
+        click_ids: ClickIds,
         strays: Bucket,
         metrics: Metrics,
         clock: Callable[[], float],
@@ -47,6 +52,7 @@ class Clicks:
         self._journal = journal
         self._gate = gate
         self._answers = answers
+        self._click_ids = click_ids
         self._strays = strays
         self._metrics = metrics
         self._clock = clock
@@ -72,12 +78,22 @@ class Clicks:
 
     async def _visit(self, visit: Visit, raw: RawRequest) -> Reply:
         match await self._journal.submit(visit):
-            case Judged(answer=answer) | Unlogged(answer=answer) | Spilled(answer=answer):
+            case Judged() as judged:
+                return self._reply(self._telling(judged), visit, raw)
+            case Unlogged(answer=answer) | Spilled(answer=answer):
                 return self._reply(answer, visit, raw)
             case Refused():
                 return self._answers.unavailable
             case _:
                 return self._answers.not_found
+
+    def _telling(self, judged: Judged) -> Answer:
+        """Return the answer, its target told of the visit if the campaign wants that."""
+        answer, link, name = judged.answer, judged.facts.link, judged.facts.campaign.click_id
+        if not name or answer.kind not in _TOLD or link is None or link.kind is not LinkKind.CONTENT:
+            return answer
+        click_id = self._click_ids.sign(judged.visit_id)
+        return replace(answer, target=add_parameters(answer.target, ((name, click_id),)))
 
     def _reply(self, answer: Answer, visit: Visit, raw: RawRequest) -> Reply:
         if answer.kind is AnswerKind.HOP:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from linkproxy.config import Config
     from linkproxy.server.api import Answer, Api
+    from linkproxy.server.engagement import Engagements
     from linkproxy.server.ops import Readiness
     from linkproxy.store.api import Store
     from linkproxy.telemetry import Metrics
@@ -35,7 +36,13 @@ _ROOM_BYTES = 1 << 20
 
 
 def private_app(
-    config: Config, store: Store, api: Api, readiness: Readiness, metrics: Metrics
+    config: Config,
+    store: Store,
+    api: Api,
+    readiness: Readiness,
+    metrics: Metrics,
+    *,
+    engagements: Engagements,
 ) -> web.Application:
     """Return the application of the private listener."""
     guards = [_counted(metrics), _enveloped, _known_host(config.server.private_hosts), _keyed(store)]
@@ -55,7 +62,7 @@ def private_app(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", exposition)
-    for method, path, handler in api.routes:
+    for method, path, handler in (*api.routes, *engagements.routes):
         app.router.add_route(method, path, _called(handler))
     return app
 

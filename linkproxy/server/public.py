@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.server import ops
 from linkproxy.server.click import respond
+from linkproxy.server.engagement import BEACON_PATH, SCRIPT, SCRIPT_PATH
 from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from linkproxy.server.answers import Answers, Reply
     from linkproxy.server.click import Clicks
+    from linkproxy.server.engagement import Engagements
     from linkproxy.server.ops import Readiness
     from linkproxy.telemetry import Metrics
 
@@ -30,15 +32,18 @@ class Public:
         answers: Answers,
         metrics: Metrics,
         *,
+        engagements: Engagements,
         log_requests: bool,
     ) -> None:
         self._clicks = clicks
         self._readiness = readiness
         self._answers = answers
         self._metrics = metrics
+        self._engagements = engagements
         self._log_requests = log_requests
         self._pages: dict[str, Callable[[], Awaitable[Reply]]] = {
             "/robots.txt": _always(ops.ROBOTS),
+            SCRIPT_PATH: _always(SCRIPT),
             "/healthz": _always(ops.ALIVE),
             "/readyz": self._ready,
         }
@@ -47,8 +52,7 @@ class Public:
         """Return the response to a request."""
         began = time.perf_counter()
         try:
-            page = self._pages.get(request.raw_path)
-            response = respond(await page()) if page else await self._clicks(request)
+            response = await self._answer(request)
         except Exception as error:  # noqa: BLE001  (no trace reaches a visitor, and nobody hangs)
             get_logger().error(Event.REQUEST_FAILED, listener="public", error=repr(error))
             response = respond(self._answers.unavailable)
@@ -63,6 +67,13 @@ class Public:
                 seconds=seconds,
             )
         return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if page := self._pages.get(request.raw_path):
+            return respond(await page())
+        if request.raw_path == BEACON_PATH:
+            return respond(await self._engagements.beacon(request))
+        return await self._clicks(request)
 
     async def _ready(self) -> Reply:
         return await self._readiness.reply(detail=False)

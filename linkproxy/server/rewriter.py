@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from linkproxy.campaign import compile as compiler
+from linkproxy.campaign.message import compile_message
 from linkproxy.model import NOBODY, CampaignId, LinkproxyError, Recipient, RecipientId, TokenForm
 from linkproxy.store.api import DuplicateError, RecipientDraft, Store
 
@@ -20,9 +22,37 @@ if TYPE_CHECKING:
 
     from linkproxy.campaign.compile import Compiled
     from linkproxy.campaign.tokens import Keyring
-    from linkproxy.model import Campaign, Link
+    from linkproxy.model import Campaign, Link, MessageLink
 
 _TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail as it was given: HTML alone, or a whole message (RFC 5322)."""
+
+    content: bytes
+    is_message: bool = False
+    charset: str = "utf-8"  # of HTML alone; the parts of a message say theirs
+    list_unsubscribe: bool = False  # of a message: add the headers
+
+    def compiler(self, campaign: Campaign, merge_tag: str | None = None) -> Callable[..., Compiled]:
+        """Return what compiles it, but for what is known of the campaign's links."""
+        if self.is_message:
+            return partial(
+                compile_message,
+                self.content,
+                campaign,
+                merge_tag=merge_tag,
+                list_unsubscribe=self.list_unsubscribe,
+            )
+        return partial(
+            compiler.compile_html,
+            self.content,
+            campaign,
+            charset=self.charset,
+            by_reference=merge_tag is not None,
+        )
 
 
 class Rewriter:
@@ -53,24 +83,10 @@ class Rewriter:
 
         ``by_reference``: it is for ``reference``, and its unsubscribe links stay the mail's own.
         """
-
-        async def attempt() -> Compiled:
-            known = await self._store.list_links(campaign.id)
-            # In a thread: a mail of many megabytes must not hold up clicks on the same loop.
-            found = await asyncio.to_thread(
-                compiler.compile_html,
-                html,
-                campaign,
-                known,
-                charset=charset,
-                now=self._clock(),
-                by_reference=by_reference,
-            )
-            return await self._keep(found, known)
-
-        compiled = await _until_undisputed(attempt, campaign)
-        await self._note_key(campaign.id)
-        return compiled
+        return await self._compiled(
+            campaign,
+            partial(compiler.compile_html, html, campaign, charset=charset, by_reference=by_reference),
+        )
 
     async def personal(
         self, campaign: Campaign, html: bytes, recipient: Recipient, *, charset: str = "utf-8"
@@ -79,24 +95,39 @@ class Rewriter:
 
         ``recipient`` carries address and reference in the clear, as ``register`` returns it.
         """
+        return await self.personal_mail(campaign, Mail(html, charset=charset), recipient)
 
+    async def prepare_mail(self, campaign: Campaign, mail: Mail, merge_tag: str | None = None) -> Compiled:
+        """Compile a mail of either form, as ``prepare`` does; its URLs end in a merge tag, if given."""
+        compiled = await self._compiled(campaign, mail.compiler(campaign, merge_tag))
+        if merge_tag is not None and not mail.is_message:
+            return compiler.with_reference(compiled, merge_tag)
+        return compiled
+
+    async def personal_mail(
+        self, campaign: Campaign, mail: Mail, recipient: Recipient
+    ) -> tuple[bytes, Compiled]:
+        """Rewrite one recipient's own mail of either form, as ``personal`` does."""
+        compiled = await self._compiled(campaign, mail.compiler(campaign), recipient)
+        return self.stamp(compiled, campaign, recipient.id), compiled
+
+    async def _compiled(
+        self, campaign: Campaign, compile_mail: Callable[..., Compiled], recipient: Recipient | None = None
+    ) -> Compiled:
         async def attempt() -> Compiled:
             known = await self._store.list_links(campaign.id)
+            own: Sequence[MessageLink] = ()
+            if recipient is not None:
+                own = await self._store.list_message_links(campaign.id, recipient.id)
+            # In a thread: a mail of many megabytes must not hold up clicks on the same loop.
             found = await asyncio.to_thread(
-                compiler.compile_html,
-                html,
-                campaign,
-                known,
-                recipient=recipient,
-                known_message_links=await self._store.list_message_links(campaign.id, recipient.id),
-                charset=charset,
-                now=self._clock(),
+                compile_mail, known, recipient=recipient, known_message_links=own, now=self._clock()
             )
             return await self._keep(found, known)
 
         compiled = await _until_undisputed(attempt, campaign)
         await self._note_key(campaign.id)
-        return self.stamp(compiled, campaign, recipient.id), compiled
+        return compiled
 
     def token(self, campaign: Campaign, recipient_id: RecipientId) -> bytes:
         """Return the token of a message, 24 ASCII bytes."""
@@ -110,9 +141,13 @@ class Rewriter:
         return compiler.stamp(compiled, self.token(campaign, recipient_id))
 
     def reference(self, compiled: Compiled, campaign: Campaign, tag: str) -> bytes:
-        """Return a compiled mail for the sender's own mailer, which fills in ``tag``."""
+        """Return compiled HTML for the sender's own mailer, which fills in ``tag``."""
+        return self.stamp_reference(compiler.with_reference(compiled, tag), campaign)
+
+    def stamp_reference(self, compiled: Compiled, campaign: Campaign) -> bytes:
+        """Return a mail that was prepared with a merge tag, for the sender's own mailer."""
         token = self._keyring.sign(campaign.id, NOBODY, TokenForm.REFERENCE)
-        return compiler.stamp(compiler.with_reference(compiled, tag), token.encode("ascii"))
+        return compiler.stamp(compiled, token.encode("ascii"))
 
     async def _keep(self, found: Compiled, known: Sequence[Link]) -> Compiled:
         compiled = replace(found, new_links=_placed_after(known, found.new_links))

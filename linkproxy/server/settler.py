@@ -7,6 +7,7 @@ down catches up by itself, and several processes may settle side by side.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linkproxy.store.api import Cutoffs, StoreError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from linkproxy.config import RetentionSection
     from linkproxy.model import CampaignId, MessageHistory, RecipientId, Settlement, VerdictKind
+    from linkproxy.server.shadow import Shadow
     from linkproxy.store.api import OpenMessage, Store
     from linkproxy.telemetry import Metrics
     from linkproxy.visit.policy import Policy
@@ -27,7 +29,13 @@ PURGE_SECONDS = 86400.0
 _PAGE = 500
 
 
-async def settle_due(store: Store, policy: Policy, now: float, metrics: Metrics | None = None) -> int:
+async def settle_due(
+    store: Store,
+    policy: Policy,
+    now: float,
+    metrics: Metrics | None = None,
+    shadow: Shadow | None = None,
+) -> int:
     """Settle every message whose hold window is over at ``now``; return how many were.
 
     A message that cannot be settled is logged and passed over, so that it holds up no other.
@@ -46,7 +54,7 @@ async def settle_due(store: Store, policy: Policy, now: float, metrics: Metrics 
             return settled
         for message in fresh:
             try:
-                settlement = await _settle(store, message, policy, now, metrics)
+                settlement = await _settle(store, message, policy, now, metrics=metrics, shadow=shadow)
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001  (a fault of ours in one message must not stop the others)
@@ -59,12 +67,20 @@ async def settle_due(store: Store, policy: Policy, now: float, metrics: Metrics 
 
 
 async def _settle(
-    store: Store, message: OpenMessage, policy: Policy, now: float, metrics: Metrics | None
+    store: Store,
+    message: OpenMessage,
+    policy: Policy,
+    now: float,
+    *,
+    metrics: Metrics | None,
+    shadow: Shadow | None,
 ) -> Settlement | None:
     first: dict[int, VerdictKind] = {}
+    seen: list[MessageHistory] = []
 
     def revise_noting(history: MessageHistory) -> Settlement:
         first.update((entry.visit_id, entry.verdict.kind) for entry in history.entries)
+        seen.append(replace(history, known_at=now))
         return revise(history, policy=policy, now=now)
 
     settlement = await store.settle(
@@ -72,8 +88,11 @@ async def _settle(
     )
     if settlement is not None and metrics is not None:
         metrics.clicks.inc(len(settlement.clicks))
+        metrics.retractions.inc(len(settlement.withdrawn))
         for visit_id, verdict in settlement.revised:
             metrics.settled_visits.labels(first=first[visit_id], settled=verdict.kind).inc()
+    if settlement is not None and shadow is not None:
+        await shadow.watch(store, seen[-1], settlement)
     return settlement
 
 
@@ -84,6 +103,7 @@ def cutoffs(retention: RetentionSection, now: float) -> Cutoffs:
         clicks=_before(retention.clicks_days, now),
         strays=_before(retention.strays_days, now),
         message_links=_before(retention.message_links_days, now),
+        domain_profiles=_before(retention.domain_profiles_days, now),
     )
 
 
@@ -103,6 +123,7 @@ class Settler:
         metrics: Metrics,
         clock: Callable[[], float],
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        shadow: Shadow | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
@@ -110,6 +131,7 @@ class Settler:
         self._metrics = metrics
         self._clock = clock
         self._wait = wait
+        self._shadow = shadow
         self._purge_at = clock()
         self._task: asyncio.Task[None] | None = None
 
@@ -137,7 +159,7 @@ class Settler:
         """Settle what is due, and purge if a day has passed; a failure is logged and tried again."""
         now = self._clock()
         try:
-            await settle_due(self._store, self._policy, now, self._metrics)
+            await settle_due(self._store, self._policy, now, self._metrics, self._shadow)
         except Exception as error:  # noqa: BLE001  (the loop outlives whatever happens to a pass)
             self._metrics.store_failures.labels(operation="settle").inc()
             get_logger().error(Event.SETTLE_FAILED, error=str(error))

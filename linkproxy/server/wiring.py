@@ -6,6 +6,7 @@ import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linkproxy.campaign.click_ids import ClickIds
 from linkproxy.campaign.tokens import Keyring, parse_keys
 from linkproxy.model import LinkproxyError
 from linkproxy.server.systems import SystemFiles
@@ -25,19 +26,33 @@ def keyring(config: Config) -> Keyring:
     return Keyring(parse_keys(text, where))
 
 
+def click_ids(config: Config) -> ClickIds:
+    """Return what makes and reads click ids; raises as ``keyring`` does."""
+    text, where = config.signing.read()
+    return ClickIds(parse_keys(text, where))
+
+
 def policy(config: Config) -> Policy:
     """Return the shipped rules with the operator's file over them; raise LinkproxyError."""
-    name = config.judge.policy_file
+    return _policy(config.judge.policy_file, "policy_file") or policies.load()
+
+
+def shadow_policy(config: Config) -> Policy | None:
+    """Return the policy that judges silently beside the live one, if any; raise LinkproxyError."""
+    return _policy(config.judge.shadow_policy_file, "shadow_policy_file")
+
+
+def _policy(name: str, setting: str) -> Policy | None:
     if not name:
-        return policies.load()
+        return None
     try:
         text = Path(name).read_text("utf-8-sig")
     except FileNotFoundError:
         raise LinkproxyError(
-            f"[judge] policy_file: there is no file {name}. Make it, or leave the setting empty."
+            f"[judge] {setting}: there is no file {name}. Make it, or leave the setting empty."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise LinkproxyError(f"[judge] policy_file: cannot read {name}: {error}") from None
+        raise LinkproxyError(f"[judge] {setting}: cannot read {name}: {error}") from None
     return policies.load(text, name)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from linkproxy.model import (
+    NOBODY,
     Campaign,
     CampaignId,
     Delivery,
@@ -30,6 +31,8 @@ from linkproxy.model import (
     VerdictKind,
     Visit,
 )
+from linkproxy.store.afterlife import AfterlifeStore
+from linkproxy.store.domains import DomainStore
 from linkproxy.store.gateways import GatewayStore
 from linkproxy.store.review import ReviewStore
 from linkproxy.visit.facts import FactSource
@@ -117,6 +120,7 @@ class ClickRow:
     reasons: tuple[str, ...]
     verified: bool
     settled: bool  # False: provisional
+    recipient_id: RecipientId = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +172,14 @@ class Cutoffs:
     clicks: float | None = None
     strays: float | None = None
     message_links: float | None = None
+    domain_profiles: float | None = None
 
 
-class Store(ReviewStore, GatewayStore, Protocol):
-    """What every engine does; going over the journal again is in ``review.py``, who scans for a
-    domain in ``gateways.py``.
+class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, Protocol):
+    """What every engine does.
+
+    Going over the journal again is in ``review.py``, who scans for a domain in ``gateways.py``, what
+    domains have taught in ``domains.py``, what came after visits in ``afterlife.py``.
     """
 
     # life ------------------------------------------------------------------------------------

@@ -19,8 +19,10 @@ from linkproxy.store import sqlite_recipients as recipients
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow
 from linkproxy.store.privacy import is_address
+from linkproxy.store.sqlite_afterlife import SqliteAfterlife
 from linkproxy.store.sqlite_checkpoint import Checkpointer
 from linkproxy.store.sqlite_connect import FileSettings, Synchronous, prepare
+from linkproxy.store.sqlite_domains import SqliteDomains
 from linkproxy.store.sqlite_export import export
 from linkproxy.store.sqlite_gateways import SqliteGateways
 from linkproxy.store.sqlite_history import read_siblings
@@ -63,7 +65,7 @@ _KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.i
 WHERE signing_key_id = ? ORDER BY name"""
 
 
-class SqliteStore(SqliteReview, SqliteGateways):
+class SqliteStore(SqliteReview, SqliteGateways, SqliteDomains, SqliteAfterlife):
     """A Store in the file ``path``; ``lock_seconds`` bounds how long a write waits for its turn."""
 
     def __init__(
@@ -282,7 +284,7 @@ class SqliteStore(SqliteReview, SqliteGateways):
             counts["profile"] = await self._writer.run(
                 partial(purging.purge_profiles, cutoff=cutoffs.journal)
             )
-        return counts
+        return counts | await self._purge_domains(cutoffs.domain_profiles)
 
     # reading ---------------------------------------------------------------------------------
     async def _stream(self, statement: str, where: Filter) -> AsyncIterator[rows.Row]:

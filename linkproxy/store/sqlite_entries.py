@@ -13,12 +13,14 @@ from linkproxy.model import (
     CampaignId,
     Facts,
     JournalEntry,
+    Learned,
     Link,
     LinkKey,
     LinkKind,
     LinkRole,
     MessageLink,
     Profile,
+    ProfileScope,
     Recipient,
     RecipientId,
     StrayCounts,
@@ -27,6 +29,7 @@ from linkproxy.model import (
     Visit,
 )
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.sqlite_engagement import afterlife_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +44,8 @@ ENTRY = (
     "coalesce(l.shape, m.shape), "
     "m.created_at, "
     f"{rows.RECIPIENT}, "
-    "v.hop_at, v.hop_cookie"
+    "v.hop_at, v.hop_cookie, json_extract(v.settled_facts, '$.step'), "
+    "json_extract(v.settled_facts, '$.afterlife')"
 )
 ENTRY_TABLES = """visit v
     LEFT JOIN policy p ON p.id = v.policy_id
@@ -94,6 +98,8 @@ def entry_from(row: rows.Row, campaigns: Mapping[int, Campaign]) -> JournalEntry
             else None
         ),
         settled_at=row[28],
+        settled_step=rows.step_from(json.loads(row[43])) if row[43] else None,
+        settled_afterlife=afterlife_from(row[0], json.loads(row[44])) if row[44] else None,
     )
 
 
@@ -113,6 +119,8 @@ def _facts(row: rows.Row, campaign: Campaign) -> Facts:
         gateway=known.get("gateway", ""),
         delivery=rows.delivery_from(known.get("delivery")),
         strays=StrayCounts(*known.get("strays", ())),
+        learned=tuple(Learned(ProfileScope(scope), *rest) for scope, *rest in known.get("learned", ())),
+        step=rows.step_from(known.get("step")),
     )
 
 

@@ -24,12 +24,17 @@ from linkproxy.model import (
     Visit,
 )
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.domains import HOUR_SECONDS
+from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
 from linkproxy.store.sqlite_history import DELIVERY, delivery_from
 from linkproxy.store.sqlite_session import CampaignTable, KnownProfile, Message
 from linkproxy.visit.facts import LinkCounts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from linkproxy.model import DomainProfile, Neighbour, ProfileScope
     from linkproxy.store.sqlite_session import Session
 
 MOST_SIBLINGS = 512
@@ -133,6 +138,13 @@ class SqliteFacts:
 
     def gateway(self, domain: str) -> str:
         return gateway_of(self._session, domain) if domain else ""
+
+    def domain_profile(self, scope: ProfileScope, name: str) -> DomainProfile | None:
+        return domain_profile(self._session, scope, name)
+
+    def neighbours(self, visit: Visit, domain: str) -> Iterable[Neighbour]:
+        since = visit.at - HOUR_SECONDS
+        return self._memory.neighbours.others(visit.campaign_id, domain, visit.recipient_id, since=since)
 
     def delivery(self, campaign_id: CampaignId, recipient_id: RecipientId) -> Delivery:
         message = (campaign_id, recipient_id)

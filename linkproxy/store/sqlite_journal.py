@@ -123,6 +123,11 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
             hop_cookie=visit.hop_cookie,
         ),
     )
+    if judged.recipient:
+        seen = replace(visit, recipient_id=recipient_id)
+        batch.session.memory.neighbours.remember(
+            seen, judged.recipient.domain, profile_id, judged.facts.delivery, kind
+        )
     if opt_out := _opt_out(judged):
         batch.opt_outs.append(opt_out)
     return replace(judged, visit_id=visit_id)

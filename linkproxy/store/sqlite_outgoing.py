@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from linkproxy.store.sqlite_session import Session
 
 _CAMPAIGN = """INSERT INTO campaign (name, kind, base_url, machine_answer, bait_style, utm_source, utm_medium,
-    utm_campaign, utm_term, utm_content, rewrite_unsubscribe, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+    utm_campaign, utm_term, utm_content, rewrite_unsubscribe, created_at, click_id,
+    leave_shown_urls)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
 _LINK = f"INSERT INTO link ({rows.LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK_TAKEN = (
     "SELECT 1 FROM message_link WHERE campaign_id = ? AND key IN (SELECT value FROM json_each(?)) LIMIT 1"

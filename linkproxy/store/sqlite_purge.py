@@ -40,8 +40,12 @@ WALKS = {
 }
 """What each cut-off is about, by the names of Cutoffs."""
 
-SHADOW = Walk("shadow_verdict", "visit_id", "at")
-"""What goes with the journal."""
+ALONG = (
+    ("journal", Walk("shadow_verdict", "visit_id", "at")),
+    ("journal", Walk("engagement", "id", "first_at")),
+    ("clicks", Walk("retraction", "visit_id", "at")),
+)
+"""What goes with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +96,5 @@ _OPEN_PROFILES = "SELECT v.profile_id FROM open_visit o JOIN visit v ON v.id = o
 
 def wanted(cutoffs: Cutoffs) -> list[tuple[Walk, float]]:
     """Return which tables to walk, and until when."""
-    walks = [*WALKS.items(), ("journal", SHADOW)]
+    walks = [*WALKS.items(), *ALONG]
     return [(walk, cutoff) for name, walk in walks if (cutoff := getattr(cutoffs, name)) is not None]

@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.model import CampaignId, LinkKey
+from linkproxy.model import CampaignId, LinkKey, RecipientId
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.afterlife import RetractionRow
 from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
 from linkproxy.store.privacy import is_address
 
@@ -41,6 +42,7 @@ _PROVISIONAL = Columns("v.id", "v.at", "v.campaign_id", "v.recipient_id", "v.key
 _VISITS = Columns(
     "v.id", "v.at", "v.campaign_id", "v.recipient_id", "v.key", "coalesce(v.settled_verdict, v.verdict)"
 )
+_RETRACTIONS = Columns("t.visit_id", "t.at", "t.campaign_id", "t.recipient_id", "t.key")
 _UNSUBSCRIBES = Columns("u.id", "u.at", "u.campaign_id", "u.recipient_id")
 
 
@@ -89,11 +91,13 @@ def _joins(alias: str) -> str:
 
 def clicks(where: Filter, *, provisional: bool) -> str:
     """Return the statement that lists clicks; provisional ones are content visits of people."""
-    statement = f"""SELECT c.visit_id, c.at, cam.name, c.key, {_NAMES}, c.score, c.reasons, c.verified, 1
+    statement = f"""SELECT c.visit_id, c.at, cam.name, c.key, {_NAMES}, c.score, c.reasons, c.verified, 1,
+        c.recipient_id
     FROM click c {_joins("c")} WHERE {_conditions(where, _CLICKS)}"""
     if provisional:
         statement += f""" UNION ALL
-    SELECT v.id, v.at, cam.name, v.key, {_NAMES}, v.score, v.evidence, v.verified, 0
+    SELECT v.id, v.at, cam.name, v.key, {_NAMES}, v.score, v.evidence, v.verified, 0,
+        v.recipient_id
     FROM open_visit o JOIN visit v ON v.id = o.visit_id {_joins("v")}
     WHERE v.verdict = 'human' AND v.settled_verdict IS NULL AND v.kind = 'content'
     AND v.method IN ('GET', 'POST') AND v.answer IN ('redirect', 'neutral', 'continued')
@@ -117,6 +121,33 @@ def click_row(row: rows.Row) -> ClickRow:
         reasons=tuple(json.loads(row[9])) if settled else rows.reasons_from(row[9]),
         verified=bool(row[10]),
         settled=settled,
+        recipient_id=RecipientId(row[12]),
+    )
+
+
+def retractions(where: Filter) -> str:
+    """Return the statement that lists withdrawn clicks."""
+    return f"""SELECT t.visit_id, t.at, t.withdrawn_at, cam.name, t.key, {_NAMES}, t.score, t.reasons,
+        t.verified
+    FROM retraction t {_joins("t")} WHERE {_conditions(where, _RETRACTIONS)}
+    ORDER BY t.visit_id LIMIT :limit"""
+
+
+def retraction_row(row: rows.Row) -> RetractionRow:
+    """Return a row of ``retractions``."""
+    return RetractionRow(
+        visit_id=row[0],
+        at=row[1],
+        withdrawn_at=row[2],
+        campaign=row[3],
+        key=LinkKey(row[4]),
+        target=row[5],
+        role=row[6],
+        recipient=row[7],
+        domain=row[8],
+        score=row[9],
+        reasons=tuple(json.loads(row[10])),
+        verified=bool(row[11]),
     )
 
 

@@ -9,6 +9,7 @@ from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
 from linkproxy.store.privacy import domain_of, is_address
+from linkproxy.store.sqlite_domains import forget_small, taught_by
 from linkproxy.store.sqlite_gateways import forget_gateway, want_gateway
 
 if TYPE_CHECKING:
@@ -170,12 +171,15 @@ ABOUT = {
     "open_visit": "recipient_id = ?1",
     "message_visit": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "click": "recipient_id = ?1",
+    "retraction": "recipient_id = ?1",
+    "engagement": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "shadow_verdict": "recipient_id = ?1",
     "stray": "recipient_id = ?1",
     "unsubscribe": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "delivery": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "message_link": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "settle_pass": "recipient_id = ?1",
+    "domain_teacher": "recipient_id = ?1",
     "recipient": "id = ?1",
 }
 """Every table with rows about a recipient and which rows those are, in the order of deletion."""
@@ -187,6 +191,7 @@ def erase(session: Session, recipient_id: RecipientId) -> dict[str, int]:
         raise StoreError("recipient 0 is nobody and cannot be erased; name an address or a reference")
     db = session.db
     domain = db.execute("SELECT domain FROM recipient WHERE id = ?", (recipient_id,)).fetchone()
+    profiles = taught_by(session, recipient_id)
     db.execute("PRAGMA secure_delete = ON")
     try:
         db.execute(
@@ -198,11 +203,13 @@ def erase(session: Session, recipient_id: RecipientId) -> dict[str, int]:
             table: db.execute(f"DELETE FROM {table} WHERE {where}", (recipient_id,)).rowcount
             for table, where in ABOUT.items()
         }
+        forget_small(session, profiles)
         if domain:
             forget_gateway(session, domain[0])
     finally:
         db.execute("PRAGMA secure_delete = OFF")
     session.changed()
     session.memory.siblings.clear()
+    session.memory.neighbours.forget_recipient(recipient_id)
     session.wants_cut = True
     return counts

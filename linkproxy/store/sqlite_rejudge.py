@@ -29,7 +29,7 @@ WHERE v.id IN (SELECT value FROM json_each(?)) ORDER BY v.id"""
 _OPEN_IDS = "SELECT visit_id FROM open_visit WHERE campaign_id = ? AND recipient_id = ?"
 _BEGIN = f"INSERT INTO replay ({REPLAY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _COUNT = """UPDATE replay
-SET messages = messages + 1, visits = visits + ?, gained = gained + ?, lost = lost + ? WHERE id = ?"""
+SET messages = messages + ?, visits = visits + ?, gained = gained + ?, lost = lost + ? WHERE id = ?"""
 _REVISE = """UPDATE visit SET settled_verdict = ?, settled_score = ?, settled_prior = ?, settled_evidence = ?,
     settled_policy_id = ?, settled_at = ? WHERE id = ?"""
 _SHADOW_COUNT = """INSERT INTO shadow_count (policy, campaign_id, live, shadow, visits) VALUES (?, ?, ?, ?, 1)
@@ -88,7 +88,8 @@ def rejudge(
         for visit_id, verdict in settlement.revised
     )
     gained = sum(click.visit_id not in clicked for click in settlement.clicks)
-    session.db.execute(_COUNT, (changed, gained, len(settlement.withdrawn), replay_id))
+    moved = bool(settlement.revised or gained or settlement.withdrawn)
+    session.db.execute(_COUNT, (moved, changed, gained, len(settlement.withdrawn), replay_id))
     pair = (message.campaign_id, message.recipient_id)
     session.memory.siblings.drop(pair)
     session.settled(pair, PASSES_KEPT)

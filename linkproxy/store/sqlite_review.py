@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from linkproxy.store.sqlite_reads import Readers
     from linkproxy.store.sqlite_writer import Writer
 
-PAGE = 1_000
+PAGE = 200
+"""Rows of one read, as in ``sqlite_queries``: a server that reports goes on answering visits."""
+
 _KEY = "campaign_id, recipient_id, visit_id"
 _DELIVERED = """SELECT coalesce(r.domain, ''), count(*) FROM delivery d
 LEFT JOIN recipient r ON r.id = d.recipient_id

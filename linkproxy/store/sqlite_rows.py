@@ -29,6 +29,7 @@ from linkproxy.model import (
     Recipient,
     RecipientId,
     Sibling,
+    Step,
     StrayCounts,
     Utm,
     Verdict,
@@ -58,7 +59,7 @@ def plain(text: str) -> str:
 
 CAMPAIGN = (
     "id, name, kind, base_url, machine_answer, bait_style, utm_source, utm_medium, utm_campaign, utm_term, "
-    "utm_content, rewrite_unsubscribe, created_at"
+    "utm_content, rewrite_unsubscribe, created_at, click_id, leave_shown_urls"
 )
 LINK = "campaign_id, key, target, kind, role, position, style, shape"
 MESSAGE_LINK = "campaign_id, recipient_id, key, target, kind, role, position, shape, created_at"
@@ -81,6 +82,8 @@ def campaign_from(row: Row) -> Campaign:
         utm=Utm(*row[6:11]),
         rewrite_unsubscribe=bool(row[11]),
         created_at=row[12],
+        click_id=row[13],
+        leave_shown_urls=bool(row[14]),
     )
 
 
@@ -96,6 +99,8 @@ def campaign_row(campaign: Campaign) -> Row:
         *(utm.source, utm.medium, utm.campaign, utm.term, utm.content),
         campaign.rewrite_unsubscribe,
         campaign.created_at,
+        campaign.click_id,
+        campaign.leave_shown_urls,
     )
 
 
@@ -203,6 +208,8 @@ def facts_text(facts: Facts) -> str:
         "listed": facts.listed,
         "gateway": facts.gateway,
         "strays": _strays_value(facts.strays),
+        "learned": [(item.scope, item.name, item.machines, item.people) for item in facts.learned],
+        "step": step_value(facts.step),
     }
     return compact(
         {
@@ -216,7 +223,7 @@ def facts_text(facts: Facts) -> str:
 
 
 def _strays_value(strays: StrayCounts) -> tuple[int, int, int] | None:
-    return (strays.message, strays.link, strays.other) if strays.all else None
+    return (strays.message, strays.alike, strays.other) if strays.all else None
 
 
 def delivery_value(delivery: Delivery) -> tuple[float, str]:
@@ -229,12 +236,25 @@ def zone_from(value: Sequence[Any] | None) -> Zone | None:
     return Zone(value[0], ZoneRole(value[1]), bool(value[2])) if value else None
 
 
-def settled_facts_text(delivery: Delivery, seen_id: int) -> str:
-    """Return what was known only when a visit was settled, as JSON.
+def step_value(step: Step | None) -> tuple[int, ...] | None:
+    """Return who was in step for JSON."""
+    if step is None:
+        return None
+    return (step.together, step.around, step.same_delay, step.delays, step.unsubscribes)
+
+
+def step_from(value: Sequence[int] | None) -> Step | None:
+    """Return who was in step of its JSON."""
+    return None if value is None else Step(*value)
+
+
+def settled_facts_text(delivery: Delivery, seen_id: int, **rare: Sequence[Any] | None) -> str:
+    """Return what was known only when a visit was settled, as JSON; None takes no room.
 
     ``seen_id`` is the newest visit of the message by then: replay looks at none after it.
     """
-    return compact({"delivery": delivery_value(delivery), "seen": seen_id})
+    known = {"delivery": delivery_value(delivery), "seen": seen_id}
+    return compact(known | {name: value for name, value in rare.items() if value is not None})
 
 
 def delivery_from(value: Sequence[Any] | None) -> Delivery:
@@ -243,8 +263,8 @@ def delivery_from(value: Sequence[Any] | None) -> Delivery:
 
 
 SIBLING = (
-    "id, at, method, key, kind, role, client, network, profile_id, coalesce(settled_verdict, verdict), answer, "
-    "hop_at, hop_cookie"
+    "id, at, method, key, kind, role, client, network, profile_id, coalesce(settled_verdict, verdict), "
+    "answer, hop_at, hop_cookie"
 )
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from linkproxy.model import StrayTrace
 from linkproxy.store.api import StoreError
+from linkproxy.store.domains import Neighbours
 from linkproxy.store.sqlite_connect import FileSettings, connect, inode
+from linkproxy.store.sqlite_domains import read_neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         Campaign,
         CampaignId,
         Delivery,
+        DomainProfile,
         Link,
         LinkKey,
         Profile,
@@ -96,6 +99,7 @@ class Bounds:
     profiles: int = 5_000
     clients: int = 10_000
     domains: int = 10_000
+    neighbours: int = 2_000  # campaigns and domains whose last visited recipients are remembered
     news: int = 10_000  # others' rows read one by one; after more of them messages are forgotten
 
 
@@ -111,6 +115,8 @@ class Memory:
     strays: Recent[str, deque[StrayTrace]]
     pseudonyms: Recent[tuple[str, str], tuple[str, str]]
     gateways: Recent[str, str]
+    learned: Recent[tuple[str, str], DomainProfile]
+    neighbours: Neighbours
     policies: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -124,14 +130,17 @@ class Memory:
             strays=Recent(bounds.clients),
             pseudonyms=Recent(bounds.clients),
             gateways=Recent(bounds.domains),
+            learned=Recent(bounds.domains),
+            neighbours=Neighbours(bounds.neighbours),
         )
 
     def forget_lookups(self) -> None:
-        """Drop what other commands change: campaigns, links, recipients, deliveries, gateways."""
+        """Drop what other commands change: campaigns, links, recipients, deliveries, gateways, profiles."""
         self.campaigns.clear()
         self.gateways.clear()
         self.recipients.clear()
         self.deliveries.clear()
+        self.learned.clear()
 
     def forget(self) -> None:
         """Drop all."""
@@ -140,6 +149,7 @@ class Memory:
         self.profiles.clear()
         self.strays.clear()
         self.policies.clear()
+        self.neighbours.clear()
 
     def trim(self) -> None:
         self.campaigns.trim()
@@ -150,6 +160,8 @@ class Memory:
         self.strays.trim()
         self.pseudonyms.trim()
         self.gateways.trim()
+        self.learned.trim()
+        self.neighbours.trim()
 
 
 class Session:
@@ -237,6 +249,7 @@ class Session:
         self._epoch = self._stored_epoch()
         self._stray_seen = self.sequence("stray") - self.bounds.clients
         self._read_strays()
+        read_neighbours(self, 0, self._visit_seen)
         self._blank = False
 
     def _catch_up(self) -> None:
@@ -244,8 +257,13 @@ class Session:
         if epoch != self._epoch:
             self.memory.forget_lookups()
             self._epoch = epoch
-        self._visit_seen = self._drop_messages("visit", self._visit_seen)
-        self._settle_seen = self._drop_messages("settle_pass", self._settle_seen)
+        before = self._visit_seen
+        self._visit_seen = self._drop_messages("visit", before)
+        read_neighbours(self, before, self._visit_seen)
+        taught = self._settle_seen
+        self._settle_seen = self._drop_messages("settle_pass", taught)
+        if self._settle_seen > taught:
+            self.memory.learned.clear()
         self._read_strays()
 
     def _stored_epoch(self) -> int:

@@ -8,12 +8,15 @@ from linkproxy.model import MessageHistory, VerdictKind
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_history as histories
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.domains import HOUR_SECONDS
+from linkproxy.store.sqlite_domains import teach
+from linkproxy.store.sqlite_engagement import afterlife_value, count_engaged, engagements_of
 from linkproxy.store.sqlite_journal import policy_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linkproxy.model import Settlement
+    from linkproxy.model import JournalEntry, Neighbour, Settlement, Verdict
     from linkproxy.store.sqlite_session import Message, Session
 
 PASSES_KEPT = 10_000
@@ -29,6 +32,10 @@ ON CONFLICT (visit_id) DO UPDATE
 SET score = excluded.score, reasons = excluded.reasons, merged = excluded.merged"""
 _RESCORE = "UPDATE click SET score = ?, reasons = ? WHERE visit_id = ?"
 _WITHDRAW = "DELETE FROM click WHERE visit_id = ?"
+_RETRACT = """INSERT OR REPLACE INTO retraction
+(visit_id, at, withdrawn_at, campaign_id, recipient_id, key, score, reasons, verified)
+SELECT visit_id, at, ?, campaign_id, recipient_id, key, ?, ?, verified FROM click WHERE visit_id = ?"""
+_RESTORE = "DELETE FROM retraction WHERE visit_id = ?"
 
 
 def settle(
@@ -38,10 +45,13 @@ def settle(
     reach_seconds: float,
 ) -> Settlement | None:
     """Settle one message; None when nothing of it is open."""
+    session.refresh()
     history = _read(session, message, reach_seconds)
     if history is None:
         return None
     settlement = revise(history)
+    if settlement.lesson is not None:
+        teach(session, settlement.lesson, settlement.settled_at)
     _write_verdicts(session, message, settlement, history)
     write_clicks(session, settlement, history)
     session.memory.siblings.drop(message)
@@ -61,24 +71,45 @@ def _read(session: Session, message: Message, reach_seconds: float) -> MessageHi
     ids = rows.compact(open_ids + settled_ids)
     campaign = rows.campaign_from(db.execute(histories.CAMPAIGN, message[:1]).fetchone())
     found = db.execute(histories.ENTRIES, (ids,))
+    journal = tuple(entries.entry_from(row, {campaign.id: campaign}) for row in found)
     return MessageHistory(
-        entries=tuple(entries.entry_from(row, {campaign.id: campaign}) for row in found),
+        entries=journal,
         open_ids=frozenset(open_ids),
         clicked=frozenset(visit_id for (visit_id,) in db.execute(histories.CLICKED, (ids,))),
         delivery=histories.delivery_from(db.execute(histories.DELIVERY, message).fetchone()),
+        neighbours=_neighbours(session, journal, since=min(times) - HOUR_SECONDS),
+        engagements=engagements_of(db, message) if campaign.click_id else None,
+        engaged=count_engaged(db, message) if campaign.click_id else 0,
     )
+
+
+def _neighbours(
+    session: Session, journal: tuple[JournalEntry, ...], *, since: float
+) -> tuple[Neighbour, ...]:
+    if not journal:
+        return ()
+    visit, domain = journal[0].visit, journal[0].recipient.domain
+    return tuple(session.memory.neighbours.others(visit.campaign_id, domain, visit.recipient_id, since=since))
 
 
 def _write_verdicts(
     session: Session, message: Message, settlement: Settlement, history: MessageHistory
 ) -> None:
-    known = rows.settled_facts_text(history.delivery, max(entry.visit_id for entry in history.entries))
+    newest = max(entry.visit_id for entry in history.entries)
+    steps, afterlives = dict(settlement.steps), dict(settlement.afterlives)
     session.db.executemany(
         _SETTLE,
         [
             (
                 *(verdict.kind, verdict.score, verdict.prior, rows.evidence_text(verdict.evidence)),
-                *(policy_id(session, verdict.policy), known, settlement.settled_at, visit_id),
+                policy_id(session, verdict.policy),
+                rows.settled_facts_text(
+                    history.delivery,
+                    newest,
+                    step=rows.step_value(steps.get(visit_id)),
+                    afterlife=afterlife_value(afterlives.get(visit_id)),
+                ),
+                *(settlement.settled_at, visit_id),
             )
             for visit_id, verdict in settlement.revised
         ],
@@ -98,7 +129,12 @@ def write_clicks(session: Session, settlement: Settlement, history: MessageHisto
             session.db.execute(_RESCORE, (verdict.score, rows.compact(verdict.reasons), visit_id))
         else:
             withdrawn.add(visit_id)
+    verdicts = dict(settlement.revised)
+    session.db.executemany(
+        _RETRACT, [_retraction(visit_id, verdicts.get(visit_id), settlement) for visit_id in withdrawn]
+    )
     session.db.executemany(_WITHDRAW, [(visit_id,) for visit_id in withdrawn])
+    session.db.executemany(_RESTORE, [(click.visit_id,) for click in settlement.clicks])
     session.db.executemany(
         _CLICK,
         [
@@ -109,3 +145,9 @@ def write_clicks(session: Session, settlement: Settlement, history: MessageHisto
             for click in settlement.clicks
         ],
     )
+
+
+def _retraction(visit_id: int, verdict: Verdict | None, settlement: Settlement) -> rows.Row:
+    """Return what is bound to keep a withdrawn click; without a verdict it was merged into another."""
+    score, reasons = (verdict.score, verdict.reasons) if verdict else (0.0, ())
+    return settlement.settled_at, score, rows.compact(reasons), visit_id

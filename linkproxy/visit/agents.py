@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
     from linkproxy.visit.policy import Policy
 
+SOCIAL_PREVIEWERS = frozenset(
+    str(item["pattern"])
+    for item in crawleruseragents.CRAWLER_USER_AGENTS_DATA
+    if "social-preview" in item.get("tags", ())
+)
+"""Entries of crawler-user-agents that come when a person pastes a link somewhere."""
+
 YEAR_SECONDS = 365.25 * 86400
 CROPPED = 600  # characters of an agent that are looked at; real ones stay below 400
 
@@ -29,8 +36,8 @@ _WEBKIT_ON_IOS = re.compile(r"\((?:iPhone|iPad|iPod)")
 _EMBEDDED = re.compile(
     # WebViews by their own marks, then apps and browsers that show pages in one or by a proxy.
     r"; wv\)|\bMobile/\w+$|FBA[NV]/|FB_IAB|Instagram|GSA/|OneOutlook/|MicroMessenger/|\bLine/|Snapchat"
-    r"|Pinterest/|LinkedInApp|BytedanceWebview|musical_ly|TikTok|DuckDuckGo/|\bDdg/|Puffin/|Opera Mini|UCBrowser/"
-    r"|AirWatch|Intune|\bEdgW/|Electron/|Thunderbird/|\bBarcelona "
+    r"|Pinterest/|LinkedInApp|BytedanceWebview|musical_ly|TikTok|DuckDuckGo/|\bDdg/|Puffin/|Opera Mini"
+    r"|UCBrowser/|AirWatch|Intune|\bEdgW/|Electron/|Thunderbird/|\bBarcelona "
 )
 
 
@@ -79,7 +86,8 @@ def program(agent: str, policy: Policy) -> bool:
 
 def matches(agent: str, patterns: Sequence[str]) -> bool:
     """Return whether any of the patterns is in an agent; case does not matter."""
-    return _union(tuple(patterns)).search(agent[:CROPPED]) is not None
+    # An empty list is an empty pattern, which would be in every agent.
+    return bool(patterns) and _union(tuple(patterns)).search(agent[:CROPPED]) is not None
 
 
 def age_years(found: Engine, at: float, policy: Policy) -> float:

@@ -2,9 +2,9 @@
 
 The format is that of published request collections: an object with ``id``, ``method``,
 ``headers`` (list of [name, value]), ``ip``, ``asn`` (or ``asn_derived``), ``http_version``,
-``seconds_after_delivery``, ``partial`` (headers may be missing), ``at`` and ``kind`` (marketing or
-transactional). All are optional; null and absent mean not known, which is no evidence; other keys
-are ignored.
+``seconds_after_delivery``, ``partial`` (headers may be missing), ``at``, ``kind`` (marketing or
+transactional), ``domain`` (the recipient's) and ``gateway`` (its name). All are optional; null and
+absent mean not known, which is no evidence; other keys are ignored.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ from linkproxy.model import (
     Verdict,
     Visit,
 )
+from linkproxy.visit.facts import NO_SYSTEMS
 from linkproxy.visit.intake import locate, profile_of
 from linkproxy.visit.verdict import judge as judge_visit
 
 if TYPE_CHECKING:
+    from linkproxy.visit.facts import Systems
     from linkproxy.visit.policy import Policy
 
 WHOLE_HEADERS = 3
@@ -54,10 +56,11 @@ class Hypothetical:
     facts: Facts
 
 
-def read(line: str, where: str, *, policy: Policy, now: float) -> Hypothetical:
+def read(line: str, where: str, *, policy: Policy, now: float, systems: Systems = NO_SYSTEMS) -> Hypothetical:
     """Return the request on a line of JSON; raise RequestError with every fault of it.
 
-    ``now`` is when it is taken to come, in epoch seconds, unless the line has an ``at``.
+    ``now`` is when it is taken to come, in epoch seconds, unless the line has an ``at``;
+    ``systems`` are asked for the address when the line has no ``asn``.
     """
     try:
         row = json.loads(line)
@@ -84,8 +87,15 @@ def read(line: str, where: str, *, policy: Policy, now: float) -> Hypothetical:
         # Browsers speak HTTP/2 and later over TLS only.
         secure=version[:1] in {"2", "3"},
     )
-    asn = int(row.get("asn") or row.get("asn_derived") or 0)
-    facts = replace(_facts(row, visit), zone=policy.networks.find(client, asn))
+    asn = int(row.get("asn") or row.get("asn_derived") or systems.asn(client))
+    domain = str(row.get("domain") or "")
+    facts = replace(
+        _facts(row, visit),
+        zone=policy.networks.find(client, asn),
+        asn=asn,
+        listed=policy.operator.find(client, asn=asn, agent=visit.profile.agent, domain=domain),
+        gateway=str(row.get("gateway") or ""),
+    )
     return Hypothetical(str(row.get("id", "")), visit, facts)
 
 
@@ -137,6 +147,8 @@ _SHAPES: dict[str, tuple[tuple[type, ...], str]] = {
     "seconds_after_delivery": ((int, float), "a number of seconds"),
     "asn": ((int,), "a number"),
     "asn_derived": ((int,), "a number"),
+    "domain": ((str,), "a text"),
+    "gateway": ((str,), "a text"),
     "at": ((int, float), "a time in epoch seconds"),
 }
 

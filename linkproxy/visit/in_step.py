@@ -31,6 +31,7 @@ class StepRules:
     excused: float
     delay_share: float
     delay_seconds: float
+    delay_most_seconds: float
     spread_seconds: float
     most: int
 
@@ -62,8 +63,12 @@ def delivered_at(delivery: Delivery) -> float | None:
 
 
 def step(seen: Seen, neighbours: Iterable[Neighbour], rules: StepRules, *, most: int | None = None) -> Step:
-    """Count who is in step with a visit; ``neighbours`` are one for each other recipient, newest first."""
-    together = around = same_delay = delays = unsubscribes = 0
+    """Count who is in step with a visit; ``neighbours`` are one for each other recipient.
+
+    Of those within seconds, the same link by other headers counts half: scanners draw their headers
+    from a few, and people have their own.
+    """
+    same_headers = same_link = around = same_delay = delays = unsubscribes = 0
     for other in islice(neighbours, most):
         came = other.unsubscribe_at
         if came is not None and abs(came - seen.at) <= rules.unsubscribe_seconds:
@@ -71,24 +76,25 @@ def step(seen: Seen, neighbours: Iterable[Neighbour], rules: StepRules, *, most:
         apart = abs(other.at - seen.at)
         if apart > rules.span_seconds:
             continue
-        alike = other.profile_id == seen.profile_id or other.key == seen.key
-        same = _same_delay(seen, other, rules)
+        headers, link = other.profile_id == seen.profile_id, other.key == seen.key
+        same = None
+        if seen.delivered_at is not None and other.delivered_at is not None:
+            same = _same_delay(seen.at - seen.delivered_at, other.at - other.delivered_at, rules)
+            if abs(seen.delivered_at - other.delivered_at) >= rules.spread_seconds:
+                delays += 1
+                same_delay += same and (headers or link)
         if apart > rules.near_seconds:
-            around += alike
-        elif (
-            alike if same else same is None and other.profile_id == seen.profile_id and other.key == seen.key
-        ):
-            together += 1
-        if same is not None and _delivered_apart(seen, other, rules):
-            delays += 1
-            same_delay += same and alike
-    return Step(together, around, same_delay, delays, unsubscribes)
+            around += headers or link
+        elif same or (same is None and headers and link):
+            same_headers += headers
+            same_link += link and not headers
+    return Step(same_headers + same_link // 2, around, same_delay, delays, unsubscribes)
 
 
-def clearer(known: Iterable[Step | None]) -> Step | None:
-    """Return the one that shows most; what was seen once does not fade when memory does."""
+def fuller(known: Iterable[Step | None]) -> Step | None:
+    """Return the one that has seen most: what is remembered fades, what was frozen does not."""
     found = [item for item in known if item is not None]
-    return max(found, key=lambda item: item.together + item.same_delay + item.unsubscribes, default=None)
+    return max(found, key=lambda item: item.together + item.around + item.unsubscribes, default=None)
 
 
 def beyond_people(found: Step, rules: StepRules) -> float:
@@ -100,14 +106,6 @@ def beyond_people(found: Step, rules: StepRules) -> float:
     return found.together - min(rules.excused, found.around * share * rules.peak)
 
 
-def _same_delay(seen: Seen, other: Neighbour, rules: StepRules) -> bool | None:
-    if seen.delivered_at is None or other.delivered_at is None:
-        return None
-    mine, theirs = seen.at - seen.delivered_at, other.at - other.delivered_at
-    return abs(mine - theirs) <= max(rules.delay_seconds, rules.delay_share * max(mine, theirs))
-
-
-def _delivered_apart(seen: Seen, other: Neighbour, rules: StepRules) -> bool:
-    if seen.delivered_at is None or other.delivered_at is None:
-        return False
-    return abs(seen.delivered_at - other.delivered_at) >= rules.spread_seconds
+def _same_delay(mine: float, theirs: float, rules: StepRules) -> bool:
+    slack = min(rules.delay_most_seconds, rules.delay_share * max(mine, theirs))
+    return abs(mine - theirs) <= max(rules.delay_seconds, slack)

@@ -119,6 +119,12 @@ def read(raw: RawRequest, gate: Gate) -> Visit | Stray | None:
     )
 
 
+def client_of(raw: RawRequest, gate: Gate) -> tuple[str, str]:
+    """Return the address that a request came from and its network, "" when they are unknown."""
+    origin = _origin(raw, gate)
+    return origin.client, origin.network
+
+
 def hop_of(raw: RawRequest, gate: Gate) -> tuple[str, str]:
     """Return the path of a tracked URL, and where its extra hop leads, relative to that path.
 

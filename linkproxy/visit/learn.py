@@ -20,6 +20,7 @@ from linkproxy.model import (
     ProfileScope,
     VerdictKind,
 )
+from linkproxy.visit import agents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,8 +38,8 @@ MOST_VISITS = 256
 
 SHORTEST_DELAY = 0.5  # seconds; what came earlier came at once, by clocks that differ
 _OF_MESSAGE = frozenset({DeliverySource.MX, DeliverySource.PROVIDER, DeliverySource.SMARTHOST})
-_NO_SCANNER = frozenset({"request.speculation", "request.office-precheck", "request.previewer"})
-"""Machines of the person's own, or that a person called: they say nothing of the gateway."""
+_OWN_MACHINES = frozenset({"request.speculation", "request.office-precheck"})
+"""A person's own browser or Office program: they say nothing of the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,11 @@ def lesson(
     ``again`` are all visits of the history with their facts as known now. Each visit teaches in
     the first pass that settles it; within reach a message teaches each thing once.
     """
-    judged = [(entry, facts, judge(entry, unprompted(facts))) for entry, facts in again]
+    judged = [
+        (entry, facts, judge(entry, unprompted(facts)))
+        for entry, facts in again
+        if entry.visit.hop_at is None
+    ]
     fresh = [item for item in judged if item[0].visit_id in history.open_ids and item[0].settled is None]
     known = [item for item in judged if item[0].settled is not None]
     if not fresh:
@@ -103,8 +108,12 @@ def lesson(
 
 
 def unprompted(facts: Facts) -> Facts:
-    """Return facts without what the domain or gateway has taught, or its other recipients did."""
-    return replace(facts, learned=(), gateway="", step=None)
+    """Return facts without what the domain or gateway has taught, or its other recipients did.
+
+    Nor do they have what came of the extra hop, which a profile may have been the reason of.
+    """
+    siblings = tuple(item for item in facts.siblings if item.hop_at is None)
+    return replace(facts, learned=(), gateway="", step=None, siblings=siblings, answer=None)
 
 
 def _of_scan(found: Lesson, machines: Sequence[tuple[JournalEntry, Facts, Verdict]]) -> Lesson:
@@ -128,7 +137,9 @@ def _kind(facts: Facts) -> LinkKind | None:
 
 def _is_scan(verdict: Verdict) -> bool:
     return verdict.kind is VerdictKind.MACHINE and not any(
-        item.name in _NO_SCANNER for item in verdict.evidence
+        item.name in _OWN_MACHINES
+        or (item.name == "request.previewer" and item.detail in agents.SOCIAL_PREVIEWERS)
+        for item in verdict.evidence
     )
 
 

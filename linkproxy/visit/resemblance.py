@@ -20,17 +20,23 @@ ALIKE_CHARACTERS = 12
 """So many of a token's 24 in place make a copy. Two messages' tokens share about two by chance."""
 
 
+BURST_SECONDS = 10.0
+"""Later and under other headers it may be the reader, whose antivirus was there before."""
+
+
 def count(visit: Visit, profile_id: int, traces: Iterable[StrayTrace]) -> StrayCounts:
     """Return how many strays of a visit's client look how much like it."""
-    message = link = other = 0
+    message = alike = other = 0
     for trace in traces:
-        if _is_of_message(visit, trace):
+        same_headers = trace.profile_id == profile_id
+        copied = _is_of_message(visit, trace)
+        if copied and (same_headers or visit.at - trace.at <= BURST_SECONDS):
             message += 1
-        elif _names_link(visit, trace) and trace.profile_id == profile_id:
-            link += 1
+        elif copied or (same_headers and _names_link(visit, trace)):
+            alike += 1
         else:
             other += 1
-    return StrayCounts(message, link, other)
+    return StrayCounts(message, alike, other)
 
 
 def is_copy(text: str, token: str) -> bool:

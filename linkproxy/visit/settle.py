@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.model import (
     NO_DELIVERY,
+    Afterlife,
     AnswerKind,
     Click,
     JournalEntry,
@@ -37,6 +38,7 @@ def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement
 
     The same history gives the same settlement, whoever computes it and how often.
     """
+    history = replace(history, known_at=now)
     opened = {
         entry.visit_id: facts_again(entry, history, policy)
         for entry in history.entries
@@ -56,6 +58,9 @@ def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement
         withdrawn=tuple(sorted((history.clicked & revised.keys()) - heads)),
         steps=tuple((visit_id, facts.step) for visit_id, facts in opened.items() if facts.step is not None),
         lesson=_lesson(history, opened, policy),
+        afterlives=tuple(
+            (visit_id, facts.afterlife) for visit_id, facts in opened.items() if facts.afterlife is not None
+        ),
     )
 
 
@@ -90,7 +95,16 @@ def facts_again(entry: JournalEntry, history: MessageHistory, policy: Policy) ->
         answer=entry.answer,
         settled=True,
         step=_step_again(entry, history, delivery, policy),
+        afterlife=_afterlife_again(entry, history),
     )
+
+
+def _afterlife_again(entry: JournalEntry, history: MessageHistory) -> Afterlife | None:
+    """Return what followed the visit; without a look-up, what was frozen."""
+    if history.engagements is None:
+        return entry.settled_afterlife
+    own = tuple(item for item in history.engagements if item.visit_id == entry.visit_id)
+    return Afterlife(history.known_at, own, history.engaged)
 
 
 def _step_again(
@@ -103,7 +117,7 @@ def _step_again(
     seen = in_step.Seen(
         entry.visit.at, entry.visit.key, entry.facts.profile_id, in_step.delivered_at(delivery)
     )
-    return in_step.clearer((in_step.step(seen, history.neighbours, policy.in_step), *frozen))
+    return in_step.fuller((in_step.step(seen, history.neighbours, policy.in_step), *frozen))
 
 
 def clicks_of(

@@ -302,3 +302,33 @@ def test_a_new_key_gets_an_id_that_was_not_in_use():
 def test_a_signing_key_that_tokens_cannot_carry_is_refused(key_id, secret):
     with pytest.raises(LinkproxyError, match=f"signing key {key_id}"):
         SigningKey(key_id, secret)
+
+
+# --- the extra hop -----------------------------------------------------------------------------
+
+HOP_PATH = "/AbCdEfGhIjKlMnOpQrStUvWx/aB3x"
+
+
+@given(st.floats(0, 4e9), st.text("abcXYZ019._-", min_size=1, max_size=40))
+def test_a_nonce_says_when_it_was_given_out_and_holds_for_its_path_alone(at, path):
+    ring = Keyring([SigningKey(1, bytes(range(32)))])
+    nonce = ring.sign_hop(path, at)
+    assert ring.read_hop(path, nonce) == pytest.approx(at, abs=0.001)
+    assert ring.read_hop(path + "x", nonce) is None
+
+
+@pytest.mark.parametrize("place", range(19))
+def test_a_nonce_with_any_character_changed_is_nobodys(place):
+    ring = Keyring([SigningKey(1, bytes(range(32)))])
+    nonce = ring.sign_hop(HOP_PATH, 1_795_000_000.25)
+    sign = "A" if nonce[place] not in "AB" else "Q"
+    assert ring.read_hop(HOP_PATH, nonce[:place] + sign + nonce[place + 1 :]) is None
+
+
+def test_a_nonce_outlives_a_new_signing_key_and_fits_a_url():
+    old, new = SigningKey(1, bytes(range(32))), SigningKey(2, bytes(32))
+    nonce = Keyring([old]).sign_hop(HOP_PATH, 1_795_000_000.0)
+    assert Keyring([new, old]).read_hop(HOP_PATH, nonce) == 1_795_000_000.0
+    assert Keyring([new]).read_hop(HOP_PATH, nonce) is None
+    assert len(nonce) == 19
+    assert nonce.replace("-", "a").replace("_", "a").isalnum()

@@ -33,7 +33,7 @@ def test_check_names_the_faults_of_every_file_that_the_settings_name(
     (folder / "signing-keys.txt").write_text("nonsense\n")
     (folder / "privacy-key.txt").unlink()
     installation.write_text(
-        "[judge]\npolicy_file = 'rules.toml'\n[brand]\ntemplates_dir = 'own'\n[store]\nurl = 'sqlite:data/log.db'\n"
+        "[judge]\npolicy_file = 'rules.toml'\n[networks]\nasn_files = ['asn.mmdb']\n[brand]\ntemplates_dir = 'own'\n[store]\nurl = 'sqlite:data/log.db'\n"
     )
     assert run(["--config", str(installation), "config", "check"]) == 1
     found = capsys.readouterr().err
@@ -41,6 +41,7 @@ def test_check_names_the_faults_of_every_file_that_the_settings_name(
         "signing-keys.txt",
         "privacy-key.txt",
         "rules.toml",
+        "[networks] asn_files",
         "[brand] templates_dir",
         "[store] url",
     ):

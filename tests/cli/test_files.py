@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkproxy.cli.charset import charset_of
+from linkproxy.campaign.charsets import declared
 from linkproxy.cli.files import FileNames, read_mail, whole_file, write_whole
 from linkproxy.model import LinkproxyError
 
@@ -93,4 +93,4 @@ def test_a_mail_above_the_limit_is_refused_with_the_setting_to_change(tmp_path: 
     ],
 )
 def test_the_charset_is_what_the_mail_declares(html: bytes, charset: str) -> None:
-    assert charset_of(html) == charset
+    assert declared(html) == charset

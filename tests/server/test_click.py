@@ -273,7 +273,7 @@ async def test_a_target_cannot_smuggle_a_header_into_the_answer(site: Site) -> N
     evil = "https://shop.example/\r\nSet-Cookie: stolen=1"
     await site.store.set_target(site.campaign.id, site.CONTENT, evil, who="test", at=site.START)
     answer = await raw_exchange(
-        site, f"GET {site.path()} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        site, f"GET {site.path()}/~ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
     )
     head = answer.partition(b"\r\n\r\n")[0]
     assert b"\r\nSet-Cookie" not in head

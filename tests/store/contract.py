@@ -6,15 +6,28 @@ on the same data, as a second process would.
 
 from __future__ import annotations
 
+from store.contract_afterlife import AfterlifeContract
+from store.contract_domains import DomainContract
+from store.contract_gateways import GatewayContract
 from store.contract_journal import JournalContract
 from store.contract_listings import ListingContract
 from store.contract_outgoing import OutgoingContract
 from store.contract_people import PeopleContract
+from store.contract_review import ReviewContract
 from store.contract_settling import SettlingContract
 from store.contract_together import TogetherContract
 
 
 class StoreContract(
-    OutgoingContract, PeopleContract, JournalContract, SettlingContract, ListingContract, TogetherContract
+    DomainContract,
+    ReviewContract,
+    OutgoingContract,
+    PeopleContract,
+    JournalContract,
+    SettlingContract,
+    ListingContract,
+    TogetherContract,
+    GatewayContract,
+    AfterlifeContract,
 ):
     """The claims of all areas."""

@@ -51,6 +51,7 @@ class OutgoingContract:
             Utm("s", "m", "c", "t", "x"),
             rewrite_unsubscribe=True,
             created_at=NOW,
+            leave_shown_urls=True,
         )
         stored = await store.add_campaign(given)
         assert replace(stored, id=given.id) == given

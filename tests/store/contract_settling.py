@@ -187,8 +187,8 @@ class SettlingContract:
         assert await store.purge(Cutoffs(strays=NOW + 1)) == {"stray": 1}
         assert await store.purge(Cutoffs(message_links=NOW + 1)) == {"message_link": 1}
         assert len(await clicks(store)) == 1
-        assert await store.purge(Cutoffs(clicks=NOW)) == {"click": 0}
-        assert await store.purge(Cutoffs(clicks=NOW + 1)) == {"click": 1}
+        assert await store.purge(Cutoffs(clicks=NOW)) == {"click": 0, "retraction": 0}
+        assert await store.purge(Cutoffs(clicks=NOW + 1)) == {"click": 1, "retraction": 0}
         assert len(await ids(store)) == 1
         assert len([row async for row in store.unsubscribes(Filter())]) == 1
 

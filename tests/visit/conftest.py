@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -32,6 +33,7 @@ from linkproxy.store.api import DeliveryDraft, RecipientDraft
 from linkproxy.store.privacy import Privacy
 from linkproxy.store.sqlite import SqliteStore
 from linkproxy.visit import intake, pipeline, policy, settle
+from linkproxy.visit.facts import NO_SYSTEMS, Systems
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,6 +69,21 @@ class World:
     recipient: Recipient
     policy: policy.Policy = field(default_factory=policy.load)
     secure: bool = True
+    systems: Systems = NO_SYSTEMS
+    fronts: tuple[str, ...] = ()  # networks of trusted fronts
+    fingerprint_header: str = ""
+
+    @property
+    def gate(self) -> intake.Gate:
+        fronts = tuple(ip_network(text) for text in self.fronts)
+        return intake.Gate(
+            self.keyring, fronts, secure=self.secure, fingerprint_header=self.fingerprint_header
+        )
+
+    def hop_url(self, name: str = "one", *, at: float, recipient: Recipient | None = None) -> str:
+        """Return where an extra hop that began ``at`` seconds after NOW leads."""
+        path = self.url(name, recipient)
+        return f"{path}/~{self.keyring.sign_hop(path, NOW + at)}"
 
     def url(self, name: str, recipient: Recipient | None = None) -> str:
         who = (recipient or self.recipient).id
@@ -93,9 +110,11 @@ class World:
             time=NOW + at,
             http_version=http_version,
         )
-        found = intake.read(raw, intake.Gate(self.keyring, secure=self.secure))
+        found = intake.read(raw, self.gate)
         assert found is not None
-        (outcome,) = await self.store.append([found], partial(pipeline.take, policy=self.policy))
+        (outcome,) = await self.store.append(
+            [found], partial(pipeline.take, policy=self.policy, systems=self.systems)
+        )
         assert isinstance(outcome, Judged | Unlogged | Stray), outcome
         return outcome
 
@@ -127,14 +146,14 @@ class World:
         return found
 
 
-async def build(folder: Path, kind: CampaignKind = CampaignKind.MARKETING) -> World:
+async def build(folder: Path, kind: CampaignKind = CampaignKind.MARKETING, *, click_id: str = "") -> World:
     """Make a world in a folder; its store is open."""
     store = SqliteStore(
         folder / f"{uuid4().hex}.db", privacy=Privacy("full", "full", b"k" * 32), clock=lambda: NOW
     )
     await store.open()
     campaign = await store.add_campaign(
-        Campaign(CampaignId(0), kind.value, kind, "https://click.example", created_at=NOW)
+        Campaign(CampaignId(0), kind.value, kind, "https://click.example", created_at=NOW, click_id=click_id)
     )
     links = [
         Link(campaign.id, _key(name), f"https://shop.example/{name}", LinkKind.CONTENT, role, place)

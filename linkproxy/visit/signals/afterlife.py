@@ -1,9 +1,17 @@
-"""What came after: buttons that were pressed on our own pages."""
+"""What came after: buttons pressed on our own pages, and what targets told of the visit."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from linkproxy.model import AnswerKind, Family, LinkKind
 from linkproxy.visit.signals.table import Finding, Look, Signal
+
+if TYPE_CHECKING:
+    from linkproxy.model import Engagement
+
+_TOLD = frozenset({AnswerKind.REDIRECT, AnswerKind.CONTINUED})
+"""Answers whose target was given a click id."""
 
 
 def _continue(look: Look) -> Finding | None:
@@ -32,6 +40,51 @@ def _pressed(look: Look, kind: LinkKind, page: AnswerKind) -> Finding | None:
     return Finding(weight, f"{waited:.1f} s after the page was shown")
 
 
+def _engaged(look: Look) -> Finding | None:
+    """Judge what was told by how long it lasted, from where it came, and what else the client did.
+
+    Scanners run a page's scripts for a few seconds, and may follow a link of it.
+    """
+    known, values = look.facts.afterlife, look.rule.values
+    told = [item for item in known.engagements if _is_possible(item, look)] if known else []
+    if not told:
+        return None
+    best = min(told, key=lambda item: _weight(item, look))
+    others = {item.key for item in look.burst if item.key != look.visit.key}
+    weight = _weight(best, look)
+    if len(others) >= values["sweep_links"]:
+        weight = max(weight, values["sweep_weight"])
+    return Finding(weight, f"{best.seconds_on_page:.0f} s, pages: {best.pages}, told by {best.kind}")
+
+
+def _is_possible(told: Engagement, look: Look) -> bool:
+    """Tell whether it lasted at all, and no longer than the time that has passed."""
+    values = look.rule.values
+    passed = told.at - look.visit.at + values["slack_seconds"]
+    return bool(values["least_seconds"] <= told.seconds_on_page <= passed)
+
+
+def _weight(told: Engagement, look: Look) -> float:
+    values = look.rule.values
+    stayed = told.seconds_on_page >= values["long_seconds"] or told.pages > 1
+    weight = look.rule.weight if stayed else values["brief_weight"]
+    elsewhere = told.network and look.facts.network and told.network != look.facts.network
+    return max(weight, values["elsewhere_weight"]) if elsewhere else weight
+
+
+def _silent(look: Look) -> Finding | None:
+    """Speak only of sites that are known to tell, and when there was time enough to tell."""
+    known, values, link = look.facts.afterlife, look.rule.values, look.facts.link
+    if known is None or known.engagements or look.facts.answer not in _TOLD:
+        return None
+    if link is None or link.kind is not LinkKind.CONTENT or known.engaged < values["least_engaged"]:
+        return None
+    waited = known.known_at - look.visit.at
+    if waited < values["quiet_seconds"]:
+        return None
+    return Finding(look.rule.weight, f"nothing in {waited:.0f} s, while {known.engaged} others engaged")
+
+
 SIGNALS = (
     Signal("afterlife.continue", Family.AFTERLIFE, "Continue was pressed on the neutral page.", _continue),
     Signal(
@@ -39,5 +92,17 @@ SIGNALS = (
         Family.AFTERLIFE,
         "'I am a person' was pressed on the bait's page.",
         _person,
+    ),
+    Signal(
+        "afterlife.engaged",
+        Family.AFTERLIFE,
+        "The target told of time spent there, judged by how long, from where, and beside how many links.",
+        _engaged,
+    ),
+    Signal(
+        "afterlife.silent",
+        Family.AFTERLIFE,
+        "The target told nothing, though it tells of others in the campaign.",
+        _silent,
     ),
 )

@@ -19,6 +19,14 @@ CHROMIUM_HINTS = 90  # client hints in every release channel
 CHROMIUM_FETCH_METADATA = 80
 FIREFOX_FETCH_METADATA = 90
 SAFARI_FETCH_METADATA = (16, 4)
+SAFARI_WITHOUT_USER = 26  # captures up to here have no Sec-Fetch-User (browser-compat-data issue 27928)
+
+FIRST_PRIORITY = {"chromium": 124, "firefox": 118, "safari": 17}
+FIRST_ZSTD = {"chromium": 123, "firefox": 118, "safari": 18}
+"""No capture of an older version has it; some of these versions have, some have not."""
+
+ALWAYS_UPGRADES = {"chromium": 44, "firefox": 48}
+"""From here on a navigation says Upgrade-Insecure-Requests; Safari says it over plain HTTP only."""
 
 _BRAND_VERSION = re.compile(r'"(?:Chromium|HeadlessChrome)";v="(\d+)"')
 
@@ -32,7 +40,12 @@ def contradictions(visit: Visit) -> list[str]:
     found = agents.engine(agent)
     if not found.name:
         return []
-    checks = (*_basics(profile), *_hints(profile, found), *_fetch_metadata(visit, found))
+    checks = (
+        *_basics(profile),
+        *_hints(profile, found),
+        *_ages(profile, found),
+        *_fetch_metadata(visit, found),
+    )
     return [text for wrong, text in checks if wrong]
 
 
@@ -68,6 +81,26 @@ def _hints(profile: Profile, found: agents.Engine) -> tuple[tuple[bool, str], ..
             "client hints and agent name different versions",
         ),
         (_platforms_differ(profile), "client hints and agent name different systems"),
+        (_devices_differ(profile), "client hints say mobile, the agent does not"),
+    )
+
+
+def _ages(profile: Profile, found: agents.Engine) -> tuple[tuple[bool, str], ...]:
+    """Check what came with certain versions: an agent that names an old one may not be its own."""
+    if found.embedded:
+        return ()
+    encodings = (profile.get("accept-encoding") or "").lower()
+    upgrades = found.major >= ALWAYS_UPGRADES.get(found.name, found.major + 1)
+    return (
+        (
+            profile.get("priority") is not None and found.major < FIRST_PRIORITY[found.name],
+            f"Priority from {found.name} {found.major}",
+        ),
+        (
+            "zstd" in encodings and found.major < FIRST_ZSTD[found.name],
+            f"zstd accepted by {found.name} {found.major}",
+        ),
+        (upgrades and profile.get("upgrade-insecure-requests") is None, "no Upgrade-Insecure-Requests"),
     )
 
 
@@ -85,6 +118,12 @@ def _fetch_metadata(visit: Visit, found: agents.Engine) -> tuple[tuple[bool, str
     return (
         (sends and profile.get("sec-fetch-mode") is None, "no Sec-Fetch-Mode over TLS"),
         (hinted and profile.get("sec-ch-ua") is None, "no client hints over TLS"),
+        (
+            found.name == "safari"
+            and found.major <= SAFARI_WITHOUT_USER
+            and profile.get("sec-fetch-user") is not None,
+            "Sec-Fetch-User from Safari",
+        ),
     )
 
 
@@ -106,3 +145,8 @@ def _platforms_differ(profile: Profile) -> bool:
         if hint == name:
             return word not in agent
     return False
+
+
+def _devices_differ(profile: Profile) -> bool:
+    agent = profile.agent or ""
+    return profile.get("sec-ch-ua-mobile") == "?1" and "Mobile" not in agent and "Android" not in agent

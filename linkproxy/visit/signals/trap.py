@@ -25,17 +25,27 @@ def _bait_beside(look: Look) -> Finding | None:
     if not hits:
         return None
     nearest = min(abs(item.at - look.visit.at) for item in hits)
+    if _is_excused(look):
+        return Finding(
+            values["excused_weight"], "the same client followed the bait, and said that it is a person"
+        )
     return Finding(look.rule.weight, f"the same client followed the bait {nearest:.0f} s away")
+
+
+def _is_excused(look: Look) -> bool:
+    """Tell whether somebody read the bait's page and pressed its button, as a person does."""
+    baits = [item for item in look.burst if item.kind is LinkKind.BAIT]
+    shown = [item.at for item in baits if item.method == "GET"]
+    quick = look.policy.rules["afterlife.person"].values["quick_seconds"]
+    return any(item.method == "POST" and shown and item.at - min(shown) >= quick for item in baits)
 
 
 def _stray(look: Look) -> Finding | None:
     strays, values = look.facts.strays, look.rule.values
     if strays.message:
         return Finding(look.rule.weight, f"{strays.message} changed copies of a link of this message")
-    if strays.link:
-        return Finding(
-            values["link_weight"], f"{strays.link} other tokens with the key of this link, the same headers"
-        )
+    if strays.alike:
+        return Finding(values["alike_weight"], f"{strays.alike} links somewhat like this message's")
     if strays.other:
         return Finding(
             values["other_weight"], f"{strays.other} forged or changed links, none like this message's"

@@ -1,0 +1,97 @@
+"""``linkproxy accuracy``: how often the judge was right, where that came to light."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from linkproxy.cli.listing import filter_options
+from linkproxy.cli.output import Heading, json_option, print_json, print_table, say
+from linkproxy.cli.session import need_campaign, with_store
+from linkproxy.query.filters import read_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from linkproxy.config import Config
+    from linkproxy.store.api import Store
+
+_TABLES = {"By label": "by_label", "By gateway": "by_gateway", "By domain": "by_domain"}
+_DOMAINS_SHOWN = 30
+
+
+@click.command("accuracy")
+@filter_options("campaign", "since", "until")
+@json_option
+def accuracy(*, as_json: bool, **given: str | None) -> None:
+    """Measure the judge on visits that gave themselves away.
+
+    Machines that followed the bait or came with forged links, people who pressed Continue, said "I
+    am a person" or went on on the site. Each is scored without the evidence that labels it. The
+    unit is the message; shares have 95 % intervals (Wilson). Domains with fewer than 20 labelled
+    messages are shown together.
+
+    \b
+    Examples:
+      linkproxy accuracy
+      linkproxy accuracy --campaign spring --json
+    """
+    where = read_filter(given, now=time.time())
+
+    async def work(config: Config, store: Store) -> dict[str, Any]:
+        from linkproxy.query.accuracy import accuracy_record, measure
+        from linkproxy.server.wiring import policy
+
+        if where.campaign:
+            await need_campaign(store, where.campaign)
+        return accuracy_record(await measure(store, where, policy(config)))
+
+    found = with_store(work)
+    if as_json:
+        print_json(found)
+        return
+    whole = found["whole"]
+    if not whole["visits"]:
+        say("No settled visit has given itself away yet. Bait in the mail is what does it most.")
+        return
+    _print("All labels", [{"name": "all"} | whole])
+    for title, name in _TABLES.items():
+        _print(f"\n{title}", found[name][:_DOMAINS_SHOWN])
+    if found["contradictory_visits"]:
+        click.echo(
+            f"\n{found['contradictory_visits']} visits show signs of both and are left out: bait followed "
+            "by someone who then said to be a person."
+        )
+    click.echo(f"\n{found['warning']}")
+
+
+def _print(title: str, rows: list[Mapping[str, Any]]) -> None:
+    click.echo(title)
+    print_table(
+        [
+            Heading("", folds=True),
+            "Machines",
+            "Counted as people",
+            "People",
+            "Not counted",
+        ],
+        [
+            [
+                str(row["name"] or "(not known)"),
+                str(row["machines"]["messages"]),
+                _share(row["machines"]["counted_share"]),
+                str(row["people"]["messages"]),
+                _share(row["people"]["lost_share"]),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _share(share: Mapping[str, float | None]) -> str:
+    value, low, high = share["value"], share["low"], share["high"]
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{value:.1%} ({low:.1%} to {high:.1%})"

@@ -1,0 +1,73 @@
+"""The part of the JSON API that looks back: reports, accuracy, shadow."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.query.accuracy import accuracy_record, measure
+from linkproxy.query.filters import FilterError, read_filter
+from linkproxy.query.reports import report, report_record
+from linkproxy.query.shadow import shadow_record
+from linkproxy.server.body import ApiError
+from linkproxy.server.wiring import policy
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from linkproxy.config import Config
+    from linkproxy.server.api import Call
+    from linkproxy.store.api import Filter, Store
+    from linkproxy.visit.policy import Policy
+
+    Answer = dict[str, Any]
+
+_SHADOW_ROWS = "100"
+
+
+class ReviewApi:
+    """The handlers; each takes a Call and returns a JSON object, or raises ApiError."""
+
+    def __init__(self, store: Store, config: Config, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._config = config
+        self._clock = clock
+        self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
+            ("GET", "/api/v1/campaigns/{name}/report", self.report),
+            ("GET", "/api/v1/accuracy", self.accuracy),
+            ("GET", "/api/v1/shadow", self.shadow),
+        )
+
+    @cached_property
+    def _policy(self) -> Policy:
+        return policy(self._config)
+
+    async def report(self, call: Call) -> Answer:
+        """Return what a campaign's visits come to."""
+        self._read(call.query, ())
+        campaign = await self._store.find_campaign(call.path["name"])
+        if campaign is None:
+            raise ApiError(
+                404, f"campaign: there is none named {call.path['name'][:120]!r}; GET /api/v1/campaigns"
+            )
+        return {"report": report_record(await report(self._store, campaign, self._policy))}
+
+    async def accuracy(self, call: Call) -> Answer:
+        """Return how often the judge was right, as far as labels tell."""
+        where = self._read(call.query, ("campaign", "since", "until"))
+        return {"accuracy": accuracy_record(await measure(self._store, where, self._policy))}
+
+    async def shadow(self, call: Call) -> Answer:
+        """Return what the shadow policy said beside the live one."""
+        query = {"limit": _SHADOW_ROWS, **call.query}
+        return await shadow_record(self._store, self._read(query, ("campaign", "since", "until", "limit")))
+
+    def _read(self, query: Mapping[str, str], names: Sequence[str]) -> Filter:
+        faults = [f"{name}: there is no such filter" for name in query if name not in names]
+        try:
+            where = read_filter({name: query[name] for name in names if name in query}, now=self._clock())
+        except FilterError as error:
+            raise ApiError(400, *faults, *error.faults) from None
+        if faults:
+            raise ApiError(400, *faults)
+        return where

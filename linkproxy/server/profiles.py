@@ -1,0 +1,40 @@
+"""What the JSON API tells of domain profiles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.query.export import record
+from linkproxy.query.filters import FilterError, read_filter
+from linkproxy.query.profiles import PROFILE_COLUMNS, row_of
+from linkproxy.server.body import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from linkproxy.store.api import Store
+    from linkproxy.visit.policy import Policy
+
+_ROWS = 100
+_MOST_ROWS = 1000
+
+
+async def profile_records(
+    store: Store, policy: Policy, query: Mapping[str, str], now: float
+) -> dict[str, Any]:
+    """Return profiles, those with most lessons first; raise ApiError for what is no filter."""
+    faults = [f"{name}: there is no such filter" for name in query if name not in {"name", "limit"}]
+    try:
+        where = read_filter({"limit": query.get("limit", str(_ROWS))}, now=now)
+    except FilterError as error:
+        raise ApiError(400, *faults, *error.faults) from None
+    if not 1 <= (where.limit or 0) <= _MOST_ROWS:
+        faults.append(f"limit: must be a whole number from 1 to {_MOST_ROWS}")
+    if faults:
+        raise ApiError(400, *faults)
+    found = await store.list_domain_profiles(
+        min_recipients=policy.learning.min_recipients,
+        name=query.get("name", "").strip().lower(),
+        limit=where.limit or _ROWS,
+    )
+    return {"profiles": [record(row_of(profile, policy, now), PROFILE_COLUMNS) for profile in found]}

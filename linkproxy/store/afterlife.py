@@ -1,0 +1,63 @@
+"""The part of the store's contract about what comes after: engagement, and clicks that were none.
+
+``Store`` in ``api.py`` includes it, so every engine does all of this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from linkproxy.model import Engagement, LinkKey
+    from linkproxy.store.api import Filter
+
+LATE_SECONDS = 86_400.0
+"""How long after a visit engagement is heard; by then its click stands."""
+
+EARLY_SECONDS = 60.0
+"""How far the clocks of two processes may differ."""
+
+
+class EngagementOutcome(StrEnum):
+    """What became of a word of engagement."""
+
+    KEPT = "kept"
+    UNCHANGED = "unchanged"  # it says no more than what is known
+    UNKNOWN = "unknown"  # no such visit, any more, or of nobody who is tracked
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class RetractionRow:
+    """A click that was withdrawn, with the names a reader wants."""
+
+    visit_id: int
+    at: float  # of the visit
+    withdrawn_at: float
+    campaign: str
+    key: LinkKey
+    target: str
+    role: str
+    recipient: str
+    domain: str
+    score: float  # decibans; of the verdict that withdrew it, as the reasons are
+    reasons: tuple[str, ...]
+    verified: bool
+
+
+class AfterlifeStore(Protocol):
+    """What every engine does about what comes after a visit."""
+
+    async def add_engagement(self, engagement: Engagement, *, client: str = "") -> EngagementOutcome:
+        """Keep what was told of a visit, and open the visit for settling if it says anything new.
+
+        One row for each kind and visit, with the most that was told. ``client`` is whose beacon it
+        was; it and the network are disguised as the privacy setting asks.
+        """
+
+    def retractions(self, where: Filter) -> AsyncIterator[RetractionRow]:
+        """Yield withdrawn clicks by visit id; one that became a click again is not among them."""

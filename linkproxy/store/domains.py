@@ -1,0 +1,92 @@
+"""The part of the store's contract about domain profiles, and the memory of who came beside whom.
+
+``Store`` in ``api.py`` includes the first, so every engine does all of this; any engine can use
+the second.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from linkproxy.model import LinkKind, Neighbour
+from linkproxy.visit.in_step import delivered_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from linkproxy.model import CampaignId, Delivery, DomainProfile, RecipientId, Visit
+
+HOUR_SECONDS = 3600.0
+EPISODE_SECONDS = 600.0
+"""Visits to one message within this are one arrival of its recipient."""
+
+MOST_NEIGHBOURS = 256
+"""Recipients of one domain that are remembered of one campaign."""
+
+MOST_PROFILES = 50_000
+"""Domain profiles that a purge leaves, those taught last."""
+
+
+class DomainStore(Protocol):
+    """What every engine does about domain profiles."""
+
+    async def list_domain_profiles(
+        self, *, min_recipients: int, name: str = "", limit: int = 1_000
+    ) -> list[DomainProfile]:
+        """Return profiles that enough recipients have taught, those with most lessons first.
+
+        ``name`` asks for one domain or gateway.
+        """
+
+
+class Neighbours:
+    """Who was visited lately, by campaign and recipient domain: bounded copies of journal rows.
+
+    The same visits in the same order give the same answers, whichever process made them.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._windows: OrderedDict[tuple[int, str], OrderedDict[RecipientId, Neighbour]] = OrderedDict()
+
+    def remember(
+        self, visit: Visit, domain: str, profile_id: int, delivery: Delivery, kind: LinkKind
+    ) -> None:
+        """Note a visit that was kept; ``visit.recipient_id`` is known. A domain of "" is nobody's."""
+        if not domain:
+            return
+        window = self._windows.setdefault((visit.campaign_id, domain), OrderedDict())
+        self._windows.move_to_end((visit.campaign_id, domain))
+        known = window.get(visit.recipient_id)
+        if known is None or abs(visit.at - known.at) > EPISODE_SECONDS:
+            window.pop(visit.recipient_id, None)
+            known = Neighbour(visit.recipient_id, visit.at, visit.key, profile_id, delivered_at(delivery))
+        if kind is LinkKind.UNSUBSCRIBE and not visit.one_click:
+            known = replace(known, unsubscribe_at=visit.at)
+        window[visit.recipient_id] = known
+        if len(window) > MOST_NEIGHBOURS:
+            window.popitem(last=False)
+
+    def others(
+        self, campaign_id: CampaignId, domain: str, but: RecipientId, *, since: float
+    ) -> Iterator[Neighbour]:
+        """Yield the other recipients of a campaign and domain, those that came last first."""
+        window = self._windows.get((campaign_id, domain))
+        for other in reversed(window.values()) if window else ():
+            if other.recipient_id != but and other.at >= since:
+                yield other
+
+    def forget_recipient(self, recipient_id: RecipientId) -> None:
+        """Drop one who was erased."""
+        for window in self._windows.values():
+            window.pop(recipient_id, None)
+
+    def clear(self) -> None:
+        self._windows.clear()
+
+    def trim(self) -> None:
+        """Shrink to the bound; only between batches."""
+        while len(self._windows) > self._bound:
+            self._windows.popitem(last=False)

@@ -1,0 +1,35 @@
+"""The AfterlifeStore half of SqliteStore."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from linkproxy.store import sqlite_engagement as engagements
+from linkproxy.store import sqlite_queries as queries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from linkproxy.model import Engagement
+    from linkproxy.store import sqlite_rows as rows
+    from linkproxy.store.afterlife import EngagementOutcome, RetractionRow
+    from linkproxy.store.api import Filter
+    from linkproxy.store.sqlite_writer import Writer
+
+
+class SqliteAfterlife:
+    """What came after visits, in the file of a SqliteStore."""
+
+    _writer: Writer
+
+    if TYPE_CHECKING:
+
+        def _stream(self, statement: str, where: Filter) -> AsyncIterator[rows.Row]: ...
+
+    async def add_engagement(self, engagement: Engagement, *, client: str = "") -> EngagementOutcome:
+        return await self._writer.run(partial(engagements.keep, engagement=engagement, client=client))
+
+    async def retractions(self, where: Filter) -> AsyncIterator[RetractionRow]:
+        async for row in self._stream(queries.retractions(where), where):
+            yield queries.retraction_row(row)

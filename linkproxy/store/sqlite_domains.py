@@ -1,0 +1,151 @@
+"""Domain profiles in SQLite, and reading back who came beside whom."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from linkproxy.model import (
+    MOST_TEACHERS,
+    CampaignId,
+    Delivery,
+    DeliverySource,
+    DomainProfile,
+    LinkKey,
+    LinkKind,
+    Profile,
+    ProfileScope,
+    RecipientId,
+    Visit,
+)
+from linkproxy.store.domains import MOST_PROFILES
+from linkproxy.visit.learn import FEWEST_RECIPIENTS, scopes, taught
+
+if TYPE_CHECKING:
+    from linkproxy.model import Lesson
+    from linkproxy.store.sqlite_reads import Readers
+    from linkproxy.store.sqlite_rows import Row
+    from linkproxy.store.sqlite_session import Session
+    from linkproxy.store.sqlite_writer import Writer
+
+TAIL = 4_096
+"""The newest visits that are read back when nothing is remembered."""
+
+_COLUMNS = "scope, name, machines, people, baits_offered, baited, browsers, delays, delay_ln_sum, taught_at"
+_RECIPIENTS = """(SELECT count(*) FROM domain_teacher t
+    WHERE t.scope = domain_profile.scope AND t.name = domain_profile.name)"""
+_ONE = f"SELECT {_COLUMNS}, {_RECIPIENTS} FROM domain_profile WHERE scope = ? AND name = ?"
+_LIST = f"""SELECT {_COLUMNS}, {_RECIPIENTS} AS recipients FROM domain_profile
+WHERE recipients >= :least AND (:name = '' OR name = :name)
+ORDER BY machines + people DESC, scope, name LIMIT :limit"""
+_PUT = f"INSERT OR REPLACE INTO domain_profile ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TEACHER = """INSERT OR IGNORE INTO domain_teacher (scope, name, recipient_id)
+SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?3)"""
+_TAUGHT = "SELECT scope, name FROM domain_teacher WHERE recipient_id = ?"
+_FEW = f"DELETE FROM domain_profile WHERE scope = ? AND name = ? AND {_RECIPIENTS} < {FEWEST_RECIPIENTS}"
+_ORPHANS = """DELETE FROM domain_teacher WHERE NOT EXISTS (
+    SELECT 1 FROM domain_profile p WHERE p.scope = domain_teacher.scope AND p.name = domain_teacher.name)"""
+_OLD = "DELETE FROM domain_profile WHERE taught_at < ?"
+_TOO_MANY = f"""DELETE FROM domain_profile WHERE (scope, name) IN (
+    SELECT scope, name FROM domain_profile ORDER BY taught_at DESC LIMIT -1 OFFSET {MOST_PROFILES})"""
+_NEWS = """SELECT v.campaign_id, r.domain, v.recipient_id, v.at, v.key, v.profile_id, v.kind, v.one_click,
+    json_extract(v.facts, '$.delivery[0]'), json_extract(v.facts, '$.delivery[1]')
+FROM visit v JOIN recipient r ON r.id = v.recipient_id WHERE v.id > ? ORDER BY v.id"""
+
+
+class SqliteDomains:
+    """The DomainStore part of SqliteStore."""
+
+    _readers: Readers
+    _writer: Writer
+
+    async def list_domain_profiles(
+        self, *, min_recipients: int, name: str = "", limit: int = 1_000
+    ) -> list[DomainProfile]:
+        asked = {"least": max(FEWEST_RECIPIENTS, min_recipients), "name": name.lower(), "limit": limit}
+        return [_profile_from(row) for row in await self._readers.fetch(_LIST, asked)]
+
+    async def _purge_domains(self, cutoff: float | None) -> dict[str, int]:
+        if cutoff is None:
+            return {}
+        return {"domain_profile": await self._writer.run(partial(_purge, cutoff=cutoff))}
+
+
+def domain_profile(session: Session, scope: ProfileScope, name: str) -> DomainProfile | None:
+    """Return what was learned of a domain or gateway, remembering it; None for the name ""."""
+    if not name:
+        return None
+    known = session.memory.learned.get((scope, name))
+    if known is None:
+        row = session.db.execute(_ONE, (scope, name)).fetchone()
+        known = _profile_from(row) if row else DomainProfile(scope, name)
+        session.memory.learned.put((scope, name), known)
+    return known
+
+
+def teach(session: Session, lesson: Lesson, at: float) -> None:
+    """Add what a message teaches to the profiles of its domain and gateway."""
+    for scope, name in scopes(lesson):
+        profile = domain_profile(session, scope, name) or DomainProfile(scope, name)
+        after = taught(profile, lesson, at)
+        session.db.execute(_PUT, _profile_row(after))
+        if profile.recipients < MOST_TEACHERS:
+            session.db.execute(_TEACHER, (scope, name, lesson.recipient_id))
+        session.memory.learned.drop((scope, name))
+
+
+def taught_by(session: Session, recipient_id: RecipientId) -> list[Row]:
+    """Return the scope and name of each profile that a recipient taught."""
+    return session.db.execute(_TAUGHT, (recipient_id,)).fetchall()
+
+
+def forget_small(session: Session, profiles: list[Row]) -> None:
+    """Delete those of some profiles that too few are left of; after an erasure."""
+    session.db.executemany(_FEW, profiles)
+    if profiles:
+        session.db.execute(_ORPHANS)
+    session.memory.learned.clear()
+
+
+def read_neighbours(session: Session, seen: int, newest: int) -> None:
+    """Remember the visits after ``seen``; of very many, the newest."""
+    first = max(seen, newest - TAIL)
+    if first > seen:
+        session.memory.neighbours.clear()
+    for campaign_id, domain, recipient_id, at, key, profile_id, kind, one_click, *told in session.db.execute(
+        _NEWS, (first,)
+    ):
+        visit = Visit(
+            at=at,
+            method="",
+            campaign_id=CampaignId(campaign_id),
+            recipient_id=RecipientId(recipient_id),
+            key=LinkKey(key),
+            client="",
+            network="",
+            profile=_NO_PROFILE,
+            one_click=bool(one_click),
+        )
+        delivery = Delivery(told[0] or 0.0, DeliverySource(told[1] or DeliverySource.NONE))
+        session.memory.neighbours.remember(visit, domain, profile_id, delivery, LinkKind(kind))
+
+
+_NO_PROFILE = Profile()
+
+
+def _purge(session: Session, cutoff: float) -> int:
+    deleted = session.db.execute(_OLD, (cutoff,)).rowcount + session.db.execute(_TOO_MANY).rowcount
+    session.db.execute(_ORPHANS)
+    session.memory.learned.clear()
+    return deleted
+
+
+def _profile_from(row: Row) -> DomainProfile:
+    return DomainProfile(ProfileScope(row[0]), *row[1:])
+
+
+def _profile_row(profile: DomainProfile) -> Row:
+    return (
+        *(profile.scope, profile.name, profile.machines, profile.people, profile.baits_offered),
+        *(profile.baited, profile.browsers, profile.delays, profile.delay_ln_sum, profile.taught_at),
+    )

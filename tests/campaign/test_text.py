@@ -1,0 +1,180 @@
+"""URLs in plain text: where each ends, and what is no URL at all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkproxy.campaign.roles import assign
+from linkproxy.campaign.targets import NoteReason
+from linkproxy.campaign.text import scan_text
+
+WHOLE = "https://x.example/a"
+
+
+def urls(text, charset="utf-8", **options):
+    content = text if isinstance(text, bytes) else text.encode(charset)
+    found = scan_text(content, charset, **options)
+    assert all(content[link.start : link.end] == link.raw for link in found.links)
+    return [link.value for link in found.links]
+
+
+def ambiguous(text, charset="utf-8", **options):
+    content = text if isinstance(text, bytes) else text.encode(charset)
+    found = scan_text(content, charset, **options)
+    assert all(note.reason is NoteReason.AMBIGUOUS for note in found.notes)
+    return [note.value for note in found.notes]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "See https://x.example/a.", "https://x.example/a, and more", "Is it https://x.example/a?", "Go: https://x.example/a!",
+        "(https://x.example/a)", "[https://x.example/a]", "{https://x.example/a}", "<https://x.example/a>", "<URL:https://x.example/a>",
+        "(see https://x.example/a).", "[text](https://x.example/a), more", "'https://x.example/a'", '"https://x.example/a"', "`https://x.example/a`",
+        "**https://x.example/a**", "*https://x.example/a*", "\u300chttps://x.example/a\u300d", "\u00abhttps://x.example/a\u00bb",
+        "\u201chttps://x.example/a\u201d", "\u2018https://x.example/a\u2019", "https://x.example/a\u2026", "https://x.example/a\u200b",
+        "https://x.example/a\u3002", "https://x.example/a\uff0c\u5f8c", "\uff08https://x.example/a\uff09", "https://x.example/a\u3000x",
+        "\u3054\u89a7\u304f\u3060\u3055\u3044https://x.example/a", "Link:https://x.example/a", "-https://x.example/a",
+        "https://x.example/a\r\nhttps", "https://x.example/a \r\nflowed", "https://x.example/a\tb", "https://x.example/a;", "https://x.example/a...",
+        "\ufeffhttps://x.example/a", "https://x.example/a\xa0x", "https://x.example/a('", "text<https://x.example/a>text",
+    ],
+)  # fmt: skip
+def test_a_url_ends_where_a_reader_sees_its_end(text):
+    assert urls(text) == [WHOLE]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://x.example/a_(b)", "https://x.example/?a[]=1&b[0]=2", "https://x.example/?a=(direct)|b=(none)", "https://x.example/a;b=c",
+        "https://x.example/it's", "https://x.example/a,b", "https://x.example/~a/*/b", "https://[2001:db8::1]:8080/a", "http://x.example",
+        "https://x.example/?u=http://y.example/", "HTTPS://X.EXAMPLE/A", "https://x.example/#a!b", "https://x.example/k\u00f6ln", "https://x.example/a%20b",
+        "https://x.example/a:b@c", "https://x.example/-_-", "https://x.example/a\u2019b"[:19],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("around", ["{}", "see {} now", "({})", "<{}>", "{}.", "{}\n"])
+def test_a_url_is_taken_whole(url, around):
+    assert urls(around.replace("{}", url)) == [url]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "www.x.example", "x.example/a", "anna@x.example", "mailto:anna@x.example", "ftp://x.example/", "xhttps://x.example/", "https://", "http://.",
+        "<a href=https://x.example/>", "url=https://x.example/", "web.example/https://x.example/", "https:/x.example", "hxxps://x.example/",
+    ],
+)  # fmt: skip
+def test_what_is_no_url_of_its_own_is_left_alone(text):
+    assert urls(text) == []
+
+
+def test_two_urls_that_touch_are_two():
+    assert urls("https://x.example/a,https://x.example/b|http://x.example/c") == [
+        "https://x.example/a",
+        "https://x.example/b",
+        "http://x.example/c",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<https://x.example/long\nrest>", "<https://x.example/long\r\n  rest/of/it>", "<https://x.example/a b>", "https://x.example/\u3092\u898b\u308b",
+        "https://x.example\uc5d0\uc11c", "https://x.example/\u0e14\u0e39",
+    ],
+)  # fmt: skip
+def test_a_url_whose_end_programs_see_differently_is_left_alone_and_reported(text):
+    assert urls(text) == []
+    assert len(ambiguous(text)) == 1
+
+
+def test_where_flowed_lines_join_words_a_url_at_a_lines_end_is_left_alone():
+    assert urls("a https://x.example/a \nb\nc https://x.example/b\n", joins_lines=True) == [
+        "https://x.example/b"
+    ]
+    assert urls("a https://x.example/a \nb", joins_lines=False) == [WHOLE]
+
+
+@pytest.mark.parametrize(
+    "charset", ["shift_jis", "cp932", "euc_jp", "iso-2022-jp", "gb18030", "big5", "gbk", "utf-8"]
+)
+def test_urls_between_characters_of_many_bytes_are_found(charset):
+    text = "\u6b62\u4e00 https://x.example/a \u4e00\u3002https://x.example/b\u3002\u4e00\n\u4e00 <https://x.example/c>\u4e00"
+    assert urls(text, charset) == [f"https://x.example/{name}" for name in "abc"]
+
+
+@pytest.mark.parametrize("charset", ["shift_jis", "iso-2022-jp", "euc_jp"])
+def test_letters_right_behind_a_url_make_its_end_uncertain_in_every_charset(charset):
+    assert urls("https://x.example/a\u4e00", charset) == []
+    assert len(ambiguous("https://x.example/a\u4e00", charset)) == 1
+
+
+def test_bytes_that_are_no_text_in_the_charset_end_a_url():
+    assert urls(b"\xff https://x.example/a \xfe", "utf-8") == [WHOLE]
+    assert urls(b"\x81 https://x.example/a \xff", "shift_jis") == [WHOLE]
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-7", "hz", "utf-32", "johab", "iso-2022-kr"])
+def test_a_text_that_hides_its_letters_is_not_read(charset):
+    assert not scan_text(b"https://x.example/a", charset).readable
+
+
+@pytest.mark.parametrize(
+    ("text", "merge_tag"),
+    [
+        ('https://x.example/{{ index . "k" }}/a', "part"), ("https://x.example/?u=*|EMAIL|*", "part"), ("https://x.example/%NAME%", "part"),
+        ("https://x.example/a {{ name }}", ""),
+    ],
+)  # fmt: skip
+def test_merge_tags_in_urls_are_seen(text, merge_tag):
+    [link] = scan_text(text.encode()).links
+    assert link.merge_tag == merge_tag
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Unsubscribe: {}", "To unsubscribe, click here:\n{}", "Don't want these mails? Unsubscribe here: {}", "Abmelden: {}",
+        "{} (unsubscribe)", "Unsubscribe <{}>", "If you want to unsubscribe, go to {}", "Manage your preferences:\r\n\r\n{}\r\n",
+    ],
+)  # fmt: skip
+def test_the_words_before_a_url_tell_that_it_leaves_the_list(text):
+    found = scan_text(text.replace("{}", "https://x.example/k/8f").encode()).links
+    assert [assigned.unsubscribe for assigned in assign(found)] == [True]
+
+
+@pytest.mark.parametrize(
+    "text", ["To unsubscribe reply STOP. Shop now: {}", "Read on: {}", "{}", "News\n\nHarbour\n{}\n"]
+)
+def test_other_words_do_not(text):
+    found = scan_text(text.replace("{}", "https://x.example/k/8f").encode()).links
+    assert [assigned.unsubscribe for assigned in assign(found)] == [False]
+
+
+def test_linear_on_input_made_to_be_slow():
+    for piece in (
+        b"http://(",
+        b"https://x,",
+        b"<http://x\n",
+        b"http://x.example/)",
+        b"'http://x",
+        b"(",
+        b"http://{{",
+        b"\n" * 9,
+        b"https://x\xff",
+    ):
+        scan_text(piece * (400_000 // len(piece)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([b"https://x.example/a", b"http://", b" ", b"\n", b"<", b">", b"(", b")", b"'", b".", b"\x1b$B", b"\x1b(B", b"\x82\xa0", b"{{", b"}}", b"=", b"a", b"\xe3\x80\x82"])).map(b"".join) | st.binary(),
+       st.sampled_from(["utf-8", "shift_jis", "iso-2022-jp", "gb18030", "big5", "cp1252", "nonsense", "", "utf-16"]))  # fmt: skip
+def test_places_are_true_and_in_order_whatever_the_bytes(content, charset):
+    position = 0
+    for link in scan_text(content, charset).links:
+        assert position <= link.start < link.end
+        assert content[link.start : link.end] == link.raw
+        assert link.raw[:4].lower() == b"http"
+        position = link.end

@@ -1,0 +1,198 @@
+"""Looking back on the command line: report, replay, accuracy, calibrate, shadow, over the demo's traffic."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cli.conftest import Installation, Ran
+
+ROOT = Path(__file__).parents[2]
+CAMPAIGN = "autumn-letter"
+STRICT = "[policy]\nhuman = -70.0\n"
+LAX = '[policy]\nhuman = 18.0\n[signals."message.links-in-seconds"]\nweight = 1.0\ncurve = []\n'
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demonstration, played once."""
+    folder = tmp_path_factory.mktemp("played") / "demo"
+    command = [sys.executable, "-m", "linkproxy", "demo", "--once", "--folder", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    return folder
+
+
+@pytest.fixture
+def demo(here: Installation, played: Path) -> Callable[..., Ran]:
+    """Run a command in a copy of the played demonstration."""
+    shutil.copytree(played, here.folder / "copy")
+    return partial(here.ok, "--config", "copy/config.toml")
+
+
+def log(demo: Callable[..., Ran]) -> list[tuple[int, float]]:
+    return [(row["visit_id"], row["score"]) for row in demo("clicks", "--format", "jsonl").lines]
+
+
+def changes(found: dict, which: str) -> list[dict]:
+    return [row for row in found[which] if row["from"] != row["to"]]
+
+
+def test_the_demos_traffic_replayed_under_its_own_policy_gives_the_same_verdicts_and_clicks(demo) -> None:
+    found = demo("replay", "--json").json
+    assert found["visits"] == len(demo("visits", "--format", "jsonl").lines) > 200
+    assert changes(found, "first") == changes(found, "settled") == []
+    assert (found["changed"], found["rescored"]) == (0, 0)
+    clicks = len(log(demo))
+    assert found["clicks"] == [{"campaign": CAMPAIGN, "now": clicks, "gained": 0, "lost": 0}]
+    assert clicks > 0
+
+
+def test_another_policy_shows_what_changes_and_writes_nothing_without_apply(here, demo) -> None:
+    here.write("strict.toml", STRICT)
+    before = log(demo)
+    shown = demo("replay", "--policy", "strict.toml")
+    assert "From human to uncertain, for instance" in shown.text
+    assert "Nothing was written" in shown.err
+    found = demo("replay", "--policy", "strict.toml", "--json").json
+    assert found["clicks"] == [{"campaign": CAMPAIGN, "now": len(before), "gained": 0, "lost": len(before)}]
+    assert found["changed"] == sum(row["visits"] for row in changes(found, "settled")) > 0
+    example = found["examples"][0]
+    assert (example["from"]["verdict"], example["to"]["verdict"]) == ("human", "uncertain")
+    assert example["from"]["reasons"]
+    assert log(demo) == before
+
+
+def test_applying_writes_what_was_shown_and_the_first_policy_takes_it_back(here, demo) -> None:
+    here.write("strict.toml", STRICT)
+    before = log(demo)
+    said = demo("replay", "--policy", "strict.toml", "--apply", "--yes")
+    assert f"0 clicks gained, {len(before)} lost" in said.err
+    assert log(demo) == []
+    assert demo("replay", "--policy", "strict.toml", "--json").json["changed"] == 0
+    demo("replay", "--apply", "--yes")
+    assert log(demo) == before
+    first, second = demo("replay", "--history", "--json").json["replays"]
+    assert (first["clicks_lost"], second["clicks_gained"]) == (len(before), len(before))
+    assert first["policy"] != second["policy"]
+    assert second["who"]
+
+
+def test_a_laxer_policy_gains_clicks_and_what_it_says_is_what_it_does(here, demo) -> None:
+    here.write("lax.toml", LAX)
+    (told,) = demo("replay", "--policy", "lax.toml", "--json").json["clicks"]
+    demo("replay", "--policy", "lax.toml", "--apply", "--yes")
+    assert len(log(demo)) == told["now"] + told["gained"] - told["lost"] > told["now"]
+
+
+def test_a_replay_can_be_narrowed_to_a_time(here, demo) -> None:
+    here.write("strict.toml", STRICT)
+    first = demo("clicks", "--format", "jsonl").lines[0]
+    demo("replay", "--policy", "strict.toml", "--until", first["at"], "--apply", "--yes")
+    assert first["visit_id"] in {visit_id for visit_id, _ in log(demo)}
+    assert demo("replay", "--since", "+1d", "--json").json["visits"] == 0
+
+
+def test_applying_asks_first(here, demo) -> None:
+    here.write("strict.toml", STRICT)
+    before = log(demo)
+    said = here.fails("--config", "copy/config.toml", "replay", "--policy", "strict.toml", "--apply")
+    assert "nothing changed" in said
+    assert log(demo) == before
+
+
+def test_a_wrong_policy_file_is_named_with_every_fault(here, demo) -> None:
+    assert demo is not None
+    here.write("wrong.toml", "[policy]\nhumane = 1\nmachine = 'x'\n")
+    said = here.fails("--config", "copy/config.toml", "replay", "--policy", "wrong.toml")
+    assert said.count("wrong.toml:") == 2
+    assert "gone.toml" in here.fails("--config", "copy/config.toml", "replay", "--policy", "gone.toml")
+
+
+def test_a_progress_bar_is_shown_on_a_terminal(here, demo) -> None:
+    assert demo is not None
+    shown = here.on_terminal("stderr", "--config", "copy/config.toml", "replay", "--json")
+    assert "Judging again" in shown
+    assert "/249" in shown
+
+
+# --- report ------------------------------------------------------------------------------------
+
+
+def test_a_report_says_what_the_click_log_and_the_journal_hold(demo) -> None:
+    found = demo("report", CAMPAIGN, "--json").json
+    assert found["human_clicks"] == len(log(demo))
+    assert sum(row["human_clicks"] for row in found["by_link"]) == found["human_clicks"]
+    assert sum(row["human_clicks"] for row in found["by_domain"]) == found["human_clicks"]
+    assert found["interval"]["low"] <= found["human_clicks"] <= found["interval"]["high"]
+    assert found["interval"]["high"] < 20
+    assert found["raw"]["requests"] > 200
+
+
+def test_the_raw_numbers_are_one_toggle_away(demo) -> None:
+    plain, raw = demo("report", CAMPAIGN).text, demo("report", CAMPAIGN, "--raw").text
+    assert "Raw:" not in plain
+    assert "GET requests for content links" in raw
+    assert "Human clicks" in plain
+
+
+def test_bars_are_drawn_on_a_terminal(here, demo) -> None:
+    assert demo is not None
+    shown = here.on_terminal("stdout", "--config", "copy/config.toml", "report", CAMPAIGN)
+    assert "█" * 10 in shown
+
+
+def test_a_campaign_that_is_not_there_is_named(here, demo) -> None:
+    assert demo is not None
+    assert "Did you mean autumn-letter" in here.fails(
+        "--config", "copy/config.toml", "report", "autum-letter"
+    )
+
+
+# --- accuracy, calibrate, shadow ---------------------------------------------------------------
+
+
+def test_accuracy_shows_labels_with_intervals_and_a_warning(demo) -> None:
+    found = demo("accuracy", "--json").json
+    assert found["whole"]["machines"]["messages"] >= 4
+    shown = demo("accuracy").text
+    assert "bait.followed" in shown
+    assert "selected sample" in shown
+
+
+def test_calibrating_on_a_handful_of_labels_is_refused_and_writes_nothing(here, demo) -> None:
+    assert demo is not None
+    said = here.fails("--config", "copy/config.toml", "calibrate", "--out", "fitted.toml")
+    assert "too few labels" in said
+    assert not (here.folder / "fitted.toml").exists()
+
+
+def test_calibrating_replaces_no_file(here, demo) -> None:
+    assert demo is not None
+    here.write("mine.toml", STRICT)
+    assert "there already" in here.fails("--config", "copy/config.toml", "calibrate", "--out", "mine.toml")
+
+
+def test_without_a_shadow_policy_the_command_says_how_to_get_one(demo) -> None:
+    assert "shadow_policy_file" in demo("shadow").err
+    assert demo("shadow", "--json").json == {"counts": [], "differences": []}
+
+
+def test_a_shadow_is_compared_when_the_command_settles(here, monkeypatch) -> None:
+    html = b'<html><body><a href="https://www.brand.example/spring">x</a></body></html>'
+    here.ok("campaign", "add", "spring")
+    mail = here.ok("rewrite", "-", "--campaign", "spring", "--recipient", "ada@brand.example", stdin=html)
+    here.write("strict.toml", STRICT)
+    here.visit(here.paths(mail.out)[:1], at=1_780_000_000.0)
+    monkeypatch.setenv("LINKPROXY__JUDGE__SHADOW_POLICY_FILE", str(here.folder / "strict.toml"))
+    here.ok("settle")
+    assert here.ok("shadow", "--json").json["counts"]

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+
+from linkproxy.query.fit import HIGHEST, LOWEST, Clue, Sample, fit_factors
+
+SHIPPED = {
+    "request.contradiction": 8.0,
+    "request.coherent": -7.0,
+    "network.cloud": 6.0,
+    "network.scanner": 5.0,
+    "timing.before-delivery": 9.0,
+}
+SHARES = {
+    "request": (("request.contradiction", 0.6, 0.02), ("request.coherent", 0.4, 0.98)),
+    "network": (("network.cloud", 0.3, 0.3), ("network.scanner", 0.7, 0.7)),
+    "timing": (("timing.before-delivery", 0.08, 0.01), ("", 0.92, 0.99)),
+}
+"""By family: what is heard of it, how often from machines, and how often from people."""
+
+TRUE = {
+    name: 10 * math.log10(machine / person)
+    for rows in SHARES.values()
+    for name, machine, person in rows
+    if name
+}
+
+
+def labelled(count: int, seed: int = 3) -> Counter[Sample]:
+    """Labels drawn from known weights: as many of machines as of people."""
+    source = random.Random(seed)
+    found: Counter[Sample] = Counter()
+    for number in range(count):
+        machine = number % 2 == 0
+        clues = []
+        for family, rows in SHARES.items():
+            (row,) = source.choices(rows, [row[1] if machine else row[2] for row in rows])
+            if row[0]:
+                clues.append(Clue(row[0], family, SHIPPED[row[0]]))
+        found[Sample(machine, tuple(clues))] += 1
+    return found
+
+
+def centres() -> dict[str, float]:
+    return dict.fromkeys(SHIPPED, 1.0)
+
+
+def test_labels_from_known_weights_move_the_factors_towards_them() -> None:
+    fitted = fit_factors(labelled(6000), centres())
+    moved = {name: factor * SHIPPED[name] for name, factor in fitted.items()}
+    for name, weight in TRUE.items():
+        assert abs(moved[name] - weight) < abs(SHIPPED[name] - weight) or abs(moved[name] - weight) < 1.0
+    assert abs(moved["request.contradiction"] - TRUE["request.contradiction"]) < 2.0
+    assert abs(moved["network.cloud"]) < 2.0
+
+
+def test_more_labels_come_nearer_to_the_truth_than_few() -> None:
+    def error(count: int) -> float:
+        fitted = fit_factors(labelled(count), centres())
+        return sum(abs(fitted[name] - TRUE[name] / SHIPPED[name]) for name in SHIPPED)
+
+    assert error(8000) < error(100) < error(2)
+
+
+def test_without_labels_nothing_moves() -> None:
+    assert fit_factors({}, {"request.coherent": 1.0, "network.cloud": 0.4}) == {
+        "request.coherent": 1.0,
+        "network.cloud": 0.4,
+    }
+
+
+def test_a_signal_is_never_turned_round_and_never_more_than_tripled() -> None:
+    clue = Clue("network.cloud", "network", 6.0)
+    against = {Sample(machine=False, clues=(clue,)): 5000.0, Sample(machine=True, clues=()): 5000.0}
+    assert fit_factors(against, {"network.cloud": 1.0})["network.cloud"] == LOWEST
+    for_it = {Sample(machine=True, clues=(clue,)): 5000.0, Sample(machine=False, clues=()): 5000.0}
+    assert 1.0 < fit_factors(for_it, {"network.cloud": 1.0})["network.cloud"] <= HIGHEST
+
+
+def test_the_share_of_machines_among_labels_moves_no_weight() -> None:
+    base = labelled(6000)
+    more = Counter({sample: count * (10 if sample.machine else 1) for sample, count in base.items()})
+    one, other = (fit_factors(samples, centres()) for samples in (base, more))
+    assert all(abs(one[name] - other[name]) < 1e-3 for name in SHIPPED), (one, other)
+
+
+def test_what_another_of_its_family_overshadows_is_not_fitted_by_that_visit() -> None:
+    strong, weak = Clue("request.program", "request", 40.0), Clue("request.http-1.0", "request", 10.0)
+    samples = {Sample(machine=True, clues=(strong, weak)): 300.0, Sample(machine=False, clues=()): 300.0}
+    fitted = fit_factors(samples, {"request.program": 1.0, "request.http-1.0": 1.0})
+    assert fitted["request.http-1.0"] == 1.0

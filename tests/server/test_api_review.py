@@ -1,0 +1,210 @@
+"""Reports, accuracy and shadow, from requests over real HTTP to the JSON that a program gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from linkproxy.model import Delivery, DeliverySource
+from linkproxy.server.keys import hash_key, new_key
+from linkproxy.store.api import ApiKey, DeliveryDraft, RecipientDraft
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Site, Start
+
+DAY = 86_400.0
+
+
+async def ask(site: Site, path: str, status: int = 200) -> dict[str, Any]:
+    key = new_key()
+    name = f"test {len(await site.store.list_api_keys())}"
+    await site.store.add_api_key(ApiKey(name, hash_key(key), site.START))
+    headers = {"Authorization": f"Bearer {key}"}
+    async with site.web.get(site.server.addresses.private + path, headers=headers) as response:
+        assert response.status == status, await response.text()
+        found: dict[str, Any] = await response.json()
+        return found
+
+
+async def settle(site: Site) -> None:
+    site.clock.now += 4000
+    await site.server.services.settler.once()
+
+
+async def people(site: Site, *addresses: str) -> list[Any]:
+    found = await site.store.register_recipients([RecipientDraft(address=who) for who in addresses])
+    delivery = Delivery(site.START - 600, DeliverySource.MX)
+    await site.store.add_deliveries([DeliveryDraft(site.campaign.id, item.id, delivery) for item in found])
+    return found
+
+
+async def sweep(site: Site, recipient: Any = None) -> None:
+    for key in (*site.TARGETS, site.BAIT):
+        await site.ask(site.url(key, recipient), headers=site.SCANNER)
+        site.clock.now += 0.2
+
+
+async def test_a_report_counts_people_and_says_what_was_removed_and_why(site: Site) -> None:
+    ben, cleo = await people(site, "ben@example.com", "cleo@brand.example")
+    await site.ask(site.url())
+    await site.ask(site.url("CtB2"))
+    await site.ask(site.url(recipient=cleo))
+    await sweep(site, ben)
+    await settle(site)
+    found = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]
+    assert (found["human_clicks"], found["human_clickers"], found["delivered"]) == (3, 2, 3)
+    assert found["click_rate"] == round(2 / 3, 6)
+    assert found["interval"]["low"] <= 3 <= found["interval"]["high"]
+    assert found["machine_visits_removed"] == 4
+    assert sum(found["removed_by_reason"].values()) == 4
+    assert found["raw"] == {"requests": 7, "messages": 3}
+    assert {row["link"]: row["human_clicks"] for row in found["by_link"]}["CtA1"] == 2
+    assert [(row["day"], row["human_clicks"]) for row in found["by_day"]] == [("2026-05-28", 3)]
+    assert {row["domain"]: (row["human_clickers"], row["delivered"]) for row in found["by_domain"]} == {
+        "example.com": (1, 2),
+        "brand.example": (1, 1),
+    }
+
+
+async def test_an_uncertain_visit_is_reported_by_itself_and_widens_the_interval(start: Start) -> None:
+    site = await start(judge={"extra_hop": False})
+    bare = {name: value for name, value in site.BROWSER.items() if name == "User-Agent"}
+    await site.ask(site.url(), headers=bare)
+    await settle(site)
+    found = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]
+    assert found["human_clicks"] == 0
+    assert found["uncertain"]["visits"] == 1
+    assert 0 < found["uncertain"]["expected_human"] < 1
+    assert (found["interval"]["low"], found["interval"]["high"]) == (0, 1)
+
+
+async def test_the_report_of_a_campaign_without_visits_is_empty(site: Site) -> None:
+    found = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]
+    assert (found["human_clicks"], found["interval"], found["by_link"]) == (0, None, [])
+
+
+async def test_clicks_are_still_reported_when_the_journal_behind_them_is_purged(site: Site) -> None:
+    await site.ask(site.url())
+    await settle(site)
+    site.clock.now += 91 * DAY
+    await site.server.services.settler.once()
+    assert await site.visits() == []
+    await site.ask(site.url("CtB2"))
+    await settle(site)
+    found = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]
+    assert (found["human_clicks"], found["human_clickers"]) == (2, 1)
+    assert found["interval"]["high"] == 2
+    assert found["interval"]["low"] >= 1
+
+
+async def test_visits_that_are_not_settled_are_named_as_such(site: Site) -> None:
+    await site.ask(site.url())
+    found = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]
+    assert (found["human_clicks"], found["not_settled_yet"]) == (0, 1)
+
+
+async def test_links_of_one_message_alone_are_reported_by_their_shape(site: Site) -> None:
+    from linkproxy.model import LinkKey, LinkKind, LinkRole, MessageLink
+
+    ben, cleo = await people(site, "ben@example.com", "cleo@example.com")
+    links = [
+        MessageLink(site.campaign.id, who.id, LinkKey(key), f"https://shop.example/cart?u={number}",
+                    LinkKind.CONTENT, LinkRole.BODY, 50, "shape")
+        for who, key, number in ((ben, "Mes1", 8347), (cleo, "Mes2", 9911))
+    ]  # fmt: skip
+    await site.store.add_message_links(links)
+    await site.ask(site.url("Mes1", ben))
+    await site.ask(site.url("Mes2", cleo))
+    await settle(site)
+    (row,) = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]["by_link"]
+    assert row["human_clicks"] == 2
+    assert "8347" not in row["link"] + row["target"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "word"),
+    [
+        ("/api/v1/campaigns/winter/report", 404, "none named 'winter'"),
+        ("/api/v1/campaigns/spring/report?since=-2h", 400, "no such filter"),
+        ("/api/v1/accuracy?domain=example.com", 400, "no such filter"),
+        ("/api/v1/accuracy?since=whenever", 400, "since"),
+        ("/api/v1/shadow?limit=many", 400, "limit"),
+    ],
+)
+async def test_wrong_questions_are_answered_with_what_is_wrong(site: Site, path, status, word) -> None:
+    assert word in (await ask(site, path, status))["error"]
+
+
+# --- accuracy ----------------------------------------------------------------------------------
+
+
+async def test_a_bait_follower_is_a_labelled_machine_scored_without_the_bait(site: Site) -> None:
+    await sweep(site)
+    await settle(site)
+    found = (await ask(site, "/api/v1/accuracy"))["accuracy"]
+    assert found["whole"]["machines"]["messages"] == 1
+    assert found["whole"]["machines"]["machine"] == 1
+    assert found["whole"]["machines"]["counted_share"]["value"] == 0.0
+    assert {row["name"] for row in found["by_label"]} == {"bait.followed", "bait.beside"}
+    assert "selected sample" in found["warning"]
+
+
+async def test_a_browser_that_only_the_bait_gave_away_counts_as_missed(site: Site) -> None:
+    await site.ask(site.url())
+    site.clock.now += 3
+    await site.ask(site.url(site.BAIT))
+    await settle(site)
+    whole = (await ask(site, "/api/v1/accuracy"))["accuracy"]["whole"]
+    assert (whole["machines"]["messages"], whole["machines"]["human"]) == (1, 1)
+    assert whole["machines"]["counted_share"]["low"] > 0.2
+
+
+async def test_who_presses_continue_after_reading_is_a_labelled_person_who_was_lost(site: Site) -> None:
+    await site.ask(site.url(), headers=site.SCANNER)
+    site.clock.now += 30
+    await site.ask(site.url(), method="POST", headers=site.SCANNER)
+    await settle(site)
+    found = (await ask(site, "/api/v1/accuracy"))["accuracy"]
+    assert found["whole"]["people"]["messages"] == 1
+    assert found["whole"]["people"]["machine"] == 1
+    assert found["whole"]["people"]["lost_share"]["value"] == 1.0
+    assert found["whole"]["visits"] == 2
+    assert [row["name"] for row in found["by_label"]] == ["afterlife.continue"]
+
+
+async def test_who_presses_continue_at_once_has_no_label(site: Site) -> None:
+    await site.ask(site.url(), headers=site.SCANNER)
+    await site.ask(site.url(), method="POST", headers=site.SCANNER)
+    await settle(site)
+    assert (await ask(site, "/api/v1/accuracy"))["accuracy"]["whole"]["visits"] == 0
+
+
+async def test_a_person_who_found_the_bait_and_said_so_is_no_labelled_machine(site: Site) -> None:
+    await site.ask(site.url(site.BAIT))
+    site.clock.now += 20
+    await site.ask(site.url(site.BAIT), method="POST")
+    await settle(site)
+    found = (await ask(site, "/api/v1/accuracy"))["accuracy"]
+    assert found["contradictory_visits"] == 1
+    assert found["whole"]["machines"]["messages"] == 0
+    assert found["whole"]["people"]["messages"] == 1
+
+
+async def test_small_domains_are_shown_together(site: Site) -> None:
+    big = await people(site, *(f"p{number}@big.example" for number in range(20)))
+    for person in (*big, site.recipient):
+        await site.ask(site.url(site.BAIT, person), headers=site.SCANNER)
+    await settle(site)
+    rows = (await ask(site, "/api/v1/accuracy"))["accuracy"]["by_domain"]
+    assert [(row["name"], row["machines"]["messages"]) for row in rows] == [
+        ("big.example", 20),
+        ("(other domains)", 1),
+    ]
+
+
+async def test_accuracy_can_be_asked_for_a_time(site: Site) -> None:
+    await sweep(site)
+    await settle(site)
+    assert (await ask(site, "/api/v1/accuracy?until=2026-01-01"))["accuracy"]["whole"]["visits"] == 0
+    assert (await ask(site, "/api/v1/accuracy?since=2026-01-01"))["accuracy"]["whole"]["visits"] == 5

@@ -1,0 +1,77 @@
+"""What domains taught over the API, and what a surge of unsubscribes leaves in metrics and log."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from linkproxy.server.keys import hash_key, new_key
+from linkproxy.store.api import ApiKey, RecipientDraft
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Site
+
+
+@pytest.fixture
+async def key(site: Site) -> str:
+    made = new_key()
+    await site.store.add_api_key(ApiKey("test", hash_key(made), site.START))
+    return made
+
+
+async def get(site: Site, key: str, path: str) -> tuple[int, dict]:
+    response = await site.ask(
+        site.server.addresses.private + path, headers={"Authorization": f"Bearer {key}"}
+    )
+    return response.status, await response.json()
+
+
+async def people(site: Site, count: int) -> list:
+    return await site.store.register_recipients(
+        [RecipientDraft(address=f"p{at}@company.example") for at in range(count)]
+    )
+
+
+async def test_profiles_are_learned_by_the_settle_loop_and_told_over_the_api(site: Site, key: str) -> None:
+    for person in await people(site, 20):
+        await site.ask(site.url(recipient=person), headers=site.SCANNER)
+        site.clock.now += 30
+    site.clock.now += 1000
+    await site.server.services.settler.once()
+    status, body = await get(site, key, "/api/v1/profiles")
+    (found,) = body["profiles"]
+    assert (status, found["name"], found["recipients"], found["machines"]) == (
+        200,
+        "company.example",
+        20,
+        20.0,
+    )
+    assert (await get(site, key, "/api/v1/profiles?name=company.example&limit=1"))[1] == body
+    assert (await get(site, key, "/api/v1/profiles?name=other.example"))[1]["profiles"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"), [("limit=0", "limit"), ("domain=a", "domain: there is no such filter")]
+)
+async def test_what_is_no_filter_is_refused(site: Site, key: str, query: str, fault: str) -> None:
+    status, body = await get(site, key, f"/api/v1/profiles?{query}")
+    assert status == 400
+    assert fault in json.dumps(body["errors"])
+
+
+async def test_a_surge_of_unsubscribes_is_counted_and_logged_as_it_grows(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from linkproxy.telemetry import configure_logging
+
+    configure_logging("info", "json")
+    for person in await people(site, 7):
+        response = await site.ask(site.url(site.UNSUBSCRIBE, person))
+        assert response.status == 200
+        site.clock.now += 2
+    assert await site.metric("linkproxy_unsubscribe_surges_total") == 5
+    assert await site.metric("linkproxy_signals_total", signal="in-step.unsubscribes") == 5
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    assert [line["recipients"] for line in lines if line["event"] == "unsubscribe.surge"] == [2, 4]

@@ -1,0 +1,251 @@
+"""Claims about domain profiles, and about who came beside whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from store.world import NOW, Mail, judge, send, settled, visits
+
+from linkproxy.model import (
+    Delivery,
+    DeliverySource,
+    Learned,
+    Lesson,
+    Neighbour,
+    ProfileScope,
+    Step,
+)
+from linkproxy.store.api import Cutoffs, DeliveryDraft, RecipientDraft
+
+DOMAIN, GATEWAY = ProfileScope.DOMAIN, ProfileScope.GATEWAY
+DAY = 86_400.0
+UNSUBSCRIBE_LINK = 5
+
+
+async def crowd(mail, count, domain="crowd.example", first=0):
+    drafts = [RecipientDraft(f"p{number}@{domain}") for number in range(first, first + count)]
+    return await mail.store.register_recipients(drafts)
+
+
+def lesson(person, *, domain="crowd.example", gateway="", **counts):
+    return Lesson(domain, gateway, person.id, 10 * DAY, **counts)
+
+
+def teaching(found, at=NOW + 9_999):
+    """Return a reviser that teaches."""
+    return lambda history: replace(settled(at=at)(history), lesson=found)
+
+
+async def teach(mail, people, *, at=NOW + 9_999, **more):
+    for person in people:
+        await mail.visited(mail.visit(who=person))
+        await mail.settle(teaching(lesson(person, machines=1, **more), at), who=person)
+
+
+def asking(seen, domain="crowd.example"):
+    """Return a judge that asks for neighbours and profiles, and collects the answers."""
+
+    def take(visit, source):
+        seen.append(
+            (
+                list(source.neighbours(visit, domain)),
+                source.domain_profile(DOMAIN, domain),
+                source.domain_profile(GATEWAY, "g"),
+            )
+        )
+        return judge()(visit, source)
+
+    return take
+
+
+async def asked(mail, visit, domain="crowd.example"):
+    """Return what the judge of a visit is told: neighbours, domain's profile, gateway's profile."""
+    seen = []
+    await mail.visited(visit, take=asking(seen, domain))
+    return seen[0]
+
+
+def ids(neighbours):
+    return [item.recipient_id for item in neighbours]
+
+
+class DomainContract:
+    # beside whom -------------------------------------------------------------------------------
+
+    async def test_neighbours_are_the_other_recipients_of_campaign_and_domain_newest_first(self, store, mail):
+        one, two, three = await crowd(mail, 3)
+        other = await send(store, "other", who=("x@crowd.example",))
+        await mail.visited(mail.visit(0, who=one), mail.visit(1, who=mail.bob), mail.visit(2, who=two))
+        await other.visited(other.visit(3))
+        found, *_ = await asked(mail, mail.visit(4, who=three))
+        assert ids(found) == [two.id, one.id]
+
+    async def test_visits_of_one_batch_are_neighbours_too(self, mail):
+        people = await crowd(mail, 3)
+        seen = []
+        await mail.visited(*(mail.visit(who=person) for person in people), take=asking(seen))
+        assert [len(found) for found, *_ in seen] == [0, 1, 2]
+
+    async def test_a_neighbour_is_the_first_visit_of_its_message_with_its_time_link_headers_and_delivery(
+        self, mail
+    ):
+        one, two = await crowd(mail, 2)
+        told = Delivery(NOW - 50, DeliverySource.PROVIDER)
+        await mail.store.add_deliveries([DeliveryDraft(mail.campaign.id, one.id, told)])
+        first, _ = await mail.visited(mail.visit(0, link=2, who=one), mail.visit(5, link=1, who=one))
+        (found,), *_ = await asked(mail, mail.visit(6, who=two))
+        assert found == Neighbour(one.id, NOW, "k002", first.facts.profile_id, NOW - 50)
+
+    async def test_a_mailings_time_of_delivery_is_not_that_of_a_message(self, mail):
+        one, two = await crowd(mail, 2)
+        told = Delivery(NOW - 50, DeliverySource.CAMPAIGN)
+        await mail.store.add_deliveries([DeliveryDraft(mail.campaign.id, one.id, told)])
+        await mail.visited(mail.visit(who=one))
+        (found,), *_ = await asked(mail, mail.visit(6, who=two))
+        assert found.delivered_at is None
+
+    async def test_who_comes_for_an_unsubscribe_link_is_known_but_not_by_one_click(self, mail):
+        one, two, three = await crowd(mail, 3)
+        await mail.visited(
+            mail.visit(0, who=one),
+            mail.visit(2, link=UNSUBSCRIBE_LINK, who=one),
+            mail.visit(3, link=UNSUBSCRIBE_LINK, who=two, method="POST", one_click=True),
+        )
+        found, *_ = await asked(mail, mail.visit(4, who=three))
+        assert [item.unsubscribe_at for item in found] == [None, NOW + 2]
+
+    async def test_neighbours_of_more_than_an_hour_ago_are_none(self, mail):
+        one, two, three = await crowd(mail, 3)
+        await mail.visited(mail.visit(0, who=one), mail.visit(3000, who=two))
+        found, *_ = await asked(mail, mail.visit(4000, who=three))
+        assert ids(found) == [two.id]
+
+    async def test_recipients_of_no_domain_are_nobodys_neighbours(self, mail):
+        (reference,) = await mail.store.register_recipients([RecipientDraft(reference="r-1")])
+        await mail.visited(mail.visit(who=reference))
+        found, *_ = await asked(mail, mail.visit(1), domain="")
+        assert found == []
+
+    async def test_another_process_and_one_that_starts_later_know_the_same_neighbours(self, mail, open_store):
+        people = await crowd(mail, 5)
+        other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        await mail.visited(mail.visit(0, who=people[0], link=UNSUBSCRIBE_LINK), mail.visit(1, who=people[1]))
+        await other.visited(other.visit(2, who=people[2]))
+        await mail.visited(mail.visit(3, who=people[3]))
+        late = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        found = [(await asked(side, side.visit(4, who=people[4])))[0] for side in (mail, other, late)]
+        assert ids(found[0]) == [person.id for person in reversed(people[:4])]
+        assert found[0] == found[1] == found[2]
+
+    async def test_an_erased_recipient_is_nobodys_neighbour(self, mail):
+        one, two = await crowd(mail, 2)
+        await mail.visited(mail.visit(who=one))
+        await mail.store.erase_recipient(one.id)
+        found, *_ = await asked(mail, mail.visit(1, who=two))
+        assert found == []
+
+    async def test_a_settle_pass_knows_the_neighbours_on_both_sides(self, mail, open_store):
+        one, two, three = await crowd(mail, 3)
+        other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        await mail.visited(mail.visit(0, who=one), mail.visit(1, who=two))
+        await other.visited(other.visit(2, who=three))
+        seen = []
+        await mail.settle(settled(seen=seen), who=two)
+        assert ids(seen[0].neighbours) == [three.id, one.id]
+
+    # what is frozen ----------------------------------------------------------------------------
+
+    async def test_what_was_learned_and_who_was_in_step_come_back_as_they_were(self, store, mail):
+        learned = (Learned(GATEWAY, "g", 3.5, 0.25), Learned(DOMAIN, "a.example", 1.0, 2.0))
+
+        def take(visit, source):
+            judged = judge()(visit, source)
+            return replace(judged, facts=replace(judged.facts, learned=learned, step=Step(1, 2, 3, 4, 5)))
+
+        (judged,) = await mail.visited(mail.visit(), take=take)
+        await mail.settle(
+            lambda history: replace(settled()(history), steps=((judged.visit_id, Step(9, 8, 7, 6, 5)),))
+        )
+        (row,) = await visits(store)
+        assert (row.entry.facts.learned, row.entry.facts.step) == (learned, Step(1, 2, 3, 4, 5))
+        assert row.entry.settled_step == Step(9, 8, 7, 6, 5)
+
+    async def test_a_visit_without_a_domain_has_no_step(self, store, mail):
+        await mail.visited(mail.visit())
+        await mail.settle()
+        (row,) = await visits(store)
+        assert (row.entry.facts.learned, row.entry.facts.step, row.entry.settled_step) == ((), None, None)
+
+    # what is learned ---------------------------------------------------------------------------
+
+    async def test_lessons_add_up_and_wear_off_by_half_in_a_half_life(self, store, mail):
+        people = await crowd(mail, 21)
+        await teach(mail, people[:20], gateway="g", delay_seconds=1.0)
+        await teach(mail, people[20:], gateway="g", at=NOW + 9_999 + 10 * DAY)
+        profiles = await store.list_domain_profiles(min_recipients=20)
+        assert [(item.scope, item.name, item.recipients) for item in profiles] == [
+            (DOMAIN, "crowd.example", 21),
+            (GATEWAY, "g", 21),
+        ]
+        assert profiles[0].machines == pytest.approx(11.0)
+        assert (profiles[0].delays, profiles[0].people) == (pytest.approx(10.0), 0.0)
+
+    async def test_a_judge_is_told_what_was_learned_until_then(self, mail):
+        one, two = await crowd(mail, 2)
+        _, nothing, _ = await asked(mail, mail.visit(who=one))
+        await mail.settle(teaching(lesson(one, people=1)), who=one)
+        _, domain, gateway = await asked(mail, mail.visit(who=two))
+        assert (nothing.people, nothing.recipients) == (0.0, 0)
+        assert (domain.people, domain.recipients, gateway.recipients) == (1.0, 1, 0)
+
+    async def test_each_process_sees_what_the_other_taught(self, mail, open_store):
+        one, two, three = await crowd(mail, 3)
+        other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        await asked(other, other.visit(who=three))
+        await teach(mail, [one, two])
+        _, domain, _ = await asked(other, other.visit(1, who=three))
+        assert (domain.machines, domain.recipients) == (2.0, 2)
+
+    async def test_profiles_of_few_recipients_are_not_listed_whatever_is_asked(self, store, mail):
+        people = await crowd(mail, 20)
+        await teach(mail, people[:19])
+        assert await store.list_domain_profiles(min_recipients=1) == []
+        await teach(mail, people[19:])
+        (found,) = await store.list_domain_profiles(min_recipients=1, name="CROWD.example")
+        assert found.recipients == 20
+        assert await store.list_domain_profiles(min_recipients=21) == []
+        assert await store.list_domain_profiles(min_recipients=20, name="other.example") == []
+
+    async def test_a_pass_that_fails_teaches_nothing(self, mail):
+        one, two = await crowd(mail, 2)
+        await mail.visited(mail.visit(who=one))
+
+        def revise(history):
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await mail.settle(revise, who=one)
+        _, domain, _ = await asked(mail, mail.visit(who=two))
+        assert domain.machines == 0.0
+
+    async def test_an_erased_recipient_teaches_no_more_and_a_profile_of_too_few_goes_with_them(
+        self, store, mail
+    ):
+        people = await crowd(mail, 21)
+        await teach(mail, people)
+        assert (await store.export_recipient(people[0].id))["domain_teacher"] == [
+            {"scope": "domain", "name": "crowd.example", "recipient_id": people[0].id}
+        ]
+        await store.erase_recipient(people[0].id)
+        (found,) = await store.list_domain_profiles(min_recipients=20)
+        assert found.recipients == 20
+        await store.erase_recipient(people[1].id)
+        _, domain, _ = await asked(mail, mail.visit(who=people[2]))
+        assert (domain.machines, domain.recipients) == (0.0, 0)
+
+    async def test_profiles_that_nobody_taught_for_long_are_purged(self, store, mail):
+        await teach(mail, await crowd(mail, 20))
+        assert (await store.purge(Cutoffs(domain_profiles=NOW + 9_999)))["domain_profile"] == 0
+        assert (await store.purge(Cutoffs(domain_profiles=NOW + 10_000)))["domain_profile"] == 1
+        assert await store.list_domain_profiles(min_recipients=20) == []

@@ -1,0 +1,259 @@
+"""Browsers of every kind over TLS and plain HTTP, and the programs that ask before or beside them."""
+
+from __future__ import annotations
+
+import pytest
+from claims.browsers import CHROME, FIREFOX
+
+from linkproxy.model import AnswerKind, Judged, VerdictKind
+from linkproxy.store.api import Filter
+
+MINUTES = 60.0
+HOME = "203.0.113.9"
+WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
+IPHONE = f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {WEBKIT}"
+MAC = f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {WEBKIT}"
+PIXEL = "Mozilla/5.0 (Linux; Android 15; Pixel 8 Build/AP4A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0"
+BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
+PAGES = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+ENGLISH = ("Accept-Language", "en-GB,en;q=0.9")
+PACKED = ("Accept-Encoding", "gzip, deflate, br")
+UPGRADE = ("Upgrade-Insecure-Requests", "1")
+FETCH = (("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"))
+USER = ("Sec-Fetch-User", "?1")
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def headers(agent: str, *more: tuple[str, str]) -> Headers:
+    return (("User-Agent", agent), PAGES, ENGLISH, PACKED, *more)
+
+
+def hints(major: int, system: str, mobile: str = "?0") -> Headers:
+    return (
+        ("Sec-CH-UA", f'"Chromium";v="{major}", "Not.A/Brand";v="8"'),
+        ("Sec-CH-UA-Mobile", mobile),
+        ("Sec-CH-UA-Platform", f'"{system}"'),
+    )
+
+
+OVER_TLS: dict[str, Headers] = {
+    "chrome": CHROME,
+    "firefox": FIREFOX,
+    "firefox esr": headers(
+        "Mozilla/5.0 (Windows NT 10.0; rv:128.0) Gecko/20100101 Firefox/128.0", UPGRADE, *FETCH, USER
+    ),
+    "firefox 115 on windows 7": headers(
+        "Mozilla/5.0 (Windows NT 6.1; rv:115.0) Gecko/20100101 Firefox/115.0", UPGRADE, *FETCH, USER
+    ),
+    "tor browser": (
+        ("User-Agent", "Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0"),
+        *(PAGES, ("Accept-Language", "en-US,en;q=0.5"), PACKED, ("Sec-GPC", "1"), UPGRADE, *FETCH, USER),
+    ),
+    "brave": headers(
+        f"Mozilla/5.0 (X11; Linux x86_64) {BLINK} Chrome/150.0.0.0 Safari/537.36",
+        *(UPGRADE, *FETCH, USER, ("Sec-GPC", "1"), *hints(150, "Linux")),
+    ),
+    "samsung internet": headers(
+        f"Mozilla/5.0 (Linux; Android 10; K) {BLINK} SamsungBrowser/28.0 Chrome/136.0.0.0 Mobile Safari/537.36",
+        *(UPGRADE, *FETCH, USER, *hints(136, "Android", "?1")),
+    ),
+    "safari 26": headers(f"{MAC} Version/26.0 Safari/605.1.15", *FETCH, ("Priority", "u=0, i")),
+    "safari 18": headers(f"{IPHONE} Version/18.5 Mobile/15E148 Safari/604.1", *FETCH, ("Priority", "u=0, i")),
+    "safari 16.3": headers(f"{MAC} Version/16.3 Safari/605.1.15"),
+    "safari 15": headers(f"{IPHONE} Version/15.6 Mobile/15E148 Safari/604.1"),
+    "chrome on ios": headers(f"{IPHONE} CriOS/150.0.7100.50 Mobile/15E148 Safari/604.1", *FETCH),
+    "firefox on ios": headers(f"{IPHONE} FxiOS/146.0 Mobile/15E148 Safari/605.1.15", *FETCH),
+    "wkwebview": headers(f"{IPHONE} Mobile/15E148"),
+    "facebook on ios": headers(f"{IPHONE} Mobile/22F76 [FBAN/FBIOS;FBAV/500.0.0.1;FBDV/iPhone15,2]"),
+    "android webview": headers(
+        f"{PIXEL} Chrome/149.0.7100.50 Mobile Safari/537.36", ("X-Requested-With", "com.example.mail"), UPGRADE
+    ),
+    "instagram": headers(f"{PIXEL} Chrome/149.0.7100.50 Mobile Safari/537.36 Instagram 380.0", *FETCH),
+    "duckduckgo": headers(f"{IPHONE} Version/18.5 Mobile/15E148 DuckDuckGo/7 Safari/605.1.15", ("Sec-GPC", "1")),
+    "puffin": headers(f"Mozilla/5.0 (X11; U; Linux x86_64; en-gb) {BLINK} Chrome/146.0 Safari/537.36 Puffin/9.7"),
+    "legacy edge": headers(
+        f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/70.0.3538.102 Safari/537.36 Edge/18.19042",
+        UPGRADE,
+    ),
+    "lynx": (("User-Agent", "Lynx/2.9.0 libwww-FM/2.14"), ("Accept", "text/html"), ("Accept-Language", "en")),
+    "elinks": (("User-Agent", "ELinks/0.16 (textmode; Linux; 80x24)"), ("Accept", "*/*")),
+    "opera mini": (("User-Agent", "Opera/9.80 (Android; Opera Mini/80.0/191; U; en) Presto/2.12 Version/12.16"), PAGES),
+}  # fmt: skip
+
+
+def plain(sent: Headers) -> Headers:
+    """Return what the same browser sends without TLS: no metadata, no hints, older encodings."""
+    kept = [(name, value) for name, value in sent if not name.lower().startswith("sec-") or name == "Sec-GPC"]
+    return tuple(
+        (name, "gzip, deflate") if name == "Accept-Encoding" else (name, value) for name, value in kept
+    )
+
+
+def reasons(judged: Judged) -> dict[str, str]:
+    return {item.name: item.detail for item in judged.verdict.evidence}
+
+
+async def clicks(world):
+    await world.settle()
+    return [row async for row in world.store.clicks(Filter())]
+
+
+# --- header consistency ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", OVER_TLS.values(), ids=OVER_TLS.keys())
+async def test_a_person_with_any_browser_is_not_blamed_over_tls(world, sent):
+    judged = await world.judged(at=20 * MINUTES, headers=sent)
+    assert "request.contradiction" not in reasons(judged)
+    assert judged.verdict.kind is VerdictKind.HUMAN
+
+
+@pytest.mark.parametrize("sent", [plain(sent) for sent in OVER_TLS.values()], ids=OVER_TLS.keys())
+async def test_a_person_with_any_browser_is_not_blamed_over_plain_http(world, sent):
+    world.secure = False
+    judged = await world.judged(at=20 * MINUTES, headers=sent)
+    assert "request.contradiction" not in reasons(judged)
+    assert judged.verdict.kind is VerdictKind.HUMAN
+
+
+CHROME_100 = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/100.0.0.0 Safari/537.36"
+MODERN = (UPGRADE, *FETCH, USER, *hints(100, "Windows"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "detail"),
+    [
+        (headers(CHROME_100, *MODERN, ("Priority", "u=0, i")), "Priority from chromium 100"),
+        (
+            tuple(
+                (name, "gzip, deflate, br, zstd") if name == "Accept-Encoding" else (name, value)
+                for name, value in headers(CHROME_100, *MODERN)
+            ),
+            "zstd accepted by chromium 100",
+        ),
+        (headers(CHROME_100, *MODERN[1:]), "no Upgrade-Insecure-Requests"),
+        (headers(f"{MAC} Version/18.5 Safari/605.1.15", *FETCH, USER), "Sec-Fetch-User from Safari"),
+        (headers(CHROME_100, UPGRADE, *FETCH, *hints(100, "Windows", "?1")), "client hints say mobile"),
+        (headers(f"{MAC} Version/17.5 Safari/605.1.15"), "no Sec-Fetch-Mode"),
+    ],
+)
+async def test_what_an_engine_cannot_have_sent_is_a_contradiction(world, sent, detail):
+    judged = await world.judged(at=20 * MINUTES, headers=sent)
+    assert detail in reasons(judged)["request.contradiction"]
+    assert "request.coherent" not in reasons(judged)
+
+
+# --- TLS fingerprint ---------------------------------------------------------------------------
+
+CHROMES, APPLES, NO_ALPN = "t13d1516h2_8daaf6152771_b1ff8ab2d16f", "t13d2014h2_a09f3c656075_e42f34c56612", "t13d190900_9dc949149365_97f8aa674fd9"  # fmt: skip
+
+
+def fronted(world) -> None:
+    world.fronts, world.fingerprint_header = ("127.0.0.1/32",), "x-ja4"
+
+
+def told(fingerprint: str, client: str = HOME) -> Headers:
+    return (*CHROME, ("X-JA4", fingerprint), ("X-Forwarded-For", client), ("X-Forwarded-Proto", "https"))
+
+
+@pytest.mark.parametrize("fingerprint", [APPLES, NO_ALPN])
+async def test_a_fingerprint_that_the_browser_never_shows_is_evidence(world, fingerprint):
+    fronted(world)
+    judged = await world.judged(at=20 * MINUTES, headers=told(fingerprint), client="127.0.0.1")
+    assert reasons(judged)["request.tls-fingerprint"] == f"chromium with {fingerprint}"
+
+
+@pytest.mark.parametrize("fingerprint", [CHROMES, "t13d9999h2_ffffffffffff_000000000000", "", "nonsense"])
+async def test_a_fitting_an_unknown_and_no_fingerprint_are_no_evidence(world, fingerprint):
+    fronted(world)
+    judged = await world.judged(at=20 * MINUTES, headers=told(fingerprint), client="127.0.0.1")
+    assert "request.tls-fingerprint" not in reasons(judged)
+    assert judged.verdict.kind is VerdictKind.HUMAN
+
+
+async def test_a_fingerprint_is_believed_from_a_trusted_front_alone(world):
+    fronted(world)
+    judged = await world.judged(at=20 * MINUTES, headers=told(NO_ALPN), client=HOME)
+    named = await world.judged(
+        "two", at=60 * MINUTES, headers=(*CHROME, (":tls-fingerprint", NO_ALPN)), client=HOME
+    )
+    assert "request.tls-fingerprint" not in reasons(judged)
+    assert judged.verdict.kind is named.verdict.kind is VerdictKind.HUMAN
+
+
+async def test_a_web_gateway_that_speaks_tls_itself_is_not_blamed(world):
+    from linkproxy.visit import policy
+
+    world.policy = policy.load(
+        '[networks.gateway]\nrole = "people"\ncertainty = "certain"\ncidrs = ["203.0.113.0/24"]'
+    )
+    fronted(world)
+    judged = await world.judged(at=20 * MINUTES, headers=told(NO_ALPN), client="127.0.0.1")
+    assert "request.tls-fingerprint" not in reasons(judged)
+
+
+# --- who asks before or beside the browser -----------------------------------------------------
+
+
+async def test_the_whole_office_sequence_is_one_click_of_the_browser(world):
+    for place, (method, agent) in enumerate(
+        [
+            ("OPTIONS", "Microsoft Office Protocol Discovery"),
+            ("HEAD", "Microsoft Office Existence Discovery"),
+            ("GET", "Mozilla/4.0 (compatible; ms-office; MSOffice 16)"),
+        ]
+    ):
+        look = await world.judged(at=900 + place * 0.2, method=method, headers=(("User-Agent", agent),))
+        assert look.answer.kind is AnswerKind.PRECHECK
+    person = await world.judged(at=901.5)
+    assert (person.verdict.kind, person.answer.kind) == (VerdictKind.HUMAN, AnswerKind.REDIRECT)
+    assert [row.visit_id for row in await clicks(world)] == [person.visit_id]
+
+
+async def test_legacy_edge_that_asks_by_head_first_is_one_click(world):
+    edge = OVER_TLS["legacy edge"]
+    head = await world.judged(at=900, method="HEAD", headers=edge)
+    person = await world.judged(at=900.2, headers=edge)
+    assert (head.verdict.kind, head.answer.kind) == (VerdictKind.MACHINE, AnswerKind.REDIRECT)
+    assert [row.visit_id for row in await clicks(world)] == [person.visit_id]
+
+
+IMESSAGE = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) Version/9.0.1 Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0"
+
+
+async def test_an_imessage_preview_from_the_readers_own_address_takes_nothing_from_the_click(world):
+    preview = await world.judged(at=900, headers=(("User-Agent", IMESSAGE), PAGES, ENGLISH, PACKED))
+    person = await world.judged(at=903, headers=OVER_TLS["safari 18"])
+    assert preview.verdict.kind is VerdictKind.MACHINE
+    assert [row.visit_id for row in await clicks(world)] == [person.visit_id]
+
+
+@pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip"])
+async def test_a_browser_that_fetches_ahead_and_then_goes_is_one_click(world, purpose):
+    ahead = await world.judged(at=900, headers=(*CHROME, ("Sec-Purpose", purpose)))
+    person = await world.judged(at=904)
+    assert ahead.answer.kind is AnswerKind.RETRY
+    assert [row.visit_id for row in await clicks(world)] == [person.visit_id]
+
+
+async def test_a_browser_that_fetches_ahead_and_never_goes_is_no_click(world):
+    await world.judged(at=900, headers=(*CHROME, ("Sec-Purpose", "prefetch;prerender")))
+    assert await clicks(world) == []
+
+
+async def test_fetching_ahead_through_the_makers_proxy_is_no_second_network(world):
+    ahead = (*CHROME, ("Sec-Purpose", "prefetch;anonymous-client-ip"))
+    for client in ("198.51.100.1", "192.0.2.7"):
+        await world.judged(at=900, headers=ahead, client=client)
+    person = await world.judged(at=904)
+    assert "message.several-networks" not in reasons(person)
+    assert [row.visit_id for row in await clicks(world)] == [person.visit_id]
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.4, 2.0])
+async def test_gmails_double_hit_is_one_click(world, gap):
+    referred = (*CHROME, ("Referer", "https://mail.google.com/"))
+    first = await world.judged(at=900, headers=referred)
+    await world.judged(at=900 + gap, headers=referred)
+    assert [row.visit_id for row in await clicks(world)] == [first.visit_id]

@@ -1,0 +1,104 @@
+"""A live run and its replay under the same policy give identical verdicts and clicks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from linkproxy.model import DeliverySource, VerdictKind
+from linkproxy.store.api import Filter
+from linkproxy.visit import policy
+from linkproxy.visit.replay import clicks_under, replay
+
+if TYPE_CHECKING:
+    from visit.conftest import World
+
+LIBRARY = (("User-Agent", "python-requests/2.32.3"), ("Accept", "*/*"))
+
+
+async def frozen(world: World):
+    return [item async for item in world.store.messages(Filter(), reach_seconds=world.policy.reach_seconds)]
+
+
+async def assert_same(world: World) -> None:
+    logged = {row.visit_id async for row in world.store.clicks(Filter())}
+    again = set()
+    for message in await frozen(world):
+        replayed = replay(message.visits, world.policy)
+        for item in replayed:
+            assert item.first == item.entry.verdict
+            assert item.settled == item.entry.settled
+        again |= {click.visit_id for click in clicks_under(replayed, world.policy)}
+    assert again == logged
+
+
+async def test_a_sweep_and_a_person_are_replayed_as_they_were_judged(world: World) -> None:
+    for place, name in enumerate(("home", "one", "two", "tre", "four", "five", "face", "term", "bai1")):
+        await world.send(name, at=40 + place * 0.2, client="198.51.100.7", headers=LIBRARY)
+    await world.send("one", at=600)
+    await world.send("one", at=602)
+    await world.settle()
+    assert [row.key async for row in world.store.clicks(Filter())] == ["one0"]
+    await assert_same(world)
+
+
+async def test_visits_that_came_after_a_settle_pass_are_not_seen_by_its_replay(world: World) -> None:
+    await world.send("one", at=600)
+    await world.settle(at=800)
+    for place, name in enumerate(("home", "one", "two", "tre", "four", "five", "bai1")):
+        await world.send(name, at=810 + place * 0.1)
+    await world.settle(at=2000)
+    await assert_same(world)
+
+
+async def test_a_delivery_time_that_came_late_is_replayed_as_it_was_known_at_each_moment(
+    unheard: World,
+) -> None:
+    await unheard.send("one", at=20)
+    await unheard.settle(at=500)
+    await unheard.deliver(at=0.0, source=DeliverySource.PROVIDER)
+    await unheard.settle(at=1000)
+    await assert_same(unheard)
+
+
+async def test_forged_links_are_replayed_with_their_visit(world: World) -> None:
+    token = world.url("one").split("/")[1]
+    changed = token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
+    await world.send(at=100, target=f"/{changed}/one0")
+    await world.send("one", at=101)
+    await world.settle()
+    await assert_same(world)
+
+
+async def test_visits_that_are_not_settled_yet_have_a_first_verdict_only(world: World) -> None:
+    await world.send("one", at=600)
+    ((message,), rules) = (await frozen(world), world.policy)
+    (item,) = replay(message.visits, rules)
+    assert item.settled is None
+    assert item.first == item.entry.verdict
+
+
+async def test_another_policy_judges_the_same_facts_differently(world: World) -> None:
+    await world.send("one", at=600)
+    await world.settle()
+    strict = policy.load(
+        '[policy]\nhuman = -60.0\n[signals."request.coherent"]\nweight = -3.0\nplain_weight = -3.0'
+    )
+    ((message,),) = (await frozen(world),)
+    (item,) = replay(message.visits, strict)
+    assert item.entry.settled.kind is VerdictKind.HUMAN
+    assert item.settled.kind is VerdictKind.UNCERTAIN
+    assert item.settled.policy == strict.digest
+    assert clicks_under((item,), strict) == ()
+
+
+async def test_a_journal_without_notes_of_what_was_seen_goes_by_time(world: World) -> None:
+    await world.send("one", at=600)
+    await world.settle(at=800)
+    await world.send("two", at=801)
+    await world.settle(at=2000)
+    ((message,),) = (await frozen(world),)
+    unnoted = [replace(item, seen_id=0) for item in message.visits]
+    assert [item.settled for item in replay(unnoted, world.policy)] == [
+        item.entry.settled for item in message.visits
+    ]
