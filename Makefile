@@ -50,7 +50,7 @@ constraints: ## Write constraints.txt anew, from what the package index has toda
 	@folder=$$(mktemp -d)
 	trap 'rm -rf "$$folder"' EXIT
 	$(PYTHON) -m venv "$$folder"
-	"$$folder/bin/pip" --quiet install -e '.[test,dev,bench]'
+	"$$folder/bin/pip" --quiet install -e '.[test,dev,bench,fuzz]'
 	{
 		echo '# Versions that linkproxy was tested with. Regenerate: make constraints'
 		"$$folder/bin/pip" freeze --exclude-editable | grep '=='

@@ -6,12 +6,14 @@ None of them keeps the mail's other bytes as they were.
 from __future__ import annotations
 
 from email import message_from_bytes, policy
-from email.message import EmailMessage
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from bs4 import BeautifulSoup
 from lxml import html as lxml_html
 from pytracking.html import adapt_html
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 BASE = "https://click.brand.example/"
 

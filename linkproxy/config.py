@@ -214,6 +214,10 @@ class BrandSection(Section):
     )
 
 
+class DomainSection(BrandSection):
+    """One tracking host: how the pages behind its links present themselves; the rest is as in [brand]."""
+
+
 class BaitSection(Section):
     """What somebody sees who follows the bait after all."""
 
@@ -283,6 +287,7 @@ class Config(BaseSettings):
     networks: NetworksSection = NetworksSection()
     gateways: GatewaysSection = GatewaysSection()
     brand: BrandSection = BrandSection()
+    domains: dict[Annotated[str, AfterValidator(values.host)], DomainSection] = {}
     bait: BaitSection = BaitSection()
     campaign: CampaignSection = CampaignSection()
     limits: LimitsSection = LimitsSection()
@@ -301,6 +306,15 @@ class Config(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments alone: ``load`` merges the sources, since it must name them in errors."""
         return (init_settings,)
+
+    @classmethod
+    def sections(cls) -> dict[str, type[BaseModel]]:
+        """Return the classes of the sections that are there once, by name."""
+        return {
+            name: field.annotation
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        }
 
     @property
     def file(self) -> Path | None:
@@ -329,7 +343,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     except ValidationError as error:
         raise ConfigError(describe(error, Config, origin)) from None
     anchor = partial(values.anchor, folder=folder)
-    sections = {name: anchor(getattr(config, name)) for name in Config.model_fields}
+    sections: dict[str, object] = {name: anchor(getattr(config, name)) for name in Config.sections()}
+    sections["domains"] = {host: anchor(section) for host, section in config.domains.items()}
     config = config.model_copy(update=sections)
     config._file = folder / file.name if file else None  # noqa: SLF001  (a private attribute of our own class; frozen models set it no other way)
     return config

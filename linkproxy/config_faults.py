@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from linkproxy.config_values import expected
 from linkproxy.model import LinkproxyError
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
+
+
+_TABLES: Final = "domains"
 
 
 class ConfigError(LinkproxyError):
@@ -50,7 +53,7 @@ def describe(error: ValidationError, config: type[BaseModel], origin: Origin) ->
 
 
 def _line(details: ErrorDetails, config: type[BaseModel], origin: Origin) -> str:
-    path = tuple(str(part) for part in details["loc"][:2])
+    path = _path(details["loc"])
     start = origin.of(path)
     kind = details["type"]
     if kind == "extra_forbidden":
@@ -66,18 +69,29 @@ def _line(details: ErrorDetails, config: type[BaseModel], origin: Origin) -> str
     return f"{start} {_shown(details['input'])} is not {expected(_field(path, config))}."
 
 
+def _path(loc: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Return section and key; a table of a section, as in [domains."HOST"], is a section by itself."""
+    name, *rest = (str(part) for part in loc)
+    if name == _TABLES and rest:
+        table, *keys = rest
+        return (f'{name}."{table}"', *(key for key in keys[:1] if key != "[key]"))
+    return (name, *rest[:1])
+
+
+def _section(name: str, config: type[BaseModel]) -> Any:
+    section = config.model_fields[name.partition(".")[0]].annotation
+    return section if "." not in name else get_args(section)[1]
+
+
 def _field(path: tuple[str, ...], config: type[BaseModel]) -> FieldInfo:
-    section = config.model_fields[path[0]].annotation
-    assert section is not None  # noqa: S101  (every section is annotated with its class)
-    fields: dict[str, FieldInfo] = section.model_fields
-    return fields[path[1]]
+    field: FieldInfo = _section(path[0], config).model_fields[path[1]]
+    return field
 
 
 def _nearest(path: tuple[str, ...], config: type[BaseModel]) -> str:
     names: Iterable[str] = config.model_fields
     if len(path) > 1:
-        section = config.model_fields[path[0]].annotation
-        names = section.model_fields if section else ()
+        names = _section(path[0], config).model_fields
     near = difflib.get_close_matches(path[-1], list(names), n=1)
     if near:
         return f" Did you mean {near[0]}?"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
-from linkproxy.config import Config
+from linkproxy.config import Config, DomainSection
 from linkproxy.config_sources import PREFIX
 from linkproxy.config_values import choices_of, expected
 
@@ -46,8 +46,7 @@ _REFERENCE_HEAD: Final = f"""\
 
 def settings() -> Iterator[tuple[str, type[BaseModel], str, FieldInfo]]:
     """Yield every setting as section, its class, key, field."""
-    for name, field in Config.model_fields.items():
-        section: Any = field.annotation
+    for name, section in Config.sections().items():
         for key, setting in section.model_fields.items():
             yield name, section, key, setting
 
@@ -65,7 +64,9 @@ def example() -> str:
             f"# {key} = {as_toml(field.default)}",
             "",
         ]
-    return "\n".join(lines)
+    lines += [*_comment(DomainSection.__doc__ or ""), f"# [{_DOMAIN}]"]
+    lines += [f"#     {key} = {as_toml(field.default)}" for key, field in DomainSection.model_fields.items()]
+    return "\n".join(lines) + "\n"
 
 
 def reference() -> str:
@@ -76,11 +77,18 @@ def reference() -> str:
         if name != last:
             lines += [*([""] if last else []), f"## [{name}]", "", section.__doc__ or "", "", *_TABLE_HEAD]
             last = name
-        cells = (f"`{key}`", expected(field), f"`{as_toml(field.default)}`", field.description or "")
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append(_row(key, field, f"`{as_toml(field.default)}`"))
+    lines += ["", f"## [{_DOMAIN}]", "", DomainSection.__doc__ or "", "", *_TABLE_HEAD]
+    lines += [_row(key, field, "as in [brand]") for key, field in DomainSection.model_fields.items()]
     return "\n".join(lines) + "\n"
 
 
+def _row(key: str, field: FieldInfo, default: str) -> str:
+    cells = (f"`{key}`", expected(field), default, field.description or "")
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+_DOMAIN: Final = 'domains."click.brand.example"'
 _TABLE_HEAD: Final = ("| key | takes | default | meaning |", "| --- | --- | --- | --- |")
 
 

@@ -105,6 +105,13 @@ def name_server(text: str) -> tuple[str, int]:
     return str(ipaddress.ip_address(host.strip("[]"))), number
 
 
+def host(value: str) -> str:
+    """Accept a host name as it stands in a URL, without port, in lower case."""
+    if re.fullmatch(r"(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*", value) is None:
+        raise ValueError('is not a host name such as "click.brand.example", in lower case')
+    return value
+
+
 def colour(value: str) -> str:
     """Accept #rrggbb alone, since the value stands in a style sheet."""
     if re.fullmatch(r"#[0-9a-fA-F]{6}", value) is None:

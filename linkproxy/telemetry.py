@@ -137,7 +137,7 @@ _VERDICTS: Final = tuple(VerdictKind)
 _LISTENERS: Final = ("public", "private")
 _STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _ENGAGEMENTS: Final = (
-    *("kept", "unchanged", "unknown", "late", "forged", "malformed", "declined", "dropped", "failed"),
+    *("kept", "unchanged", "no_visit", "late", "forged", "malformed", "declined", "dropped", "failed"),
 )
 _OPERATIONS: Final = ("append", "settle", "purge")
 
@@ -198,9 +198,6 @@ METRICS: Final = (
         (("live", _VERDICTS), ("shadow", _VERDICTS)),
     ),
     Metric("clicks", Counter, "Clicks that entered the click log."),
-    Metric(
-        "unsubscribe_surges", Counter, "Visits to unsubscribe links in a surge of a domain, as scanners make."
-    ),
     Metric("retractions", Counter, "Clicks that late evidence withdrew from the click log."),
     Metric(
         "engagements",
@@ -208,12 +205,15 @@ METRICS: Final = (
         "Words from targets about visits, by who sent them and what became of them.",
         (("kind", tuple(EngagementKind)), ("outcome", _ENGAGEMENTS)),
     ),
+    Metric(
+        "unsubscribe_surges", Counter, "Visits to unsubscribe links in a surge of a domain, as scanners make."
+    ),
     Metric("unsubscribes", Counter, "Opt-outs stored.", (("way", ("page", "one_click")),)),
     Metric(
         "asn_lookups",
         Counter,
         "Addresses looked up in the network databases.",
-        (("outcome", ("found", "unknown")),),
+        (("outcome", ("found", "none")),),
     ),
     Metric(
         "asn_reloads",

@@ -42,7 +42,10 @@ def main() -> None:
     begin = time.monotonic()
     printed = Printed()
     try:
+        if chosen.into:
+            with_figures(chosen.into.read_text("utf-8"), "")  # before minutes are spent on them
         with redirect_stdout(printed):
+            print(_command(chosen))
             results = _run(chosen)
             print(f"\n{time.monotonic() - begin:.0f} s in all, seed {chosen.seed}")
         if chosen.into:
@@ -63,6 +66,20 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=Path, default=SAMPLES, help="published requests, one JSON a line")
 
 
+def _command(chosen: argparse.Namespace) -> str:
+    """Return the command that gives these figures; files that it also wrote are left out."""
+    given = {name: getattr(chosen, name) for name in ("known", "small", "quiet", "campaigns")}
+    options = [f"--{name} {value}" for name, value in given.items() if value is not None]
+    return " ".join(
+        [
+            "python -m bench.detection",
+            *(["--quick"] if chosen.quick else []),
+            f"--seed {chosen.seed}",
+            *options,
+        ]
+    )
+
+
 def _run(chosen: argparse.Namespace) -> dict[str, Any]:
     given = {
         name: value for name in ("known", "small", "quiet") if (value := getattr(chosen, name)) is not None
@@ -78,7 +95,7 @@ def _run(chosen: argparse.Namespace) -> dict[str, Any]:
         results["left out"] = _judge("Each family judged by rules that never met it", runs, chosen.errors)
         if shipped:
             results["as shipped"] = _judge("Rules as shipped", shipped, None)
-        results["baselines"] = _versus(runs)
+        results["baselines"] = _versus(runs, shipped)
         results["intervals"] = _intervals(trials, chosen)
         results["samples"] = _samples(chosen.samples)
         print(f"\n{trials.messages:,} messages, {trials.requests:,} requests over HTTP")
@@ -96,12 +113,13 @@ def _judge(title: str, runs: Sequence[Played], errors: Path | None) -> dict[str,
     return {"summary": asdict(found), "actors": show.as_json(units)}
 
 
-def _versus(runs: Sequence[Played]) -> list[dict[str, Any]]:
-    rows = []
+def _versus(runs: Sequence[Played], shipped: Sequence[Played]) -> list[dict[str, Any]]:
+    left_out, as_shipped = measure.Moved(runs), measure.Moved(shipped) if shipped else None
+    rows: list[dict[str, Any]] = []
     for name, rule in baselines.BASELINES.items():
         counted = {key for played in runs for key in baselines.counted(played, rule)}
         theirs = measure.summary(truth.merge(truth.units(played, partial(_in, counted)) for played in runs))
-        ours = measure.at_loss(runs, theirs.people_lost)
+        ours = left_out.at_loss(theirs.people_lost)
         rows.append(
             {
                 "method": name,
@@ -109,6 +127,7 @@ def _versus(runs: Sequence[Played]) -> list[dict[str, Any]]:
                 "people_lost": theirs.people_lost,
                 "ours": ours.machines_counted,
                 "threshold": ours.threshold,
+                "shipped": as_shipped.at_loss(theirs.people_lost).machines_counted if as_shipped else None,
             }
         )
     show.versus(rows)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from linkproxy.model import Verdict
 
 Unit = TypeVar("Unit", MachineUnit, PersonUnit, MachineUnit | PersonUnit)
-LOWEST, HIGHEST, STEPS = -60.0, 120.0, 14
+LOWEST, HIGHEST, STEPS = -32.0, 96.0, 9
 """Decibans between which a threshold is looked for, by halving."""
 
 
@@ -138,23 +138,32 @@ class AtLoss:
     people_lost: float
 
 
-def at_loss(runs: Sequence[Played], lost: float) -> AtLoss:
-    """Return the judge at the lowest threshold at which it loses no more than ``lost``."""
-    low, high = LOWEST, HIGHEST
-    best = _at(runs, high)
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        found = _at(runs, middle)
-        if found.people_lost <= lost:
-            best, high = found, middle
-        else:
-            low = middle
-    return best
+class Moved:
+    """Runs judged again with the threshold elsewhere; what was looked at once is kept."""
 
+    def __init__(self, runs: Sequence[Played]) -> None:
+        self._runs = runs
+        self._known: dict[float, AtLoss] = {}
 
-def _at(runs: Sequence[Played], threshold: float) -> AtLoss:
-    units = merge(truth_units(played, partial(at_threshold, threshold=threshold)) for played in runs)
-    return AtLoss(threshold, machines_counted(units), people_lost(units))
+    def at_loss(self, lost: float) -> AtLoss:
+        """Return the judge at the lowest threshold at which it loses no more than ``lost``."""
+        low, high = LOWEST, HIGHEST
+        best = self._at(high)
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            found = self._at(middle)
+            if found.people_lost <= lost:
+                best, high = found, middle
+            else:
+                low = middle
+        return best
+
+    def _at(self, threshold: float) -> AtLoss:
+        if threshold not in self._known:
+            counted = partial(at_threshold, threshold=threshold)
+            units = merge(truth_units(played, counted) for played in self._runs)
+            self._known[threshold] = AtLoss(threshold, machines_counted(units), people_lost(units))
+        return self._known[threshold]
 
 
 def at_threshold(asked: Asked, *, threshold: float) -> bool:

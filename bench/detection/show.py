@@ -69,13 +69,14 @@ def versus(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the baselines beside the judge at the same loss of human clicks."""
     report.table(
         "The same traffic, judged by what others do (macro-averages)",
-        ("method", "machines counted", "human clicks lost", "linkproxy at that loss"),
+        ("method", "machines counted", "human clicks lost", "linkproxy at that loss", "as shipped"),
         [
             [
                 row["method"],
                 percent(row["machines_counted"]),
                 percent(row["people_lost"]),
                 percent(row["ours"]),
+                "-" if row["shipped"] is None else percent(row["shipped"]),
             ]
             for row in rows
         ],

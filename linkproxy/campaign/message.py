@@ -62,6 +62,7 @@ def compile_message(
     known_message_links: Sequence[MessageLink] = (),
     now: float = 0.0,
     merge_tag: str | None = None,
+    signed: bool = False,
     list_unsubscribe: bool = False,
     draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]] = new_keys,
 ) -> CompiledMessage:
@@ -70,7 +71,8 @@ def compile_message(
     ``raw`` is the message as it is sent (RFC 5322), with any line ends. Links are matched with
     ``known``, and become links of the campaign or of the message, as in `compile_html`; the same
     target in two parts is two links. With a ``merge_tag`` every tracked URL ends in it, and texts
-    in base64, where no mailer could fill it in, are left alone. ``list_unsubscribe`` adds the
+    in base64, where no mailer could fill it in, are left alone; ``signed`` says that it will be
+    filled with signed references, which alone may unsubscribe. ``list_unsubscribe`` adds the
     headers of RFC 2369 and RFC 8058 where the message has none and the base URL is https.
 
     Never fails on a message, whatever its bytes; raises LinkproxyError if the campaign has no
@@ -78,6 +80,7 @@ def compile_message(
     linear.
     """
     compiler = _Compiler(raw, campaign, recipient, b"" if merge_tag is None else tag_suffix(merge_tag))
+    compiler.signed = signed
     check_base_url(campaign)
     compiler.table = LinkTable(campaign, known, known_message_links, recipient, now)
     compiler.read_texts()
@@ -99,6 +102,7 @@ class _Compiler:
     """Takes one message from its parts to segments."""
 
     table: LinkTable
+    signed = False
 
     def __init__(self, raw: bytes, campaign: Campaign, recipient: Recipient | None, suffix: bytes) -> None:
         self._raw = raw
@@ -140,7 +144,7 @@ class _Compiler:
             _charset(part, body),
             found.base,
             self._recipient,
-            by_reference=bool(self._suffix),
+            by_reference=bool(self._suffix) and not self.signed,
         )
         holes = self._fitting(body, list(holes_of(found, decider, notes)), notes)
         if part.kind == "text/html":
@@ -201,7 +205,7 @@ class _Compiler:
         """Plan List-Unsubscribe, or note why not."""
         head = self._message.head
         fault = ""
-        if self._suffix:
+        if self._suffix and not self.signed:
             fault = "a merge tag's reference is not signed"
         elif not self._campaign.base_url.startswith("https://"):
             fault = "the base URL is not https"
@@ -258,7 +262,7 @@ class _Compiler:
         end, eol = self._header.start, self._message.head.eol
         draft.write(self._raw[:end], b"List-Unsubscribe: <", self._root)
         draft.hole()
-        draft.write(b"/", keys[-1].encode("ascii"), b">", eol)
+        draft.write(b"/", keys[-1].encode("ascii"), self._suffix, b">", eol)
         draft.write(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click", eol)
         return end
 

@@ -42,6 +42,7 @@ _FORM_PERSON = {
 }
 _PERSON_SIGNED_REFERENCE = b"linkproxy:column"
 _PERSON_NONCE = b"linkproxy:nonce"
+_PERSON_PROOF = b"linkproxy:proof"
 
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
@@ -111,6 +112,9 @@ class Keyring:
         self._columns = tuple(
             blake2b(key=key.derive(b"column"), digest_size=_MAC_BYTES, person=_PERSON_SIGNED_REFERENCE)
             for key in keys
+        )
+        self._proofs = tuple(
+            blake2b(key=key.derive(b"proof"), digest_size=_MAC_BYTES, person=_PERSON_PROOF) for key in keys
         )
         self._nonces = tuple(
             blake2b(key=key.derive(b"nonce"), digest_size=_MAC_BYTES, person=_PERSON_NONCE) for key in keys
@@ -183,6 +187,15 @@ class Keyring:
             return None
         return int.from_bytes(stamp, "big") / 1000
 
+    def prove(self, challenge: str) -> str:
+        """Return what only an installation with these keys can say to a challenge (ASCII)."""
+        return _proof(self._proofs[0], challenge)
+
+    def is_proof(self, challenge: str, proof: str) -> bool:
+        """Tell whether a proof was made with one of the keys."""
+        said = proof.encode("utf-8", "replace")
+        return any(compare_digest(_proof(state, challenge).encode(), said) for state in self._proofs)
+
     def check_reference(self, text: str) -> tuple[str, bool] | None:
         """Return (reference, True) when signed by one of the keys, (text, False) when plain.
 
@@ -199,6 +212,12 @@ class Keyring:
 def _column_mac(column: blake2b, reference: str) -> str:
     mac = column.copy()
     mac.update(reference.encode("ascii"))
+    return _base64url(mac.digest())
+
+
+def _proof(state: blake2b, challenge: str) -> str:
+    mac = state.copy()
+    mac.update(challenge.encode("ascii"))
     return _base64url(mac.digest())
 
 

@@ -65,6 +65,10 @@ def show(invocation: Invocation) -> None:
             click.echo(f"\n[{section}]" if last else f"[{section}]")
             last = section
         click.echo(f"{key} = {as_toml(getattr(getattr(invocation.config, section), key))}")
+    for host, domain in invocation.config.domains.items():
+        click.echo(f'\n[domains."{host}"]')
+        for key in sorted(domain.model_fields_set):
+            click.echo(f"{key} = {as_toml(getattr(domain, key))}")
 
 
 def _faults(settings: Config) -> list[str]:
@@ -116,9 +120,15 @@ def _name_servers(settings: Config) -> None:
 
 
 def _templates(settings: Config) -> None:
-    folder = settings.brand.templates_dir
-    if folder and not Path(folder).is_dir():
-        raise LinkproxyError(f"[brand] templates_dir: {folder} is not a folder.")
+    named = {"[brand]": settings.brand.templates_dir}
+    named |= {f'[domains."{host}"]': domain.templates_dir for host, domain in settings.domains.items()}
+    faults = [
+        f"{where} templates_dir: {folder} is not a folder."
+        for where, folder in named.items()
+        if folder and not Path(folder).is_dir()
+    ]
+    if faults:
+        raise LinkproxyError("\n".join(faults))
 
 
 def _store(settings: Config) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from linkproxy.config import Config
-    from linkproxy.model import Evidence, Verdict
+    from linkproxy.model import Evidence, Facts, Verdict
     from linkproxy.store.api import Store, VisitRow
     from linkproxy.visit.prior import PriorPart
 
@@ -94,6 +94,8 @@ def _explain_visit(visit: int, *, as_json: bool) -> None:
         raise LinkproxyError(f"there is no visit {visit} in the journal; `linkproxy visits` lists them")
     about = {name: value for name, value in record(row, VISIT_COLUMNS).items() if name in _ABOUT}
     entry = row.entry
+    origin = _origin(entry.facts)
+    about |= origin
     rules = policy(current_config())
     prior = parts(entry.facts, rules) if entry.verdict.policy == rules.digest else ()
     if as_json:
@@ -107,7 +109,7 @@ def _explain_visit(visit: int, *, as_json: bool) -> None:
             }
         )
         return
-    print_table(["Visit", str(visit)], [[name, str(about[name] or "-")] for name in _ABOUT[1:]])
+    print_table(["Visit", str(visit)], [[name, str(about[name] or "-")] for name in (*_ABOUT[1:], *origin)])
     _print_prior(entry.verdict, prior)
     click.echo("\nWhen it came:")
     _print_verdict(entry.verdict)
@@ -117,6 +119,15 @@ def _explain_visit(visit: int, *, as_json: bool) -> None:
         click.echo(f"\nSettled {format_time(entry.settled_at)}, knowing what came after:")
         _print_verdict(entry.settled)
     _print_sources([entry.verdict, entry.settled or entry.verdict])
+
+
+def _origin(facts: Facts) -> dict[str, Any]:
+    """Return where a visit came from and who scans for whom it was meant, as known when it came."""
+    return {
+        "asn": facts.asn or None,
+        "zone": facts.zone.name if facts.zone else None,
+        "gateway": facts.gateway or None,
+    }
 
 
 def _print_prior(verdict: Verdict, prior: Sequence[PriorPart]) -> None:

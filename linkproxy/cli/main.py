@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "networks": "linkproxy.cli.networks:networks",
     "gateways": "linkproxy.cli.gateways:gateways",
     "profiles": "linkproxy.cli.profiles:profiles",
+    "domains": "linkproxy.cli.domains:domains",
     "keys": "linkproxy.cli.keys:keys",
     "signing-keys": "linkproxy.cli.signing_keys:signing_keys",
     "demo": "linkproxy.cli.demo:demo",

@@ -43,6 +43,11 @@ _BATCH = 1000
     help="For many: a CSV with a column address (or email) or reference (or id).",
 )
 @click.option("--merge-tag", "tag", metavar="TAG", help="For your own mailer, which fills in this tag.")
+@click.option(
+    "--signed",
+    is_flag=True,
+    help="The tag stands for references of `recipients sign`: links can unsubscribe as well.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR|FILE", help="Where results are written.")
 @click.option("--charset", help="The HTML's charset. [default: as it declares, else utf-8]")
 @click.option(
@@ -64,6 +69,7 @@ def rewrite(
     recipient: str | None,
     table: Path | None,
     tag: str | None,
+    signed: bool,
     out: Path | None,
     charset: str | None,
     list_unsubscribe: bool,
@@ -89,9 +95,12 @@ def rewrite(
       linkproxy rewrite template.html --campaign spring --recipients list.csv --out ready
       linkproxy rewrite letter.eml --campaign spring --recipients list.csv --out ready
       linkproxy rewrite template.html --campaign spring --merge-tag '{{ .Subscriber.UUID }}'
+      linkproxy rewrite template.html --campaign spring --merge-tag '*|LP|*' --signed
     """
     if sum(value is not None for value in (recipient, table, tag)) != 1:
         raise click.UsageError("give one of --recipient, --recipients and --merge-tag")
+    if signed and tag is None:
+        raise click.UsageError("--signed is about the references of a --merge-tag")
     draft = read_recipient(recipient) if recipient is not None else None
     most_bytes = current_config().limits.mail_bytes
     mailing = plan(Wish(source, out, draft, table, tag, most_bytes=most_bytes))
@@ -99,11 +108,8 @@ def rewrite(
         raise LinkproxyError(
             "\n".join([*mailing.faults, "nothing was written; --on-error skip does the rest all the same"])
         )
-    written = with_store(
-        lambda config, store: _do(
-            config, store, campaign, mailing, Means(tag, charset, notes, list_unsubscribe=list_unsubscribe)
-        )
-    )
+    means = Means(tag, charset, notes, list_unsubscribe=list_unsubscribe, signed=signed)
+    written = with_store(lambda config, store: _do(config, store, campaign, mailing, means))
     notes.show()
     if out and not notes.quiet:
         say(f"{written:,} mail{'' if written == 1 else 's'} written to {out}.")
@@ -119,14 +125,15 @@ class Means:
     charset: str | None
     notes: Notes
     list_unsubscribe: bool = False
+    signed: bool = False
 
     def mail(self, source: Path, content: bytes) -> Mail:
         """Return the mail that a file holds."""
         from linkproxy.server.rewriter import Mail
 
         if is_message(source):
-            return Mail(content, is_message=True, list_unsubscribe=self.list_unsubscribe)
-        return Mail(content, charset=self.charset or declared(content))
+            return Mail(content, is_message=True, list_unsubscribe=self.list_unsubscribe, signed=self.signed)
+        return Mail(content, charset=self.charset or declared(content), signed=self.signed)
 
 
 async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: Means) -> int:

@@ -10,7 +10,7 @@ import csv
 import shutil
 import sys
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -216,7 +216,7 @@ def _encoded(text: str) -> bytes:
 def _opened(path: Path) -> Iterator[Iterator[str]]:
     """Give the lines of a file, with their ends; a bar shows how far reading is."""
     try:
-        with sys.stdin.buffer if path == STDIN else path.open("rb") as file:
+        with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as file:
             size = 0 if path == STDIN else path.stat().st_size
             with progress("signing", size) if size else _no_bar() as step:
                 yield _lines(path, file, step)

@@ -122,7 +122,7 @@ def _label(
         visit_id=entry.visit_id,
         message=(entry.visit.campaign_id, entry.visit.recipient_id),
         domain=entry.recipient.domain,
-        gateway=getattr(entry.facts, "gateway", ""),
+        gateway=entry.facts.gateway,
         machine=machine,
         sources=sources,
         evidence=evidence,

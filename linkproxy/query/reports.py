@@ -124,11 +124,16 @@ def _link_name(made: Report, key: LinkKey, target: str, known: Mapping[LinkKey, 
 def _add_message(made: Report, message: FrozenMessage, known: Mapping[LinkKey, str]) -> None:
     fresh = [item.entry for item in message.visits[message.carried :]]
     content = [entry for entry in fresh if _is_content(entry)]
-    made.raw_messages += not message.carried and any(item.visit.method in RAW_METHODS for item in content)
+    made.raw_messages += not message.carried and any(map(_is_raw, content))
     for entry in content:
         if made.journal_from is None or entry.visit.at < made.journal_from:
             made.journal_from = entry.visit.at
         _add_visit(made, entry, known)
+
+
+def _is_raw(entry: JournalEntry) -> bool:
+    """Tell whether a plain counter would count a visit; it would have made no extra hop."""
+    return entry.visit.method in RAW_METHODS and entry.visit.hop_at is None
 
 
 def _is_content(entry: JournalEntry) -> bool:
@@ -144,7 +149,7 @@ def _add_visit(made: Report, entry: JournalEntry, known: Mapping[LinkKey, str]) 
         made.days.setdefault(day, Group()),
         made.domains.setdefault(entry.recipient.domain, Group()),
     ]
-    raw = entry.visit.method in RAW_METHODS
+    raw = _is_raw(entry)
     made.raw_requests += raw
     settled = entry.settled
     made.open += settled is None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.campaign.hosts import host_of
 from linkproxy.model import Answer, AnswerKind
 from linkproxy.server.location import location
-from linkproxy.server.pages import PageName
+from linkproxy.server.pages import PageName, domain_pages, pages
 from linkproxy.visit.intake import HOP_COOKIE
 
 if TYPE_CHECKING:
@@ -95,8 +96,32 @@ class Answers:
         return Reply(303, headers)
 
 
-def answers(config: Config, pages: Pages) -> Answers:
-    """Return the replies that the configuration asks for."""
+class Brands:
+    """The replies of each tracking host: in its own brand if it has one, else in the usual one."""
+
+    def __init__(self, usual: Answers, by_host: Mapping[str, Answers]) -> None:
+        self.usual = usual
+        self._by_host = by_host
+
+    def of_campaign(self, base_url: str, headers: Headers) -> Answers:
+        """Return the replies to a visit of a campaign's link, by the host that its mails name."""
+        return self._by_host.get(host_of(base_url)) or self.of_request(headers)
+
+    def of_request(self, headers: Headers) -> Answers:
+        """Return the replies to a request of which only its Host is known."""
+        if not self._by_host:
+            return self.usual
+        said = next((value for name, value in headers if name.lower() == "host"), "")
+        return self._by_host.get(host_of(f"http://{said.strip()}/"), self.usual)
+
+
+def brands(config: Config) -> Brands:
+    """Return the replies that the configuration asks for; raise LinkproxyError for a bad template."""
+    own = {host: _answers(config, found) for host, found in domain_pages(config).items()}
+    return Brands(_answers(config, pages(config)), own)
+
+
+def _answers(config: Config, pages: Pages) -> Answers:
     return Answers(pages, landing=config.bait.landing, landing_url=config.bait.redirect_url)
 
 

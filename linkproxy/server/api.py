@@ -22,6 +22,7 @@ from linkproxy.model import (
 )
 from linkproxy.query.export import CLICK_COLUMNS, RETRACTION_COLUMNS, VISIT_COLUMNS, record
 from linkproxy.query.filters import FilterError, read_filter
+from linkproxy.server.api_lint import LintApi
 from linkproxy.server.api_review import ReviewApi
 from linkproxy.server.body import ApiError, Body, read_object
 from linkproxy.server.campaigns import (
@@ -51,7 +52,16 @@ MOST_RECIPIENTS = 1000
 MOST_DELIVERIES = 10_000
 _MOST_MAILS = 4  # an answer holds as many bytes as so many mails of the largest size
 _PAGE = 100
-_REWRITE = ("campaign", "html", "message", "recipient", "recipients", "merge_tag", "list_unsubscribe")
+_REWRITE = (
+    "campaign",
+    "html",
+    "message",
+    "recipient",
+    "recipients",
+    "merge_tag",
+    "list_unsubscribe",
+    "signed",
+)
 _CAMPAIGN = (
     *("name", "kind", "base_url", "machine_answer", "bait_style", "utm", "rewrite_unsubscribe"),
     *("click_id", "leave_shown_urls"),
@@ -90,6 +100,7 @@ class Api:
             ("GET", "/api/v1/retractions", self.list_retractions),
             ("GET", "/api/v1/visits", self.list_visits),
             *ReviewApi(store, config, clock).routes,
+            *LintApi(store, config).routes,
             ("GET", "/api/v1/profiles", self.list_profiles),
         )
 

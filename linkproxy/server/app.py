@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from linkproxy.model import LinkproxyError
-from linkproxy.server.answers import answers
+from linkproxy.server.answers import brands
 from linkproxy.server.api import Api
 from linkproxy.server.bucket import Bucket
 from linkproxy.server.click import Clicks
@@ -26,8 +26,8 @@ from linkproxy.server.engagement import Engagements
 from linkproxy.server.gateways import GatewayFinder
 from linkproxy.server.journal import Journal, OnFailure
 from linkproxy.server.ops import Readiness
-from linkproxy.server.pages import pages
 from linkproxy.server.private import private_app
+from linkproxy.server.probe import Probe
 from linkproxy.server.public import Public
 from linkproxy.server.rewriter import Rewriter
 from linkproxy.server.settler import Settler
@@ -191,7 +191,7 @@ async def _listen(
 ) -> Addresses:
     """Open both listeners; the public one last, so that it is the first to close."""
     section = config.server
-    replies = answers(config, pages(config))
+    replies = brands(config)
     readiness = Readiness(services.store, services.journal, services.settler, clock)
     rewriter = Rewriter(services.store, services.keyring, clock)
     api = Api(services.store, rewriter, config, clock)
@@ -202,8 +202,8 @@ async def _listen(
         click_ids=click_ids(config), strays=strays, metrics=services.metrics, clock=clock,
     )  # fmt: skip
     public = Public(
-        clicks, readiness, replies, services.metrics,
-        engagements=engagements, log_requests=section.request_log,
+        clicks, readiness, replies.usual, services.metrics,
+        engagements=engagements, probe=Probe(services.keyring), log_requests=section.request_log,
     )  # fmt: skip
     private = private_app(config, services.store, api, readiness, services.metrics, engagements=engagements)
     patience = section.shutdown_seconds / 3  # for each listener; the last third is for the journal

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from linkproxy.campaign.click_ids import ClickIds
     from linkproxy.model import Visit
-    from linkproxy.server.answers import Answers, Reply
+    from linkproxy.server.answers import Answers, Brands, Reply
     from linkproxy.server.bucket import Bucket
     from linkproxy.server.journal import Journal
     from linkproxy.telemetry import Metrics
@@ -42,7 +42,7 @@ class Clicks:
         self,
         journal: Journal,
         gate: Gate,
-        answers: Answers,
+        brands: Brands,
         *,
         click_ids: ClickIds,
         strays: Bucket,
@@ -51,7 +51,7 @@ class Clicks:
     ) -> None:
         self._journal = journal
         self._gate = gate
-        self._answers = answers
+        self._brands = brands
         self._click_ids = click_ids
         self._strays = strays
         self._metrics = metrics
@@ -63,29 +63,31 @@ class Clicks:
         found = intake.read(raw, self._gate)
         match found:
             case None:
-                return respond(self._answers.not_found)
+                return respond(self._brands.of_request(raw.headers).not_found)
             case Stray():
-                return respond(await self._stray(found))
+                return respond(await self._stray(found, raw))
             case _:
                 return respond(await self._visit(found, raw))
 
-    async def _stray(self, stray: Stray) -> Reply:
+    async def _stray(self, stray: Stray, raw: RawRequest) -> Reply:
         if self._strays.take():
             await self._journal.note(stray)
         else:
             self._metrics.strays_dropped.inc()
-        return self._answers.not_found
+        return self._brands.of_request(raw.headers).not_found
 
     async def _visit(self, visit: Visit, raw: RawRequest) -> Reply:
+        answers = self._brands.of_request(raw.headers)
         match await self._journal.submit(visit):
             case Judged() as judged:
-                return self._reply(self._telling(judged), visit, raw)
+                answers = self._brands.of_campaign(judged.facts.campaign.base_url, raw.headers)
+                return self._reply(self._telling(judged), visit, raw, answers)
             case Unlogged(answer=answer) | Spilled(answer=answer):
-                return self._reply(answer, visit, raw)
+                return self._reply(answer, visit, raw, answers)
             case Refused():
-                return self._answers.unavailable
+                return answers.unavailable
             case _:
-                return self._answers.not_found
+                return answers.not_found
 
     def _telling(self, judged: Judged) -> Answer:
         """Return the answer, its target told of the visit if the campaign wants that."""
@@ -95,13 +97,13 @@ class Clicks:
         click_id = self._click_ids.sign(judged.visit_id)
         return replace(answer, target=add_parameters(answer.target, ((name, click_id),)))
 
-    def _reply(self, answer: Answer, visit: Visit, raw: RawRequest) -> Reply:
+    def _reply(self, answer: Answer, visit: Visit, raw: RawRequest, answers: Answers) -> Reply:
         if answer.kind is AnswerKind.HOP:
             path, location = intake.hop_of(raw, self._gate)
             return hop(path, location, secure=visit.secure)
         if answer.kind is AnswerKind.BAIT and visit.method == "POST":
-            return self._answers.thanks
-        return self._answers.reply(answer)
+            return answers.thanks
+        return answers.reply(answer)
 
 
 def respond(reply: Reply) -> web.Response:

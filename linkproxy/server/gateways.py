@@ -27,8 +27,8 @@ AT_ONCE = 8
 PAGE = 100
 
 DAY_SECONDS = 86_400.0
-LEAST_SECONDS = DAY_SECONDS
-MOST_SECONDS = 14 * DAY_SECONDS
+LEAST_SECONDS = 7 * DAY_SECONDS
+MOST_SECONDS = 30 * DAY_SECONDS
 """An answer is kept for as long as it says, between these: gateways change once in years."""
 
 NONE_SECONDS = DAY_SECONDS

@@ -35,7 +35,9 @@ def read_mail(body: Body, most_bytes: int) -> Given:
     if len(content) > most_bytes:
         body.fault(field, f"is larger than [limits] mail_bytes, {most_bytes}")
     list_unsubscribe = body.flag("list_unsubscribe") and is_message
-    return Given(Mail(content, is_message, list_unsubscribe=list_unsubscribe), field, write)
+    if (signed := body.flag("signed")) and not body.has("merge_tag"):
+        body.fault("signed", "is about the references of a merge_tag")
+    return Given(Mail(content, is_message, list_unsubscribe=list_unsubscribe, signed=signed), field, write)
 
 
 def _content(body: Body, field: str) -> tuple[bytes, Callable[[bytes], str]]:

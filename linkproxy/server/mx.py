@@ -30,23 +30,27 @@ class MxAnswer:
     ttl_seconds: float = 0.0
 
 
+def dns_resolver(nameservers: Sequence[str], timeout_seconds: float) -> dns.asyncresolver.Resolver:
+    """Return what asks these name servers, else the machine's own; LinkproxyError if it has none."""
+    try:
+        resolver = dns.asyncresolver.Resolver(configure=not nameservers)
+    except dns.resolver.NoResolverConfiguration:
+        raise LinkproxyError(
+            "[gateways] nameservers: this machine names no name server of its own; "
+            'name one, such as ["192.0.2.53"]'
+        ) from None
+    if nameservers:
+        resolver.nameservers = [dns.nameserver.Do53Nameserver(*name_server(text)) for text in nameservers]
+    resolver.lifetime = timeout_seconds
+    resolver.timeout = timeout_seconds / 2  # so that a second attempt fits in
+    return resolver
+
+
 class MxResolver:
     """Asks name servers: those that are configured, else those of the machine."""
 
     def __init__(self, nameservers: Sequence[str], timeout_seconds: float) -> None:
-        try:
-            self._resolver = dns.asyncresolver.Resolver(configure=not nameservers)
-        except dns.resolver.NoResolverConfiguration:
-            raise LinkproxyError(
-                "[gateways] nameservers: this machine names no name server of its own; "
-                'name one, such as ["192.0.2.53"]'
-            ) from None
-        if nameservers:
-            self._resolver.nameservers = [
-                dns.nameserver.Do53Nameserver(*name_server(text)) for text in nameservers
-            ]
-        self._resolver.lifetime = timeout_seconds
-        self._resolver.timeout = timeout_seconds / 2  # so that a second attempt fits in
+        self._resolver = dns_resolver(nameservers, timeout_seconds)
 
     async def ask(self, domain: str) -> MxAnswer:
         """Return a domain's mail servers; whatever goes wrong is an outcome."""

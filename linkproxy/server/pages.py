@@ -15,12 +15,13 @@ from jinja2.exceptions import TemplateSyntaxError
 from markupsafe import Markup
 
 import linkproxy
+from linkproxy.config import BrandSection
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from linkproxy.config import Config
+    from linkproxy.config import Config, DomainSection
 
 
 class PageName(StrEnum):
@@ -105,10 +106,29 @@ class Pages:
 
 def pages(config: Config) -> Pages:
     """Return the pages that the configuration asks for; raise LinkproxyError for a bad template."""
-    section = config.brand
+    return _pages(config.brand, "[brand]")
+
+
+def domain_pages(config: Config) -> dict[str, Pages]:
+    """Return the pages of each tracking host that has a brand of its own; raise LinkproxyError."""
+    usual = {key: getattr(config.brand, key) for key in BrandSection.model_fields}
+    return {
+        host: _pages(BrandSection.model_construct(**usual | _set(section)), f'[domains."{host}"]')
+        for host, section in config.domains.items()
+    }
+
+
+def _set(section: DomainSection) -> dict[str, Any]:
+    return {key: getattr(section, key) for key in section.model_fields_set}
+
+
+def _pages(section: BrandSection, where: str) -> Pages:
     brand = Brand(section.name, section.colour, section.home_url, section.imprint_url)
     own = Path(section.templates_dir) if section.templates_dir else None
-    return Pages(brand, own)
+    try:
+        return Pages(brand, own)
+    except LinkproxyError as error:
+        raise LinkproxyError(f"{where} {error}") from None
 
 
 def _headers(style: str) -> tuple[tuple[str, str], ...]:
@@ -146,7 +166,5 @@ def _folders(own: Path | None) -> Sequence[Path]:
     if own is None:
         return [shipped]
     if not own.is_dir():
-        raise LinkproxyError(
-            f"[brand] templates_dir: {own} is not a folder. Make it, or leave the setting empty."
-        )
+        raise LinkproxyError(f"templates_dir: {own} is not a folder. Make it, or leave the setting empty.")
     return [own, shipped]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from linkproxy.server.click import Clicks
     from linkproxy.server.engagement import Engagements
     from linkproxy.server.ops import Readiness
+    from linkproxy.server.probe import Probe
     from linkproxy.telemetry import Metrics
 
 
@@ -33,6 +34,7 @@ class Public:
         metrics: Metrics,
         *,
         engagements: Engagements,
+        probe: Probe,
         log_requests: bool,
     ) -> None:
         self._clicks = clicks
@@ -40,6 +42,7 @@ class Public:
         self._answers = answers
         self._metrics = metrics
         self._engagements = engagements
+        self._probe = probe
         self._log_requests = log_requests
         self._pages: dict[str, Callable[[], Awaitable[Reply]]] = {
             "/robots.txt": _always(ops.ROBOTS),
@@ -73,6 +76,8 @@ class Public:
             return respond(await page())
         if request.raw_path == BEACON_PATH:
             return respond(await self._engagements.beacon(request))
+        if probed := self._probe.reply(request.raw_path):
+            return respond(probed)
         return await self._clicks(request)
 
     async def _ready(self) -> Reply:

@@ -35,6 +35,7 @@ class Mail:
     is_message: bool = False
     charset: str = "utf-8"  # of HTML alone; the parts of a message say theirs
     list_unsubscribe: bool = False  # of a message: add the headers
+    signed: bool = False  # a merge tag stands for signed references, which may unsubscribe
 
     def compiler(self, campaign: Campaign, merge_tag: str | None = None) -> Callable[..., Compiled]:
         """Return what compiles it, but for what is known of the campaign's links."""
@@ -44,6 +45,7 @@ class Mail:
                 self.content,
                 campaign,
                 merge_tag=merge_tag,
+                signed=self.signed,
                 list_unsubscribe=self.list_unsubscribe,
             )
         return partial(
@@ -51,7 +53,7 @@ class Mail:
             self.content,
             campaign,
             charset=self.charset,
-            by_reference=merge_tag is not None,
+            by_reference=merge_tag is not None and not self.signed,
         )
 
 

@@ -119,7 +119,7 @@ class SystemFiles:
             return 0
         found = self._remembered(client)
         if self._metrics is not None:
-            self._metrics.asn_lookups.labels(outcome="found" if found else "unknown").inc()
+            self._metrics.asn_lookups.labels(outcome="found" if found else "none").inc()
         if not self._resolved:
             self._watch(found)
         return found

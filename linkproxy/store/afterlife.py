@@ -27,7 +27,7 @@ class EngagementOutcome(StrEnum):
 
     KEPT = "kept"
     UNCHANGED = "unchanged"  # it says no more than what is known
-    UNKNOWN = "unknown"  # no such visit, any more, or of nobody who is tracked
+    NO_VISIT = "no_visit"  # there is none, any more, or of nobody who is tracked
     LATE = "late"
 
 

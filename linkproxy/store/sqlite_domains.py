@@ -43,11 +43,12 @@ _TEACHER = """INSERT OR IGNORE INTO domain_teacher (scope, name, recipient_id)
 SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?3)"""
 _TAUGHT = "SELECT scope, name FROM domain_teacher WHERE recipient_id = ?"
 _FEW = f"DELETE FROM domain_profile WHERE scope = ? AND name = ? AND {_RECIPIENTS} < {FEWEST_RECIPIENTS}"
-_ORPHANS = """DELETE FROM domain_teacher WHERE NOT EXISTS (
-    SELECT 1 FROM domain_profile p WHERE p.scope = domain_teacher.scope AND p.name = domain_teacher.name)"""
-_OLD = "DELETE FROM domain_profile WHERE taught_at < ?"
+_TEACHERS = """DELETE FROM domain_teacher WHERE scope = ?1 AND name = ?2
+AND NOT EXISTS (SELECT 1 FROM domain_profile p WHERE p.scope = ?1 AND p.name = ?2)"""
+_OLD = "DELETE FROM domain_profile WHERE taught_at < ? RETURNING scope, name"
 _TOO_MANY = f"""DELETE FROM domain_profile WHERE (scope, name) IN (
-    SELECT scope, name FROM domain_profile ORDER BY taught_at DESC LIMIT -1 OFFSET {MOST_PROFILES})"""
+    SELECT scope, name FROM domain_profile ORDER BY taught_at DESC LIMIT -1 OFFSET {MOST_PROFILES})
+RETURNING scope, name"""
 _NEWS = """SELECT v.campaign_id, r.domain, v.recipient_id, v.at, v.key, v.profile_id, v.kind, v.one_click,
     json_extract(v.facts, '$.delivery[0]'), json_extract(v.facts, '$.delivery[1]')
 FROM visit v JOIN recipient r ON r.id = v.recipient_id WHERE v.id > ? ORDER BY v.id"""
@@ -102,8 +103,7 @@ def taught_by(session: Session, recipient_id: RecipientId) -> list[Row]:
 def forget_small(session: Session, profiles: list[Row]) -> None:
     """Delete those of some profiles that too few are left of; after an erasure."""
     session.db.executemany(_FEW, profiles)
-    if profiles:
-        session.db.execute(_ORPHANS)
+    session.db.executemany(_TEACHERS, profiles)
     session.memory.learned.clear()
 
 
@@ -134,10 +134,10 @@ _NO_PROFILE = Profile()
 
 
 def _purge(session: Session, cutoff: float) -> int:
-    deleted = session.db.execute(_OLD, (cutoff,)).rowcount + session.db.execute(_TOO_MANY).rowcount
-    session.db.execute(_ORPHANS)
+    gone = session.db.execute(_OLD, (cutoff,)).fetchall() + session.db.execute(_TOO_MANY).fetchall()
+    session.db.executemany(_TEACHERS, gone)
     session.memory.learned.clear()
-    return deleted
+    return len(gone)
 
 
 def _profile_from(row: Row) -> DomainProfile:

@@ -38,7 +38,7 @@ def keep(session: Session, engagement: Engagement, client: str) -> EngagementOut
     db = session.db
     row = db.execute(_VISIT, (engagement.visit_id,)).fetchone()
     if row is None or not rows.recipient_from(row[3:]).track:
-        return EngagementOutcome.UNKNOWN
+        return EngagementOutcome.NO_VISIT
     message, visited_at = (row[0], row[1]), row[2]
     if not -EARLY_SECONDS <= engagement.at - visited_at <= LATE_SECONDS:
         return EngagementOutcome.LATE

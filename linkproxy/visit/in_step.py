@@ -65,10 +65,11 @@ def delivered_at(delivery: Delivery) -> float | None:
 def step(seen: Seen, neighbours: Iterable[Neighbour], rules: StepRules, *, most: int | None = None) -> Step:
     """Count who is in step with a visit; ``neighbours`` are one for each other recipient.
 
-    Of those within seconds, the same link by other headers counts half: scanners draw their headers
-    from a few, and people have their own.
+    The same link by other headers counts half: scanners draw their headers from a few, people have
+    their own, and a person may come amid a scan of others' messages.
     """
-    same_headers = same_link = around = same_delay = delays = unsubscribes = 0
+    around = delays = unsubscribes = 0
+    together, same_delay = [0, 0], [0, 0]  # by the same headers, by the same link alone
     for other in islice(neighbours, most):
         came = other.unsubscribe_at
         if came is not None and abs(came - seen.at) <= rules.unsubscribe_seconds:
@@ -82,13 +83,14 @@ def step(seen: Seen, neighbours: Iterable[Neighbour], rules: StepRules, *, most:
             same = _same_delay(seen.at - seen.delivered_at, other.at - other.delivered_at, rules)
             if abs(seen.delivered_at - other.delivered_at) >= rules.spread_seconds:
                 delays += 1
-                same_delay += same and (headers or link)
+                same_delay[0] += same and headers
+                same_delay[1] += same and link and not headers
         if apart > rules.near_seconds:
             around += headers or link
         elif same or (same is None and headers and link):
-            same_headers += headers
-            same_link += link and not headers
-    return Step(same_headers + same_link // 2, around, same_delay, delays, unsubscribes)
+            together[0] += headers
+            together[1] += link and not headers
+    return Step(_halved(together), around, _halved(same_delay), delays, unsubscribes)
 
 
 def fuller(known: Iterable[Step | None]) -> Step | None:
@@ -104,6 +106,10 @@ def beyond_people(found: Step, rules: StepRules) -> float:
     """
     share = rules.near_seconds / (rules.span_seconds - rules.near_seconds)
     return found.together - min(rules.excused, found.around * share * rules.peak)
+
+
+def _halved(counts: list[int]) -> int:
+    return counts[0] + counts[1] // 2
 
 
 def _same_delay(mine: float, theirs: float, rules: StepRules) -> bool:

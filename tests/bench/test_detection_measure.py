@@ -83,7 +83,7 @@ def test_at_a_loss_of_nothing_every_person_is_counted(story):
     story.ask("quick", Truth.CLICK, after=20.0, score=4.0)
     story.ask("stealth, one a second", Truth.MACHINE, after=40.0, score=20.0)
     story.ask("stealth, one a second", Truth.MACHINE, after=41.0, score=20.0, key="bbbb")
-    found = measure.at_loss([story.played()], 0.0)
+    found = measure.Moved([story.played()]).at_loss(0.0)
     assert (found.people_lost, found.machines_counted) == (0.0, 0.0)
     assert 4.0 <= found.threshold < 20.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -75,7 +74,7 @@ def few():
     )
 
 
-async def test_a_run_finds_every_visit_again_and_settles_it(few, tmp_path: Path):
+async def test_a_run_finds_every_visit_again_and_settles_it(few, tmp_path):
     played = await drive.play(few, tmp_path / "run")
     assert played.asked
     assert all(one.entry is not None and one.entry.settled is not None for one in played.asked)
@@ -84,7 +83,7 @@ async def test_a_run_finds_every_visit_again_and_settles_it(few, tmp_path: Path)
     assert not any(unit.stranded for unit in units.people)
 
 
-async def test_the_same_mail_is_judged_alike_twice(few, tmp_path: Path):
+async def test_the_same_mail_is_judged_alike_twice(few, tmp_path):
     runs = [await drive.play(few, tmp_path / name) for name in ("one", "two")]
     verdicts = [Counter((one.at, one.entry.settled.score) for one in played.asked) for played in runs]
     assert verdicts[0] == verdicts[1]

@@ -202,6 +202,17 @@ def test_what_is_left_alone_stays_and_says_why(raw, reason):
     assert [note.reason for note in compiled.notes] == ([reason] if raw else [])
 
 
+def test_the_place_of_what_is_left_alone_is_counted_over_the_whole_message():
+    text = TEXT + "<https://x.example/wrap\r\nped>\r\nhttps://x.example/{{ id }}\r\n"
+    html = HTML.replace("</body>", '<a href="mailto:a@b.example">write</a></body>')
+    compiled = compile_message(alternative(part("plain", text), part("html", html)), CAMPAIGN)
+    assert [(note.reason, note.position) for note in compiled.notes] == [
+        (NoteReason.AMBIGUOUS, 2),
+        (NoteReason.MERGE_TAG_INSIDE, 3),
+        (NoteReason.OTHER_SCHEME, 6),
+    ]
+
+
 def test_one_part_that_cannot_be_read_does_not_keep_the_others_from_being_rewritten():
     broken = part("plain", TEXT).replace(b"8bit", b"base64")
     compiled = assert_faithful(alternative(broken, part("html", HTML)))

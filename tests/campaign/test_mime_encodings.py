@@ -97,7 +97,7 @@ def test_a_body_decodes_to_the_same_text_with_other_urls_for_every_token(case, n
         assert decode(name, outcome) == expected(body.content, splices, token)
     if name != "7bit":
         longest = max(ENCODED_LINE, width if name == "base64" else 0, *map(len, encoded.split(eol)))
-        assert all(len(line) <= longest for outcome in outcomes for line in outcome.split(eol))
+        assert all(len(line) <= longest for outcome in outcomes for line in outcome.splitlines())
     if not splices:
         assert outcomes[0] == encoded
 

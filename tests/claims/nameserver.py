@@ -1,4 +1,4 @@
-"""A name server on loopback that answers MX questions from a table."""
+"""A name server on loopback that answers questions for MX, A and AAAA from a table."""
 
 from __future__ import annotations
 
@@ -51,9 +51,18 @@ class _Protocol(asyncio.DatagramProtocol):
             reply.set_rcode(dns.rcode.NXDOMAIN)
         elif says == BROKEN:
             reply.set_rcode(dns.rcode.SERVFAIL)
-        elif says != EMPTY:
-            reply.answer.append(dns.rrset.from_text(name, self.server.ttl_seconds, "IN", "MX", *says))
+        elif says != EMPTY and (told := self._told(query.question[0].rdtype.name, says)):
+            reply.answer.append(dns.rrset.from_text(name, self.server.ttl_seconds, "IN", *told))
         self.transport.sendto(reply.to_wire(), addr)
+
+    @staticmethod
+    def _told(kind: str, says: list[str]) -> list[str]:
+        """Return the question's type and its records: an address is written without a blank."""
+        wanted = {"A": lambda text: "." in text, "AAAA": lambda text: ":" in text}.get(kind)
+        found = [
+            text for text in says if (" " in text if wanted is None else " " not in text and wanted(text))
+        ]
+        return [kind, *found] if found else []
 
 
 @asynccontextmanager

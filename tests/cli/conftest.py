@@ -190,7 +190,9 @@ async def _append(requests: Sequence[RawRequest]) -> list[Outcome]:
     store = connect(config)
     await store.open()
     try:
-        return await store.append(pending, partial(pipeline.take, policy=wiring.policy(config)))
+        return await store.append(
+            pending, partial(pipeline.take, policy=wiring.policy(config), systems=wiring.systems(config))
+        )
     finally:
         await store.close()
 

@@ -31,6 +31,19 @@ def test_a_campaign_keeps_every_option(here: Installation) -> None:
     assert shown["utm"] == {"source": "shop", "medium": "email", "campaign": "", "term": "", "content": ""}
 
 
+def test_a_campaign_tells_its_targets_of_visits_only_if_asked(here: Installation) -> None:
+    here.ok("campaign", "add", "quiet")
+    assert here.ok("campaign", "show", "quiet", "--json").json["click_id"] == ""
+    here.ok("campaign", "add", "telling", "--click-id", "lpid")
+    assert here.ok("campaign", "show", "telling", "--json").json["click_id"] == "lpid"
+    assert "click id lpid" in here.ok("campaign", "show", "telling").text
+
+
+@pytest.mark.parametrize("name", ["two words", "1st", "a=b", "utm_source", "x" * 41, "é"])
+def test_a_click_id_must_be_a_plain_name_of_a_parameter(here: Installation, name: str) -> None:
+    assert "click id" in here.fails("campaign", "add", "telling", "--click-id", name)
+
+
 def test_a_template_registers_its_links_at_once(here: Installation) -> None:
     here.ok("campaign", "add", "spring", "--html", "newsletter.html")
     links = here.ok("campaign", "show", "spring", "--json").json["links"]

@@ -137,3 +137,19 @@ def test_whatever_bytes_a_visitor_sends_every_format_shows_the_visit(here: Insta
     shown = here.on_terminal("stdout", "explain", "1", columns=80)
     assert "\x1b]0;" not in shown
     assert "\x1b]0;" not in here.ok("explain", "1").text
+
+
+def test_a_click_that_late_knowledge_withdraws_is_listed_as_retracted(visited: Installation) -> None:
+    visited.ok("settle")
+    (click,) = visited.ok("clicks", "--format", "jsonl").lines
+    assert visited.ok("clicks", "--retracted", "--format", "jsonl").lines == []
+    # She came before the mail did: so it was no person.
+    visited.ok(
+        "deliveries", "add", "spring", "--recipient", "anna@example.com", "--at", "-1h", "--source", "mx"
+    )
+    visited.ok("settle")
+    assert visited.ok("clicks", "--format", "jsonl").lines == []
+    (row,) = visited.ok("clicks", "--retracted", "--format", "jsonl").lines
+    assert row["visit_id"] == click["visit_id"]
+    assert "timing.before-delivery" in row["reasons"]
+    assert "--provisional" in visited.fails("clicks", "--retracted", "--provisional", code=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from claims.mmdb import GEOLITE2, mmdb
 
@@ -91,3 +93,11 @@ def test_requests_that_were_never_received_are_looked_up_too(known):
     first, second = known.ok("explain", "--requests", "requests.jsonl", "--json").lines
     assert "network.scanner" in {item["name"] for item in first["signals"]}
     assert second["signals"] == []
+
+
+def test_explain_says_where_a_visit_came_from(known):
+    html = known.mail()
+    known.visit(known.paths(html)[:1], time.time(), peer="198.51.100.9")
+    told = known.ok("explain", "1", "--json").json
+    assert (told["asn"], told["zone"], told["gateway"]) == (26211, "proofpoint", None)
+    assert "26211" in known.ok("explain", "1").text

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import shutil
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from linkproxy.cli import demo as demos
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from cli.conftest import Installation, Ran
 
-ROOT = Path(__file__).parents[2]
 CAMPAIGN = "autumn-letter"
 STRICT = "[policy]\nhuman = -70.0\n"
 LAX = '[policy]\nhuman = 18.0\n[signals."message.links-in-seconds"]\nweight = 1.0\ncurve = []\n'
@@ -27,8 +26,11 @@ LAX = '[policy]\nhuman = 18.0\n[signals."message.links-in-seconds"]\nweight = 1.
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demonstration, played once."""
     folder = tmp_path_factory.mktemp("played") / "demo"
-    command = [sys.executable, "-m", "linkproxy", "demo", "--once", "--folder", str(folder)]
-    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    demos._fresh(folder)
+    config = demos._configure(folder)
+    # Whatever ports are free: several tests may play at once.
+    server = config.server.model_copy(update={"public_port": 0, "private_port": 0})
+    asyncio.run(demos._run(config.model_copy(update={"server": server}), folder, once=True))
     return folder
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import csv
 import json
 from pathlib import Path
@@ -50,6 +51,35 @@ def test_the_same_mail_for_the_same_recipient_is_the_same_bytes_again(spring: In
 def test_a_merge_tag_stands_at_the_end_of_every_content_link(spring: Installation) -> None:
     html = rewrite(spring, "--merge-tag", "*|UNIQID|*")
     assert html.count(b"/*|UNIQID|*") >= 3
+
+
+def message(spring: Installation) -> str:
+    html = (spring.folder / "newsletter.html").read_bytes()
+    head = b"From: us@brand.example\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    spring.write("letter.eml", (head + base64.encodebytes(html)).decode())
+    return "letter.eml"
+
+
+def test_a_file_named_eml_is_a_whole_message(spring: Installation) -> None:
+    ready = rewrite(spring, "--recipient", "anna@example.com", source=message(spring))
+    head, _, body = ready.partition(b"\r\n\r\n")
+    assert head == b"From: us@brand.example\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64"
+    assert base64.b64decode(body) == rewrite(spring, "--recipient", "anna@example.com")
+
+
+def test_every_recipient_of_a_csv_gets_a_message(spring: Installation) -> None:
+    spring.write("list.csv", "email\nanna@example.com\n")
+    out = ("--recipients", "list.csv", "--out", "ready")
+    spring.ok("rewrite", message(spring), "--campaign", "spring", *out)
+    written = (spring.folder / "ready" / "anna@example.com.eml").read_bytes()
+    assert written == rewrite(spring, "--recipient", "anna@example.com", source="letter.eml")
+
+
+def test_why_list_unsubscribe_could_not_be_added_is_told(spring: Installation) -> None:
+    options = ("--campaign", "spring", "--recipient", "anna@example.com", "--list-unsubscribe")
+    told = spring.ok("rewrite", message(spring), *options).err
+    assert "list unsubscribe" in told
+    assert "the base URL is not https" in told
 
 
 def test_every_recipient_of_a_csv_gets_a_file_and_a_line_in_the_index(spring: Installation) -> None:

@@ -26,7 +26,7 @@ COHERENT = "request.coherent"
 def gathered(messages: int, *, cloud_is_worth: float, rules=None) -> Gathered:
     """Labels of so many messages of each side, in which a cloud's address is worth so many decibans."""
     weight = (rules or policies.load()).rules[CLOUD].weight
-    source = random.Random(5)
+    source = random.Random(5)  # noqa: S311  (a seeded simulation)
     odds = 10 ** (cloud_is_worth / 10)
     found: Counter[Sample] = Counter()
     for machine in (True, False):

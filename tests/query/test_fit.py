@@ -10,12 +10,11 @@ SHIPPED = {
     "request.contradiction": 8.0,
     "request.coherent": -7.0,
     "network.cloud": 6.0,
-    "network.scanner": 5.0,
     "timing.before-delivery": 9.0,
 }
 SHARES = {
-    "request": (("request.contradiction", 0.6, 0.02), ("request.coherent", 0.4, 0.98)),
-    "network": (("network.cloud", 0.3, 0.3), ("network.scanner", 0.7, 0.7)),
+    "request": (("request.contradiction", 0.5, 0.02), ("request.coherent", 0.4, 0.88), ("", 0.1, 0.1)),
+    "network": (("network.cloud", 0.3, 0.3), ("", 0.7, 0.7)),
     "timing": (("timing.before-delivery", 0.08, 0.01), ("", 0.92, 0.99)),
 }
 """By family: what is heard of it, how often from machines, and how often from people."""
@@ -30,7 +29,7 @@ TRUE = {
 
 def labelled(count: int, seed: int = 3) -> Counter[Sample]:
     """Labels drawn from known weights: as many of machines as of people."""
-    source = random.Random(seed)
+    source = random.Random(seed)  # noqa: S311  (a seeded simulation)
     found: Counter[Sample] = Counter()
     for number in range(count):
         machine = number % 2 == 0

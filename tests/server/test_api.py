@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -250,6 +251,55 @@ async def test_mail_for_many_comes_back_once_for_each(site: Site, key: str, summ
     assert status == 200
     assert [message["recipient"] for message in answer["messages"]] == body["recipients"]
     assert answer["messages"][0]["html"] != answer["messages"][1]["html"]
+
+
+MESSAGE = (
+    "From: us@shop.example\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n"
+    f"Content-Transfer-Encoding: 8bit\r\n\r\n{HTML}"
+)
+
+
+async def test_a_message_comes_back_as_it_was_given_and_its_links_lead_to_their_targets(
+    site: Site, key: str, summer: None
+) -> None:
+    plain = {"campaign": "summer", "message": MESSAGE, "recipient": "cleo@example.com"}
+    coded = {**plain, "message": base64.encodebytes(MESSAGE.encode()).decode()}
+    status, answer = await call(site, key, "/api/v1/rewrite", plain)
+    assert status == 200, answer
+    head, _, html = answer["message"].partition("\r\n\r\n")
+    assert head == MESSAGE.partition("\r\n\r\n")[0]
+    spring = re.search(r'href="http://click\.example(/[^"]+)">Spring', html)
+    assert spring
+    response = await site.ask(site.server.addresses.public + spring[1])
+    assert response.headers["Location"] == site.TARGET
+    _, again = await call(site, key, "/api/v1/rewrite", coded)
+    assert base64.b64decode(again["message"]).decode() == answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"message": MESSAGE, "html": HTML}, "html: give either html or message"),
+        ({"message": "neither"}, "message: is neither a message, which has a header, nor base64"),
+        ({"html": HTML, "list_unsubscribe": True}, "list_unsubscribe: is of messages"),
+        ({"message": MESSAGE, "list_unsubscribe": 1}, "list_unsubscribe: is neither true nor false"),
+    ],
+)
+async def test_what_is_wrong_with_a_message_is_said(
+    site: Site, key: str, summer: None, fields: dict[str, object], fault: str
+) -> None:
+    body = {"campaign": "summer", "recipient": "cleo@example.com", **fields}
+    assert_fault(await call(site, key, "/api/v1/rewrite", body), 400, fault)
+
+
+async def test_a_message_for_many_and_one_with_a_merge_tag(site: Site, key: str, summer: None) -> None:
+    body = {"campaign": "summer", "message": MESSAGE}
+    _, many = await call(site, key, "/api/v1/rewrite", {**body, "recipients": ["cleo@example.com", "c-17"]})
+    one, other = (message["message"] for message in many["messages"])
+    assert one != other
+    assert len(one) == len(other)
+    _, tagged = await call(site, key, "/api/v1/rewrite", {**body, "merge_tag": "{{ id }}"})
+    assert tagged["message"].count("/{{ id }}") > 1
 
 
 async def test_a_template_for_the_senders_own_mailer_carries_its_tag(

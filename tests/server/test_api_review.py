@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import pytest
 
 from linkproxy.model import Delivery, DeliverySource
+from linkproxy.query.replay import Comparison
 from linkproxy.server.keys import hash_key, new_key
-from linkproxy.store.api import ApiKey, DeliveryDraft, RecipientDraft
+from linkproxy.store.api import ApiKey, DeliveryDraft, Filter, RecipientDraft
 
 if TYPE_CHECKING:
     from tests.server.conftest import Site, Start
@@ -134,6 +136,25 @@ async def test_links_of_one_message_alone_are_reported_by_their_shape(site: Site
 )
 async def test_wrong_questions_are_answered_with_what_is_wrong(site: Site, path, status, word) -> None:
     assert word in (await ask(site, path, status))["error"]
+
+
+async def test_what_the_extra_hop_taught_is_replayed_as_it_was(site: Site) -> None:
+    bare = {"User-Agent": site.BROWSER["User-Agent"]}
+    for place, name in enumerate(("follows@example.com", "never@example.com")):
+        (who,) = await people(site, name)
+        response = await site.ask(site.url(recipient=who), headers=bare)
+        assert "/~" in response.headers["Location"]
+        site.clock.now += 1
+        if place == 0:
+            await site.ask(urljoin(site.url(recipient=who), response.headers["Location"]), headers=bare)
+    await settle(site)
+    policy, found = site.server.services.policy, Comparison()
+    async for message in site.store.messages(Filter(), reach_seconds=policy.reach_seconds):
+        found.add(message, policy, Filter())
+    assert found.visits >= 3
+    assert (found.changed, found.rescored) == (0, 0)
+    assert all(old is new for old, new in found.first)
+    assert all((item.gained, item.lost) == (0, 0) for item in found.clicks.values())
 
 
 # --- accuracy ----------------------------------------------------------------------------------

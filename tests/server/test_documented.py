@@ -29,6 +29,10 @@ def test_every_route_of_the_api_has_its_heading(site: Site) -> None:
     ] == []
 
 
+def test_telling_of_visits_has_its_heading() -> None:
+    assert "## POST /api/v1/engagement" in API
+
+
 @pytest.mark.parametrize("source", [source for source in DeliverySource if source != DeliverySource.NONE])
 def test_every_source_of_deliveries_is_named(source: DeliverySource) -> None:
     assert f"`{source}`" in API

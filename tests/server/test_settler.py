@@ -112,5 +112,7 @@ async def test_old_visits_are_purged_once_a_day(site: Site) -> None:
 
 
 def test_zero_days_keep_things_for_good() -> None:
-    kept = RetentionSection(journal_days=0, clicks_days=1, strays_days=0, message_links_days=2)
+    kept = RetentionSection(
+        journal_days=0, clicks_days=1, strays_days=0, message_links_days=2, domain_profiles_days=0
+    )
     assert cutoffs(kept, 1_000_000.0) == Cutoffs(clicks=913_600.0, message_links=827_200.0)

@@ -184,7 +184,7 @@ def test_look_ups_are_counted_by_outcome(geolite):
         systems.asn(client)
     count = metrics.registry.get_sample_value
     assert count("linkproxy_asn_lookups_total", {"outcome": "found"}) == 2
-    assert count("linkproxy_asn_lookups_total", {"outcome": "unknown"}) == 1
+    assert count("linkproxy_asn_lookups_total", {"outcome": "none"}) == 1
 
 
 def test_what_is_remembered_is_bounded(geolite):

@@ -108,7 +108,7 @@ class AfterlifeContract:
     async def test_engagement_with_no_visit_or_too_late_is_not_kept(self, store):
         mail = await telling(store)
         (judged,) = await mail.visited(mail.visit())
-        assert await tell(store, replace(judged, visit_id=999)) is EngagementOutcome.UNKNOWN
+        assert await tell(store, replace(judged, visit_id=999)) is EngagementOutcome.NO_VISIT
         assert await tell(store, judged, at=LATE_SECONDS + 1) is EngagementOutcome.LATE
         assert await tell(store, judged, at=-120) is EngagementOutcome.LATE
         assert (await history_of(mail)).engagements == ()
@@ -117,7 +117,7 @@ class AfterlifeContract:
         mail = await telling(store)
         (judged,) = await mail.visited(mail.visit())
         await store.set_track("ann@a.example", track=False)
-        assert await tell(store, judged) is EngagementOutcome.UNKNOWN
+        assert await tell(store, judged) is EngagementOutcome.NO_VISIT
 
     async def test_engagement_is_exported_and_erased_with_its_recipient(self, store):
         mail = await telling(store)
@@ -128,7 +128,7 @@ class AfterlifeContract:
         assert (row["visit_id"], row["seconds_on_page"]) == (ann.visit_id, 10.0)
         json.dumps(row)
         assert (await store.erase_recipient(mail.ann.id))["engagement"] == 1
-        assert await tell(store, ann) is EngagementOutcome.UNKNOWN
+        assert await tell(store, ann) is EngagementOutcome.NO_VISIT
         assert len((await store.export_recipient(mail.bob.id))["engagement"]) == 1
 
     async def test_engagement_goes_with_the_journal(self, store):

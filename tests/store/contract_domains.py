@@ -244,8 +244,10 @@ class DomainContract:
         _, domain, _ = await asked(mail, mail.visit(who=people[2]))
         assert (domain.machines, domain.recipients) == (0.0, 0)
 
-    async def test_profiles_that_nobody_taught_for_long_are_purged(self, store, mail):
-        await teach(mail, await crowd(mail, 20))
+    async def test_profiles_that_nobody_taught_for_long_are_purged_with_who_taught_them(self, store, mail):
+        people = await crowd(mail, 20)
+        await teach(mail, people)
         assert (await store.purge(Cutoffs(domain_profiles=NOW + 9_999)))["domain_profile"] == 0
         assert (await store.purge(Cutoffs(domain_profiles=NOW + 10_000)))["domain_profile"] == 1
         assert await store.list_domain_profiles(min_recipients=20) == []
+        assert (await store.export_recipient(people[0].id))["domain_teacher"] == []

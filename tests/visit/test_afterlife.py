@@ -172,6 +172,14 @@ async def test_who_was_sent_to_no_target_is_not_expected_there(telling):
         assert found(await verdict(telling, judged), "afterlife.silent") is None
 
 
+async def test_a_target_that_was_given_no_click_id_is_not_expected_to_tell(telling):
+    await others_engage(telling, 5)
+    key = (await telling.judged("one", at=600)).visit.key
+    own = "https://shop.example/?LPID=mine"
+    await telling.store.set_target(telling.campaign.id, key, own, who="test", at=NOW)
+    assert found(await verdict(telling, await telling.judged("one", at=900)), "afterlife.silent") is None
+
+
 async def test_a_campaign_without_click_ids_knows_no_afterlife(world):
     judged = await world.judged("one", at=600)
     await tell(world, judged)

@@ -165,6 +165,19 @@ async def test_people_whose_messages_came_one_by_one_are_not_in_step(world):
     assert sum(item.family is Family.IN_STEP for item in after) <= 1
 
 
+async def test_a_person_who_is_quick_amid_a_scan_of_others_is_not_taken_for_one_of_it(world):
+    """One-link mail delivered one by one: half of them scanned after 200 s, one person comes then too."""
+    mailing = await company(world, 11)
+    await mailing.deliver(*(40.0 * number for number in range(11)))
+    for number, person in enumerate(mailing.people[:10]):
+        await world.judged("one", at=40.0 * number + 200, client=spread(number), recipient=person)
+    reader = await world.judged(
+        "one", at=400 + 200, headers=FIREFOX, client="203.0.113.9", recipient=mailing.people[10]
+    )
+    assert weight_of("in-step.same-delay", reader.verdict) <= 4
+    assert reader.answer.target == "https://shop.example/one"
+
+
 # --- unsubscribes ------------------------------------------------------------------------------
 
 

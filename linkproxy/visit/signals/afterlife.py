@@ -79,6 +79,9 @@ def _silent(look: Look) -> Finding | None:
         return None
     if link is None or link.kind is not LinkKind.CONTENT or known.engaged < values["least_engaged"]:
         return None
+    # A target that had a parameter of that name was given no click id, so it cannot tell.
+    if f"{look.facts.campaign.click_id}=".lower() in link.target.lower():
+        return None
     waited = known.known_at - look.visit.at
     if waited < values["quiet_seconds"]:
         return None

@@ -1,0 +1,57 @@
+"""The part of the JSON API that looks at mail before it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.campaign.lint import finding_record, lint_html, lint_message
+from linkproxy.model import Campaign, CampaignId
+from linkproxy.server.body import ApiError, read_object
+from linkproxy.server.campaigns import base_url_fault
+from linkproxy.server.mail_body import read_mail
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from linkproxy.config import Config
+    from linkproxy.server.api import Call
+    from linkproxy.store.api import Store
+
+    Answer = dict[str, Any]
+
+
+class LintApi:
+    """The handler; it takes a Call and returns a JSON object, or raises ApiError."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self._store = store
+        self._config = config
+        self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
+            ("POST", "/api/v1/lint", self.lint),
+        )
+
+    async def lint(self, call: Call) -> Answer:
+        """Return what is likely to hurt a mail."""
+        body = read_object(call.body, ("html", "message", "campaign", "base_url", "from"))
+        mail = read_mail(body, self._config.limits.mail_bytes).mail
+        name, base_url = body.text("campaign").strip(), body.text("base_url").strip().rstrip("/")
+        sender = body.text("from").rpartition("@")[2].strip()
+        if name and base_url:
+            body.fault("base_url", "give campaign or base_url, not both")
+        elif base_url and (fault := base_url_fault(base_url)):
+            body.fault("base_url", fault)
+        body.check()
+        campaign = Campaign(CampaignId(0), "", base_url=base_url) if base_url else None
+        if name:
+            campaign = await self._store.find_campaign(name)
+            if campaign is None:
+                raise ApiError(400, f"campaign: there is none named {name[:120]!r}")
+        # In a thread: a mail of many megabytes must not hold up clicks on the same loop.
+        if mail.is_message:
+            found = await asyncio.to_thread(lint_message, mail.content, campaign)
+        else:
+            found = await asyncio.to_thread(
+                lint_html, mail.content, campaign, charset=mail.charset, sender=sender
+            )
+        return {"findings": [finding_record(finding) for finding in found]}
