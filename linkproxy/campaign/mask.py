@@ -123,7 +123,8 @@ def fill(html: bytes, tags: list[TemplateTag]) -> bytes:
 # editor has percent-encoded. "%NAME%" must not be part of a percent-encoded text like "%E2AB%20".
 _UNMASKED: Final = re.compile(
     r"""(?x)
-      \{[A-Za-z_][\w .:|-]*\}
+      \{[A-Za-z_][\w .:|=-]*\}
+    | %(?:recipient|unsub|tag_unsub|mailing_list_unsub)[\w.-]{0,60}%
     | %[A-Z][A-Z0-9_]{2,40}%(?![0-9A-Fa-f]{2})
     | (?i:%7B(?:%7B|%25).{0,200}?%7D)
     | (?i:\*%7C.{0,200}?%7C\*)

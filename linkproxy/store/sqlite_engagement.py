@@ -27,7 +27,12 @@ _OPEN = """INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id
 SELECT campaign_id, recipient_id, visit_id, at FROM message_visit
 WHERE campaign_id = ? AND recipient_id = ? AND visit_id = ?"""
 _UNLIST = "DELETE FROM message_visit WHERE campaign_id = ? AND recipient_id = ? AND visit_id = ?"
-_OF_MESSAGE = f"""SELECT {_COLUMNS} FROM engagement WHERE campaign_id = ? AND recipient_id = ?
+MOST_TOLD = 1_000
+"""Rows of one message that a settle pass looks at, those of its newest visits."""
+
+_OF_MESSAGE = f"""SELECT * FROM (
+    SELECT {_COLUMNS} FROM engagement WHERE campaign_id = ? AND recipient_id = ?
+    ORDER BY visit_id DESC, kind LIMIT {MOST_TOLD})
 ORDER BY visit_id, kind"""
 _ENGAGED = f"""SELECT count(*) FROM (SELECT DISTINCT recipient_id FROM engagement
 WHERE campaign_id = ? AND recipient_id <> ? LIMIT {MOST_ENGAGED})"""

@@ -9,6 +9,8 @@ import pytest
 from aiohttp import web
 from playwright.async_api import async_playwright
 
+from linkproxy.model import AnswerKind
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -105,3 +107,18 @@ async def test_the_unsubscribe_button_unsubscribes(site: Site, browser: Browser)
     await page.goto(site.url(site.UNSUBSCRIBE))
     await page.click("button")
     await page.wait_for_selector("text=You are unsubscribed")
+
+
+async def test_a_browser_comes_back_over_the_extra_hop_with_its_cookie_and_lands_at_the_target(
+    site: Site, browser: Browser, shop: str
+) -> None:
+    await site.store.set_target(site.campaign.id, site.CONTENT, shop, who="test", at=site.START)
+    # Chromium that says it is Firefox: what does not fit makes it uncertain.
+    context = await browser.new_context(user_agent=site.BROWSER["User-Agent"])
+    page = await context.new_page()
+    await page.goto(site.url())
+    assert page.url.endswith("/landed")
+    first, second = [row.entry for row in await site.visits()][:2]
+    assert (first.answer, second.answer) == (AnswerKind.HOP, AnswerKind.REDIRECT)
+    assert second.visit.hop_cookie
+    assert second.visit.hop_at == pytest.approx(first.visit.at)

@@ -29,7 +29,8 @@ async def freshly_delivered(site: Site) -> Site:
 async def follow(site: Site, *, keep_cookies: bool, most: int = 5) -> list[int]:
     """Follow redirects as a client does, up to the target; return the statuses on the way."""
     jar = aiohttp.CookieJar(unsafe=True) if keep_cookies else aiohttp.DummyCookieJar()
-    url, statuses = site.url(), []
+    url = site.url()
+    statuses: list[int] = []
     async with aiohttp.ClientSession(cookie_jar=jar) as client:
         while url.startswith(site.server.addresses.public) and len(statuses) < most:
             async with client.get(url, headers=site.BROWSER, allow_redirects=False) as response:

@@ -93,6 +93,7 @@ class ReviewContract:
         replay_id = await store.begin_replay(AppliedReplay(NOW, "op", "policy-9", "news"))
         await store.rejudge(replay_id, message, machine)
         assert await clicks(store) == []
+        assert [row.visit_id async for row in store.retractions(Filter())] == shape(message)
         (found,) = await messages(store)
         assert [item.entry.settled.kind for item in found.visits] == [VerdictKind.MACHINE] * 2
         assert [item.entry.settled.policy for item in found.visits] == ["policy-9"] * 2
