@@ -65,8 +65,9 @@ def stamp(compiled: Compiled, token: bytes) -> bytes:
 def with_reference(compiled: Compiled, tag: str) -> Compiled:
     """Return the merge-tag form of compiled HTML: every tracked URL ends in ``/{tag}``.
 
-    A message gets its tag when it is compiled, since its lines are laid out then. The tag stands as it is written: the sender's mailer replaces it before anyone reads the mail
-    as HTML. Raises LinkproxyError for a tag that is empty or not printable ASCII.
+    A message gets its tag when it is compiled, since its lines are laid out then. The tag stands
+    as it is written: the sender's mailer replaces it before anyone reads the mail as HTML. Raises
+    LinkproxyError for a tag that is empty or not printable ASCII.
     """
     suffix = tag_suffix(tag)
     first, *others = compiled.segments

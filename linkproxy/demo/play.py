@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from linkproxy.demo.story import Scene
     from linkproxy.model import Link
 
+_HOP_SECONDS = 0.08
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -68,12 +70,21 @@ class Stage:
         for place, url in enumerate(self._urls(scene)):
             self.clock.now = done.begins_at + place * scene.gap_seconds
             client = clients.at(scene.clients[place % len(scene.clients)])
+            done.statuses.append(await self._request(client, scene, url))
+        done.ends_at = self.clock.now
+        return done
+
+    async def _request(self, client: aiohttp.ClientSession, scene: Scene, url: str) -> int:
+        """Send one request, follow the extra hop if there is one, and return the last status."""
+        while True:
             async with client.request(
                 scene.method, URL(url, encoded=True), headers=scene.headers, allow_redirects=False
             ) as response:
-                done.statuses.append(response.status)
-        done.ends_at = self.clock.now
-        return done
+                place = response.headers.get("Location", "")
+            if not place or "://" in place:
+                return response.status
+            self.clock.now += _HOP_SECONDS
+            url = urljoin(url, place)
 
     def _urls(self, scene: Scene) -> list[str]:
         urls = []
@@ -106,6 +117,6 @@ class _Clients:
             self._open[address] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(local_addr=(address, 0)),
                 skip_auto_headers=_AUTOMATIC,
-                cookie_jar=aiohttp.DummyCookieJar(),
+                cookie_jar=aiohttp.CookieJar(unsafe=True),  # unsafe: cookies of a host without a name
             )
         return self._open[address]

@@ -16,9 +16,22 @@ if TYPE_CHECKING:
 
     from linkproxy.config import Config
     from linkproxy.server.api import Call
+    from linkproxy.server.rewriter import Mail
     from linkproxy.store.api import Store
 
     Answer = dict[str, Any]
+
+
+async def findings(mail: Mail, campaign: Campaign | None, sender: str = "") -> Answer:
+    """Return a mail's findings, as answers show them."""
+    # In a thread: a mail of many megabytes must not hold up clicks on the same loop.
+    if mail.is_message:
+        found = await asyncio.to_thread(lint_message, mail.content, campaign)
+    else:
+        found = await asyncio.to_thread(
+            lint_html, mail.content, campaign, charset=mail.charset, sender=sender
+        )
+    return {"findings": [finding_record(finding) for finding in found]}
 
 
 class LintApi:
@@ -47,11 +60,4 @@ class LintApi:
             campaign = await self._store.find_campaign(name)
             if campaign is None:
                 raise ApiError(400, f"campaign: there is none named {name[:120]!r}")
-        # In a thread: a mail of many megabytes must not hold up clicks on the same loop.
-        if mail.is_message:
-            found = await asyncio.to_thread(lint_message, mail.content, campaign)
-        else:
-            found = await asyncio.to_thread(
-                lint_html, mail.content, campaign, charset=mail.charset, sender=sender
-            )
-        return {"findings": [finding_record(finding) for finding in found]}
+        return await findings(mail, campaign, sender)
