@@ -168,7 +168,8 @@ class JudgeSection(Section):
     )
     shadow_policy_file: Anchored = Field(
         default="",
-        description="Another such file that judges silently beside the live one; `linkproxy shadow` compares.",
+        description="Another such file that judges silently beside the live one; "
+        "`linkproxy shadow` compares.",
     )
     extra_hop: bool = Field(
         default=True,

@@ -30,7 +30,7 @@ LEFT_OUT: dict[str, str] = {
     "library": _NO_LISTS,
     "previewer": _NO_LISTS,
     "headless": _NO_LISTS,
-    "looks ahead": _NO_LISTS,
+    "looks ahead": _NO_LISTS + _off("request.native-host"),
     "nameless": _untuned("request.agent-empty") + _NO_PROTECTION,
     "resolver": _NO_LISTS + _untuned("request.engine-dead", "request.platform-dead"),
     "detonation": _NO_PROTECTION + '[signals."request.engine-dead"]\nmin_years = 2.0\nmax_years = 8.0\n',

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Found = tuple[str, int]
 
 _TRACKED_URL: Final = re.compile(r"(https?://[^/?#]+)/[A-Za-z0-9_-]{24}/[A-Za-z0-9]{4}(?:/[^?#]*)?")
+_MAY_BE_WEB: Final = re.compile(r"https?:|(?![A-Za-z][A-Za-z0-9+.-]*:)", re.IGNORECASE)
 _SHOWN: Final = 120
 
 
@@ -106,7 +107,8 @@ def plain_http(mail: LintedMail) -> Iterator[Found]:
 def merge_tag_inside(mail: LintedMail) -> Iterator[Found]:
     """Yield links that stay untracked for a merge tag in them."""
     for seen in mail.links:
-        if seen.left is NoteReason.MERGE_TAG_INSIDE:
+        # A mailto: is never tracked, tag or no tag.
+        if seen.left is NoteReason.MERGE_TAG_INSIDE and _MAY_BE_WEB.match(seen.link.value):
             yield _cropped(seen.link.value), seen.position
 
 

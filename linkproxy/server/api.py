@@ -22,7 +22,7 @@ from linkproxy.model import (
 )
 from linkproxy.query.export import CLICK_COLUMNS, RETRACTION_COLUMNS, VISIT_COLUMNS, record
 from linkproxy.query.filters import FilterError, read_filter
-from linkproxy.server.api_lint import LintApi
+from linkproxy.server.api_lint import LintApi, findings
 from linkproxy.server.api_review import ReviewApi
 from linkproxy.server.body import ApiError, Body, read_object
 from linkproxy.server.campaigns import (
@@ -61,6 +61,7 @@ _REWRITE = (
     "merge_tag",
     "list_unsubscribe",
     "signed",
+    "lint",
 )
 _CAMPAIGN = (
     *("name", "kind", "base_url", "machine_answer", "bait_style", "utm", "rewrite_unsubscribe"),
@@ -165,17 +166,19 @@ class Api:
             body.fault("recipients", "names nobody")
         if len(many) * len(mail.content) > _MOST_MAILS * self._config.limits.mail_bytes:
             body.fault("recipients", "would make too large an answer; send fewer at once")
+        wants_lint = body.flag("lint")
         drafts = _drafts(body, [one] if one else many)
         body.check()
         campaign = await self._campaign(name)
+        told = await findings(mail, campaign) if wants_lint else {}
         if tag:
             compiled = await self._rewriter.prepare_mail(campaign, mail, tag)
             stamped = self._rewriter.stamp_reference(compiled, campaign)
-            return {form: write(stamped), "notes": _notes(compiled.notes)}
+            return {form: write(stamped), "notes": _notes(compiled.notes), **told}
         people = await self._rewriter.register(drafts)
         if one:
             stamped, compiled = await self._rewriter.personal_mail(campaign, mail, people[0])
-            return {form: write(stamped), "notes": _notes(compiled.notes)}
+            return {form: write(stamped), "notes": _notes(compiled.notes), **told}
         compiled = await self._rewriter.prepare_mail(campaign, mail)
         messages = [
             {
@@ -184,7 +187,7 @@ class Api:
             }
             for draft, person in zip(drafts, people, strict=True)
         ]
-        return {"messages": messages, "notes": _notes(compiled.notes)}
+        return {"messages": messages, "notes": _notes(compiled.notes), **told}
 
     async def add_deliveries(self, call: Call) -> Answer:
         """Record when messages, or a whole campaign, were accepted."""

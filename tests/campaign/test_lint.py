@@ -127,6 +127,11 @@ def test_a_merge_tag_that_unsubscribes_is_a_way_to_unsubscribe() -> None:
     assert "no_unsubscribe_link" not in {finding.check.name for finding in lint_html(html.encode(), CAMPAIGN)}
 
 
+def test_a_merge_tag_in_a_mail_address_is_no_untracked_link() -> None:
+    assert "merge_tag_inside" not in names('<a href="mailto:{{ name }}@brand.example">Write</a>')
+    assert "merge_tag_inside" in names('<a href="//{{ host }}/x">x</a>')
+
+
 def test_a_picture_in_the_text_is_no_attachment_and_an_attached_one_is() -> None:
     def related(disposition: str) -> str:
         return (

@@ -47,7 +47,7 @@ def test_explain_says_where_the_prior_comes_from(taught: Installation) -> None:
     taught.visit(newcomer[:1], time.time())
     (visit,) = taught.ok("visits", "--recipient", "late@company.example", "--format", "jsonl").lines
     text = taught.ok("explain", visit["visit_id"]).text
-    assert "-3.0 marketing mail: as the policy states it" in text
+    assert "-3.5 marketing mail: as the policy states it" in text
     assert "domain company.example: learned: 20 messages followed by a machine, 0 by a person" in text
     found = taught.ok("explain", visit["visit_id"], "--json").json
     assert round(sum(part["weight"] for part in found["prior_parts"]), 1) == found["first"]["prior"]

@@ -79,3 +79,11 @@ async def test_signed_lets_a_merge_tag_mail_have_linkproxys_unsubscribe_link(pos
     )
     assert status == 400
     assert "signed: is about the references of a merge_tag" in answer["errors"]
+
+
+@pytest.mark.parametrize("whom", [{"merge_tag": "{{lp}}"}, {"recipient": "K-1"}, {"recipients": ["K-1"]}])
+async def test_a_rewritten_mail_can_bring_its_findings(post: Post, whom: dict[str, Any]) -> None:
+    _, plain = await post("/api/v1/rewrite", {"campaign": "spring", "html": HTML, **whom})
+    _, told = await post("/api/v1/rewrite", {"campaign": "spring", "html": HTML, "lint": True, **whom})
+    assert "findings" not in plain
+    assert "relative_target" in {item["check"] for item in told["findings"]}

@@ -81,7 +81,8 @@ async def test_only_an_uncertain_get_of_a_content_link_is_sent_round(world, name
 
 
 async def test_the_hop_can_be_switched_off(world):
-    raw = RawRequest("GET", world.url("one"), CHROME, HOME, (await world.judged("two", at=UNSURE)).visit.at)
+    at = (await world.judged("two", at=UNSURE)).visit.at + 2.0
+    raw = RawRequest("GET", world.url("one"), CHROME, HOME, at)
     take = partial(pipeline.take, policy=world.policy, extra_hop=False)
     (judged,) = await world.store.append([intake.read(raw, world.gate)], take)
     assert (judged.verdict.kind, judged.answer.kind) == (VerdictKind.UNCERTAIN, AnswerKind.REDIRECT)

@@ -141,6 +141,30 @@ async def test_a_text_browser_is_a_person(world, text):
     assert judged.verdict.kind is VerdictKind.HUMAN
 
 
+async def test_a_text_browser_speaks_for_a_person_and_a_resolver_in_its_name_does_not(world):
+    text = ("User-Agent", "Lynx/2.9.0 libwww-FM/2.14")
+    person = await world.judged(
+        at=30 * MINUTES, headers=(text, ("Accept", "text/html"), ("Accept-Language", "en"))
+    )
+    resolver = await world.judged("two", at=90 * MINUTES, headers=(text,))
+    assert spoke(person, "request.text-browser").weight < 0
+    assert silent(resolver, "request.text-browser")
+
+
+async def test_the_new_outlook_that_looks_ahead_is_no_click_and_the_browser_after_it_is(world):
+    looking = (*CHROME, ("x-native-host", "OneOutlook/1.2025.1015.100"))
+    ahead = await world.judged(at=10 * MINUTES, headers=looking)
+    person = await world.judged(at=12 * MINUTES)
+    assert spoke(ahead, "request.native-host").weight > 20
+    assert ahead.verdict.kind is not VerdictKind.HUMAN
+    assert person.verdict.kind is VerdictKind.HUMAN
+
+
+async def test_no_hand_follows_two_links_within_a_third_of_a_second(world):
+    await world.judged("one", at=600)
+    assert spoke(await world.judged("two", at=600.1), "message.links-in-seconds").weight > 15
+
+
 async def test_no_agent_at_all_is_evidence(world):
     judged = await world.judged(at=30 * MINUTES, headers=(("Accept", "*/*"),))
     assert spoke(judged, "request.agent-empty").weight > 20

@@ -54,6 +54,22 @@ def _program(look: Look) -> Finding | None:
     return None
 
 
+def _native_host(look: Look) -> Finding | None:
+    host = look.visit.profile.get("x-native-host")
+    if not host and "OneOutlook/" not in (look.visit.profile.agent or ""):
+        return None
+    return Finding(look.rule.weight, host or "OneOutlook")
+
+
+def _text_browser(look: Look) -> Finding | None:
+    profile = look.visit.profile
+    agent = profile.agent or ""
+    if agent.startswith("Mozilla/") or not agents.matches(agent, look.policy.agents["browsers"]):
+        return None
+    reads_pages = "text/html" in (profile.get("accept") or "") and profile.get("accept-language")
+    return Finding(look.rule.weight, agent[:40]) if reads_pages else None
+
+
 def _agent_empty(look: Look) -> Finding | None:
     agent = look.visit.profile.agent
     return Finding(look.rule.weight) if agent is not None and not agent.strip() else None
@@ -125,6 +141,18 @@ _ALL = (
         "request.previewer", Family.REQUEST, "An agent on the list of crawlers and previewers.", _previewer
     ),
     Signal("request.program", Family.REQUEST, "An agent that is a program's and no browser's.", _program),
+    Signal(
+        "request.native-host",
+        Family.REQUEST,
+        "The new Outlook for Windows, which fetches links ahead and opens them in the browser.",
+        _native_host,
+    ),
+    Signal(
+        "request.text-browser",
+        Family.REQUEST,
+        "A text browser or an old telephone that asks for pages in a language.",
+        _text_browser,
+    ),
     Signal("request.agent-empty", Family.REQUEST, "No User-Agent at all.", _agent_empty),
     Signal(
         "request.platform-dead",
