@@ -50,6 +50,7 @@ async def sweep(site: Site, recipient: Any = None) -> None:
 async def test_a_report_counts_people_and_says_what_was_removed_and_why(site: Site) -> None:
     ben, cleo = await people(site, "ben@example.com", "cleo@brand.example")
     await site.ask(site.url())
+    site.clock.now += 40
     await site.ask(site.url("CtB2"))
     await site.ask(site.url(recipient=cleo))
     await sweep(site, ben)

@@ -32,6 +32,7 @@ async def test_what_the_shadow_takes_for_something_else_is_kept_and_counted(
     (tmp_path / "strict.toml").write_text(STRICT)
     site = await start(judge={"shadow_policy_file": "strict.toml"})
     await site.ask(site.url())
+    site.clock.now += 40
     await site.ask(site.url("CtB2"), method="HEAD")
     site.clock.now += 1000
     await site.server.services.settler.once()
