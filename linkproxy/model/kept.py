@@ -1,0 +1,134 @@
+"""What is kept: journal, clicks, settlements, opt-outs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from linkproxy.model.outgoing import NO_DELIVERY
+
+if TYPE_CHECKING:
+    from linkproxy.model.incoming import Afterlife, Engagement, Facts, Neighbour, Step, Visit
+    from linkproxy.model.judged import Verdict
+    from linkproxy.model.outgoing import Delivery, Recipient
+    from linkproxy.model.words import AnswerKind, CampaignId, LinkKey, ProfileScope, RecipientId
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A visit as the journal holds it.
+
+    ``verdict`` and ``answer`` are those of the moment of the visit; ``settled`` is the revised
+    verdict, None while the hold window is open. ``visit.client`` and ``visit.network`` are as
+    the privacy setting stores them.
+    """
+
+    visit_id: int
+    visit: Visit
+    facts: Facts  # frozen: what was known then; without siblings
+    verdict: Verdict
+    answer: AnswerKind
+    recipient: Recipient
+    settled: Verdict | None = None
+    settled_at: float | None = None
+    settled_step: Step | None = None  # frozen when it was settled
+    settled_afterlife: Afterlife | None = None  # likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """A settled human visit, double requests merged."""
+
+    visit_id: int
+    at: float
+    campaign_id: CampaignId
+    recipient_id: RecipientId
+    key: LinkKey
+    score: float
+    reasons: tuple[str, ...]
+    verified: bool = True
+    merged: int = 0  # further requests that this click stands for
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHistory:
+    """The visits of one message in order of arrival, settled ones within reach included.
+
+    ``open_ids`` are those not settled yet. ``clicked`` are visits that the click log holds
+    already, so that a double request merges with a click of an earlier pass.
+    """
+
+    entries: tuple[JournalEntry, ...]
+    open_ids: frozenset[int]
+    clicked: frozenset[int]
+    delivery: Delivery = NO_DELIVERY  # as known now, which may be later than the visits
+    neighbours: tuple[Neighbour, ...] | None = None  # None: not looked up, so what was frozen holds
+    engagements: tuple[Engagement, ...] | None = None  # of all its visits; None as above
+    engaged: int = 0  # as of an Afterlife
+    known_at: float = 0.0  # when it is settled
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one message teaches of its domain and gateway; its counts are 0 or 1.
+
+    ``domain`` and ``gateway`` are "" where nothing is to be learned of them.
+    """
+
+    domain: str
+    gateway: str
+    recipient_id: RecipientId
+    half_life_seconds: float
+    machines: int = 0
+    people: int = 0
+    baits_offered: int = 0  # a machine followed a message with bait
+    baited: int = 0  # ... and took it
+    browsers: int = 0  # a machine had the headers of a current browser
+    delay_seconds: float | None = None  # of the first machine visit, since delivery
+
+
+@dataclass(frozen=True, slots=True)
+class DomainProfile:
+    """What the messages of a recipient domain or gateway have taught.
+
+    Counts are of messages, each worn off by half in every half-life up to ``taught_at``.
+    """
+
+    scope: ProfileScope
+    name: str
+    machines: float = 0.0
+    people: float = 0.0
+    baits_offered: float = 0.0
+    baited: float = 0.0
+    browsers: float = 0.0
+    delays: float = 0.0  # machine visits whose delay is known
+    delay_ln_sum: float = 0.0  # natural logarithms of those delays in seconds
+    taught_at: float = 0.0
+    recipients: int = 0  # different ones that taught, at most MOST_TEACHERS
+
+
+MOST_TEACHERS = 200
+"""Recipients of a domain profile that are told apart; more of them change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a settle pass made of a message."""
+
+    revised: tuple[tuple[int, Verdict], ...]  # visit id and settled verdict
+    clicks: tuple[Click, ...]  # new ones
+    settled_at: float
+    withdrawn: tuple[int, ...] = ()  # clicks of an earlier pass that are none, by visit id
+    steps: tuple[tuple[int, Step], ...] = ()  # what the settled verdicts went by, to be frozen
+    afterlives: tuple[tuple[int, Afterlife], ...] = ()  # likewise
+    lesson: Lesson | None = None  # what the message teaches, once
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """An opt-out that a person, or a mailbox provider for one (RFC 8058), sent."""
+
+    at: float
+    campaign_id: CampaignId
+    recipient_id: RecipientId
+    one_click: bool
