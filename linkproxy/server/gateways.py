@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from linkproxy.server.loop import Loop
 from linkproxy.store.gateways import DomainGateway, LookupOutcome
 from linkproxy.telemetry import Event, get_logger
 
@@ -113,7 +114,7 @@ async def name_again(store: GatewayStore, gateways: Gateways) -> int:
     return len(changed)
 
 
-class GatewayFinder:
+class GatewayFinder(Loop):
     """Looks up what is due every few seconds, until it is stopped."""
 
     def __init__(
@@ -126,6 +127,7 @@ class GatewayFinder:
         clock: Callable[[], float],
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        super().__init__()
         self._store = store
         self._resolver = resolver
         self._gateways = gateways
@@ -133,22 +135,10 @@ class GatewayFinder:
         self._clock = clock
         self._wait = wait
         self._named = False
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin the loop."""
-        self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stop the loop; questions under way are dropped and asked again next time."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _run(self) -> None:
-        while True:
-            await self.once()
-            await self._wait(LOOK_SECONDS)
+    async def turn(self) -> None:
+        await self.once()
+        await self._wait(LOOK_SECONDS)
 
     async def once(self) -> None:
         """Look up what is due; a failure is logged and tried again."""

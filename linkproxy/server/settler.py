@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from linkproxy.server.loop import Loop
 from linkproxy.store.api import Cutoffs, StoreError
 from linkproxy.telemetry import Event, get_logger
 from linkproxy.visit.settle import revise
@@ -111,7 +112,7 @@ def _before(days: int, now: float) -> float | None:
     return now - days * 86400.0 if days else None
 
 
-class Settler:
+class Settler(Loop):
     """Settles every few seconds and purges once a day, until it is stopped."""
 
     def __init__(
@@ -125,6 +126,7 @@ class Settler:
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
         shadow: Shadow | None = None,
     ) -> None:
+        super().__init__()
         self._store = store
         self._policy = policy
         self._retention = retention
@@ -133,27 +135,10 @@ class Settler:
         self._wait = wait
         self._shadow = shadow
         self._purge_at = clock()
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin the loop."""
-        self._task = asyncio.create_task(self._run())
-
-    @property
-    def alive(self) -> bool:
-        """Whether the loop is running."""
-        return self._task is not None and not self._task.done()
-
-    async def close(self) -> None:
-        """Stop the loop; a transaction under way is the store's to finish."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _run(self) -> None:
-        while True:
-            await self.once()
-            await self._wait(SETTLE_SECONDS)
+    async def turn(self) -> None:
+        await self.once()
+        await self._wait(SETTLE_SECONDS)
 
     async def once(self) -> None:
         """Settle what is due, and purge if a day has passed; a failure is logged and tried again."""

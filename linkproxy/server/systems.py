@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import maxminddb
 
 from linkproxy.model import LinkproxyError
+from linkproxy.server.loop import Loop
 from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
@@ -144,30 +145,19 @@ class SystemFiles:
             self._metrics.asn_reloads.labels(outcome=outcome).inc()
 
 
-class SystemReloader:
+class SystemReloader(Loop):
     """Looks for changed files every minute, off the click path, until it is stopped."""
 
     def __init__(
         self, systems: SystemFiles, wait: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
+        super().__init__()
         self._systems = systems
         self._wait = wait
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin the loop."""
-        self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stop the loop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _run(self) -> None:
-        while True:
-            await self._wait(RELOAD_SECONDS)
-            await asyncio.to_thread(self._systems.refresh)
+    async def turn(self) -> None:
+        await self._wait(RELOAD_SECONDS)
+        await asyncio.to_thread(self._systems.refresh)
 
 
 def _load(path: Path) -> _Loaded:
