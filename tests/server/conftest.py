@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -214,3 +216,16 @@ def locked(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
             yield
 
     return hold
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Path:
+    """Return a file that takes nothing, one of its own: a lock on it is no other test's."""
+    path = tmp_path / "full"
+    try:
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 7))
+        path.open("rb").close()
+    except PermissionError:
+        path.unlink(missing_ok=True)
+        path.symlink_to("/dev/full")
+    return path

@@ -111,8 +111,10 @@ async def test_an_opt_out_is_confirmed_once_it_is_durable_and_reaches_the_store(
     assert [row.one_click async for row in site.store.unsubscribes(Filter())] == [True]
 
 
-async def test_an_opt_out_that_can_be_kept_nowhere_is_not_confirmed(start: Start, locked: Locked) -> None:
-    site = await start(store={**PROMPT, "spill_path": "/dev/full"})
+async def test_an_opt_out_that_can_be_kept_nowhere_is_not_confirmed(
+    start: Start, locked: Locked, full_disk: Path
+) -> None:
+    site = await start(store={**PROMPT, "spill_path": str(full_disk)})
     with locked():
         response = await site.ask(site.url(site.UNSUBSCRIBE), "POST", data=b"")
         assert response.status == 503
@@ -120,9 +122,9 @@ async def test_an_opt_out_that_can_be_kept_nowhere_is_not_confirmed(start: Start
 
 
 async def test_when_the_spill_fails_as_well_people_are_sent_on_and_the_loss_is_counted(
-    start: Start, locked: Locked
+    start: Start, locked: Locked, full_disk: Path
 ) -> None:
-    site = await start(store={**PROMPT, "spill_path": "/dev/full"})
+    site = await start(store={**PROMPT, "spill_path": str(full_disk)})
     with locked():
         await site.ask(site.url())  # whose commit may still come about
         response = await site.ask(site.url("CtB2"))
