@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled", "Note", "NoteReason", "compile_html", "stamp", "with_reference"]
 
-_BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9:/._~-]*[A-Za-z0-9._~-]")
+BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9:/._~-]*[A-Za-z0-9._~-]")
 _KEY_END: Final = 5  # bytes of "/" and a link key
 
 
@@ -84,7 +84,7 @@ def tag_suffix(tag: str) -> bytes:
 
 def check_base_url(campaign: Campaign) -> None:
     """Raise LinkproxyError if tracked URLs cannot be made of the campaign's base URL."""
-    if not _BASE_URL.fullmatch(campaign.base_url):
+    if not BASE_URL.fullmatch(campaign.base_url):
         raise LinkproxyError(
             f"campaign {campaign.name!r} has the base URL {campaign.base_url!r}; "
             "give it one such as https://click.brand.example, of letters, digits and :/._~- alone"

@@ -101,9 +101,10 @@ def _privacy_key(settings: Config) -> None:
 
 
 def _policy(settings: Config) -> None:
-    from linkproxy.server.wiring import policy
+    from linkproxy.server.wiring import policy, shadow_policy
 
     policy(settings)
+    shadow_policy(settings)
 
 
 def _databases(settings: Config) -> None:
@@ -129,13 +130,19 @@ def _templates(settings: Config) -> None:
     ]
     if faults:
         raise LinkproxyError("\n".join(faults))
+    from linkproxy.server.answers import brands
+
+    brands(settings)  # reads every page of every domain
 
 
 def _store(settings: Config) -> None:
-    folder = Path(settings.store.url.partition(":")[2]).parent
-    if not folder.is_dir():
-        raise LinkproxyError(
-            f"[store] url: the folder {folder} is not there. Make it, or change the setting."
-        )
-    if not os.access(folder, os.W_OK):
-        raise LinkproxyError(f"[store] url: you may not write in {folder}. Change its owner, or the setting.")
+    paths = {"url": settings.store.url.partition(":")[2], "spill_path": settings.store.spill_path}
+    faults = []
+    for key, path in paths.items():
+        folder = Path(path).parent
+        if not folder.is_dir():
+            faults.append(f"[store] {key}: the folder {folder} is not there. Make it, or change the setting.")
+        elif not os.access(folder, os.W_OK):
+            faults.append(f"[store] {key}: you may not write in {folder}. Change its owner, or the setting.")
+    if faults:
+        raise LinkproxyError("\n".join(faults))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import sys
 import time
 from importlib import resources
 from pathlib import Path
@@ -160,7 +161,8 @@ def _progress(title: str) -> None:
 
 
 def _invite(addresses: Addresses, folder: Path) -> None:
-    command = f"linkproxy --config {folder / 'config.toml'}"
+    program = "linkproxy" if shutil.which("linkproxy") else sys.argv[0]
+    command = f"{program} --config {folder / 'config.toml'}"
     first = min((folder / "mail").iterdir()).resolve()
     click.echo(
         f"""

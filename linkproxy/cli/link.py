@@ -11,7 +11,7 @@ import click
 from linkproxy.campaign.links import target_fault
 from linkproxy.cli.output import json_option, print_json, print_table, say
 from linkproxy.cli.session import confirm, need_campaign, with_store
-from linkproxy.model import Campaign, Link, LinkKey, LinkproxyError
+from linkproxy.model import Campaign, Link, LinkKey, LinkKind, LinkproxyError
 from linkproxy.query.filters import format_time
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ def set_target(campaign: str, key: str, url: str, who: str, *, yes: bool) -> Non
     async def work(_config: Config, store: Store) -> None:
         found = await need_campaign(store, campaign)
         known = await need_link(store, found, key)
+        if known.kind is not LinkKind.CONTENT:
+            raise LinkproxyError(
+                f"link {key} is a {known.kind} link, which leads to a page of linkproxy's own"
+            )
         if known.target == url:
             say(f"Link {key} leads there already.")
             return

@@ -35,7 +35,11 @@ _OPTIONS: Mapping[str, Decorator] = {
     "verdict": click.option(
         "--verdict", type=click.Choice([item.value for item in VerdictKind]), help="With one verdict."
     ),
-    "after": click.option("--after", metavar="VISIT", help="Only visits with a greater number."),
+    "after": click.option(
+        "--after",
+        metavar="VISIT",
+        help="Only visits with a greater number. Clicks settle in another order: there, use --since.",
+    ),
     "limit": click.option("--limit", metavar="ROWS", help="At most so many rows."),
 }
 

@@ -65,7 +65,9 @@ def list_profiles(*, limit: int | None, form: str | None) -> None:
     most = limit or (TABLE_ROWS if chosen == "table" else _MOST)
 
     async def work(config: Config, store: Store) -> int:
-        return await print_rows(_rows(config, store, "", most + 1), PROFILE_COLUMNS, chosen, most)
+        return await print_rows(
+            _rows(config, store, "", most + (chosen == "table")), PROFILE_COLUMNS, chosen, most
+        )
 
     if with_store(work) == 0 and sys.stderr.isatty():
         say("No domain or gateway has taught anything yet.")

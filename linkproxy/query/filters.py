@@ -65,6 +65,9 @@ def short_time(at: float) -> str:
     return format_time(at)[:19].replace("T", " ")
 
 
+_FIRST_AT, _LAST_AT = 0.0, 253_402_300_799.0  # what calendars and databases hold
+
+
 def _text(text: str, _now: float) -> str:
     return text.strip()
 
@@ -83,7 +86,10 @@ def _domain(text: str, _now: float) -> str:
 
 
 def _time(text: str, now: float) -> float:
-    return read_time(text, now=now)
+    at = read_time(text, now=now)
+    if not _FIRST_AT <= at <= _LAST_AT:
+        raise ValueError(f"{text[:60]!r} is no time of the years 1970 to 9999")
+    return at
 
 
 def _verdict(text: str, _now: float) -> VerdictKind:

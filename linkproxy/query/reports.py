@@ -71,8 +71,9 @@ class Report:
 
     @property
     def rate(self) -> float | None:
-        """Unique human clickers a delivered message."""
-        return len(self.clickers) / self.delivered_messages if self.delivered_messages else None
+        """Unique human clickers a delivered message; None where deliveries of too few are known."""
+        delivered = self.delivered_messages
+        return len(self.clickers) / delivered if delivered and len(self.clickers) <= delivered else None
 
 
 async def report(store: Store, campaign: Campaign, policy: Policy) -> Report:

@@ -296,7 +296,7 @@ async def _page(
 
 
 def _limit(text: str, faults: list[str]) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST_ROWS:
+    if len(text) <= 4 and text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_ROWS:
         return int(text)
     faults.append(f"limit: {text[:60]!r} is not a whole number from 1 to {_MOST_ROWS}")
     return _PAGE

@@ -39,6 +39,8 @@ def read_object(data: bytes, known: Sequence[str]) -> Body:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise ApiError(400, f"the body is not JSON: {error.msg} at {where}") from None
+    except ValueError:
+        raise ApiError(400, "the body is not JSON that makes sense: a number is too long") from None
     except RecursionError:
         raise ApiError(400, "the body is not JSON that makes sense: it is nested too deep") from None
     if not isinstance(value, dict):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from linkproxy.campaign.compile import BASE_URL
 from linkproxy.campaign.links import target_fault
 from linkproxy.query.filters import format_time
 
@@ -32,6 +33,8 @@ def base_url_fault(url: str) -> str | None:
             fault = "has more than scheme and host"
         elif not url.isascii():
             fault = "is not ASCII; write the host in its xn-- form"
+        elif not BASE_URL.fullmatch(url):
+            fault = "has characters that every mail client would not take: letters, digits and :/._~- only"
     return f"{url[:80]!r} {fault}; write it as https://click.example.com" if fault else None
 
 

@@ -170,7 +170,7 @@ def _load(path: Path) -> _Loaded:
     except OSError as error:
         raise LinkproxyError(f"[networks] asn_files: {path} cannot be read: {error.strerror}.") from None
     except Exception as error:  # noqa: BLE001  (a broken file raises whatever its first wrong byte leads to)
-        reason = str(error).splitlines()[0].removesuffix(".")
+        reason = (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")
         raise LinkproxyError(f"[networks] asn_files: {path} is not sound: {reason}. {_ADVICE}") from None
     return _Loaded(path, stamp, reader)
 

@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     from linkproxy.store.privacy import Privacy
 
 _DUE = """SELECT campaign_id, recipient_id, min(at), max(at) FROM open_visit
-GROUP BY campaign_id, recipient_id HAVING max(at) < ? OR min(at) < ? LIMIT ?"""
+GROUP BY campaign_id, recipient_id
+HAVING max(at) < ? OR min(CASE WHEN again THEN NULL ELSE at END) < ? LIMIT ?"""
 _KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.id = campaign_id
 WHERE signing_key_id = ? ORDER BY name"""
 

@@ -34,6 +34,7 @@ class Checkpointer:
         self._lock = FileLock(settings.path)
         self._nudges: queue.SimpleQueue[Nudge] = queue.SimpleQueue()
         self._changes = 0
+        self._cut_again = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -44,6 +45,8 @@ class Checkpointer:
     def committed(self, session: Session) -> None:
         """Take note of a commit; the writer calls this after each."""
         changes = session.db.total_changes
+        if self._cut_again:
+            self._cut_again, session.wants_cut = False, True
         if session.wants_cut or not 0 <= changes - self._changes < _EVERY_CHANGES:
             self._changes = changes
             self._nudges.put("cut" if session.wants_cut else "move")
@@ -79,6 +82,9 @@ class Checkpointer:
     def _cut(self, db: sqlite3.Connection) -> None:
         self._lock.acquire()
         try:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
             self._lock.release()
+        if busy:
+            # A reader outlasted the wait; the next commit tries again.
+            self._cut_again = True

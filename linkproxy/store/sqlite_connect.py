@@ -51,6 +51,8 @@ def connect(settings: FileSettings) -> sqlite3.Connection:
     )
     try:
         db.execute("PRAGMA foreign_keys = ON")
+        # Whatever is deleted or moved is overwritten: erasing a person then leaves no copy behind.
+        db.execute("PRAGMA secure_delete = ON")
         db.execute(f"PRAGMA synchronous = {settings.synchronous}")
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")

@@ -137,6 +137,7 @@ def _purge(session: Session, cutoff: float) -> int:
     gone = session.db.execute(_OLD, (cutoff,)).fetchall() + session.db.execute(_TOO_MANY).fetchall()
     session.db.executemany(_TEACHERS, gone)
     session.memory.learned.clear()
+    session.changed()
     return len(gone)
 
 

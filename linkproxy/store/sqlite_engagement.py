@@ -23,8 +23,8 @@ ON CONFLICT (visit_id, kind) DO UPDATE
 SET at = excluded.at, seconds_on_page = max(seconds_on_page, excluded.seconds_on_page),
     pages = max(pages, excluded.pages)
 WHERE excluded.seconds_on_page > seconds_on_page OR excluded.pages > pages"""
-_OPEN = """INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at)
-SELECT campaign_id, recipient_id, visit_id, at FROM message_visit
+_OPEN = """INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at, again)
+SELECT campaign_id, recipient_id, visit_id, at, 1 FROM message_visit
 WHERE campaign_id = ? AND recipient_id = ? AND visit_id = ?"""
 _UNLIST = "DELETE FROM message_visit WHERE campaign_id = ? AND recipient_id = ? AND visit_id = ?"
 MOST_TOLD = 1_000

@@ -29,7 +29,7 @@ from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
 from linkproxy.store.sqlite_history import DELIVERY, delivery_from
 from linkproxy.store.sqlite_session import CampaignTable, KnownProfile, Message
-from linkproxy.visit.facts import LinkCounts
+from linkproxy.visit.facts import MOST_SIBLINGS, LinkCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from linkproxy.model import DomainProfile, Neighbour, ProfileScope
     from linkproxy.store.sqlite_session import Session
 
-MOST_SIBLINGS = 512
-"""The newest visits of a message that are known to its judge; a flood cannot make it slower."""
 
 _DAY_SECONDS = 86_400
 

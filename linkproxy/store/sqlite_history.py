@@ -15,7 +15,7 @@ from linkproxy.store.api import StoreError
 if TYPE_CHECKING:
     from linkproxy.store.sqlite_reads import Readers
 
-MOST_OPEN = 2_000
+MOST_OPEN = 400
 """Open visits that one settle pass takes on; what a flood leaves over is the next pass's."""
 
 MOST_SETTLED = 512

@@ -155,8 +155,8 @@ def _add_delivery(session: Session, draft: DeliveryDraft) -> bool:
         return False
     where = _OF_MESSAGE if draft.recipient_id else _OF_CAMPAIGN
     opened = session.db.execute(
-        "INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at) "
-        f"SELECT campaign_id, recipient_id, visit_id, at FROM message_visit WHERE {where}",
+        "INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at, again) "
+        f"SELECT campaign_id, recipient_id, visit_id, at, 1 FROM message_visit WHERE {where}",
         message,
     )
     if opened.rowcount > 0:
@@ -192,22 +192,18 @@ def erase(session: Session, recipient_id: RecipientId) -> dict[str, int]:
     db = session.db
     domain = db.execute("SELECT domain FROM recipient WHERE id = ?", (recipient_id,)).fetchone()
     profiles = taught_by(session, recipient_id)
-    db.execute("PRAGMA secure_delete = ON")
-    try:
-        db.execute(
-            "INSERT OR IGNORE INTO erased_reference (reference_hash) "
-            "SELECT reference_hash FROM recipient WHERE id = ? AND reference_hash IS NOT NULL",
-            (recipient_id,),
-        )
-        counts = {
-            table: db.execute(f"DELETE FROM {table} WHERE {where}", (recipient_id,)).rowcount
-            for table, where in ABOUT.items()
-        }
-        forget_small(session, profiles)
-        if domain:
-            forget_gateway(session, domain[0])
-    finally:
-        db.execute("PRAGMA secure_delete = OFF")
+    db.execute(
+        "INSERT OR IGNORE INTO erased_reference (reference_hash) "
+        "SELECT reference_hash FROM recipient WHERE id = ? AND reference_hash IS NOT NULL",
+        (recipient_id,),
+    )
+    counts = {
+        table: db.execute(f"DELETE FROM {table} WHERE {where}", (recipient_id,)).rowcount
+        for table, where in ABOUT.items()
+    }
+    forget_small(session, profiles)
+    if domain:
+        forget_gateway(session, domain[0])
     session.changed()
     session.memory.siblings.clear()
     session.memory.neighbours.forget_recipient(recipient_id)

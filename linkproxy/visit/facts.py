@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy
 
 
+MOST_SIBLINGS = 512
+"""How many earlier visits of a message a judge is shown, the newest: a flood makes it no slower."""
+
+
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
     """How many links a campaign has, by kind."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from linkproxy.model import MessageHistory
+from linkproxy.visit.facts import MOST_SIBLINGS
 from linkproxy.visit.settle import as_sibling, clicks_of, judge_again
 from linkproxy.visit.verdict import judge
 
@@ -60,7 +61,7 @@ def clicks_under(replayed: Sequence[Replayed], policy: Policy) -> tuple[Click, .
 
 def _first(entry: JournalEntry, before: Sequence[JournalEntry], policy: Policy) -> Verdict:
     since = entry.visit.at - policy.reach_seconds
-    siblings = tuple(as_sibling(other) for other in before if other.visit.at >= since)
+    siblings = tuple(as_sibling(other) for other in before[-MOST_SIBLINGS:] if other.visit.at >= since)
     return judge(entry.visit, replace(entry.facts, siblings=siblings), policy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 WENT_ON = frozenset({AnswerKind.REDIRECT, AnswerKind.HOP, AnswerKind.NEUTRAL, AnswerKind.CONTINUED})
 """Answers of visits that can be clicks: who was shown a page by mistake wanted the target too."""
 
+SIBLINGS_EACH_SIDE = 128
+"""How many visits before and behind it a settled verdict looks at: a flood must not hold up the store."""
+
 
 def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement:
     """Return the settled verdicts of a message's open visits, and what that does to its clicks.
@@ -50,12 +54,13 @@ def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement
         if entry.visit_id in opened
     }
     human = [entry for entry in history.entries if _is_click(entry, revised.get(entry.visit_id))]
-    heads = {entry.visit_id for entry in human}
+    withdrawn = (history.clicked & revised.keys()) - {entry.visit_id for entry in human}
+    gone = [entry for entry in history.entries if entry.visit_id in withdrawn]
     return Settlement(
         revised=tuple(revised.items()),
-        clicks=tuple(_clicks(human, history.clicked, revised, policy)),
+        clicks=tuple(_clicks(human, history.clicked, revised, policy, gone)),
         settled_at=now,
-        withdrawn=tuple(sorted((history.clicked & revised.keys()) - heads)),
+        withdrawn=tuple(sorted(withdrawn)),
         steps=tuple((visit_id, facts.step) for visit_id, facts in opened.items() if facts.step is not None),
         lesson=_lesson(history, opened, policy),
         afterlives=tuple(
@@ -84,8 +89,8 @@ def facts_again(entry: JournalEntry, history: MessageHistory, policy: Policy) ->
     """Return what is known of a visit when it is settled."""
     siblings = tuple(
         as_sibling(other)
-        for other in history.entries
-        if other.visit_id != entry.visit_id and abs(other.visit.at - entry.visit.at) <= policy.reach_seconds
+        for other in _around(entry, history.entries)
+        if abs(other.visit.at - entry.visit.at) <= policy.reach_seconds
     )
     delivery = history.delivery if history.delivery != NO_DELIVERY else entry.facts.delivery
     return replace(
@@ -96,6 +101,16 @@ def facts_again(entry: JournalEntry, history: MessageHistory, policy: Policy) ->
         settled=True,
         step=_step_again(entry, history, delivery, policy),
         afterlife=_afterlife_again(entry, history),
+    )
+
+
+def _around(entry: JournalEntry, entries: Sequence[JournalEntry]) -> Sequence[JournalEntry]:
+    """Return the visits that arrived next before and next behind one; all are in order of arrival."""
+    place = bisect_left(entries, entry.visit_id, key=lambda other: other.visit_id)
+    behind = place + 1 if place < len(entries) and entries[place].visit_id == entry.visit_id else place
+    return (
+        *entries[max(0, place - SIBLINGS_EACH_SIDE) : place],
+        *entries[behind : behind + SIBLINGS_EACH_SIDE],
     )
 
 
@@ -157,21 +172,38 @@ def _clicks(
     clicked: frozenset[int],
     revised: Mapping[int, Verdict],
     policy: Policy,
+    withdrawn: Sequence[JournalEntry] = (),
 ) -> list[Click]:
-    """Return one new click for each group of requests that stand for the same one."""
+    """Return one new click for each group of requests that stand for the same one.
+
+    A group whose click was ``withdrawn`` keeps one: that of its other requests, settled before.
+    """
     groups: list[list[JournalEntry]] = []
-    for entry in human:
+    # By time, not arrival: visits read back from the spill file arrive late.
+    for entry in sorted(human, key=_when):
         group = next((group for group in groups if _is_double(entry, group[0], policy)), None)
         if group is None:
             groups.append([entry])
         else:
             group.append(entry)
-    return [
-        _click(head, revised[head.visit_id], merged=len(group) - 1)
-        for group in groups
-        if not any(entry.visit_id in clicked for entry in group)
-        and (head := _head(group, revised)).visit_id in revised
-    ]
+    clicks = []
+    for group in groups:
+        head = _head(group, revised)
+        verdict = revised.get(head.visit_id)
+        if verdict is None and any(_are_doubles(head, gone, policy) for gone in withdrawn):
+            verdict = head.settled
+        if verdict is not None and not any(entry.visit_id in clicked for entry in group):
+            clicks.append(_click(head, verdict, merged=len(group) - 1))
+    return clicks
+
+
+def _when(entry: JournalEntry) -> tuple[float, int]:
+    return entry.visit.at, entry.visit_id
+
+
+def _are_doubles(one: JournalEntry, other: JournalEntry, policy: Policy) -> bool:
+    first, second = sorted((one, other), key=_when)
+    return _is_double(second, first, policy)
 
 
 def _head(group: Sequence[JournalEntry], revised: Mapping[int, Verdict]) -> JournalEntry:

@@ -129,7 +129,7 @@ class SettlingContract:
         passes = 0
         while await mail.settle() is not None:
             passes += 1
-        assert passes == 2
+        assert passes > 1
         assert len(await clicks(store)) == 2_500
 
     async def test_explaining_a_visit_shows_its_message_around_it(self, store, mail):
@@ -153,7 +153,8 @@ class SettlingContract:
             await mail.visited(
                 *(mail.visit(start + number, who=mail.recipients[number % 2]) for number in range(400))
             )
-        await mail.settle(settled(VerdictKind.MACHINE))
+        while await mail.settle(settled(VerdictKind.MACHINE)) is not None:
+            pass  # a pass takes a bounded number of visits
         counts = await store.purge(Cutoffs(journal=NOW + 1_500))
         assert counts["visit"] == 750
         left = [row.entry for row in await visits(store)]

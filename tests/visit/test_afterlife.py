@@ -226,3 +226,35 @@ async def test_the_same_history_is_settled_the_same_way(telling):
     assert revise(known) == revise(known)
     ((_, afterlife),) = revise(known).afterlives
     assert (afterlife.known_at, afterlife.engaged) == (NOW + 900, 5)
+
+
+SWEEP = ("home", "one", "two", "tre", "four", "five", "face", "term")
+
+
+async def test_a_click_whose_first_request_turns_out_a_machines_stays_that_of_its_double(telling):
+    first = await telling.judged("one", at=600)
+    second = await telling.judged("one", at=603)
+    await telling.settle(at=700)
+    for place, name in enumerate(SWEEP):
+        await telling.judged(name, at=701 + place * 0.1)
+    await telling.settle(at=900)
+    await tell(telling, first, after=301, seconds=3)
+    await telling.settle(at=1000)
+    human = {
+        row.entry.visit_id
+        async for row in telling.store.visits(Filter())
+        if row.entry.settled.kind is VerdictKind.HUMAN
+    }
+    clicks = {row.visit_id async for row in telling.store.clicks(Filter())}
+    assert clicks <= human
+    assert (second.visit_id in human) <= bool(clicks & {first.visit_id, second.visit_id})
+
+
+async def test_news_of_an_old_visit_does_not_end_the_hold_of_a_fresh_one(telling):
+    old = await telling.judged("one", at=600)
+    await telling.settle(at=800)
+    fresh = await telling.judged("home", at=4000, client="198.51.100.1")
+    await tell(telling, old, after=3400.2, seconds=900)
+    await telling.settle(at=4000.5)
+    row = await telling.store.get_visit(fresh.visit_id)
+    assert row.entry.settled is None

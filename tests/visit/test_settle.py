@@ -183,3 +183,18 @@ async def test_a_recipient_who_is_not_tracked_can_still_unsubscribe(world):
     assert outcome.answer.kind is AnswerKind.UNSUBSCRIBED
     assert [row.recipient async for row in world.store.unsubscribes(Filter())] == ["ann@customer.example"]
     assert [row async for row in world.store.visits(Filter())] == []
+
+
+async def test_a_visit_that_was_read_back_late_merges_with_no_click_of_another_time(world):
+    await world.judged("one", at=1400)
+    await world.judged("one", at=600, client="198.51.100.77", headers=FIREFOX)
+    await world.settle()
+    assert sorted(round(row.at - 1_795_000_000.0) for row in await clicks(world)) == [600, 1400]
+
+
+async def test_of_a_flood_a_pass_takes_a_bounded_part_and_later_passes_the_rest(world):
+    for number in range(450):
+        await world.judged("one", at=600 + number * 0.4)
+    first, second = await world.settle(), await world.settle()
+    assert len(first.revised) + len(second.revised) == 450
+    assert await world.settle() is None
