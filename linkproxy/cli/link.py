@@ -68,9 +68,7 @@ def set_target(campaign: str, key: str, url: str, who: str, *, yes: bool) -> Non
         found = await need_campaign(store, campaign)
         known = await need_link(store, found, key)
         if known.kind is not LinkKind.CONTENT:
-            raise LinkproxyError(
-                f"link {key} is a {known.kind} link, which leads to a page of linkproxy's own"
-            )
+            raise LinkproxyError(f"link {key} is a {known.kind} link; it leads to linkproxy's own page")
         if known.target == url:
             say(f"Link {key} leads there already.")
             return
