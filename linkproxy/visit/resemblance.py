@@ -28,6 +28,9 @@ def count(visit: Visit, profile_id: int, traces: Iterable[StrayTrace]) -> StrayC
     """Return how many strays of a visit's client look how much like it."""
     message = alike = other = 0
     for trace in traces:
+        if _is_the_link_itself(visit, trace):
+            # Unchanged, so it was we who did not know its signing key then: nobody's doing.
+            continue
         same_headers = trace.profile_id == profile_id
         copied = _is_of_message(visit, trace)
         if copied and (same_headers or visit.at - trace.at <= BURST_SECONDS):
@@ -63,6 +66,10 @@ def _is_of_message(visit: Visit, trace: StrayTrace) -> bool:
         said = parts[3] if len(parts) > 3 else ""
         return said == visit.reference or said.startswith(f"{visit.reference}.")
     return len(parts) > 1 and visit.token != "" and is_copy(parts[1], visit.token)
+
+
+def _is_the_link_itself(visit: Visit, trace: StrayTrace) -> bool:
+    return visit.token != "" and _parts(trace.target)[1:3] == [visit.token, visit.key]
 
 
 def _names_link(visit: Visit, trace: StrayTrace) -> bool:

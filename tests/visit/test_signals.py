@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from claims.browsers import CHROME, FIREFOX, OLD_CHROME
 
+from linkproxy.campaign.tokens import Keyring, SigningKey
 from linkproxy.model import AnswerKind, DeliverySource, Evidence, Judged, Stray, VerdictKind
 from linkproxy.visit.signals import SIGNALS
 
@@ -371,6 +372,17 @@ async def test_a_changed_link_speaks_against_its_client(world):
     assert isinstance(changed, Stray)
     assert spoke(await world.judged("one", at=601), "mutation.stray").weight > 0
     assert silent(await world.judged("two", at=602, client="198.51.100.1"), "mutation.stray")
+
+
+async def test_a_link_that_we_did_not_know_ourselves_speaks_against_nobody(world):
+    known = world.keyring
+    world.keyring = Keyring([SigningKey(9, bytes(32))])
+    target = f"/{known.sign(world.campaign.id, world.recipient.id)}/one0"
+    assert isinstance(await world.send(target=target, at=600), Stray)
+    world.keyring = known
+    judged = await world.judged("one", at=605)
+    assert silent(judged, "mutation.stray")
+    assert judged.verdict.kind is VerdictKind.HUMAN
 
 
 async def test_an_unknown_key_is_a_stray_too(world):
