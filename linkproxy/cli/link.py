@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 
 from linkproxy.campaign.links import target_fault
 from linkproxy.cli.output import json_option, print_json, print_table, say
-from linkproxy.cli.session import confirm, need_campaign, with_store
+from linkproxy.cli.session import confirm, need_campaign, user_name, with_store
 from linkproxy.model import Campaign, Link, LinkKey, LinkKind, LinkproxyError
 from linkproxy.query.filters import format_time
 
@@ -39,19 +38,12 @@ async def need_link(store: Store, found: Campaign, key: str) -> Link:
     )
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user id without a name, as containers have it
-        return "unknown"
-
-
 @link.command("set-target")
 @click.argument("campaign")
 @click.argument("key")
 @click.argument("url")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--who", default=_who, help="Who is named in the audit log. [default: the system's user]")
+@click.option("--who", default=user_name, help="Who is named in the audit log. [default: the system's user]")
 def set_target(campaign: str, key: str, url: str, who: str, *, yes: bool) -> None:
     """Change where a link leads, also in mail that is sent already; the audit log keeps the old target.
 

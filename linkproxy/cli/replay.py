@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 from linkproxy.cli.listing import filter_options
 from linkproxy.cli.output import Heading, json_option, print_json, print_table, say
 from linkproxy.cli.progress import progress
-from linkproxy.cli.session import confirm, need_campaign, with_store
+from linkproxy.cli.session import confirm, need_campaign, user_name, with_store
 from linkproxy.model import LinkproxyError, VerdictKind
 from linkproxy.query.export import printable
 from linkproxy.query.filters import format_time, read_filter
@@ -128,7 +127,7 @@ async def _apply(store: Store, policy: Policy, where: Filter) -> AppliedReplay:
     from linkproxy.store.review import AppliedReplay
 
     now = time.time()
-    entry = AppliedReplay(now, _who(), policy.digest, where.campaign, where.since, where.until)
+    entry = AppliedReplay(now, user_name(), policy.digest, where.campaign, where.since, where.until)
     replay_id = await store.begin_replay(entry)
     revise = partial(settlement_of, policy=policy, where=where, now=now)
     with progress("Writing", await store.count_visits(where)) as advance:
@@ -137,13 +136,6 @@ async def _apply(store: Store, policy: Policy, where: Filter) -> AppliedReplay:
                 await store.rejudge(replay_id, message, revise)
             advance(len(message.visits) - message.carried)
     return (await store.list_replays())[-1]
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"  # a user id without a name, as in containers
 
 
 # --- what is shown -----------------------------------------------------------------------------

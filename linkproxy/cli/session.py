@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import getpass
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -89,3 +90,11 @@ def confirm(question: str, *, yes: bool) -> None:
         raise LinkproxyError("nothing changed: no answer. Give --yes where nobody can be asked") from None
     if not agreed:
         raise LinkproxyError("nothing changed.")
+
+
+def user_name() -> str:
+    """Return who runs the command; "unknown" for an id without a name, as containers have it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

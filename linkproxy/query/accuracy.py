@@ -70,7 +70,7 @@ async def measure(store: Store, where: Filter, policy: Policy) -> Accuracy:
         ]
         labels = labels_of(judged, policy)
         contradictory += labels.contradictory
-        inside = [item for item, at in _with_times(labels.labels, judged) if _is_inside(at, where)]
+        inside = [item for item, at in _with_times(labels.labels, judged) if where.spans(at)]
         if inside:
             _add_message(found, inside)
     return Accuracy(found.whole, found.sources, _without_small(found.domains), found.gateways, contradictory)
@@ -79,10 +79,6 @@ async def measure(store: Store, where: Filter, policy: Policy) -> Accuracy:
 def _with_times(labels: Iterable[Label], judged: Iterable[tuple[Any, Any]]) -> list[tuple[Label, float]]:
     times = {entry.visit_id: entry.visit.at for entry, _ in judged}
     return [(label, times[label.visit_id]) for label in labels]
-
-
-def _is_inside(at: float, where: Filter) -> bool:
-    return (where.since is None or at >= where.since) and (where.until is None or at < where.until)
 
 
 def _add_message(found: Accuracy, labels: list[Label]) -> None:

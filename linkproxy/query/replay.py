@@ -66,7 +66,7 @@ class Comparison:
     def add(self, message: FrozenMessage, policy: Policy, where: Filter) -> bool:
         """Judge one message again; return whether applying it would write anything."""
         replayed = replay(message.visits, policy)
-        inside = [item for item in replayed[message.carried :] if _is_inside(item, where)]
+        inside = [item for item in replayed[message.carried :] if where.spans(item.entry.visit.at)]
         if not inside:
             return False
         self.messages += 1
@@ -110,11 +110,6 @@ class Comparison:
         return found != logged
 
 
-def _is_inside(item: Replayed, where: Filter) -> bool:
-    at = item.entry.visit.at
-    return (where.since is None or at >= where.since) and (where.until is None or at < where.until)
-
-
 def _differs(item: Replayed) -> bool:
     """Tell whether a settled verdict would be written anew; a hash alone is no difference."""
     old, new = item.entry.settled, item.settled
@@ -124,7 +119,7 @@ def _differs(item: Replayed) -> bool:
 def settlement_of(message: FrozenMessage, policy: Policy, where: Filter, now: float) -> Settlement:
     """Return what applying a replay writes for one message: verdicts, clicks, withdrawn clicks."""
     replayed = replay(message.visits, policy)
-    inside = [item for item in replayed[message.carried :] if _is_inside(item, where)]
+    inside = [item for item in replayed[message.carried :] if where.spans(item.entry.visit.at)]
     ids = {item.entry.visit_id for item in inside if item.settled is not None}
     clicks = [click for click in clicks_under(replayed, policy) if click.visit_id in ids]
     logged = {item.entry.visit_id for item in message.visits if item.clicked} & ids

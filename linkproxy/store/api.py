@@ -103,6 +103,10 @@ class Filter:
     after_id: int = 0  # cursor: rows with a greater visit id
     limit: int | None = None
 
+    def spans(self, at: float) -> bool:
+        """Tell whether a time lies within ``since`` and ``until``."""
+        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
 
 @dataclass(frozen=True, slots=True)
 class ClickRow:

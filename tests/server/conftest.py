@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from playwright.async_api import async_playwright
 
 from linkproxy import config as configs
 from linkproxy.campaign.tokens import format_keys, new_key
@@ -34,6 +36,8 @@ from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft, Store, Vi
 if TYPE_CHECKING:
     from io import BytesIO
     from pathlib import Path
+
+    from playwright.async_api import Browser
 
     from linkproxy.config import Config
 
@@ -229,3 +233,13 @@ def full_disk(tmp_path: Path) -> Path:
         path.unlink(missing_ok=True)
         path.symlink_to("/dev/full")
     return path
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as engine:
+        chromium = await engine.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        yield chromium
+        await chromium.close()

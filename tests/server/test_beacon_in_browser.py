@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 from claims.browsers import CHROME
-from playwright.async_api import async_playwright
 
 from tests.server.test_engagement import kept, telling
 
@@ -28,14 +27,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 PAGE = """<!doctype html><title>Shop</title>
 <a id="next" href="/next">next</a> <a id="same" href="#part">same page</a>
 <script src="{script}" defer></script>"""
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as engine:
-        chromium = await engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        await chromium.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
-from playwright.async_api import async_playwright
 
 from linkproxy.model import AnswerKind, Delivery, DeliverySource
 from linkproxy.store.api import DeliveryDraft
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium")
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as engine:
-        chromium = await engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        await chromium.close()
 
 
 @pytest.fixture
