@@ -11,7 +11,7 @@ import html as entities_of_text
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from linkproxy.campaign import bait, charsets, entities, mask
 from linkproxy.campaign.attributes import Attribute, read
@@ -26,15 +26,25 @@ TEXT_BYTES: Final = 2000
 """How much behind an anchor's tag is read for its text."""
 TEXT_CHARACTERS: Final = 200
 
-_is_wanted: Final = re.compile(rb"href|rel|class|title|id|name|aria-label|alt|data-linkproxy[^\0]*").fullmatch
+_NAMES: Final = frozenset({b"rel", b"class", b"title", b"id", b"name", b"aria-label", b"alt"})
+_OURS: Final = b"data-linkproxy"
+# Attributes that all stand as name="value".
+_PAIR: Final = re.compile(rb"([^\t\n\f\r =]+)=\"([^\"]*)\"")
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 _BREAKS: Final = re.compile(rb"</?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)(?=[\t\n\f\r />])", re.IGNORECASE)
 _MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^<>]*)>?)")
 _ALT: Final = re.compile(rb"<img[^<>]*?\salt=\"([^\"<>]*)\"", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundLink:
+def _is_kept(name: bytes) -> bool:
+    return name in _NAMES or (name.startswith(_OURS) and b"\0" not in name)
+
+
+def _is_wanted(name: bytes) -> bool:
+    return name == b"href" or _is_kept(name)
+
+
+class FoundLink(NamedTuple):
     """One ``href`` and what a reader sees of its link."""
 
     start: int  # bytes start..end are the value, without its quotes
@@ -98,7 +108,14 @@ class _Reader:
 
     def links(self) -> list[FoundLink]:
         links: list[FoundLink] = []
+        is_original = self._walk.html is self._html
         for tag, text_end in zip(self._walk.anchors, self._walk.text_ends, strict=True):
+            if is_original and tag.href is not None:
+                text, kept = self._visible(tag.end, text_end), self._kept(tag.others)
+                links.append(
+                    self._link(tag, Attribute(b"href", *tag.href, '"', True), text, kept, len(links))
+                )
+                continue
             hrefs, kept = self._attributes(tag)
             if hrefs:
                 text = self._visible(tag.end, text_end)
@@ -107,6 +124,14 @@ class _Reader:
                     for offset, href in enumerate(hrefs)
                 ]
         return links
+
+    def _kept(self, others: bytes) -> Mapping[str, str]:
+        kept: dict[str, str] = {}
+        for name, value in _PAIR.findall(others) if others else ():
+            if _is_kept(lower := name.lower()):
+                text = entities.decode(value.decode(self._codec, "replace"))
+                kept.setdefault(lower.decode("ascii", "replace"), text)
+        return kept or _EMPTY
 
     def _attributes(self, tag: Tag) -> tuple[list[Attribute], Mapping[str, str]]:
         """Return the hrefs that may be live, and the attributes worth keeping.
@@ -133,18 +158,19 @@ class _Reader:
     ) -> FoundLink:
         raw = self._html[href.start : href.end]
         value = entities.trim_url(entities.decode(raw.decode(self._codec, "replace")))
+        tags = mask.overlapping(self._tags, href.start, href.end)
         return FoundLink(
-            start=href.start,
-            end=href.end,
-            value=value,
-            raw=raw,
-            quote=href.quote,
-            tag=tag.name.decode("ascii", "replace"),
-            text=text,
-            attributes=kept,
-            position=position,
-            merge_tag=mask.merge_tag(value, raw, mask.overlapping(self._tags, href.start, href.end)),
-            conditional=tag.conditional,
+            href.start,
+            href.end,
+            value,
+            raw,
+            href.quote,
+            tag.name.decode("ascii", "replace"),
+            text,
+            kept,
+            position,
+            mask.merge_tag(value, raw, tags),
+            tag.conditional,
         )
 
     def _visible(self, start: int, end: int) -> str:

@@ -40,15 +40,24 @@ _WATCHED_TAG: Final = rb"(?:" + _either_case(_WATCHED) + rb")[\t\n\f\r />]|[vV]:
 _COMMON_TAG: Final = (
     rb"(?:t(?:d|r|h|able|body)|p|div|span|img|br|strong|center|h[1-6]|font|b|meta|link|li)(?=[\t\n\f\r />])"
 )
+_COMMON_END: Final = rb"/(?:t(?:d|r|able|body)|p|div|span|strong|center|h[1-6]|font|b|li|ul)>"
 PLAIN_COMMENT: Final = rb"!--(?!-?>)(?>(?:[^-hH]+|-(?!-!?>)|[hH](?![rR][eE][fF]))*)--!?>"
 """A comment, from behind its ``<``, that cannot hold a link."""
 
 _SKIP: Final = re.compile(
-    rb"(?>[^<]*(?:<(?:/?" + _COMMON_TAG + QUICK_REST
+    rb"(?>[^<]*(?:<(?:" + _COMMON_END + rb"|/?" + _COMMON_TAG + QUICK_REST
     + rb"|/?(?!" + _WATCHED_TAG + rb")" + NAME + REST
     + rb"|(?![a-zA-Z/!?])|" + PLAIN_COMMENT + rb")[^<]*){0,500})"
 )  # fmt: skip
 _SKIP_TEXT: Final = re.compile(rb"[^<]*")
+_PAIRS: Final = rb"""((?>(?:[\t\n\f\r ]+(?![hH][rR][eE][fF]=)[^\t\n\f\r />"'=<]+="[^"<>]*")*))"""
+# Most anchors of a mail: one href, every attribute a name="value", and inside nothing but text and
+# tags that leave the walk where it is. One match instead of a stop at either end.
+_PLAIN_ANCHOR: Final = re.compile(
+    rb"<[aA]" + _PAIRS + rb"[\t\n\f\r ]+[hH][rR][eE][fF]=\"([^\"<>]*)\"" + _PAIRS + rb"[\t\n\f\r ]*>"
+    rb"((?>[^<]*(?:</?(?:img|span|br|strong|b|font|em|i|u|p|div|center|h[1-6])(?=[\t\n\f\r />])"
+    + QUICK_REST + rb"[^<]*){0,50}))</[aA][\t\n\f\r ]*>"
+)  # fmt: skip
 _TAG: Final = re.compile(rb"<(/?)(" + NAME + rb")(" + REST + rb")")
 _ANY_TAG: Final = re.compile(rb"<(?:(/?)(" + NAME + rb")" + REST + rb"|" + PLAIN_COMMENT + rb")")
 _TABLE_OR_CELL: Final = re.compile(rb"<(/?)[tT](?:[aA][bB][lL][eE]|[dD])[\t\n\f\r />]")
@@ -76,6 +85,8 @@ class Tag(NamedTuple):
     end: int
     conditional: bool = False  # it stands in a conditional comment
     clear: bool = False  # another anchor could stand before it
+    href: tuple[int, int] | None = None  # its href's value, if every attribute is a name="value"
+    others: bytes = b""  # the other attributes then
 
 
 class Region(NamedTuple):
@@ -117,10 +128,36 @@ class Walk:
             if not self._conditional and position > start:
                 self.regions.append(Region(start, position, self.clear))
             if position < end:
-                position = self._step(position, end)
+                position = self._plain_anchor(position, end) or self._step(position, end)
             if position == NOWHERE:
                 return False
         return True
+
+    def _plain_anchor(self, position: int, end: int) -> int | None:
+        """Take a whole plain anchor and return the place behind it; None if there is none."""
+        if self._open or self._foreign.stack:
+            return None
+        anchor = _PLAIN_ANCHOR.match(self.html, position, end)
+        if not anchor:
+            return None
+        before, _, after, _ = anchor.groups()
+        content, content_end = anchor.span(4)
+        self.anchors.append(
+            Tag(
+                b"a",
+                position,
+                position + 2,
+                content,
+                self._conditional,
+                self.clear,
+                anchor.span(2),
+                before + after,
+            )
+        )
+        self.text_ends.append(content_end)
+        if not self._conditional and content_end > content:
+            self.regions.append(Region(content, content_end, clear=False))
+        return anchor.end()
 
     @property
     def clear(self) -> bool:

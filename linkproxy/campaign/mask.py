@@ -53,12 +53,12 @@ _SYNTAXES: Final = tuple(
 )
 
 # To look for one byte is a hundred times faster than for two, and most mails have no template
-# tags: so the second byte of each opener is looked for, and the one before it compared.
-_SECOND_BYTES: Final = {
-    second: frozenset(opener[0] for opener, _ in _SYNTAXES if opener.endswith(second))
+# tags: so the second byte of each opener is looked for, and only there the one before it.
+_OPENERS_BY_SECOND: Final = tuple(
+    (second, re.compile(rb"%s(?<=[%s]%s)" % (*map(re.escape, (second, b"".join(firsts), second)),)))
     for second in (b"%", b"{", b"[", b"|")
-}
-_LOOKED_AT: Final = 1000
+    for firsts in ([opener[:1] for opener, _ in _SYNTAXES if opener.endswith(second)],)
+)
 
 _BLOCK: Final = re.compile(
     rb"""(?ix)
@@ -72,20 +72,9 @@ _BLOCK: Final = re.compile(
 )
 
 
-def _may_hold(html: bytes, second: bytes, firsts: frozenset[int]) -> bool:
-    position = html.find(second)
-    for _ in range(_LOOKED_AT):
-        if position < 0:
-            return False
-        if html[position - 1] in firsts:
-            return True
-        position = html.find(second, position + 1)
-    return True
-
-
 def find_tags(html: bytes) -> list[TemplateTag]:
     """Return the template tags of a mail in order; where two overlap, the one that starts first."""
-    seconds = [second for second, firsts in _SECOND_BYTES.items() if _may_hold(html, second, firsts)]
+    seconds = [second for second, pattern in _OPENERS_BY_SECOND if pattern.search(html)]
     openers = {opener for opener, _ in _SYNTAXES if opener[1:] in seconds and opener in html}
     if not openers:
         return []
@@ -136,6 +125,9 @@ _UNMASKED: Final = re.compile(
 )
 
 
+_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[]|#[{#]|<<|@@")
+
+
 def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:
     """Tell whether a URL holds a merge tag: "whole" if it is nothing else, "part", or "".
 
@@ -144,7 +136,7 @@ def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:
     if tags:
         only = len(tags) == 1 and tags[0].end - tags[0].start >= len(raw.strip())
         return "whole" if only else "part"
-    if _UNMASKED.search(value, 0, VALUE_CHARACTERS):
+    if _MAY_BE_UNMASKED.search(value, 0, VALUE_CHARACTERS) and _UNMASKED.search(value, 0, VALUE_CHARACTERS):
         return "whole" if _UNMASKED.fullmatch(value) else "part"
     return ""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from binascii import Error, a2b_base64, b2a_base64
+from binascii import Error, a2b_base64, a2b_qp, b2a_base64
 from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign.mime_body import ENCODED_LINE, Body, Draft, Identity, Splice, usual_eol
@@ -12,11 +13,14 @@ from linkproxy.campaign.token_forms import GROUPED
 from linkproxy.campaign.tokens import TOKEN_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 # --- quoted-printable --------------------------------------------------------------------------
 
-_QUOTED: Final = re.compile(rb"=(?:([0-9A-Fa-f]{2})|(\r?\n|\Z))?")
+_STANDS_FOR_NOTHING: Final = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)")
+_BYTE: Final = re.compile(rb"=[0-9A-Fa-f]{2}")
+# Lines, and pieces of those that are longer than mail may have; none ends within what an = begins.
+_LINE: Final = re.compile(rb"[^\n]{0,998}(?:\n|\Z|(?<!=)(?<!=.))")
 _ATOMS: Final = re.compile(rb"=[0-9A-F]{2}|[^=]")
 _LINE_END: Final = re.compile(rb"\r?\n|\Z")
 
@@ -27,29 +31,26 @@ class QuotedPrintable(Body):
     def __init__(self, encoded: bytes, eol: bytes) -> None:
         self._encoded = encoded
         self._break = b"=" + usual_eol(encoded, eol)
-        # From each of these on, up to the next, decoded and encoded bytes are the same.
-        self._decoded_at = [0]
-        self._encoded_at = [0]
-        self.content = b"".join(self._decode())
-
-    def _decode(self) -> Iterator[bytes]:
-        position = length = 0
-        for match in _QUOTED.finditer(self._encoded):
-            start, end = match.span()
-            if match.lastindex is None:
-                raise ValueError("an = that stands for nothing")
-            byte = bytes((int(match[1], 16),)) if match[1] else b""
-            yield self._encoded[position:start] + byte
-            length += start - position + len(byte)
-            position = end
-            self._decoded_at.append(length)
-            self._encoded_at.append(end)
-        yield self._encoded[position:]
+        if _STANDS_FOR_NOTHING.search(encoded):
+            raise ValueError("an = that stands for nothing")
+        lines = _LINE.findall(encoded)
+        decoded = [a2b_qp(line) if b"=" in line else line for line in lines]
+        # Where each line begins, in what it decodes to and as it stands.
+        self._decoded_at = list(accumulate(map(len, decoded), initial=0))
+        self._encoded_at = list(accumulate(map(len, lines), initial=0))
+        self.content = b"".join(decoded)
 
     def _place(self, decoded: int) -> int:
         """Return where the byte at a place of ``content`` begins."""
-        index = bisect_right(self._decoded_at, decoded) - 1
-        return self._encoded_at[index] + decoded - self._decoded_at[index]
+        line = bisect_right(self._decoded_at, decoded) - 1
+        position, left = self._encoded_at[line], decoded - self._decoded_at[line]
+        for match in _BYTE.finditer(self._encoded, position):
+            plain = match.start() - position
+            if left <= plain:
+                break
+            left -= plain + 1
+            position = match.end()
+        return position + left
 
     def _behind(self, decoded: int) -> int:
         """Return where the byte before a place of ``content`` ends."""
@@ -70,7 +71,7 @@ class QuotedPrintable(Body):
             line_end = _LINE_END.search(encoded, end, limit)
             assert line_end is not None  # noqa: S101 -- the pattern matches at the limit at the latest
             rest = line_end.start() - end
-            ends_line = limit == len(encoded) or line_end[0] != b""
+            ends_line = index + 1 == len(splices) or line_end[0] != b""
             if rest and column + rest + (not ends_line) > ENCODED_LINE:
                 draft.write(self._break)
                 column = 0

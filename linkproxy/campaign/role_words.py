@@ -41,6 +41,8 @@ class Vocabulary:
 
     def topics(self, words: Sequence[str]) -> AbstractSet[Topic]:
         """Return the topics of a text that is made of phrases and fillers alone, else nothing."""
+        if words and words[0] not in self.phrases and words[0] not in self.fillers:
+            return _NONE  # nearly every link of a mail's content
         found: set[Topic] = set()
         index = 0
         while index < len(words):

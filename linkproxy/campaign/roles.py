@@ -102,18 +102,21 @@ def _explicit_role(link: FoundLink) -> LinkRole | None:
 def _role(seen: _Seen, position: int, total: int, frame: Frame) -> LinkRole:
     if seen.social:
         return LinkRole.SOCIAL
-    if Topic.LEGAL in seen.topics:
+    topics = seen.topics
+    if topics and Topic.LEGAL in topics:
         return LinkRole.LEGAL
-    if position >= frame.footer_start or not _LEAVING.isdisjoint(seen.topics):
+    if position >= frame.footer_start or (topics and not _LEAVING.isdisjoint(topics)):
         return LinkRole.FOOTER
-    if Topic.BROWSER in seen.topics:
+    if topics and Topic.BROWSER in topics:
         return LinkRole.HEADER if position < total / 2 else LinkRole.FOOTER
     return LinkRole.HEADER if position < frame.header_end else LinkRole.BODY
 
 
 def _is_leaving(link: FoundLink, seen: _Seen) -> bool:
-    handed_over = link.attributes.get(HAND_OVER_ATTRIBUTE, "").strip().lower() == HAND_OVER_UNSUBSCRIBE
-    return handed_over or not _LEAVING.isdisjoint(seen.topics)
+    if seen.topics and not _LEAVING.isdisjoint(seen.topics):
+        return True
+    wish = link.attributes.get(HAND_OVER_ATTRIBUTE)
+    return wish is not None and wish.strip().lower() == HAND_OVER_UNSUBSCRIBE
 
 
 def _footer_start(seen: Sequence[_Seen]) -> int:
@@ -159,20 +162,24 @@ def _look(link: FoundLink) -> _Seen:
     web = _TARGET.match(value)
     host, path, query = web.groups() if web else ("", "", "")
     segments = path.strip("/").split("/") if path else []
-    topics = vocabulary().topics(words) | _target_topics(words, segments, query)
+    topics = vocabulary().topics(words)
+    if by_target := _target_topics(words, segments, query):
+        topics = topics | by_target
     if ("unsub" in value and _LEAVING_TAG.search(value)) or (link.attributes and _is_named_leaving(link)):
         topics = topics | {Topic.LEAVE}
-    social = social_hosts().is_social(host, path)
-    anywhere = topics <= _ANYWHERE
+    hosts = social_hosts()
+    social = hosts.is_social(host, path)
+    anywhere = not topics or topics <= _ANYWHERE
     deep = len(segments) > 1
+    count = len(words)
     return _Seen(
         topics,
-        social=social,
-        home=bool(host) and not any(segments) and _names_host(words, host),
-        short=bool(host) and anywhere and not deep and 0 < len(words) < 3,
-        closing=social or not anywhere,
-        beside=not host or Topic.FRAME in topics or host in social_hosts().beside,
-        content=deep or len(words) > 3,
+        social,
+        bool(host) and not any(segments) and _names_host(words, host),  # home
+        bool(host) and anywhere and not deep and 0 < count < 3,  # short
+        social or not anywhere,  # closing
+        not host or host in hosts.beside or (bool(topics) and Topic.FRAME in topics),  # beside
+        deep or count > 3,  # content
     )
 
 
@@ -183,9 +190,8 @@ def _names_host(words: Sequence[str], host: str) -> bool:
 
 def _target_topics(words: Sequence[str], segments: Sequence[str], query: str) -> AbstractSet[Topic]:
     known = vocabulary()
-    slugs = _PARAMETER_ENDS.split(query) if query else []
-    if segments:
-        slugs.append(segments[-1].partition(".")[0])
+    last = segments[-1].partition(".")[0] if segments else ""
+    slugs = [*_PARAMETER_ENDS.split(query), last] if query else [last]
     if known.slugs.keys().isdisjoint(slugs):
         return _NONE
     topics = {known.slugs[slug] for slug in slugs if slug in known.slugs}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SocialHosts:
     """Which paths count as social, by domain, and hosts that stand beside such links."""
 
@@ -22,12 +22,16 @@ class SocialHosts:
 
     def is_social(self, host: str, path: str) -> bool:
         """Tell whether a page is a profile or a share button; host and path in lower case."""
-        domain = host
-        while "." in domain:
-            if domain in self.paths:
-                return self.paths[domain].fullmatch(path.rstrip("/")) is not None
-            domain = domain.partition(".")[2]
-        return False
+        paths = self._paths_of(host)
+        return paths is not None and paths.fullmatch(path.rstrip("/")) is not None
+
+    @lru_cache(maxsize=4096)  # a mail has many links and few hosts  # noqa: B019 -- there is one of these
+    def _paths_of(self, host: str) -> re.Pattern[str] | None:
+        while "." in host:
+            if host in self.paths:
+                return self.paths[host]
+            host = host.partition(".")[2]
+        return None
 
 
 @cache

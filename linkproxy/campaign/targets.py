@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, unquote, urljoin
 
 from linkproxy.campaign import charsets
 from linkproxy.campaign.hosts import shown_host
-from linkproxy.campaign.links import add_utm, target_fault
+from linkproxy.campaign.links import add_parameters, target_fault
 from linkproxy.model import CampaignKind, LinkKind
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class NoteReason(StrEnum):
     ATTACHMENT = "attachment"  # a part that is a file, a report, or somebody else's message
     ENCODING = "encoding"  # a part with a transfer encoding that is unknown or broken
     MALFORMED = "malformed"  # a part, or a header, that programs would read in different ways
-    SIGNED = "signed"  # nothing was left alone: a signature in the header that the changes break
+    SIGNED = "signed"  # a signature in the header, which changes would break
     LIST_UNSUBSCRIBE = "list_unsubscribe"  # the header was wanted and could not be added
 
 
@@ -59,8 +59,7 @@ class Note:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """A link that is to be tracked."""
 
     link: FoundLink
@@ -70,6 +69,7 @@ class Decided:
 
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ORDINARY: Final = re.compile(r"https?://[\x21-\x7e]+\Z")
 _PARTS: Final = re.compile(r"([^:]*://[^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
 _UNENCODED: Final = re.compile(r"[^\x21-\x7e]+")
 _TOKEN: Final = re.compile(r"/[A-Za-z0-9_-]{24}/")
@@ -93,11 +93,14 @@ class Decider:
         self._base = _absolute(base, None) if base else None
         if self._base is None or target_fault(self._base):
             self._base = None
+        self._utm = campaign.utm.items()
         self._spares_secrets = recipient is not None and campaign.kind is CampaignKind.TRANSACTIONAL
 
     def decide(self, link: FoundLink, assigned: Assigned) -> Decided | Note:
         """Return the link with its target, or why it stays as it is."""
-        wish = link.attributes.get(ATTRIBUTE, "").strip().lower()
+        wish = link.attributes.get(ATTRIBUTE, "")
+        if wish:
+            wish = wish.strip().lower()
         if wish == "off":
             return Note(NoteReason.OFF, link.value, link.position)
         reached = self._reach(link, wish)
@@ -118,7 +121,7 @@ class Decider:
             reached = NoteReason.SHOWN_URL
         if isinstance(reached, NoteReason):
             return Note(reached, link.value, link.position)
-        return Decided(link, add_utm(reached, self._campaign.utm), LinkKind.CONTENT, assigned.role)
+        return Decided(link, add_parameters(reached, self._utm), LinkKind.CONTENT, assigned.role)
 
     def _is_left_for_its_text(self, link: FoundLink) -> bool:
         """Tell whether the text of an HTML link is a URL that the campaign wants to stay true."""
@@ -127,13 +130,15 @@ class Decider:
     def _reach(self, link: FoundLink, wish: str) -> str | NoteReason:
         """Return the absolute URL that a client would ask for, or why there is none to track."""
         value = link.value
-        if reason := _not_for_us(link):
-            return reason
-        url = _absolute(value, self._base)
-        if url is None:
-            return NoteReason.RELATIVE
-        if not (url.isascii() and url.isprintable()) or " " in url:
-            url = _encoded(url, self._codec)
+        if link.merge_tag or not _ORDINARY.match(value):
+            if reason := _not_for_us(link):
+                return reason
+            absolute = _absolute(value, self._base)
+            if absolute is None:
+                return NoteReason.RELATIVE
+            url = _encoded(absolute, self._codec)
+        else:
+            url = value
         if target_fault(url):
             return NoteReason.INVALID
         own = self._campaign.base_url
@@ -182,6 +187,8 @@ def _encoded(url: str, codec: str) -> str:
 
     URL Standard section 4.4, query state. Host names stay as they are.
     """
+    if not _UNENCODED.search(url):
+        return url
     match = _PARTS.fullmatch(url)
     if match is None:
         return url

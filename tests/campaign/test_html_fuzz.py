@@ -59,3 +59,26 @@ def test_the_same_links_as_an_independent_parser_in_a_thousand_seeded_documents(
     chance = random.Random(20260101)  # noqa: S311 -- seeded, so that it repeats
     for _ in range(1000):
         assert_same_links(numbered(b"".join(chance.choices(PIECES, k=chance.randint(3, 60)))))
+
+
+ANCHORS = [
+    b'<a href="https://x.example/1">', b'<a class="c" href="https://x.example/2" title="&lt;t">', b'<A HREF="https://x.example/3" >',
+    b'<a href="#" href="https://x.example/4">', b'<a data-linkproxy="off" href="https://x.example/5">', b"</a>", b"</A >", b"</a", b"text", b" ",
+    b"<b>", b"</b>", b'<img alt="x" src="y">', b"<table>", b"<td>", b"</td>", b"</table>", b"<svg>", b"</svg>", b"<p>", b"</p>", b"<!-- x -->",
+    b"<!--[if mso]>", b"<![endif]-->", b"<select>", b"</select>", b"<div title='\"'>", b"<br>", b"&amp;", b"{{ x }}", b"{% if x %}", b"{% end %}",
+]  # fmt: skip
+
+
+def seen(html):
+    found = scan(html)
+    links = [
+        (link.value, link.text, link.attributes, link.conditional, link.merge_tag) for link in found.links
+    ]
+    places = [None if place is None else html[place:].replace(b'= "', b'="') for place in (found.bait_early, found.bait_late)]  # fmt: skip
+    return links, places
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(ANCHORS), max_size=30).map(b"".join))
+def test_a_plain_anchor_is_read_as_any_other(html):
+    assert seen(html) == seen(html.replace(b'href="', b'href= "').replace(b'HREF="', b'HREF= "'))

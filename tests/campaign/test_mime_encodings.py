@@ -176,3 +176,9 @@ def test_linear_on_input_made_to_be_slow():
         splices = [Splice(place, place + 1, ROOT, b"/Key4") for place in range(0, 200_000, 10)]
         body.overlong(splices)
         spliced(body, splices)
+
+
+def test_a_quoted_line_between_two_urls_leaves_room_for_its_soft_break():
+    body = QuotedPrintable(b"=00=00=00=00    =00", b"\n")
+    splices = [Splice(at, at, ROOT, b"/Key4") for at in (0, 0, 9)]
+    assert max(map(len, spliced(body, splices).splitlines())) <= ENCODED_LINE
