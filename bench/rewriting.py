@@ -8,6 +8,8 @@ pytracking     one recipient's mail: pytracking.html.adapt_html, links only, its
                of a message: Python's email package around it
 lxml, bs4      one recipient's HTML: parse it, set each href, write it (bs4 with html.parser)
 memcpy         the stamped mail's bytes once more: no rewriter can be faster
+
+At the end the newsletter is stamped for very many recipients, and memory looked at on the way.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
-from bench import newsletters, report
+from bench import newsletters, report, stamping_memory
 from linkproxy.campaign.compile import Compiled, compile_html, stamp
 from linkproxy.campaign.message import compile_message
 from linkproxy.campaign.tokens import Keyring, new_key
@@ -35,6 +37,7 @@ except ImportError as error:
 CAMPAIGN = Campaign(CampaignId(7), "bench", base_url="https://click.brand.example")
 BATCH_SECONDS = 0.02
 QUICK_ROUNDS, ROUNDS = 25, 150
+QUICK_RECIPIENTS, RECIPIENTS = 100_000, 1_000_000
 
 Act = Callable[[], object]
 
@@ -153,6 +156,11 @@ def main() -> None:
     rounds = QUICK_ROUNDS if options.quick else ROUNDS
     mails = (newsletters.demo(), newsletters.plain())
     results = {mail.name: compare(mail, rounds) for mail in mails}
+    results["memory"] = stamping_memory.measure(
+        compile_html(mails[0].html, CAMPAIGN),
+        Keyring([new_key([])]).signer(CAMPAIGN.id),
+        QUICK_RECIPIENTS if options.quick else RECIPIENTS,
+    )
     report.finish("rewriting", results, options.json)
 
 
