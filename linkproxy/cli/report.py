@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from linkproxy.cli.bait import print_catches
 from linkproxy.cli.output import Heading, json_option, print_json, print_table
 from linkproxy.cli.session import need_campaign, with_store
 
@@ -23,8 +24,9 @@ _PARTS = " ▏▎▍▌▋▊▉█"
 @click.command("report")
 @click.argument("campaign")
 @click.option("--raw", is_flag=True, help="Also what a plain counter of requests would say.")
+@click.option("--bait", is_flag=True, help="Also how many of the machines took the bait; see `bait`.")
 @json_option
-def report(*, campaign: str, raw: bool, as_json: bool) -> None:
+def report(*, campaign: str, raw: bool, bait: bool, as_json: bool) -> None:
     """Show a campaign's human clicks, by link, day and domain, and what was left out and why.
 
     The interval holds the true number of people's clicks in 95 of 100 campaigns; it takes visits of
@@ -35,15 +37,20 @@ def report(*, campaign: str, raw: bool, as_json: bool) -> None:
     Examples:
       linkproxy report spring
       linkproxy report spring --raw
+      linkproxy report spring --bait
       linkproxy report spring --json
     """
 
     async def work(config: Config, store: Store) -> dict[str, Any]:
+        from linkproxy.query.bait import bait_record, measure
         from linkproxy.query.reports import report as make
         from linkproxy.query.reports import report_record
         from linkproxy.server.wiring import policy
+        from linkproxy.store.api import Filter
 
-        return report_record(await make(store, await need_campaign(store, campaign), policy(config)))
+        rules, known = policy(config), await need_campaign(store, campaign)
+        told = report_record(await make(store, known, rules))
+        return told | {"bait": bait_record(await measure(store, Filter(known.name), rules))} if bait else told
 
     found = with_store(work)
     if as_json:
@@ -56,6 +63,9 @@ def report(*, campaign: str, raw: bool, as_json: bool) -> None:
     _print_groups("By domain", found["by_domain"], ("domain",), raw=raw)
     if raw:
         _print_raw(found)
+    if bait:
+        click.echo("\nBait, in messages that machines visited")
+        print_catches(found["bait"])
 
 
 def _print_head(found: Mapping[str, Any]) -> None:

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.model import Settlement, VerdictKind
+from linkproxy.model import MessageHistory, Settlement, VerdictKind
 from linkproxy.query.filters import format_time
+from linkproxy.visit.possible import with_possible
 from linkproxy.visit.replay import Replayed, clicks_under, replay
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def settlement_of(message: FrozenMessage, policy: Policy, where: Filter, now: fl
     ids = {item.entry.visit_id for item in inside if item.settled is not None}
     clicks = [click for click in clicks_under(replayed, policy) if click.visit_id in ids]
     logged = {item.entry.visit_id for item in message.visits if item.clicked} & ids
-    return Settlement(
+    settlement = Settlement(
         revised=tuple(
             (item.entry.visit_id, item.settled)
             for item in inside
@@ -133,6 +134,8 @@ def settlement_of(message: FrozenMessage, policy: Policy, where: Filter, now: fl
         settled_at=now,
         withdrawn=tuple(sorted(logged - {click.visit_id for click in clicks})),
     )
+    known = tuple(item.entry for item in (*message.visits, *message.beyond))
+    return with_possible(MessageHistory(known, frozenset(), frozenset()), settlement, policy)
 
 
 def _new(clicks: Sequence[Click], logged: set[int]) -> list[Click]:

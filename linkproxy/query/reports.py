@@ -1,28 +1,30 @@
-"""What a campaign's visits come to: people's clicks with an interval, and what was left out, and why."""
+"""What a campaign's visits come to: people's clicks with an interval, and what was left out, and why.
+
+A report is made of the rollups (``store/rollups.py``) and of the few visits that are not settled yet;
+it takes the same time whether the journal is large or small.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.campaign.links import shape
-from linkproxy.model import LinkKind, VerdictKind
 from linkproxy.query.interval import Candidate, Interval, human_interval
-from linkproxy.query.possible import candidates_of, removed_by
+from linkproxy.store.rollups import MILLION, Figure, Part, day_name, day_of
+from linkproxy.visit.possible import possible_among
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from linkproxy.model import Campaign, JournalEntry, LinkKey, RecipientId
-    from linkproxy.store.api import ClickRow, Store
-    from linkproxy.store.review import FrozenMessage
+    from linkproxy.model import Campaign
+    from linkproxy.store.api import Store
+    from linkproxy.store.rollups import CampaignSums, OpenVisit
     from linkproxy.visit.policy import Policy
 
-RAW_METHODS = frozenset({"GET"})
-"""What a plain counter of redirects counts."""
+_MESSAGES_A_STEP = 200
 
 
 @dataclass(slots=True)
@@ -30,7 +32,7 @@ class Group:
     """One line of a table: a link, a day or a domain."""
 
     clicks: int = 0
-    clickers: set[RecipientId] = field(default_factory=set)
+    clickers: int = 0  # recipients
     removed: int = 0  # machine visits
     uncertain: int = 0  # visits
     raw: int = 0  # requests
@@ -46,12 +48,12 @@ class Uncertain:
 
 @dataclass(slots=True)
 class Report:
-    """One campaign. ``interval`` and everything below it come from the journal, which is purged."""
+    """One campaign."""
 
     campaign: Campaign
     delivered: Mapping[str, int]  # messages with a delivery of their own, by domain
     clicks: int = 0
-    clickers: set[RecipientId] = field(default_factory=set)
+    clickers: int = 0
     links: dict[str, Group] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
     days: dict[str, Group] = field(default_factory=dict)
@@ -62,7 +64,6 @@ class Report:
     open: int = 0  # visits whose hold window is not over
     raw_requests: int = 0
     raw_messages: int = 0
-    journal_from: float | None = None
 
     @property
     def delivered_messages(self) -> int | None:
@@ -73,96 +74,92 @@ class Report:
     def rate(self) -> float | None:
         """Unique human clickers a delivered message; None where deliveries of too few are known."""
         delivered = self.delivered_messages
-        return len(self.clickers) / delivered if delivered and len(self.clickers) <= delivered else None
+        return self.clickers / delivered if delivered and self.clickers <= delivered else None
+
+    @property
+    def counted_from(self) -> str | None:
+        """The first day that anything is told of, None when there is none."""
+        return min(self.days, default=None)
 
 
 async def report(store: Store, campaign: Campaign, policy: Policy) -> Report:
-    """Go through the click log and the journal of one campaign."""
-    from linkproxy.store.api import Filter
-
-    where = Filter(campaign=campaign.name)
-    made = Report(campaign, await store.count_delivered(campaign.id))
-    known = {link.key: link.target for link in await store.list_links(campaign.id)}
-    async for click in store.clicks(where):
-        _add_click(made, click, known)
-    candidates: Counter[Candidate] = Counter()
-    counted = 0
-    async for message in store.messages(where, reach_seconds=policy.reach_seconds):
-        _add_message(made, message, known)
-        candidates.update(candidates_of(message, policy))
-        counted += sum(item.clicked for item in message.visits[message.carried :])
-    # The click log outlives the journal; what is purged there can be no candidate any more.
-    purged = max(0, made.clicks - counted)
+    """Read what a campaign has come to, and imagine it often enough for the interval."""
+    found = await _sums(store, campaign, policy)
+    made = _report(campaign, found, {link.key: link.target for link in await store.list_links(campaign.id)})
+    whole = found.sums[Part.CAMPAIGN].get("", {})
+    # What is not among the possible clicks moves the interval as it is.
+    certain = max(0, made.clicks - whole.get(Figure.COUNTED, 0))
+    candidates = [
+        Candidate(domain, float(score), clicks, units)
+        for (domain, score, clicks), units in sorted(found.possible.items())
+    ]
     if candidates:
-        # Beside the event loop, since imagining a large campaign takes a second.
-        found = await asyncio.to_thread(
-            human_interval, candidates.elements(), counted=min(counted, made.clicks)
-        )
+        # Beside the event loop, since imagining a large campaign takes a while.
+        drawn = await asyncio.to_thread(human_interval, candidates, counted=made.clicks - certain)
         made.interval = Interval(
-            found.low + purged, found.high + purged, found.expected + purged, found.level
+            drawn.low + certain, drawn.high + certain, drawn.expected + certain, drawn.level
         )
     return made
 
 
-def _add_click(made: Report, click: ClickRow, known: Mapping[LinkKey, str]) -> None:
-    made.clicks += 1
-    made.clickers.add(click.recipient_id)
-    day = datetime.fromtimestamp(click.at, UTC).date().isoformat()
-    name = _link_name(made, click.key, click.target, known)
-    for table, value in ((made.links, name), (made.days, day), (made.domains, click.domain)):
-        group = table.setdefault(value, Group())
-        group.clicks += 1
-        group.clickers.add(click.recipient_id)
+async def _sums(store: Store, campaign: Campaign, policy: Policy) -> CampaignSums:
+    """Return the sums; a campaign that an earlier version stored is counted first, once."""
+    found = await store.campaign_sums(campaign.id)
+    possible = partial(possible_among, policy=policy)
+    while found.blank:
+        left = 1
+        while left:
+            step = await store.rebuild(possible, limit=_MESSAGES_A_STEP, campaign_id=campaign.id)
+            left = step.campaigns_left
+        found = await store.campaign_sums(campaign.id)
+    return found
 
 
-def _link_name(made: Report, key: LinkKey, target: str, known: Mapping[LinkKey, str]) -> str:
-    """Return a link's key, or for a link of one message alone the shape that it shares with others."""
-    name = key if key in known else shape(target)
-    made.targets.setdefault(name, known.get(key, name))
-    return name
+def _report(campaign: Campaign, found: CampaignSums, known: Mapping[str, str]) -> Report:
+    whole, sums = found.sums[Part.CAMPAIGN].get("", {}), found.sums
+    made = Report(
+        campaign,
+        delivered={
+            name: figures[Figure.DELIVERED]
+            for name, figures in sums[Part.DOMAIN].items()
+            if figures[Figure.DELIVERED]
+        },
+        clicks=whole.get(Figure.CLICKS, 0),
+        clickers=whole.get(Figure.CLICKERS, 0),
+        links=_groups(sums[Part.LINK]),
+        days=_groups(sums[Part.DAY]),
+        domains=_groups(sums[Part.DOMAIN]),
+        removed=Counter({name: figures[Figure.MACHINE] for name, figures in sums[Part.REASON].items()}),
+        uncertain=Uncertain(whole.get(Figure.UNCERTAIN, 0), whole.get(Figure.LIKELY_HUMAN, 0) / MILLION),
+        open=len(found.open),
+        raw_requests=whole.get(Figure.RAW, 0) + sum(visit.is_raw for visit in found.open),
+        raw_messages=whole.get(Figure.MESSAGES, 0) + found.open_messages,
+    )
+    for visit in found.open:
+        _add_open(made, visit)
+    made.targets = {name: known.get(name, name) for name in made.links}
+    return made
 
 
-def _add_message(made: Report, message: FrozenMessage, known: Mapping[LinkKey, str]) -> None:
-    fresh = [item.entry for item in message.visits[message.carried :]]
-    content = [entry for entry in fresh if _is_content(entry)]
-    made.raw_messages += not message.carried and any(map(_is_raw, content))
-    for entry in content:
-        if made.journal_from is None or entry.visit.at < made.journal_from:
-            made.journal_from = entry.visit.at
-        _add_visit(made, entry, known)
+def _groups(rows: Mapping[str, Mapping[Figure, int]]) -> dict[str, Group]:
+    """Return the rows in which anything but deliveries was counted."""
+    return {
+        name: Group(
+            figures[Figure.CLICKS],
+            figures[Figure.CLICKERS],
+            figures[Figure.MACHINE],
+            figures[Figure.UNCERTAIN],
+            figures[Figure.RAW],
+        )
+        for name, figures in rows.items()
+        if any(count for figure, count in figures.items() if figure is not Figure.DELIVERED)
+    }
 
 
-def _is_raw(entry: JournalEntry) -> bool:
-    """Tell whether a plain counter would count a visit; it would have made no extra hop."""
-    return entry.visit.method in RAW_METHODS and entry.visit.hop_at is None
-
-
-def _is_content(entry: JournalEntry) -> bool:
-    return entry.facts.link is None or entry.facts.link.kind is LinkKind.CONTENT
-
-
-def _add_visit(made: Report, entry: JournalEntry, known: Mapping[LinkKey, str]) -> None:
-    day = datetime.fromtimestamp(entry.visit.at, UTC).date().isoformat()
-    target = entry.facts.link.target if entry.facts.link else ""
-    name = _link_name(made, entry.visit.key, target, known)
-    groups = [
-        made.links.setdefault(name, Group()),
-        made.days.setdefault(day, Group()),
-        made.domains.setdefault(entry.recipient.domain, Group()),
-    ]
-    raw = _is_raw(entry)
-    made.raw_requests += raw
-    settled = entry.settled
-    made.open += settled is None
-    if settled is not None and settled.kind is VerdictKind.MACHINE:
-        made.removed[removed_by(settled)] += 1
-    if settled is not None and settled.kind is VerdictKind.UNCERTAIN:
-        made.uncertain.visits += 1
-        made.uncertain.human += 1 - settled.probability
-    for group in groups:
-        group.raw += raw
-        group.removed += settled is not None and settled.kind is VerdictKind.MACHINE
-        group.uncertain += settled is not None and settled.kind is VerdictKind.UNCERTAIN
+def _add_open(made: Report, visit: OpenVisit) -> None:
+    day = day_name(day_of(visit.at))
+    for table, name in ((made.links, visit.link), (made.days, day), (made.domains, visit.domain)):
+        table.setdefault(name, Group()).raw += visit.is_raw
 
 
 # --- as JSON -----------------------------------------------------------------------------------
@@ -182,7 +179,7 @@ def report_record(made: Report) -> dict[str, Any]:
             "high": round(interval.high),
             "expected": round(interval.expected, 1),
         },
-        "human_clickers": len(made.clickers),
+        "human_clickers": made.clickers,
         "click_rate": None if made.rate is None else round(made.rate, 6),
         "machine_visits_removed": made.removed.total(),
         "removed_by_reason": dict(made.removed.most_common()),
@@ -192,7 +189,7 @@ def report_record(made: Report) -> dict[str, Any]:
         },
         "not_settled_yet": made.open,
         "raw": {"requests": made.raw_requests, "messages": made.raw_messages},
-        "journal_from": _time(made.journal_from),
+        "counted_from": made.counted_from,
         "by_link": [
             {"link": name, "target": made.targets[name]} | _group(group) for name, group in _most(made.links)
         ],
@@ -211,14 +208,8 @@ def _most(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
 def _group(group: Group) -> dict[str, int]:
     return {
         "human_clicks": group.clicks,
-        "human_clickers": len(group.clickers),
+        "human_clickers": group.clickers,
         "machine_visits": group.removed,
         "uncertain_visits": group.uncertain,
         "raw_requests": group.raw,
     }
-
-
-def _time(at: float | None) -> str | None:
-    from linkproxy.query.filters import format_time
-
-    return format_time(at) or None

@@ -32,9 +32,11 @@ from linkproxy.model import (
     Visit,
 )
 from linkproxy.store.afterlife import AfterlifeStore
+from linkproxy.store.corrections import CorrectionStore
 from linkproxy.store.domains import DomainStore
 from linkproxy.store.gateways import GatewayStore
 from linkproxy.store.review import ReviewStore
+from linkproxy.store.rollups import RollupStore
 from linkproxy.visit.facts import FactSource
 
 Pending = Visit | Stray
@@ -179,11 +181,12 @@ class Cutoffs:
     domain_profiles: float | None = None
 
 
-class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, Protocol):
+class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionStore, RollupStore, Protocol):
     """What every engine does.
 
     Going over the journal again is in ``review.py``, who scans for a domain in ``gateways.py``, what
-    domains have taught in ``domains.py``, what came after visits in ``afterlife.py``.
+    domains have taught in ``domains.py``, what came after visits in ``afterlife.py``, what reports
+    count in ``rollups.py``.
     """
 
     # life ------------------------------------------------------------------------------------

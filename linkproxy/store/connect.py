@@ -5,29 +5,79 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linkproxy.config_values import POSTGRES, SQLITE
 from linkproxy.store.api import StoreError
+from linkproxy.store.memory import Bounds
 from linkproxy.store.privacy import Privacy
 from linkproxy.store.sqlite import SqliteStore
-from linkproxy.store.sqlite_session import Bounds
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.store.api import Store
-
-_SQLITE = "sqlite:"
+    from linkproxy.store.postgres_database import ServerSettings
 
 
 def connect(config: Config) -> Store:
     """Return the store that ``store.url`` names; raise LinkproxyError when a setting is wrong."""
-    url = config.store.url
-    if not url.startswith(_SQLITE):
+    return connect_to(config.store.url, config)
+
+
+def connect_to(url: str, config: Config) -> Store:
+    """Return the store at a URL, with all other settings of the configuration."""
+    if url.startswith(POSTGRES):
+        return _postgres(url, config)
+    if not url.startswith(SQLITE):
         raise StoreError(f"[store] url: {url!r} is not known; write sqlite:FILE")
     return SqliteStore(
-        Path(url.removeprefix(_SQLITE)),
+        Path(url.removeprefix(SQLITE)),
         privacy=privacy(config),
         synchronous=config.store.synchronous,
         lock_seconds=config.store.commit_seconds,
-        bounds=Bounds(strays_kept=config.limits.strays_kept),
+        bounds=bounds(config),
+    )
+
+
+def _postgres(url: str, config: Config) -> Store:
+    settings = postgres_settings(url, config)
+    from linkproxy.store.postgres import PostgresStore
+
+    return PostgresStore(settings, privacy=privacy(config), bounds=bounds(config))
+
+
+def postgres_settings(url: str, config: Config) -> ServerSettings:
+    """Return how to reach a database; raise StoreError when the extra is not installed."""
+    try:
+        from linkproxy.store.postgres_database import ServerSettings
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise StoreError(
+            "[store] url: PostgreSQL needs the extra; install it with: pip install 'linkproxy[postgres]'"
+        ) from None
+    return ServerSettings(
+        url,
+        password=config.store.read_password(),
+        pooler=config.store.pooler,
+        synchronous=_SYNCHRONOUS[config.store.synchronous],
+        lock_seconds=config.store.commit_seconds,
+    )
+
+
+_SYNCHRONOUS = {"full": "on", "normal": "off"}
+"""``store.synchronous`` as synchronous_commit: "off" may lose the last moments when the server stops hard."""
+
+
+def bounds(config: Config) -> Bounds:
+    """Return how much is kept and remembered."""
+    memory = config.memory
+    return Bounds(
+        strays_kept=config.limits.strays_kept,
+        messages=memory.messages,
+        campaigns=memory.campaigns,
+        profiles=memory.profiles,
+        clients=memory.clients,
+        domains=memory.domains,
+        neighbours=memory.neighbours,
     )
 
 

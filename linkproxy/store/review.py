@@ -42,12 +42,14 @@ class FrozenMessage:
     """The journal of one message in order of arrival, or a part of it.
 
     The first ``carried`` visits belong to the part before and are here to be looked at only.
+    ``beyond`` are further ones, for ``rejudge`` alone: part of what the message comes to.
     """
 
     campaign_id: CampaignId
     recipient_id: RecipientId
     visits: tuple[FrozenVisit, ...]
     carried: int = 0
+    beyond: tuple[FrozenVisit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

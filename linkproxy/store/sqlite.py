@@ -22,12 +22,14 @@ from linkproxy.store.privacy import is_address
 from linkproxy.store.sqlite_afterlife import SqliteAfterlife
 from linkproxy.store.sqlite_checkpoint import Checkpointer
 from linkproxy.store.sqlite_connect import FileSettings, Synchronous, prepare
+from linkproxy.store.sqlite_corrections import SqliteCorrections
 from linkproxy.store.sqlite_domains import SqliteDomains
 from linkproxy.store.sqlite_export import export
 from linkproxy.store.sqlite_gateways import SqliteGateways
 from linkproxy.store.sqlite_history import read_siblings
 from linkproxy.store.sqlite_journal import append, write_unsubscribe
 from linkproxy.store.sqlite_reads import Readers
+from linkproxy.store.sqlite_rebuild import SqliteRollups
 from linkproxy.store.sqlite_review import SqliteReview
 from linkproxy.store.sqlite_session import Bounds, Session
 from linkproxy.store.sqlite_settle import settle
@@ -59,14 +61,16 @@ if TYPE_CHECKING:
     )
     from linkproxy.store.privacy import Privacy
 
-_DUE = """SELECT campaign_id, recipient_id, min(at), max(at) FROM open_visit
+_DUE = """SELECT campaign_id, recipient_id, min(at), max(at) FROM main.open_visit
 GROUP BY campaign_id, recipient_id
 HAVING max(at) < ? OR min(CASE WHEN again THEN NULL ELSE at END) < ? LIMIT ?"""
 _KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.id = campaign_id
 WHERE signing_key_id = ? ORDER BY name"""
 
 
-class SqliteStore(SqliteReview, SqliteGateways, SqliteDomains, SqliteAfterlife):
+class SqliteStore(
+    SqliteReview, SqliteGateways, SqliteDomains, SqliteAfterlife, SqliteCorrections, SqliteRollups
+):
     """A Store in the file ``path``; ``lock_seconds`` bounds how long a write waits for its turn."""
 
     def __init__(
@@ -112,7 +116,7 @@ class SqliteStore(SqliteReview, SqliteGateways, SqliteDomains, SqliteAfterlife):
         await self._writer.close()
 
     async def ping(self) -> None:
-        await self._writer.run(outgoing.ping)
+        await self._writer.run(outgoing.ping, indexed=False)
 
     # what goes out ---------------------------------------------------------------------------
     async def add_campaign(self, campaign: Campaign) -> Campaign:
@@ -180,7 +184,7 @@ class SqliteStore(SqliteReview, SqliteGateways, SqliteDomains, SqliteAfterlife):
         return [name for (name,) in await self._readers.fetch(_KEY_CAMPAIGNS, (signing_key_id,))]
 
     async def register_recipients(self, drafts: Sequence[RecipientDraft]) -> list[Recipient]:
-        return await self._writer.run(partial(recipients.register, drafts=drafts))
+        return await self._writer.run(partial(recipients.register, drafts=drafts), indexed=False)
 
     async def find_recipient(self, who: str) -> Recipient | None:
         column = "address_hash" if is_address(who) else "reference_hash"
@@ -199,13 +203,14 @@ class SqliteStore(SqliteReview, SqliteGateways, SqliteDomains, SqliteAfterlife):
         return await self._writer.run(partial(recipients.erase, recipient_id=recipient_id))
 
     async def add_deliveries(self, drafts: Iterable[DeliveryDraft]) -> int:
-        return await self._writer.run(partial(recipients.add_deliveries, drafts=list(drafts)))
+        return await self._writer.run(partial(recipients.add_deliveries, drafts=list(drafts)), indexed=False)
 
     # what comes in ---------------------------------------------------------------------------
     async def append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
-        return await self._writer.run(partial(append, pending=pending, take=take))
+        return await self._writer.run(partial(append, pending=pending, take=take), indexed=False)
 
     async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
+        await self._writer.run(Session.index)
         found = await self._readers.fetch(_DUE, (last_before, first_before, limit))
         return [OpenMessage(CampaignId(row[0]), RecipientId(row[1]), row[2], row[3]) for row in found]
 
@@ -218,7 +223,8 @@ class SqliteStore(SqliteReview, SqliteGateways, SqliteDomains, SqliteAfterlife):
         reach_seconds: float,
     ) -> Settlement | None:
         return await self._writer.run(
-            partial(settle, message=(campaign_id, recipient_id), revise=revise, reach_seconds=reach_seconds)
+            partial(settle, message=(campaign_id, recipient_id), revise=revise, reach_seconds=reach_seconds),
+            indexed=False,
         )
 
     # questions -------------------------------------------------------------------------------

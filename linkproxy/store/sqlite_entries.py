@@ -57,11 +57,15 @@ ENTRY_TABLES = """visit v
     LEFT JOIN recipient r ON r.id = v.recipient_id"""
 
 
-def visits_of(recipient_id: str) -> str:
-    """Return a query for the ids of a recipient's visits: one seek a campaign, and no index more."""
-    return f"""SELECT visit_id FROM campaign CROSS JOIN open_visit
+def visits_of(recipient_id: str, *, named: bool = False) -> str:
+    """Return a query for the ids of a recipient's visits: one seek a campaign, and no index more.
+
+    With ``named`` the campaign's id comes before each.
+    """
+    columns = "campaign_id, visit_id" if named else "visit_id"
+    return f"""SELECT {columns} FROM campaign CROSS JOIN open_visit
         ON open_visit.campaign_id = campaign.id AND open_visit.recipient_id = {recipient_id}
-    UNION SELECT visit_id FROM campaign CROSS JOIN message_visit
+    UNION SELECT {columns} FROM campaign CROSS JOIN message_visit
         ON message_visit.campaign_id = campaign.id AND message_visit.recipient_id = {recipient_id}"""
 
 

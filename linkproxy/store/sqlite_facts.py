@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,13 +27,14 @@ from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
 from linkproxy.store.sqlite_history import DELIVERY, delivery_from
-from linkproxy.store.sqlite_session import CampaignTable, KnownProfile, Message
+from linkproxy.store.sqlite_session import CampaignTable, HeldProfile, KnownProfile, Message
 from linkproxy.visit.facts import MOST_SIBLINGS, LinkCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from linkproxy.model import DomainProfile, Neighbour, ProfileScope
+    from linkproxy.store.api import Pending
     from linkproxy.store.sqlite_session import Session
 
 
@@ -44,8 +44,21 @@ _SIBLINGS = f"""SELECT {rows.SIBLING} FROM visit WHERE id IN (
     SELECT visit_id FROM (
         SELECT visit_id FROM open_visit WHERE campaign_id = ?1 AND recipient_id = ?2
         UNION ALL SELECT visit_id FROM message_visit WHERE campaign_id = ?1 AND recipient_id = ?2
+        UNION ALL SELECT value FROM json_each(?3)
     ) ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}
 ) ORDER BY id"""
+
+_RECIPIENT_BITS = 40  # of a token, and so of a recipient's id
+_RECIPIENTS = (1 << _RECIPIENT_BITS) - 1
+_MESSAGES = f"""SELECT m.value, {rows.RECIPIENT}, d.delivered_at, d.source,
+    EXISTS (SELECT 1 FROM open_visit o
+        WHERE o.campaign_id = m.value >> {_RECIPIENT_BITS} AND o.recipient_id = m.value & {_RECIPIENTS})
+    OR EXISTS (SELECT 1 FROM message_visit o
+        WHERE o.campaign_id = m.value >> {_RECIPIENT_BITS} AND o.recipient_id = m.value & {_RECIPIENTS})
+FROM json_each(?) m LEFT JOIN recipient r ON r.id = m.value & {_RECIPIENTS}
+LEFT JOIN delivery d
+    ON d.campaign_id = m.value >> {_RECIPIENT_BITS} AND d.recipient_id = m.value & {_RECIPIENTS}"""
+"""What judging asks of a message that is not remembered, for all of a batch at once."""
 
 
 class SqliteFacts:
@@ -58,6 +71,35 @@ class SqliteFacts:
         self._now = 0.0
         self._next_profile = 0
         self._new_profiles: dict[int, tuple[Profile, str, float]] = {}
+
+    def expect(self, pending: Sequence[Pending]) -> None:
+        """Read what is not remembered of the messages that a batch is about, by one statement."""
+        memory = self._memory
+        cold = {
+            item.campaign_id << _RECIPIENT_BITS | item.recipient_id
+            for item in pending
+            if isinstance(item, Visit)
+            and item.recipient_id
+            and not (
+                item.recipient_id in memory.recipients
+                and (message := (item.campaign_id, item.recipient_id)) in memory.deliveries
+                and message in memory.siblings
+            )
+        }
+        if not cold:
+            return
+        for number, *recipient, delivered_at, source, visited in self._db.execute(
+            _MESSAGES, (rows.compact(list(cold)),)
+        ):
+            message = (number >> _RECIPIENT_BITS, number & _RECIPIENTS)
+            if recipient[0] is not None:
+                memory.recipients.put(recipient[0], rows.recipient_from(recipient))
+            if source is not None:
+                memory.deliveries.put(message, Delivery(delivered_at, rows.DELIVERY_SOURCES[source]))
+            elif table := self._table(CampaignId(message[0])):
+                memory.deliveries.put(message, table.delivery)
+            if not visited and message not in memory.siblings and message not in self._session.waiting:
+                memory.siblings.put(message, [])
 
     def at(self, request: Visit | Stray) -> SqliteFacts:
         """Return the source as a request's judge asks it."""
@@ -157,7 +199,8 @@ class SqliteFacts:
     def siblings(
         self, campaign_id: CampaignId, recipient_id: RecipientId, *, since: float
     ) -> tuple[Sibling, ...]:
-        return tuple(item for item in self._message((campaign_id, recipient_id)) if item.at >= since)
+        known = self._message((campaign_id, recipient_id))
+        return tuple([item for item in known if item.at >= since]) if known else ()
 
     def strays(self, client: str, *, since: float) -> tuple[StrayTrace, ...]:
         traces = self._memory.strays.get(self.pseudonym(client, "")[0]) if client else None
@@ -165,13 +208,17 @@ class SqliteFacts:
 
     def remember_visit(self, message: Message, sibling: Sibling) -> None:
         """Let later visits of the message see this one, which is not in the journal yet."""
-        self._message(message).append(sibling)
+        known = self._message(message)
+        known.append(sibling)
+        if len(known) > MOST_SIBLINGS:
+            del known[0]
 
-    def _message(self, message: Message) -> deque[Sibling]:
+    def _message(self, message: Message) -> list[Sibling]:
         known = self._memory.siblings.get(message)
         if known is None:
-            found = self._db.execute(_SIBLINGS, message)
-            known = deque(map(rows.sibling_from, found), maxlen=MOST_SIBLINGS)
+            waiting = self._session.waiting.get(message, ())
+            found = self._db.execute(_SIBLINGS, (*message, rows.compact(waiting)))
+            known = list(map(rows.sibling_from, found))
             self._memory.siblings.put(message, known)
         return known
 
@@ -189,12 +236,15 @@ class SqliteFacts:
     def profile_id(self, profile: Profile) -> int:
         """Return a profile's id; the row of a new one is written with the visit that needs it."""
         day = int(self._now // _DAY_SECONDS)
+        held = self._memory.held.get(id(profile))
+        if held is not None and held.known.day >= day:
+            return held.known.id
         known = self._memory.profiles.get(profile)
-        if known is not None and known.day >= day:
-            return known.id
-        profile_id = self._stored_profile(profile)
-        self._memory.profiles.put(profile, KnownProfile(profile_id, day))
-        return profile_id
+        if known is None or known.day < day:
+            known = KnownProfile(self._stored_profile(profile), day)
+            self._memory.profiles.put(profile, known)
+        self._memory.held.put(id(profile), HeldProfile(profile, known))
+        return known.id
 
     def _stored_profile(self, profile: Profile) -> int:
         content = rows.profile_content(profile)
@@ -204,6 +254,9 @@ class SqliteFacts:
         ).fetchone()
         if row:
             return int(row[0])
+        for new_id, (_, new_content, _) in self._new_profiles.items():
+            if new_content == content:  # of an earlier visit of the batch, on another day
+                return new_id
         self._next_profile = max(self._next_profile, self._session.sequence("profile")) + 1
         self._new_profiles[self._next_profile] = (profile, content, self._now)
         return self._next_profile
@@ -213,6 +266,7 @@ class SqliteFacts:
         for profile_id, (profile, content, used_at) in self._new_profiles.items():
             if profile_id not in used:
                 self._memory.profiles.drop(profile)
+                self._memory.held.clear()
                 continue
             agent = None if profile.agent is None else rows.plain(profile.agent)
             self._db.execute(
@@ -230,4 +284,5 @@ def _read_table(session: Session, campaign_id: CampaignId) -> CampaignTable | No
     links = [rows.link_from(item) for item in found]
     kinds = [link.kind for link in links]
     counts = LinkCounts(content=kinds.count(LinkKind.CONTENT), bait=kinds.count(LinkKind.BAIT))
-    return CampaignTable(rows.campaign_from(row), {link.key: link for link in links}, counts)
+    delivery = delivery_from(session.db.execute(DELIVERY, (campaign_id, NOBODY)).fetchone())
+    return CampaignTable(rows.campaign_from(row), {link.key: link for link in links}, counts, delivery)

@@ -11,6 +11,7 @@ from linkproxy.model import NO_DELIVERY, Delivery, DeliverySource, MessageHistor
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
+from linkproxy.visit.possible import MOST_LOOKED_AT
 
 if TYPE_CHECKING:
     from linkproxy.store.sqlite_reads import Readers
@@ -27,6 +28,9 @@ ORDER BY visit_id LIMIT {MOST_OPEN}"""
 SETTLED = f"""SELECT visit_id FROM message_visit
 WHERE campaign_id = ? AND recipient_id = ? AND at BETWEEN ? AND ?
 ORDER BY visit_id DESC LIMIT {MOST_SETTLED}"""
+
+FIRST = f"""SELECT visit_id FROM message_visit WHERE campaign_id = ? AND recipient_id = ?
+ORDER BY visit_id LIMIT {MOST_LOOKED_AT}"""
 
 ENTRIES = f"""SELECT {entries.ENTRY} FROM {entries.ENTRY_TABLES}
 WHERE v.id IN (SELECT value FROM json_each(?)) ORDER BY v.id"""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _CAMPAIGN = """INSERT INTO campaign (name, kind, base_url, machine_answer, bait_style, utm_source, utm_medium,
     utm_campaign, utm_term, utm_content, rewrite_unsubscribe, created_at, click_id,
-    leave_shown_urls)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+    leave_shown_urls, bait_places)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
 _LINK = f"INSERT INTO link ({rows.LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK_TAKEN = (
     "SELECT 1 FROM message_link WHERE campaign_id = ? AND key IN (SELECT value FROM json_each(?)) LIMIT 1"

@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.store.sqlite_recount import doomed_visits, keep_clicks, keep_visits
+
 if TYPE_CHECKING:
     from linkproxy.store.api import Cutoffs
     from linkproxy.store.sqlite_session import Session
 
-CHUNK = 1_000
+CHUNK = 250
 _DAY_SECONDS = 86_400.0
 
 
@@ -32,9 +34,10 @@ _OPEN = """EXISTS (SELECT 1 FROM open_visit o WHERE o.campaign_id = visit.campai
     AND o.recipient_id = visit.recipient_id AND o.visit_id = visit.id)"""
 
 VISITS = Walk("visit", "id", "at", unless=_OPEN)
+CLICKS = Walk("click", "visit_id", "at")
 WALKS = {
     "journal": VISITS,
-    "clicks": Walk("click", "visit_id", "at"),
+    "clicks": CLICKS,
     "strays": Walk("stray", "id", "at"),
     "message_links": Walk("message_link", "id", "created_at"),
 }
@@ -64,9 +67,13 @@ def step(session: Session, walk: Walk, cutoff: float, first_id: int) -> Step:
     )
     found = session.db.execute(chunk, (cutoff, first_id)).fetchall()
     doomed = [(row_id,) for row_id, old, stays in found if old and not stays]
+    if walk is CLICKS and doomed:
+        keep_clicks(session.db, [row_id for (row_id,) in doomed])
+    counted = doomed_visits(session.db, [row_id for (row_id,) in doomed]) if walk is VISITS and doomed else []
     if walk is VISITS:
         _unlist(session, doomed)
     session.db.executemany(f"DELETE FROM {walk.table} WHERE {walk.row_id} = ?", doomed)
+    keep_visits(session.db, counted)
     done = len(found) < CHUNK or not any(old for _, old, _ in found)
     return Step(len(doomed), None if done else found[-1][0] + 1)
 
@@ -88,6 +95,7 @@ def purge_profiles(session: Session, cutoff: float) -> int:
         (cutoff - 2 * _DAY_SECONDS,),
     ).rowcount
     session.memory.profiles.clear()
+    session.memory.held.clear()
     return deleted
 
 

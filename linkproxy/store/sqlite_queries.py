@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignId, LinkKey, RecipientId
@@ -27,23 +27,41 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a listed table keeps what a Filter asks for."""
+    """Where a listed table keeps what a Filter asks for; "" where it has none."""
 
     id: str
     at: str
     campaign_id: str
     recipient_id: str
+    domain: str = "r.domain"
     key: str = ""
     verdict: str = ""
 
 
-_CLICKS = Columns("c.visit_id", "c.at", "c.campaign_id", "c.recipient_id", "c.key")
-_PROVISIONAL = Columns("v.id", "v.at", "v.campaign_id", "v.recipient_id", "v.key")
-_VISITS = Columns(
-    "v.id", "v.at", "v.campaign_id", "v.recipient_id", "v.key", "coalesce(v.settled_verdict, v.verdict)"
+_CLICKS = Columns("c.visit_id", "c.at", "c.campaign_id", "c.recipient_id", "c.domain", "c.key")
+_PROVISIONAL = Columns("v.id", "v.at", "v.campaign_id", "v.recipient_id", key="v.key")
+_SETTLED = Columns("s.visit_id", "v.at", "s.campaign_id", "v.recipient_id", "s.domain", "s.key", "s.verdict")
+_JOURNAL = Columns(
+    "v.id", "v.at", "v.campaign_id", "v.recipient_id", key="v.key", verdict="v.settled_verdict"
 )
-_RETRACTIONS = Columns("t.visit_id", "t.at", "t.campaign_id", "t.recipient_id", "t.key")
+_OPEN = Columns("v.id", "v.at", "v.campaign_id", "v.recipient_id", key="v.key", verdict="v.verdict")
+_RETRACTIONS = Columns("t.visit_id", "t.at", "t.campaign_id", "t.recipient_id", key="t.key")
 _UNSUBSCRIBES = Columns("u.id", "u.at", "u.campaign_id", "u.recipient_id")
+
+_FIRST_ID = """coalesce((SELECT min(first_id) FROM visit_hour
+    WHERE hour >= CAST(:since AS INTEGER) / 3600), 9223372036854775807)"""
+_LAST_ID = """coalesce((SELECT max(last_id) FROM visit_hour
+    WHERE hour <= CAST(:until AS INTEGER) / 3600), 0)"""
+"""Between which ids the settled visits of a time are: ids are given in order of time, or nearly."""
+
+_CLICK_INDEXES = (
+    (("recipient",), "click_of_recipient"),
+    (("campaign", "key"), "click_of_link"),
+    (("campaign", "domain"), "click_of_campaign_domain"),
+    (("campaign",), "click_of_campaign"),
+    (("domain",), "click_of_domain"),
+)
+"""Which index lists the clicks of a filter; each has the visit id behind its columns."""
 
 
 def values_of(where: Filter, recipient_hash: bytes | None) -> Values:
@@ -59,22 +77,30 @@ def values_of(where: Filter, recipient_hash: bytes | None) -> Values:
     }
 
 
-def _conditions(where: Filter, columns: Columns) -> str:
+def _recipient(where: Filter) -> str:
     column = "address_hash" if is_address(where.recipient) else "reference_hash"
-    recipient = f"(SELECT id FROM recipient WHERE {column} = :recipient)"
-    of_recipient = f"{columns.recipient_id} = {recipient}"
-    if columns is _VISITS:
-        of_recipient = f"v.id IN ({entries.visits_of(recipient)})"
+    return f"(SELECT id FROM recipient WHERE {column} = :recipient)"
+
+
+def _conditions(where: Filter, columns: Columns, *, by_id: bool = False) -> str:
+    """Return a filter as SQL; ``by_id`` finds times by the ids of settled visits too."""
     wanted = {
         f"{columns.campaign_id} = (SELECT id FROM campaign WHERE name = :campaign)": where.campaign,
+        f"{columns.campaign_id} IN (SELECT campaign_id FROM link WHERE key = :key "
+        "UNION SELECT campaign_id FROM message_link WHERE key = :key)": (
+            where.key and by_id and not (where.campaign or where.recipient)
+        ),
         f"{columns.key} = :key": where.key and columns.key,
-        of_recipient: where.recipient,
-        "r.domain = :domain": where.domain,
+        f"{columns.recipient_id} = {_recipient(where)}": where.recipient,
+        f"{columns.domain} = :domain": where.domain,
         f"{columns.at} >= :since": where.since is not None,
         f"{columns.at} < :until": where.until is not None,
+        f"{columns.id} <= {_LAST_ID}": where.until is not None and by_id,
         f"{columns.verdict} = :verdict": where.verdict and columns.verdict,
     }
-    return " AND ".join([f"{columns.id} > :after", *(text for text, asked in wanted.items() if asked)])
+    # One lower bound for the id, since SQLite seeks by one of two only.
+    after = f"max(:after, {_FIRST_ID} - 1)" if where.since is not None and by_id else ":after"
+    return " AND ".join([f"{columns.id} > {after}", *(text for text, asked in wanted.items() if asked)])
 
 
 _NAMES = """coalesce(l.target, m.target, ''), coalesce(l.role, m.role, ''),
@@ -82,23 +108,43 @@ _NAMES = """coalesce(l.target, m.target, ''), coalesce(l.role, m.role, ''),
 
 
 def _joins(alias: str) -> str:
-    return f"""JOIN campaign cam ON cam.id = {alias}.campaign_id
+    # CROSS: the listed table first, since it is what the filter's index is on.
+    return f"""CROSS JOIN campaign cam ON cam.id = {alias}.campaign_id
     LEFT JOIN link l ON l.campaign_id = {alias}.campaign_id AND l.key = {alias}.key
     LEFT JOIN message_link m ON m.campaign_id = {alias}.campaign_id
         AND m.recipient_id = {alias}.recipient_id AND m.key = {alias}.key
     LEFT JOIN recipient r ON r.id = {alias}.recipient_id"""
 
 
+def _click_index(where: Filter) -> str:
+    given = {
+        "recipient": where.recipient,
+        "campaign": where.campaign,
+        "key": where.key,
+        "domain": where.domain,
+    }
+    for names, index in _CLICK_INDEXES:
+        if all(given[name] for name in names):
+            return f"INDEXED BY {index}"
+    return ""
+
+
+UNSETTLED = """SELECT visit_id FROM open_visit UNION
+    SELECT id FROM visit WHERE id > coalesce(
+        (SELECT value FROM meta WHERE name = 'indexed'), 9223372036854775807)"""
+"""Visits that may be open; the newest ones are not in the table yet."""
+
+
 def clicks(where: Filter, *, provisional: bool) -> str:
     """Return the statement that lists clicks; provisional ones are content visits of people."""
     statement = f"""SELECT c.visit_id, c.at, cam.name, c.key, {_NAMES}, c.score, c.reasons, c.verified, 1,
         c.recipient_id
-    FROM click c {_joins("c")} WHERE {_conditions(where, _CLICKS)}"""
+    FROM click c {_click_index(where)} {_joins("c")} WHERE {_conditions(where, _CLICKS, by_id=True)}"""
     if provisional:
         statement += f""" UNION ALL
     SELECT v.id, v.at, cam.name, v.key, {_NAMES}, v.score, v.evidence, v.verified, 0,
         v.recipient_id
-    FROM open_visit o JOIN visit v ON v.id = o.visit_id {_joins("v")}
+    FROM ({UNSETTLED}) o JOIN visit v ON v.id = o.visit_id {_joins("v")}
     WHERE v.verdict = 'human' AND v.settled_verdict IS NULL AND v.kind = 'content'
     AND v.method IN ('GET', 'POST') AND v.answer IN ('redirect', 'neutral', 'continued')
     AND {_conditions(where, _PROVISIONAL)}"""
@@ -152,9 +198,35 @@ def retraction_row(row: rows.Row) -> RetractionRow:
 
 
 def visits(where: Filter) -> str:
-    """Return the statement that lists the journal."""
-    return f"""SELECT {entries.ENTRY} FROM {entries.ENTRY_TABLES}
-    WHERE {_conditions(where, _VISITS)} ORDER BY v.id LIMIT :limit"""
+    """Return the statement that lists the journal: settled visits by an index, and the open ones."""
+    if where.recipient:
+        found = f"""SELECT v.id FROM visit v LEFT JOIN recipient r ON r.id = v.recipient_id
+            WHERE v.id IN ({entries.visits_of(_recipient(where))} UNION {UNSETTLED})
+            AND {_conditions(where, replace(_JOURNAL, verdict="coalesce(v.settled_verdict, v.verdict)"))}"""
+    else:
+        opened = f"""SELECT v.id FROM ({UNSETTLED}) o JOIN visit v ON v.id = o.visit_id
+            LEFT JOIN recipient r ON r.id = v.recipient_id
+            WHERE v.settled_verdict IS NULL AND {_conditions(where, _OPEN)}"""
+        found = (
+            f"SELECT * FROM ({_settled(where)} ORDER BY 1 LIMIT :limit) UNION ALL SELECT * FROM ({opened})"
+        )
+    return f"""WITH page (id) AS ({found} ORDER BY 1 LIMIT :limit)
+    SELECT {entries.ENTRY} FROM page CROSS JOIN {entries.ENTRY_TABLES}
+    WHERE v.id = page.id ORDER BY page.id"""
+
+
+def _settled(where: Filter) -> str:
+    """Return a query for the ids of settled visits: by the narrowest index that fits the filter."""
+    if not (where.campaign or where.domain or where.verdict or where.key):
+        return f"""SELECT v.id FROM visit v
+            WHERE v.settled_verdict IS NOT NULL AND {_conditions(where, _JOURNAL, by_id=True)}"""
+    times = where.since is not None or where.until is not None
+    journal = "CROSS JOIN visit v ON v.id = s.visit_id" if times else ""
+    index = ""
+    if not (where.campaign or where.key):
+        index = f"INDEXED BY settled_visit_of_{'domain' if where.domain else 'verdict'}"
+    return f"""SELECT s.visit_id FROM settled_visit s {index} {journal}
+        WHERE {_conditions(where, _SETTLED, by_id=True)}"""
 
 
 VISIT = f"SELECT {entries.ENTRY} FROM {entries.ENTRY_TABLES} WHERE v.id = ?"

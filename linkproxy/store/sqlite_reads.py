@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 _READERS = 3
 
+OPEN_VISIT = """CREATE TEMP VIEW IF NOT EXISTS open_visit AS
+SELECT campaign_id, recipient_id, visit_id, at, again FROM main.open_visit
+UNION ALL SELECT campaign_id, recipient_id, id, at, 0 FROM main.visit
+WHERE id > (SELECT value FROM main.meta WHERE name = 'indexed')"""
+"""Readers see the newest visits as open, though the writer indexes them some thousands at a time.
+
+A temporary view goes before a table of its name (sqlite.org/lang_naming.html).
+"""
+
 
 class Readers:
     """A pool of connections that cannot write."""
@@ -87,4 +96,6 @@ class Readers:
         # A store that an error left open must not keep the process alive.
         thread: Any = getattr(db, "_thread", db)
         thread.daemon = True
-        return await db
+        opened = await db
+        await opened.execute(OPEN_VISIT)
+        return opened

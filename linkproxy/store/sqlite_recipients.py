@@ -11,12 +11,14 @@ from linkproxy.store.api import StoreError
 from linkproxy.store.privacy import domain_of, is_address
 from linkproxy.store.sqlite_domains import forget_small, taught_by
 from linkproxy.store.sqlite_gateways import forget_gateway, want_gateway
+from linkproxy.store.sqlite_recount import forget_recipient, move_domain
+from linkproxy.store.sqlite_rollups import note_delivered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linkproxy.store.api import DeliveryDraft, RecipientDraft
-    from linkproxy.store.sqlite_session import Session
+    from linkproxy.store.sqlite_session import Message, Session
 
 RANKS = {
     source: rank
@@ -68,8 +70,10 @@ def _register(session: Session, draft: RecipientDraft) -> Recipient:
         new_id = row[0]
         if address_hash and holder and holder[0] == new_id and holder[-1]:
             stored = privacy.address(rows.plain(draft.address))
-            db.execute(_COMPLETE_ADDRESS, (address_hash, stored, domain_of(draft.address), new_id))
-            want_gateway(session, rows.plain(domain_of(draft.address)))
+            domain = rows.plain(domain_of(draft.address))
+            move_domain(db, new_id, row[3], domain)
+            db.execute(_COMPLETE_ADDRESS, (address_hash, stored, domain, new_id))
+            want_gateway(session, domain)
         if reference_hash and holder is None:
             stored = privacy.reference(rows.plain(draft.reference))
             db.execute(_COMPLETE_REFERENCE, (reference_hash, stored, new_id))
@@ -130,6 +134,8 @@ ON CONFLICT (campaign_id, recipient_id) DO UPDATE
 SET delivered_at = excluded.delivered_at, source = excluded.source, rank = excluded.rank
 WHERE excluded.rank > rank OR (excluded.rank = rank AND excluded.delivered_at <> delivered_at)"""
 
+_UNDELIVERED = """SELECT domain FROM recipient WHERE id = ?2
+AND NOT EXISTS (SELECT 1 FROM delivery WHERE campaign_id = ?1 AND recipient_id = ?2)"""
 _OF_MESSAGE = "campaign_id = ?1 AND recipient_id = ?2"
 _OF_CAMPAIGN = """campaign_id = ?1 AND ?2 = 0 AND NOT EXISTS (
     SELECT 1 FROM delivery d WHERE d.campaign_id = message_visit.campaign_id
@@ -141,18 +147,23 @@ def add_deliveries(session: Session, drafts: Sequence[DeliveryDraft]) -> int:
     known = {row[0] for row in session.db.execute("SELECT id FROM campaign")}
     if missing := {draft.campaign_id for draft in drafts} - known:
         raise StoreError(f"campaign {min(missing)} is not in the store; add it first")
-    effective = sum(_add_delivery(session, draft) for draft in drafts)
+    fresh: list[tuple[Message, str]] = []
+    effective = sum(_add_delivery(session, draft, fresh) for draft in drafts)
+    note_delivered(session.db, fresh)
     if effective:
         session.changed()
     return effective
 
 
-def _add_delivery(session: Session, draft: DeliveryDraft) -> bool:
+def _add_delivery(session: Session, draft: DeliveryDraft, fresh: list[tuple[Message, str]]) -> bool:
     delivery = draft.delivery
     message = (draft.campaign_id, draft.recipient_id)
+    new = session.db.execute(_UNDELIVERED, message).fetchone()
     values = (*message, delivery.delivered_at, delivery.source, RANKS[delivery.source])
     if session.db.execute(_DELIVERY, values).rowcount <= 0:
         return False
+    if new is not None:
+        fresh.append((message, new[0]))
     where = _OF_MESSAGE if draft.recipient_id else _OF_CAMPAIGN
     opened = session.db.execute(
         "INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at, again) "
@@ -167,10 +178,12 @@ def _add_delivery(session: Session, draft: DeliveryDraft) -> bool:
 # --- erasure -----------------------------------------------------------------------------------
 
 ABOUT = {
+    "settled_visit": f"(campaign_id, visit_id) IN ({entries.visits_of('?1', named=True)})",
     "visit": f"id IN ({entries.visits_of('?1')})",
     "open_visit": "recipient_id = ?1",
     "message_visit": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "click": "recipient_id = ?1",
+    "rollup_message": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "retraction": "recipient_id = ?1",
     "engagement": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "shadow_verdict": "recipient_id = ?1",
@@ -192,6 +205,7 @@ def erase(session: Session, recipient_id: RecipientId) -> dict[str, int]:
     db = session.db
     domain = db.execute("SELECT domain FROM recipient WHERE id = ?", (recipient_id,)).fetchone()
     profiles = taught_by(session, recipient_id)
+    forget_recipient(db, recipient_id, domain[0] if domain else "")
     db.execute(
         "INSERT OR IGNORE INTO erased_reference (reference_hash) "
         "SELECT reference_hash FROM recipient WHERE id = ? AND reference_hash IS NOT NULL",

@@ -81,8 +81,15 @@ def rejudge(
         ],
     )
     clicked = frozenset(item.entry.visit_id for item in known.visits if item.clicked)
-    history = MessageHistory(tuple(entries.values()), frozenset(), clicked)
-    write_clicks(session, settlement, history)
+    history = MessageHistory(
+        tuple(entries.values()),
+        frozenset(),
+        clicked,
+        beyond=tuple(item.entry for item in known.beyond),
+        clicked_beyond=frozenset(item.entry.visit_id for item in known.beyond if item.clicked),
+    )
+    pair = (message.campaign_id, message.recipient_id)
+    write_clicks(session, pair, settlement, history)
     changed = sum(
         (before := entries[visit_id].settled) is None or before.kind is not verdict.kind
         for visit_id, verdict in settlement.revised
@@ -90,23 +97,28 @@ def rejudge(
     gained = sum(click.visit_id not in clicked for click in settlement.clicks)
     moved = bool(settlement.revised or gained or settlement.withdrawn)
     session.db.execute(_COUNT, (moved, changed, gained, len(settlement.withdrawn), replay_id))
-    pair = (message.campaign_id, message.recipient_id)
     session.memory.siblings.drop(pair)
     session.settled(pair, PASSES_KEPT)
     return settlement
 
 
 def _read(session: Session, message: FrozenMessage) -> FrozenMessage:
-    """Return the same visits as they are now, without those that are about to be settled anyway."""
+    """Return the same visits as they are now, without those that are about to be settled anyway.
+
+    Further ones of the message come along, since what it comes to is counted as a whole.
+    """
     pair = (message.campaign_id, message.recipient_id)
     opened = {visit_id for (visit_id,) in session.db.execute(_OPEN_IDS, pair)}
     ids = [item.entry.visit_id for item in message.visits if item.entry.visit_id not in opened]
-    found = session.db.execute(_VISITS, (rows.compact(ids),)).fetchall()
+    first_ids = [visit_id for (visit_id,) in session.db.execute(histories.FIRST, pair)]
+    found = session.db.execute(_VISITS, (rows.compact(sorted({*ids, *first_ids})),)).fetchall()
     campaign = rows.campaign_from(session.db.execute(histories.CAMPAIGN, pair[:1]).fetchone())
-    visits = tuple(frozen_from(row, {campaign.id: campaign}) for row in found)
+    known = [frozen_from(row, {campaign.id: campaign}) for row in found]
+    visits = tuple(item for item in known if item.entry.visit_id in set(ids))
+    beyond = tuple(item for item in known if item.entry.visit_id not in set(ids))
     context = {item.entry.visit_id for item in message.visits[: message.carried]}
     carried = sum(item.entry.visit_id in context for item in visits)
-    return FrozenMessage(message.campaign_id, message.recipient_id, visits, carried)
+    return FrozenMessage(message.campaign_id, message.recipient_id, visits, carried, beyond)
 
 
 def add_shadow_verdicts(session: Session, verdicts: Sequence[ShadowVerdict]) -> None:

@@ -6,162 +6,35 @@ original. ``refresh`` finds that out at the start of each batch.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections import deque
+from typing import TYPE_CHECKING
 
 from linkproxy.model import StrayTrace
 from linkproxy.store.api import StoreError
-from linkproxy.store.domains import Neighbours
+from linkproxy.store.memory import Bounds, CampaignTable, HeldProfile, KnownProfile, Memory, Message, Recent
 from linkproxy.store.sqlite_connect import FileSettings, connect, inode
 from linkproxy.store.sqlite_domains import read_neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from linkproxy.model import (
-        Campaign,
-        CampaignId,
-        Delivery,
-        DomainProfile,
-        Link,
-        LinkKey,
-        Profile,
-        Recipient,
-        RecipientId,
-        Sibling,
-    )
     from linkproxy.store.privacy import Privacy
-    from linkproxy.visit.facts import LinkCounts
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-Message = tuple[int, int]
-"""Campaign id and recipient id."""
+__all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "Message", "Recent", "Session"]
 
 _STRAYS_A_CLIENT = 64
 """Strays counted of one client; more of them say no more."""
 
+_NOT_INDEXED = 2_048
+"""So many new visits wait for the index of open visits, and are remembered until then."""
 
-class Recent(Generic[K, V]):
-    """A bounded table that forgets what was not used for longest."""
-
-    def __init__(self, bound: int) -> None:
-        self._bound = bound
-        self._rows: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        row = self._rows.get(key)
-        if row is not None:
-            self._rows.move_to_end(key)
-        return row
-
-    def put(self, key: K, row: V) -> None:
-        self._rows[key] = row
-
-    def drop(self, key: K) -> None:
-        self._rows.pop(key, None)
-
-    def clear(self) -> None:
-        self._rows.clear()
-
-    def trim(self) -> None:
-        """Shrink to the bound; only between batches, since a batch relies on what it put in."""
-        while len(self._rows) > self._bound:
-            self._rows.popitem(last=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignTable:
-    """A campaign with its link table."""
-
-    campaign: Campaign
-    links: dict[LinkKey, Link]
-    counts: LinkCounts
-
-
-@dataclass(frozen=True, slots=True)
-class KnownProfile:
-    """A header profile's id, and the day on which its row was last marked as used."""
-
-    id: int
-    day: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much is kept and remembered."""
-
-    strays_kept: int = 100_000
-    campaigns: int = 1_000
-    messages: int = 20_000
-    profiles: int = 5_000
-    clients: int = 10_000
-    domains: int = 10_000
-    neighbours: int = 2_000  # campaigns and domains whose last visited recipients are remembered
-    news: int = 10_000  # others' rows read one by one; after more of them messages are forgotten
-
-
-@dataclass(slots=True)
-class Memory:
-    """Copies of rows; all of them can be dropped at any time between batches."""
-
-    campaigns: Recent[CampaignId, CampaignTable]
-    recipients: Recent[RecipientId, Recipient]
-    deliveries: Recent[Message, Delivery]
-    siblings: Recent[Message, deque[Sibling]]
-    profiles: Recent[Profile, KnownProfile]
-    strays: Recent[str, deque[StrayTrace]]
-    pseudonyms: Recent[tuple[str, str], tuple[str, str]]
-    gateways: Recent[str, str]
-    learned: Recent[tuple[str, str], DomainProfile]
-    neighbours: Neighbours
-    policies: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def bounded(cls, bounds: Bounds) -> Memory:
-        return cls(
-            campaigns=Recent(bounds.campaigns),
-            recipients=Recent(bounds.messages),
-            deliveries=Recent(bounds.messages),
-            siblings=Recent(bounds.messages),
-            profiles=Recent(bounds.profiles),
-            strays=Recent(bounds.clients),
-            pseudonyms=Recent(bounds.clients),
-            gateways=Recent(bounds.domains),
-            learned=Recent(bounds.domains),
-            neighbours=Neighbours(bounds.neighbours),
-        )
-
-    def forget_lookups(self) -> None:
-        """Drop what other commands change: campaigns, links, recipients, deliveries, gateways, profiles."""
-        self.campaigns.clear()
-        self.gateways.clear()
-        self.recipients.clear()
-        self.deliveries.clear()
-        self.learned.clear()
-
-    def forget(self) -> None:
-        """Drop all."""
-        self.forget_lookups()
-        self.siblings.clear()
-        self.profiles.clear()
-        self.strays.clear()
-        self.policies.clear()
-        self.neighbours.clear()
-
-    def trim(self) -> None:
-        self.campaigns.trim()
-        self.recipients.trim()
-        self.deliveries.trim()
-        self.siblings.trim()
-        self.profiles.trim()
-        self.strays.trim()
-        self.pseudonyms.trim()
-        self.gateways.trim()
-        self.learned.trim()
-        self.neighbours.trim()
+_STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed')"
+_SEQUENCES = "SELECT name, seq FROM sqlite_sequence WHERE name IN ('visit', 'stray', 'settle_pass')"
+_INDEX = """INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at)
+SELECT campaign_id, recipient_id, id, at FROM visit WHERE id > ? ORDER BY campaign_id, recipient_id, id"""
+_INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
+_NEWS = "SELECT id, campaign_id, recipient_id FROM visit WHERE id > ? ORDER BY id"
+_SETTLED = "SELECT campaign_id, recipient_id FROM settle_pass WHERE id > ?"
 
 
 class Session:
@@ -184,9 +57,12 @@ class Session:
         self.memory = Memory.bounded(bounds)
         self.wants_cut = False
         self._inode = file_inode
+        self.newest_visit = 0
+        self.newest_stray = 0
+        self.waiting: dict[Message, list[int]] = {}  # visits that open_visit lacks still, by message
         self._version = -1
         self._epoch = -1
-        self._visit_seen = 0
+        self._indexed = 0
         self._stray_seen = 0
         self._settle_seen = 0
         self._blank = True
@@ -210,11 +86,6 @@ class Session:
         self.db.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
         self.memory.forget_lookups()
 
-    def sequence(self, table: str) -> int:
-        """Return the greatest id that an AUTOINCREMENT table ever had."""
-        row = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        return int(row[0]) if row else 0
-
     def refresh(self) -> None:
         """Learn what other processes have committed since our last transaction.
 
@@ -230,10 +101,27 @@ class Session:
             self._catch_up()
         self._version = version
 
-    def saw(self, *, visit: int, stray: int) -> None:
-        """Note our own newest rows, which nobody needs to tell us of."""
-        self._visit_seen = visit
-        self._stray_seen = stray
+    def saw(self, messages: Sequence[Message], *, stray: int) -> None:
+        """Note our own newest rows, which nobody needs to tell us of; visits have had the next ids."""
+        for visit_id, message in enumerate(messages, self.newest_visit + 1):
+            self.waiting.setdefault(message, []).append(visit_id)
+        self.newest_visit += len(messages)
+        self.newest_stray = self._stray_seen = stray
+        if self.newest_visit - self._indexed >= _NOT_INDEXED:
+            self.index()
+
+    def index(self) -> None:
+        """Bring open_visit up to date.
+
+        In order of message and many at a time: of forty thousand open messages nearly each visit has
+        a page of its own, and writing that with the visit cost more than all the rest of it.
+        """
+        self.refresh()
+        if self.waiting:
+            self.db.execute(_INDEX, (self._indexed,))
+            self.db.execute(_INDEXED, (self.newest_visit,))
+            self._indexed = self.newest_visit
+            self.waiting.clear()
 
     def settled(self, message: Message, kept: int) -> None:
         """Tell other processes that a message's verdicts have changed."""
@@ -244,41 +132,74 @@ class Session:
 
     def _start(self) -> None:
         """Begin with empty memory: messages are read when they are asked for, strays now."""
-        self._visit_seen = self.sequence("visit")
-        self._settle_seen = self.sequence("settle_pass")
-        self._epoch = self._stored_epoch()
-        self._stray_seen = self.sequence("stray") - self.bounds.clients
+        newest = self._sequences()
+        self.newest_visit, self.newest_stray = newest.get("visit", 0), newest.get("stray", 0)
+        self._settle_seen = newest.get("settle_pass", 0)
+        self._epoch, self._indexed = self._state()
+        self.waiting.clear()
+        self._read_waiting(self._indexed)
+        self._stray_seen = self.newest_stray - self.bounds.clients
         self._read_strays()
-        read_neighbours(self, 0, self._visit_seen)
+        read_neighbours(self, 0, self.newest_visit)
         self._blank = False
 
     def _catch_up(self) -> None:
-        epoch = self._stored_epoch()
+        epoch, indexed = self._state()
         if epoch != self._epoch:
             self.memory.forget_lookups()
             self._epoch = epoch
-        before = self._visit_seen
-        self._visit_seen = self._drop_messages("visit", before)
-        read_neighbours(self, before, self._visit_seen)
-        taught = self._settle_seen
-        self._settle_seen = self._drop_messages("settle_pass", taught)
-        if self._settle_seen > taught:
+        newest, before = self._sequences(), self.newest_visit
+        self.newest_visit = newest.get("visit", 0)
+        self._learn_visits(before, indexed)
+        read_neighbours(self, before, self.newest_visit)
+        if newest.get("settle_pass", 0) > self._settle_seen:
+            self._drop_settled(newest["settle_pass"])
             self.memory.learned.clear()
+        self.newest_stray = newest.get("stray", 0)
         self._read_strays()
 
-    def _stored_epoch(self) -> int:
-        (epoch,) = self.db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        return int(epoch)
+    def _state(self) -> tuple[int, int]:
+        """Return the epoch, and the newest visit that open_visit may hold."""
+        state = dict(self.db.execute(_STATE))
+        return int(state["epoch"]), int(state["indexed"])
 
-    def _drop_messages(self, table: str, seen: int) -> int:
-        newest = self.sequence(table)
-        if newest - seen > self.bounds.news:
+    def _sequences(self) -> dict[str, int]:
+        """Return the greatest id that each AUTOINCREMENT table ever had."""
+        return {str(name): int(newest) for name, newest in self.db.execute(_SEQUENCES)}
+
+    def sequence(self, table: str) -> int:
+        """Return the greatest id that an AUTOINCREMENT table ever had."""
+        row = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _learn_visits(self, before: int, indexed: int) -> None:
+        """Forget what others' visits have made out of date, and note those that wait for the index."""
+        if indexed != self._indexed:
+            self._indexed = indexed
+            kept = {
+                message: [item for item in ids if item > indexed] for message, ids in self.waiting.items()
+            }
+            self.waiting = {message: ids for message, ids in kept.items() if ids}
+        if self.newest_visit - before > self.bounds.news:
             self.memory.siblings.clear()
-        elif newest > seen:
-            rows = self.db.execute(f"SELECT campaign_id, recipient_id FROM {table} WHERE id > ?", (seen,))
-            for message in rows:
+            self._read_waiting(max(before, indexed))
+        elif self.newest_visit > before:
+            self._read_waiting(before)
+
+    def _read_waiting(self, after: int) -> None:
+        for visit_id, *message in self.db.execute(_NEWS, (after,)):
+            key = (message[0], message[1])
+            self.memory.siblings.drop(key)
+            if visit_id > self._indexed:
+                self.waiting.setdefault(key, []).append(visit_id)
+
+    def _drop_settled(self, newest: int) -> None:
+        if newest - self._settle_seen > self.bounds.news:
+            self.memory.siblings.clear()
+        else:
+            for message in self.db.execute(_SETTLED, (self._settle_seen,)):
                 self.memory.siblings.drop(message)
-        return newest
+        self._settle_seen = newest
 
     def _read_strays(self) -> None:
         rows = self.db.execute(

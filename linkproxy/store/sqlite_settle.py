@@ -12,6 +12,8 @@ from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.sqlite_domains import teach
 from linkproxy.store.sqlite_engagement import afterlife_value, count_engaged, engagements_of
 from linkproxy.store.sqlite_journal import policy_id
+from linkproxy.store.sqlite_rollups import Resettled, note_settled
+from linkproxy.visit.possible import MOST_LOOKED_AT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +28,9 @@ _SETTLE = """UPDATE visit SET settled_verdict = ?, settled_score = ?, settled_pr
 _CLOSE = "DELETE FROM open_visit WHERE campaign_id = ? AND recipient_id = ? AND visit_id = ?"
 _INDEX = """INSERT OR IGNORE INTO message_visit (campaign_id, recipient_id, visit_id, at)
 SELECT campaign_id, recipient_id, id, at FROM visit WHERE id = ?"""
-_CLICK = """INSERT INTO click (visit_id, at, campaign_id, recipient_id, key, score, reasons, verified, merged)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+_CLICK = """INSERT INTO click (visit_id, at, campaign_id, recipient_id, key, score, reasons, verified, merged,
+    domain)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, coalesce((SELECT domain FROM recipient WHERE id = ?4), ''))
 ON CONFLICT (visit_id) DO UPDATE
 SET score = excluded.score, reasons = excluded.reasons, merged = excluded.merged"""
 _RESCORE = "UPDATE click SET score = ?, reasons = ? WHERE visit_id = ?"
@@ -46,6 +49,8 @@ def settle(
 ) -> Settlement | None:
     """Settle one message; None when nothing of it is open."""
     session.refresh()
+    if message in session.waiting:
+        session.index()
     history = _read(session, message, reach_seconds)
     if history is None:
         return None
@@ -53,7 +58,7 @@ def settle(
     if settlement.lesson is not None:
         teach(session, settlement.lesson, settlement.settled_at)
     _write_verdicts(session, message, settlement, history)
-    write_clicks(session, settlement, history)
+    write_clicks(session, message, settlement, history)
     session.memory.siblings.drop(message)
     session.settled(message, PASSES_KEPT)
     return settlement
@@ -68,18 +73,24 @@ def _read(session: Session, message: Message, reach_seconds: float) -> MessageHi
     reach = (min(times) - reach_seconds, max(times) + reach_seconds)
     open_ids = [visit_id for visit_id, _ in opened]
     settled_ids = [visit_id for (visit_id,) in db.execute(histories.SETTLED, (*message, *reach))]
-    ids = rows.compact(open_ids + settled_ids)
+    within = {*open_ids, *settled_ids}
+    first_ids = [visit_id for (visit_id,) in db.execute(histories.FIRST, message)]
+    ids = rows.compact(sorted(within.union(first_ids)))
     campaign = rows.campaign_from(db.execute(histories.CAMPAIGN, message[:1]).fetchone())
     found = db.execute(histories.ENTRIES, (ids,))
-    journal = tuple(entries.entry_from(row, {campaign.id: campaign}) for row in found)
+    known = [entries.entry_from(row, {campaign.id: campaign}) for row in found]
+    journal = tuple(entry for entry in known if entry.visit_id in within)
+    clicked = frozenset(visit_id for (visit_id,) in db.execute(histories.CLICKED, (ids,)))
     return MessageHistory(
         entries=journal,
         open_ids=frozenset(open_ids),
-        clicked=frozenset(visit_id for (visit_id,) in db.execute(histories.CLICKED, (ids,))),
+        clicked=clicked & within,
         delivery=histories.delivery_from(db.execute(histories.DELIVERY, message).fetchone()),
         neighbours=_neighbours(session, journal, since=min(times) - HOUR_SECONDS),
         engagements=engagements_of(db, message) if campaign.click_id else None,
         engaged=count_engaged(db, message) if campaign.click_id else 0,
+        beyond=tuple(entry for entry in known if entry.visit_id not in within),
+        clicked_beyond=clicked - within,
     )
 
 
@@ -119,8 +130,11 @@ def _write_verdicts(
     session.db.executemany(_INDEX, [(visit_id,) for visit_id in done])
 
 
-def write_clicks(session: Session, settlement: Settlement, history: MessageHistory) -> None:
-    """Write the new clicks; one whose visit turned out to be no person's is withdrawn."""
+def write_clicks(session: Session, message: Message, settlement: Settlement, history: MessageHistory) -> None:
+    """Write the new clicks; one whose visit turned out to be no person's is withdrawn.
+
+    Rollups and listings are brought up to both, and to the verdicts.
+    """
     withdrawn = set(settlement.withdrawn)
     for visit_id, verdict in settlement.revised:
         if visit_id not in history.clicked:
@@ -144,6 +158,33 @@ def write_clicks(session: Session, settlement: Settlement, history: MessageHisto
             )
             for click in settlement.clicks
         ],
+    )
+    _note(session, message, settlement, history, withdrawn & history.clicked)
+
+
+def _note(
+    session: Session,
+    message: Message,
+    settlement: Settlement,
+    history: MessageHistory,
+    removed: set[int],
+) -> None:
+    note_settled(session.db, message, resettled(settlement, history, removed))
+
+
+def resettled(settlement: Settlement, history: MessageHistory, removed: set[int]) -> Resettled:
+    """Return what rollups go by; ``removed`` are the clicks that were withdrawn."""
+    known = sorted((*history.entries, *history.beyond), key=lambda entry: entry.visit_id)
+    added = {click.visit_id for click in settlement.clicks} - history.clicked
+    verdicts = dict(settlement.revised)
+    settled = [entry for entry in known if entry.settled is not None or entry.visit_id in verdicts]
+    return Resettled(
+        settlement,
+        {entry.visit_id: entry for entry in known},
+        added,
+        removed,
+        clicked=(history.clicked | history.clicked_beyond | added) - removed,
+        looked_at=frozenset(entry.visit_id for entry in settled[:MOST_LOOKED_AT]),
     )
 
 

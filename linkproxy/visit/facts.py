@@ -24,7 +24,7 @@ from linkproxy.model import (
     StrayTrace,
     Visit,
 )
-from linkproxy.visit import in_step, learn, resemblance
+from linkproxy.visit import in_step, learn, reputation, resemblance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -149,6 +149,8 @@ def gather(
             (
                 source.domain_profile(ProfileScope.GATEWAY, gateway),
                 source.domain_profile(ProfileScope.DOMAIN, domain),
+                source.domain_profile(ProfileScope.EARLY, domain),
+                source.domain_profile(ProfileScope.NETWORK, reputation.name_of(network)),
             ),
             visit.at,
             policy.learning,

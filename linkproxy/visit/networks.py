@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from linkproxy.model import Zone, ZoneRole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 V = TypeVar("V")
 
@@ -57,15 +59,42 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Ranges(Generic[V]):
+    """Values by IPv4 address: a value holds from its first address up to the next one's."""
+
+    firsts: Sequence[int]
+    values: Sequence[V | None]
+
+    @classmethod
+    def of(cls, prefixes: Prefixes[V]) -> Ranges[V]:
+        """Lay networks out side by side, the smallest around each address uppermost."""
+        edges = {0}
+        for (version, length), table in prefixes.tables.items():
+            if version == 4:
+                edges |= {edge << (32 - length) for prefix in table for edge in (prefix, prefix + 1)}
+        firsts = sorted(edges - {1 << 32})
+        found = [prefixes.find(ipaddress.IPv4Address(first)) for first in firsts]
+        return cls(firsts, [item[0] if item else None for item in found])
+
+    def find(self, number: int) -> V | None:
+        """Return the value of an address, given as a number."""
+        return self.values[bisect_right(self.firsts, number) - 1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
     """The networks of rules/networks.toml, ready for look-up."""
 
     prefixes: Prefixes[Zone]
+    ranges: Ranges[Zone]  # the same for IPv4, looked up ten times as fast
     systems: Mapping[int, Zone]
     sources: Mapping[str, str]  # by the zone's name
 
     def find(self, client: str, asn: int = 0) -> Zone | None:
         """Return the zone of an address; None for none, and for what is no address."""
+        number = _ipv4(client)
+        if number is not None:
+            return self.ranges.find(number) or self.systems.get(asn)
         address = parse(client)
         found = self.prefixes.find(address) if address else None
         return found[0] if found else self.systems.get(asn)
@@ -90,6 +119,35 @@ def parse(client: str) -> Address | None:
         return None
 
 
+def _ipv4(client: str) -> int | None:
+    """Return an IPv4 address in its usual spelling as a number; whatever is spelt otherwise is None."""
+    try:
+        numbers = tuple(map(_OCTETS.__getitem__, client.split(".")))
+    except KeyError:
+        return None
+    if len(numbers) != 4:
+        return None
+    first, second, third, fourth = numbers
+    return first << 24 | second << 16 | third << 8 | fourth
+
+
+_OCTETS = {str(number): number for number in range(256)}
+
+
+WIDE_BITS = {4: 16, 6: 32}
+"""Prefixes about as wide as what a provider is given: one of them is one provider's."""
+
+
+@lru_cache(maxsize=16384)
+def wide_of(network: str) -> tuple[int, str] | None:
+    """Return (IP version, wide network) of a visit's network; None for what is unknown or disguised."""
+    try:
+        found = ipaddress.ip_network(network)
+    except ValueError:
+        return None
+    return found.version, str(found.supernet(new_prefix=WIDE_BITS[found.version]))
+
+
 def catalogue(tables: Mapping[str, Mapping[str, Any]]) -> Catalogue:
     """Build a catalogue; raise ValueError naming the network and what is wrong with it."""
     rows: list[tuple[Network, Zone]] = []
@@ -100,7 +158,8 @@ def catalogue(tables: Mapping[str, Mapping[str, Any]]) -> Catalogue:
         rows += [(network, zone) for network in read_networks(table["cidrs"], where)]
         systems.update(dict.fromkeys(read_systems(table["asns"], where), zone))
     sources = {name: table["source"] for name, table in tables.items()}
-    return Catalogue(Prefixes.of(rows), systems, sources)
+    prefixes = Prefixes.of(rows)
+    return Catalogue(prefixes, Ranges.of(prefixes), systems, sources)
 
 
 def _role(name: str, text: str) -> ZoneRole:

@@ -51,7 +51,8 @@ def take(
     if campaign is None:
         return _stray(visit, StrayReason.UNKNOWN_CAMPAIGN)
     recipient = _recipient(visit, source)
-    visit = replace(visit, recipient_id=recipient.id) if recipient else visit
+    if recipient is not None and recipient.id != visit.recipient_id:
+        visit = replace(visit, recipient_id=recipient.id)
     link = source.link(campaign.id, visit.recipient_id, visit.key)
     if link is None:
         return _stray(visit, StrayReason.UNKNOWN_KEY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,19 @@ from linkproxy.model import (
     CampaignId,
     Evidence,
     Facts,
+    Family,
     LinkKey,
     Verdict,
     VerdictKind,
     Visit,
 )
 from linkproxy.visit.prior import prior_of
-from linkproxy.visit.signals import SIGNALS, Look, burst_of
+from linkproxy.visit.signals import SIGNALS, Look, burst_of, needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from linkproxy.model import Profile, Sibling
     from linkproxy.visit.policy import Policy
     from linkproxy.visit.signals import Signal
 
@@ -30,10 +32,78 @@ Asked = tuple[list[Evidence], tuple[str, ...]]
 """What spoke, and the names of the signals that broke."""
 
 DAY_SECONDS = 86400.0
+MOST_REQUESTS = 8192
+"""Different requests whose evidence is remembered under one policy, some 20 MB at the worst."""
 
 _OF_REQUEST = tuple(signal for signal in SIGNALS if signal.of_request)
 _OF_VISIT = tuple(signal for signal in SIGNALS if not signal.of_request)
 _NO_FACTS = Facts(Campaign(CampaignId(0), ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a request alone says; real traffic has few different ones a day.
+
+    ``evidence`` and ``total`` are what it comes to when nothing else speaks of its family.
+    """
+
+    profile: Profile  # held, so that its id() stays its own
+    found: tuple[Evidence, ...]
+    broken: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    total: float  # decibans, of what counts
+    decisive: bool
+    silenced: frozenset[str]
+    has: int  # as signals.needs.of_request
+
+
+@dataclass(slots=True)
+class Memo:
+    """What is remembered of one policy; all of it could be found again."""
+
+    policy: Policy
+    silencing: frozenset[str]
+    requests: dict[tuple[int, str, str, bool, float], Request] = field(default_factory=dict)
+    asked: dict[int, tuple[Signal, ...]] = field(default_factory=dict)
+    priors: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def request(self, visit: Visit) -> Request:
+        """Return what a visit's request says. Known by the very profile, since hashing one costs 3 us."""
+        profile = visit.profile
+        key = (id(profile), visit.method, visit.http_version, visit.secure, visit.at // DAY_SECONDS)
+        known = self.requests.get(key)
+        if known is None:
+            if len(self.requests) >= MOST_REQUESTS:
+                self.requests.clear()
+            known = self.requests[key] = _of_request(_request_of(visit), self.policy)
+            if known.profile is not profile:
+                known = self.requests[key] = replace(known, profile=profile)
+        return known
+
+    def signals(self, has: int) -> tuple[Signal, ...]:
+        """Return the signals that may have something to say of a visit that has so much."""
+        known = self.asked.get(has)
+        if known is None:
+            wanted = ((signal, needs.NEEDS.get(signal.name, 0)) for signal in _OF_VISIT)
+            known = self.asked[has] = tuple(signal for signal, need in wanted if need & has == need)
+        return known
+
+    def prior(self, facts: Facts) -> float:
+        """Return the prior; what was learned changes with every message that is settled."""
+        if facts.learned:
+            return prior_of(facts, self.policy)
+        key = (facts.campaign.kind, facts.gateway)
+        known = self.priors.get(key)
+        if known is None:
+            if len(self.priors) >= MOST_REQUESTS:
+                self.priors.clear()
+            known = self.priors[key] = prior_of(facts, self.policy)
+        return known
+
+
+@lru_cache(maxsize=8)
+def _memo(policy: Policy) -> Memo:
+    return Memo(policy, frozenset(name for name, rule in policy.rules.items() if rule.values.get("silences")))
 
 
 def judge(visit: Visit, facts: Facts, policy: Policy) -> Verdict:
@@ -41,23 +111,54 @@ def judge(visit: Visit, facts: Facts, policy: Policy) -> Verdict:
 
     A signal that fails is no evidence; its name is in ``broken``.
     """
-    found, broken = _collect(visit, facts, policy)
-    evidence = _overshadow(found, _silenced(found, policy))
-    prior = prior_of(facts, policy)
-    score = round(prior + sum(item.weight for item in evidence if item.counted), 1)
-    return Verdict(_kind(score, evidence, policy), score, prior, evidence, policy.digest, broken)
+    memo = _memo(policy)
+    request = memo.request(visit)
+    burst = burst_of(visit, facts, policy.burst_seconds) if facts.siblings else ()
+    signals = memo.signals(request.has | needs.of_facts(visit, facts, burst))
+    found, broken = _ask(signals, visit, facts, burst, policy)
+    evidence, total, decisive = request.evidence, request.total, request.decisive
+    if _adds_up(found, request, memo):
+        for item in found:
+            evidence, total, decisive = (*evidence, item), total + item.weight, decisive or item.decisive
+    else:
+        everything = [*request.found, *found]
+        evidence = _overshadow(everything, _silenced(everything, policy))
+        total = sum(item.weight for item in evidence if item.counted)
+        decisive = any(item.decisive for item in evidence)
+    prior = memo.prior(facts)
+    score = round(prior + total, 1)
+    kind = VerdictKind.MACHINE if decisive else _kind(score, policy)
+    return Verdict(kind, score, prior, evidence, policy.digest, request.broken + broken)
 
 
-def _collect(visit: Visit, facts: Facts, policy: Policy) -> tuple[list[Evidence], tuple[str, ...]]:
-    found, broken = _of_request(_request_of(visit), policy)
-    more, also_broken = _ask(_OF_VISIT, visit, facts, policy)
-    return [*found, *more], broken + also_broken
+def _adds_up(found: Sequence[Evidence], request: Request, memo: Memo) -> bool:
+    """Tell whether what spoke beside the request is at most one, which nothing else can overshadow."""
+    if not found:
+        return True
+    item = found[0]
+    return (
+        len(found) == 1
+        and item.family is not Family.REQUEST
+        and item.name not in memo.silencing
+        and item.name not in request.silenced
+    )
 
 
-@lru_cache(maxsize=8192)
-def _of_request(request: Visit, policy: Policy) -> Asked:
-    """Return what the request alone says; real traffic has few different ones a day."""
-    return _ask(_OF_REQUEST, request, _NO_FACTS, policy)
+@lru_cache(maxsize=MOST_REQUESTS)
+def _of_request(request: Visit, policy: Policy) -> Request:
+    found, broken = _ask(_OF_REQUEST, request, _NO_FACTS, (), policy)
+    silenced = _silenced(found, policy)
+    evidence = _overshadow(found, silenced)
+    return Request(
+        profile=request.profile,
+        found=tuple(found),
+        broken=broken,
+        evidence=evidence,
+        total=sum(item.weight for item in evidence if item.counted),
+        decisive=any(item.decisive for item in evidence),
+        silenced=silenced,
+        has=needs.of_request(request),
+    )
 
 
 def _request_of(visit: Visit) -> Visit:
@@ -76,10 +177,11 @@ def _request_of(visit: Visit) -> Visit:
     )
 
 
-def _ask(signals: Sequence[Signal], visit: Visit, facts: Facts, policy: Policy) -> Asked:
+def _ask(
+    signals: Sequence[Signal], visit: Visit, facts: Facts, burst: tuple[Sibling, ...], policy: Policy
+) -> Asked:
     found: list[Evidence] = []
     broken: list[str] = []
-    burst = burst_of(visit, facts, policy.burst_seconds)
     for signal in signals:
         rule = policy.rules[signal.name]
         try:
@@ -88,16 +190,8 @@ def _ask(signals: Sequence[Signal], visit: Visit, facts: Facts, policy: Policy) 
             broken.append(signal.name)
             continue
         if finding is not None:
-            found.append(
-                Evidence(
-                    signal.name,
-                    signal.family,
-                    finding.weight,
-                    source=rule.source,
-                    decisive=rule.decisive,
-                    detail=finding.detail,
-                )
-            )
+            said = (signal.name, signal.family, finding.weight, rule.source)
+            found.append(Evidence(*said, True, rule.decisive, finding.detail))
     return found, tuple(broken)
 
 
@@ -124,7 +218,7 @@ def _overshadow(found: Sequence[Evidence], silenced: frozenset[str]) -> tuple[Ev
     )
 
 
-def _kind(score: float, evidence: Sequence[Evidence], policy: Policy) -> VerdictKind:
-    if score >= policy.machine or any(item.decisive for item in evidence):
+def _kind(score: float, policy: Policy) -> VerdictKind:
+    if score >= policy.machine:
         return VerdictKind.MACHINE
     return VerdictKind.HUMAN if score <= policy.human else VerdictKind.UNCERTAIN

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkproxy.query import interval
 from linkproxy.query.interval import SPREAD, Candidate, human_interval, wilson
 
 CAMPAIGNS = 200
@@ -127,3 +128,19 @@ def test_wilsons_interval_holds_the_share_and_stays_a_share(of) -> None:
     found = wilson(happened, count)
     assert 0.0 <= found.low <= happened / count + 1e-12
     assert happened / count - 1e-12 <= found.high <= 1.0
+
+
+def test_many_small_domains_imagined_together_come_to_what_each_by_itself_comes_to() -> None:
+    source = random.Random(12)  # noqa: S311  (a seeded simulation)
+    candidates = [
+        Candidate(f"d{int(400 * source.random() ** 3)}.example", source.gauss(*kind), source.randint(1, most))
+        for kind, most in (((-14, 4), 3), ((-3, 5), 1), ((30, 12), 20))
+        for _ in range(1_500)
+    ]
+    cells = interval._cells(candidates)
+    assert sum(map(len, cells.values())) > 2_000
+    draws = random.Random(3)  # noqa: S311
+    each = sorted(interval._draw(cells, None, SPREAD, draws) for _ in range(400))
+    found = human_interval(candidates, counted=each[200], level=0.5)
+    assert found.expected == pytest.approx(sum(each) / len(each), rel=0.03)
+    assert (found.low, found.high) == pytest.approx((each[100], each[299]), rel=0.05)

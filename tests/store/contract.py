@@ -14,6 +14,7 @@ from store.contract_listings import ListingContract
 from store.contract_outgoing import OutgoingContract
 from store.contract_people import PeopleContract
 from store.contract_review import ReviewContract
+from store.contract_rollups import RollupContract
 from store.contract_settling import SettlingContract
 from store.contract_together import TogetherContract
 
@@ -29,5 +30,6 @@ class StoreContract(
     TogetherContract,
     GatewayContract,
     AfterlifeContract,
+    RollupContract,
 ):
     """The claims of all areas."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from store.contract_rollups import Story, run, two_mails
 from store.world import NOW, clicks, ids, judge, send, settled, visits
 
 from linkproxy.model import AnswerKind, CampaignId, Unsubscribe, VerdictKind
@@ -153,3 +156,69 @@ class ListingContract:
         assert (row.entry.verdict.kind, row.entry.settled.kind, row.entry.settled.score) == (
             VerdictKind.UNCERTAIN, VerdictKind.MACHINE, 25.0,
         )  # fmt: skip
+
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_any_filter_lists_what_reading_all_and_choosing_gives(self, store, seed):
+        """Settled, open and opened again, two campaigns, days apart; pages of 1 to 5 rows."""
+        story = Story(store, await two_mails(store), seed)
+        await run(story, 4)
+        await story.visits()
+        chance = story.chance
+        everything, clicked = await visits(store), await clicks(store)
+        assert {row.entry.settled is None for row in everything} == {True, False}
+        for _ in range(60):
+            where = some_filter(chance)
+            chosen = [row.entry.visit_id for row in everything if fits(where, row)]
+            assert await ids(store, where) == chosen
+            assert await paged(ids, store, where, chance) == chosen
+            where = replace(where, verdict=None)
+            chosen = [row for row in clicked if fits_click(where, row)]
+            assert await clicks(store, where) == chosen
+
+
+def some_filter(chance):
+    def maybe(*values):
+        return chance.choice(values) if chance.random() < 0.4 else None
+
+    return Filter(
+        campaign=maybe("news", "offers", "unknown") or "",
+        key=maybe("k000", "k001", "k051") or "",
+        recipient=maybe("ann@a.example", "bob@b.example", "x@y.example") or "",
+        domain=maybe("a.example", "b.example", "y.example") or "",
+        since=maybe(NOW + 1_000, NOW + 90_000.5, NOW + 3 * 86_400 + 2_000, NOW + 1e6),
+        until=maybe(NOW + 2_000, NOW + 90_000, NOW + 3 * 86_400 + 3_000, NOW - 1e6),
+        verdict=maybe(*VerdictKind),
+        after_id=chance.choice((0, 0, 7)),
+    )
+
+
+def fits(where, row):
+    entry = row.entry
+    return (
+        where.campaign in {"", row.campaign}
+        and where.key in {"", entry.visit.key}
+        and where.recipient in {"", entry.recipient.address}
+        and where.domain in {"", entry.recipient.domain}
+        and where.spans(entry.visit.at)
+        and where.verdict in {None, (entry.settled or entry.verdict).kind}
+        and entry.visit_id > where.after_id
+    )
+
+
+def fits_click(where, row):
+    return (
+        where.campaign in {"", row.campaign}
+        and where.key in {"", row.key}
+        and where.recipient in {"", row.recipient}
+        and where.domain in {"", row.domain}
+        and where.spans(row.at)
+        and row.visit_id > where.after_id
+    )
+
+
+async def paged(listed, store, where, chance):
+    found = []
+    while page := await listed(store, replace(where, limit=chance.randrange(1, 6))):
+        found += page
+        where = replace(where, after_id=page[-1])
+    return found

@@ -9,6 +9,7 @@ import pytest
 from store.world import NOW, judge, key, send
 
 from linkproxy.model import (
+    BaitPlaces,
     BaitStyle,
     Campaign,
     CampaignId,
@@ -40,6 +41,16 @@ def message_link(mail, recipient_id, number=50, **more):
 
 
 class OutgoingContract:
+    async def test_links_corrected_since_a_while_are_told_with_their_present_targets(self, mail, open_store):
+        store, other = mail.store, await open_store()
+        first = await store.list_corrected(0)
+        assert first.links == ()
+        for target in ("https://shop.example/once", "https://shop.example/twice"):
+            await other.set_target(mail.campaign.id, key(0), target, who="op", at=NOW)
+        then = await store.list_corrected(first.last_id)
+        assert [(link.key, link.target) for link in then.links] == [(key(0), "https://shop.example/twice")]
+        assert (await store.list_corrected(then.last_id)).links == ()
+
     async def test_a_campaign_comes_back_as_it_was_stored(self, store):
         given = Campaign(
             CampaignId(77),
@@ -52,6 +63,7 @@ class OutgoingContract:
             rewrite_unsubscribe=True,
             created_at=NOW,
             leave_shown_urls=True,
+            bait_places=BaitPlaces.DOUBLE,
         )
         stored = await store.add_campaign(given)
         assert replace(stored, id=given.id) == given

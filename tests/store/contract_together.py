@@ -9,6 +9,7 @@ from store.world import NOW, Mail, clicks, ids, judge, key, settled
 
 from linkproxy.model import (
     NOBODY,
+    AnswerKind,
     Delivery,
     DeliverySource,
     LinkKind,
@@ -57,6 +58,18 @@ class TogetherContract:
         await mail.settle(settled(VerdictKind.MACHINE))
         (theirs,) = await other.visited(other.visit(2))
         assert [sibling.verdict for sibling in theirs.facts.siblings] == [VerdictKind.MACHINE] * 2
+
+    async def test_an_answer_that_was_corrected_is_what_both_are_told(self, mail, open_store):
+        other = await beside(mail, open_store)
+        (hop,) = await mail.visited(mail.visit(2), take=judge(answer=AnswerKind.HOP))
+        await other.visited(other.visit(3))
+        await mail.store.correct_answer(hop.visit_id, AnswerKind.REDIRECT)
+        for side in (mail, other):
+            (judged,) = await side.visited(side.visit(4))
+            assert AnswerKind.HOP not in {sibling.answer for sibling in judged.facts.siblings}
+        row = await other.store.get_visit(hop.visit_id)
+        assert row.entry.answer is AnswerKind.REDIRECT
+        await mail.store.correct_answer(hop.visit_id + 1_000_000, AnswerKind.REDIRECT)
 
     async def test_a_message_is_settled_by_one_of_them(self, mail, open_store):
         other = await beside(mail, open_store)

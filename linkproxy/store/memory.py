@@ -1,0 +1,166 @@
+"""What a store's process remembers between transactions: bounded copies of rows.
+
+All of it can be dropped at any time between batches; the truth is in the store. ``Bounds`` is the
+configuration's table [memory], and docs/storage.md says what each row of it costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from linkproxy.model import NO_DELIVERY, Delivery
+from linkproxy.store.domains import Neighbours
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from linkproxy.model import (
+        Campaign,
+        CampaignId,
+        DomainProfile,
+        Link,
+        LinkKey,
+        Profile,
+        Recipient,
+        RecipientId,
+        Sibling,
+        StrayTrace,
+    )
+    from linkproxy.visit.facts import LinkCounts
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Message = tuple[int, int]
+"""Campaign id and recipient id."""
+
+
+class Recent(dict[K, V]):
+    """A bounded table that forgets what was put in first; looked up as fast as any dict."""
+
+    def __init__(self, bound: int) -> None:
+        super().__init__()
+        self._bound = bound
+
+    def put(self, key: K, row: V) -> None:
+        self[key] = row
+
+    def drop(self, key: K) -> None:
+        self.pop(key, None)
+
+    def trim(self) -> None:
+        """Shrink below the bound; only between batches, since a batch relies on what it put in.
+
+        A quarter at a time: the first key of a dict is slow to find after many deletions.
+        """
+        if len(self) > self._bound:
+            for key in list(islice(self, len(self) - self._bound * 3 // 4)):
+                del self[key]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignTable:
+    """A campaign with its link table, and when the mailing as a whole was delivered."""
+
+    campaign: Campaign
+    links: dict[LinkKey, Link]
+    counts: LinkCounts
+    delivery: Delivery = NO_DELIVERY
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProfile:
+    """A header profile's id, and the day on which its row was last marked as used."""
+
+    id: int
+    day: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldProfile:
+    """A profile that is known by its id(), and so is held."""
+
+    profile: Profile
+    known: KnownProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is kept and remembered."""
+
+    strays_kept: int = 100_000
+    campaigns: int = 1_000
+    messages: int = 50_000
+    profiles: int = 5_000
+    clients: int = 10_000
+    domains: int = 10_000
+    neighbours: int = 2_000  # campaigns and domains whose last visited recipients are remembered
+    news: int = 10_000  # others' rows read one by one; after more of them messages are forgotten
+
+
+@dataclass(slots=True)
+class Memory:
+    """Copies of rows."""
+
+    campaigns: Recent[CampaignId, CampaignTable]
+    recipients: Recent[RecipientId, Recipient]
+    deliveries: Recent[Message, Delivery]
+    siblings: Recent[Message, list[Sibling]]
+    profiles: Recent[Profile, KnownProfile]
+    held: Recent[int, HeldProfile]  # by the id() of the profile, since hashing one costs 3 us
+    strays: Recent[str, deque[StrayTrace]]
+    pseudonyms: Recent[tuple[str, str], tuple[str, str]]
+    gateways: Recent[str, str]
+    learned: Recent[tuple[str, str], DomainProfile]
+    neighbours: Neighbours
+    policies: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def bounded(cls, bounds: Bounds) -> Memory:
+        return cls(
+            campaigns=Recent(bounds.campaigns),
+            recipients=Recent(bounds.messages),
+            deliveries=Recent(bounds.messages),
+            siblings=Recent(bounds.messages),
+            profiles=Recent(bounds.profiles),
+            held=Recent(bounds.profiles),
+            strays=Recent(bounds.clients),
+            pseudonyms=Recent(bounds.clients),
+            gateways=Recent(bounds.domains),
+            learned=Recent(bounds.domains),
+            neighbours=Neighbours(bounds.neighbours),
+        )
+
+    def forget_lookups(self) -> None:
+        """Drop what other commands change: campaigns, links, recipients, deliveries, gateways, profiles."""
+        self.campaigns.clear()
+        self.gateways.clear()
+        self.recipients.clear()
+        self.deliveries.clear()
+        self.learned.clear()
+
+    def forget(self) -> None:
+        """Drop all."""
+        self.forget_lookups()
+        self.siblings.clear()
+        self.profiles.clear()
+        self.held.clear()
+        self.strays.clear()
+        self.policies.clear()
+        self.neighbours.clear()
+
+    def trim(self) -> None:
+        """Shrink everything to its bound; only between batches."""
+        self.campaigns.trim()
+        self.recipients.trim()
+        self.deliveries.trim()
+        self.siblings.trim()
+        self.profiles.trim()
+        self.held.trim()
+        self.strays.trim()
+        self.pseudonyms.trim()
+        self.gateways.trim()
+        self.learned.trim()
+        self.neighbours.trim()
