@@ -8,6 +8,7 @@ import pytest
 
 pytest.register_assert_rewrite("store")
 
+from store.postgres_fixtures import database, postgres  # noqa: E402, F401  (as below; fixtures)
 from store.world import Mail, send  # noqa: E402  (after the assertions are taught to explain themselves)
 
 from linkproxy.store.privacy import Privacy  # noqa: E402

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 from store.world import send
 
 from linkproxy import config as configs
 from linkproxy.model import LinkproxyError
-from linkproxy.store.connect import connect
+from linkproxy.store.connect import connect, postgres_settings
 
 
 def write(tmp_path, *lines):
@@ -37,3 +39,46 @@ def test_a_missing_privacy_key_is_a_clear_fault(tmp_path):
     (tmp_path / "privacy-key.txt").unlink()
     with pytest.raises(LinkproxyError, match="privacy"):
         connect(config)
+
+
+def test_a_database_is_named_by_its_url_and_the_password_is_read_from_its_file(tmp_path):
+    (tmp_path / "password.txt").write_text("s3cret word\n")
+    url = "postgresql://me@db.brand.example:5433/clicks?sslmode=require"
+    lines = [f'url = "{url}"', 'password_file = "password.txt"', "pooler = true", 'synchronous = "normal"']
+    config = write(tmp_path, "[store]", *lines)
+    settings = postgres_settings(config.store.url, config)
+    assert (settings.url, settings.password, settings.where) == (
+        url,
+        "s3cret word",
+        "db.brand.example:5433/clicks",
+    )
+    assert (settings.pooler, settings.synchronous, settings.lock_seconds) == (True, "off", 2.0)
+    assert type(connect(config)).__name__ == "PostgresStore"
+
+
+def test_a_database_without_a_password_has_none(tmp_path):
+    config = write(tmp_path, "[store]", 'url = "postgresql:///clicks"')
+    assert postgres_settings(config.store.url, config).password == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("postgresql://me:s3cret@db/clicks", "holds a password"),
+        ("postgresql://me@db/clicks?password=s3cret", "holds a password"),
+        ("postgresql://me@db", "names no database"),
+        ("postgresql://me@db:port/clicks", "is no URL"),
+        ("mysql://me@db/clicks", "is not a store"),
+    ],
+)
+def test_a_url_that_is_none_or_shows_a_secret_is_a_fault_of_the_configuration(tmp_path, url, fault):
+    with pytest.raises(LinkproxyError, match=fault):
+        write(tmp_path, "[store]", f'url = "{url}"')
+
+
+def test_without_the_driver_the_extra_is_named(tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("linkproxy.store.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(LinkproxyError, match=r"pip install 'linkproxy\[postgres\]'"):
+        connect(write(tmp_path, "[store]", 'url = "postgresql://me@db/clicks"'))

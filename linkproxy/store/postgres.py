@@ -1,0 +1,287 @@
+"""The store in a PostgreSQL database, for any number of nodes.
+
+The methods below say what is done; how stands in the module that each of them names. Locks and
+their order are in postgres_locks.py, why a reader misses no visit in postgres_fence.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from linkproxy.model import CampaignId, LinkKey, RecipientId
+from linkproxy.store import postgres_locks as locks
+from linkproxy.store import postgres_outgoing as outgoing
+from linkproxy.store import postgres_recipients as recipients
+from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError
+from linkproxy.store.memory import Bounds
+from linkproxy.store.postgres_corrections import PostgresCorrections
+from linkproxy.store.postgres_database import Database, ServerSettings
+from linkproxy.store.postgres_deliveries import add_deliveries
+from linkproxy.store.postgres_intake import Intake
+from linkproxy.store.postgres_journal import policy_id, write_unsubscribe
+from linkproxy.store.postgres_lists import PostgresLists
+from linkproxy.store.postgres_memory import Memory
+from linkproxy.store.postgres_migrate import prepare
+from linkproxy.store.postgres_neighbours import catch_up
+from linkproxy.store.postgres_queries import recipient_column
+from linkproxy.store.postgres_review import PostgresReview
+from linkproxy.store.postgres_rollups import PostgresRollups
+from linkproxy.store.postgres_settle import read_siblings, settle
+from linkproxy.store.postgres_upkeep import PostgresUpkeep
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+
+    from linkproxy.model import (
+        Campaign,
+        Link,
+        MessageHistory,
+        MessageLink,
+        Recipient,
+        Settlement,
+        Unsubscribe,
+    )
+    from linkproxy.store.api import DeliveryDraft, Outcome, Pending, RecipientDraft, Take
+    from linkproxy.store.postgres_database import Transaction
+    from linkproxy.store.privacy import Privacy
+
+T = TypeVar("T")
+
+LEASE_SECONDS = 15
+"""How long the node that settles may be silent before another one takes over."""
+
+# The server's clock decides, so that nodes whose clocks differ agree on who settles.
+_LEASE = f"""INSERT INTO lease (work, node, until)
+VALUES ('settle', $1, now() + interval '{LEASE_SECONDS} seconds')
+ON CONFLICT (work) DO UPDATE SET node = excluded.node, until = excluded.until
+WHERE lease.node = excluded.node OR lease.until < now() RETURNING node"""
+_LET_GO = "DELETE FROM lease WHERE work = 'settle' AND node = $1"
+_DUE = """SELECT campaign_id, recipient_id, min(at), max(at) FROM open_visit
+GROUP BY campaign_id, recipient_id
+HAVING max(at) < $1 OR min(CASE WHEN again THEN NULL ELSE at END) < $2
+ORDER BY campaign_id, recipient_id LIMIT $3"""
+_KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.id = campaign_id
+WHERE signing_key_id = $1 ORDER BY name"""
+
+
+class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollups, PostgresCorrections):
+    """A Store in the database of ``settings``."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        *,
+        privacy: Privacy,
+        clock: Callable[[], float] = time.time,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self._privacy = privacy
+        self._clock = clock
+        self._bounds = bounds or Bounds()
+        self._database = Database(settings)
+        self._node = uuid.uuid4().hex
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._settling = asyncio.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._memory = Memory.bounded(self._bounds)
+        self._intake = Intake(self._database, self._memory, self._privacy, self._bounds.strays_kept)
+
+    # life ------------------------------------------------------------------------------------
+    async def open(self) -> None:
+        await self._database.open()
+        try:
+            await prepare(self._database, self._privacy, self._clock())
+        except BaseException:
+            await self._database.close()
+            raise
+        self._forget()
+
+    async def close(self) -> None:
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        with suppress(StoreError):  # closed already, or the server is gone: the lease ends by itself
+            await self._database.execute(_LET_GO, self._node)
+        await self._database.close()
+
+    async def ping(self) -> None:
+        await self._write(partial(_ping, now=self._clock()))
+
+    async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do work to its end even if whoever waits for it gives up."""
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _write(self, work: Callable[[Transaction], Awaitable[T]], wanted: str = "") -> T:
+        """Do work in a transaction of its own, under some locks; raise StoreError."""
+        return await self._whole(self._transact(work, wanted))
+
+    async def _transact(self, work: Callable[[Transaction], Awaitable[T]], wanted: str) -> T:
+        async with self._database.transaction(wanted) as transaction:
+            return await work(transaction)
+
+    async def _policy_id(self, work: Transaction, digest: str) -> int:
+        return await policy_id(work, self._memory, digest)
+
+    # what goes out ---------------------------------------------------------------------------
+    async def add_campaign(self, campaign: Campaign) -> Campaign:
+        return await self._write(partial(outgoing.add_campaign, campaign=campaign, now=self._clock()))
+
+    async def find_campaign(self, name: str) -> Campaign | None:
+        row = await self._database.fetch_one(f"SELECT {rows.CAMPAIGN} FROM campaign WHERE name = $1", name)
+        return rows.campaign_from(row) if row else None
+
+    async def get_campaign(self, campaign_id: CampaignId) -> Campaign | None:
+        row = await self._database.fetch_one(
+            f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = $1", campaign_id
+        )
+        return rows.campaign_from(row) if row else None
+
+    async def list_campaigns(self) -> list[Campaign]:
+        found = await self._database.fetch(f"SELECT {rows.CAMPAIGN} FROM campaign ORDER BY id")
+        return [rows.campaign_from(row) for row in found]
+
+    async def list_links(self, campaign_id: CampaignId) -> list[Link]:
+        found = await self._database.fetch(
+            f"SELECT {rows.LINK} FROM link WHERE campaign_id = $1 ORDER BY position", campaign_id
+        )
+        return [rows.link_from(row) for row in found]
+
+    async def add_links(self, links: Sequence[Link]) -> None:
+        if links:
+            await self._write(partial(outgoing.add_links, links=links))
+
+    async def add_message_links(self, links: Sequence[MessageLink]) -> None:
+        if links:
+            await self._write(partial(outgoing.add_message_links, links=links, now=self._clock()))
+
+    async def list_message_links(
+        self, campaign_id: CampaignId, recipient_id: RecipientId
+    ) -> list[MessageLink]:
+        found = await self._database.fetch(
+            f"SELECT {rows.MESSAGE_LINK} FROM message_link "
+            "WHERE campaign_id = $1 AND recipient_id = $2 ORDER BY position",
+            campaign_id,
+            recipient_id,
+        )
+        return [rows.message_link_from(row) for row in found]
+
+    async def set_target(
+        self, campaign_id: CampaignId, key: LinkKey, target: str, *, who: str, at: float
+    ) -> str:
+        return await self._write(
+            partial(outgoing.set_target, campaign_id=campaign_id, key=key, target=target, who=who, at=at)
+        )
+
+    async def list_audit(self, campaign_id: CampaignId) -> list[AuditEntry]:
+        found = await self._database.fetch(
+            "SELECT at, campaign_id, key, old_target, new_target, who FROM audit "
+            "WHERE campaign_id = $1 ORDER BY id",
+            campaign_id,
+        )
+        return [AuditEntry(row[0], CampaignId(row[1]), LinkKey(row[2]), *row[3:]) for row in found]
+
+    async def note_signing_key(self, campaign_id: CampaignId, signing_key_id: int) -> None:
+        await self._write(
+            partial(outgoing.note_signing_key, campaign_id=campaign_id, signing_key_id=signing_key_id)
+        )
+
+    async def list_signing_key_campaigns(self, signing_key_id: int) -> list[str]:
+        return [row[0] for row in await self._database.fetch(_KEY_CAMPAIGNS, signing_key_id)]
+
+    async def register_recipients(self, drafts: Sequence[RecipientDraft]) -> list[Recipient]:
+        work = partial(recipients.register, privacy=self._privacy, drafts=drafts)
+        return await self._write(work, locks.REGISTERING)
+
+    async def find_recipient(self, who: str) -> Recipient | None:
+        found = self._privacy.hash_of(who)
+        row = await self._database.fetch_one(
+            f"SELECT {rows.RECIPIENT} FROM recipient_hash h JOIN recipient r ON r.id = h.recipient_id "
+            f"WHERE h.hash = $1 AND r.{recipient_column(who)} = $1",
+            found,
+        )
+        return rows.recipient_from(row) if row else None
+
+    async def set_track(self, who: str, *, track: bool) -> int:
+        return await self._write(partial(recipients.set_track, privacy=self._privacy, who=who, track=track))
+
+    async def erase_recipient(self, recipient_id: RecipientId) -> dict[str, int]:
+        if not recipient_id:
+            raise StoreError("recipient 0 is nobody and cannot be erased; name an address or a reference")
+        wanted = locks.REGISTERING + locks.COUNTING + locks.recipients([recipient_id])
+        counts = await self._write(partial(recipients.erase, recipient_id=recipient_id), wanted)
+        self._memory.neighbours.forget_recipient(recipient_id)
+        return counts
+
+    async def add_deliveries(self, drafts: Iterable[DeliveryDraft]) -> int:
+        wanted = list(drafts)
+        if not wanted:
+            return 0
+        return await self._write(partial(add_deliveries, drafts=wanted), locks.COUNTING)
+
+    # what comes in ---------------------------------------------------------------------------
+    async def append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
+        return await self._whole(self._intake.append(pending, take))
+
+    async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
+        """Return what is due to the one node that settles; the others have nothing to do."""
+        if await self._database.fetch_one(_LEASE, self._node) is None:
+            return []
+        found = await self._database.fetch(_DUE, last_before, first_before, limit)
+        return [OpenMessage(CampaignId(row[0]), RecipientId(row[1]), row[2], row[3]) for row in found]
+
+    async def settle(
+        self,
+        campaign_id: CampaignId,
+        recipient_id: RecipientId,
+        revise: Callable[[MessageHistory], Settlement],
+        *,
+        reach_seconds: float,
+    ) -> Settlement | None:
+        work = partial(
+            settle,
+            message=(campaign_id, recipient_id),
+            revise=revise,
+            reach_seconds=reach_seconds,
+            neighbours=self._memory.neighbours,
+            policy_ids=self._policy_id,
+        )
+        return await self._whole(self._settle(work, locks.COUNTING + locks.recipients([recipient_id])))
+
+    async def _settle(
+        self, work: Callable[[Transaction], Awaitable[Settlement | None]], wanted: str
+    ) -> Settlement | None:
+        """Settle in order of asking; only one pass at a time holds COUNTING in any case."""
+        async with self._settling:
+            await catch_up(self._database, self._memory)
+            return await self._transact(work, wanted)
+
+    async def list_siblings(self, visit_id: int, *, reach_seconds: float) -> MessageHistory:
+        return await read_siblings(self._database, visit_id, reach_seconds)
+
+    # keys --------------------------------------------------------------------------------------
+    async def add_unsubscribe(self, unsubscribe: Unsubscribe) -> None:
+        await self._write(partial(write_unsubscribe, opt_out=unsubscribe))
+
+    async def add_api_key(self, key: ApiKey) -> None:
+        await self._write(partial(outgoing.add_api_key, key=key))
+
+    async def list_api_keys(self) -> list[ApiKey]:
+        found = await self._database.fetch("SELECT name, hash, created_at FROM api_key ORDER BY name")
+        return [ApiKey(*row) for row in found]
+
+    async def remove_api_key(self, name: str) -> bool:
+        return bool(await self._write(lambda work: work.execute("DELETE FROM api_key WHERE name = $1", name)))
+
+
+async def _ping(work: Transaction, now: float) -> None:
+    await work.execute("UPDATE meta SET number = $1 WHERE name = 'ping'", int(now))

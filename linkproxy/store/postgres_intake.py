@@ -1,0 +1,66 @@
+"""Taking batches of visits in: one at a time of this node, side by side with other nodes'."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from linkproxy.store import postgres_journal as journal
+from linkproxy.store.memory import KnownProfile
+from linkproxy.store.postgres_facts import KnownFacts
+from linkproxy.store.postgres_lookup import lock_statements, look_up, look_up_clients
+from linkproxy.store.postgres_neighbours import catch_up
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linkproxy.store.api import Outcome, Pending, Take
+    from linkproxy.store.postgres_database import Database
+    from linkproxy.store.postgres_memory import Memory
+    from linkproxy.store.privacy import Privacy
+
+_DAY_SECONDS = 86_400
+
+
+class Intake:
+    """Judges and journals batches."""
+
+    def __init__(self, database: Database, memory: Memory, privacy: Privacy, strays_kept: int) -> None:
+        self._database = database
+        self._memory = memory
+        self._privacy = privacy
+        self._strays_kept = strays_kept
+        self._turn = asyncio.Lock()
+
+    async def append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
+        """Judge and journal a batch in one transaction; what it noted in memory is forgotten if it fails."""
+        if not pending:
+            return []
+        async with self._turn:
+            try:
+                return await self._append(pending, take)
+            except BaseException:
+                self._memory.blank = True
+                self._memory.profiles.clear()
+                raise
+            finally:
+                self._memory.trim()
+
+    async def _append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
+        memory = self._memory
+        locks = lock_statements(pending, self._privacy)
+        async with self._database.transaction(locks) as work:
+            known = await look_up(work, memory, self._privacy, pending)
+            facts = KnownFacts(known, memory, self._privacy)
+            await look_up_clients(work, facts, memory, pending)
+            await catch_up(work, memory, known.visit_ids[0] - 1 if known.visit_ids else None)
+            memory.own.update(known.visit_ids)
+            batch = journal.Batch(facts, memory, iter(known.visit_ids))
+            outcomes = await journal.judge(work, batch, pending, take)
+            await journal.write(work, batch, self._strays_kept)
+        for profile_id, item in known.new_profiles.items():
+            if profile_id in batch.profiles:
+                day = int(item.used_at // _DAY_SECONDS)
+                for profile in item.profiles:
+                    memory.profiles.put(profile, KnownProfile(profile_id, day))
+        return outcomes

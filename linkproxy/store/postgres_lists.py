@@ -1,0 +1,112 @@
+"""Listing clicks, visits, opt-outs and retractions from PostgreSQL, in chunks."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.model import CampaignId
+from linkproxy.store import postgres_queries as queries
+from linkproxy.store import sqlite_queries as lines
+from linkproxy.store.postgres_fence import safe
+from linkproxy.store.postgres_queries import Asked
+from linkproxy.store.postgres_recipients import ABOUT
+from linkproxy.store.postgres_settle import campaign_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from linkproxy.model import Campaign, RecipientId
+    from linkproxy.store.afterlife import RetractionRow
+    from linkproxy.store.api import ClickRow, Filter, UnsubscribeRow, VisitRow
+    from linkproxy.store.postgres_database import Database
+    from linkproxy.store.postgres_queries import Bound
+    from linkproxy.store.privacy import Privacy
+    from linkproxy.store.sqlite_rows import Row
+
+_JSON = frozenset({"evidence", "settled_evidence", "facts", "settled_facts", "reasons"})
+"""Columns that hold JSON."""
+
+
+class PostgresLists:
+    """The questions of a PostgresStore."""
+
+    _database: Database
+    _privacy: Privacy
+
+    async def clicks(self, where: Filter, *, provisional: bool = False) -> AsyncIterator[ClickRow]:
+        async for row in self._stream(partial(queries.clicks, provisional=provisional), where):
+            yield lines.click_row(row)
+
+    async def visits(self, where: Filter) -> AsyncIterator[VisitRow]:
+        campaigns: dict[int, Campaign] = {}
+        async for row in self._stream(queries.visits, where):
+            await self._learn_campaign(campaigns, row[2])
+            yield lines.visit_row(row, campaigns)
+
+    async def unsubscribes(self, where: Filter) -> AsyncIterator[UnsubscribeRow]:
+        async for row in self._stream(queries.unsubscribes, where):
+            yield lines.unsubscribe_row(row)
+
+    async def retractions(self, where: Filter) -> AsyncIterator[RetractionRow]:
+        async for row in self._stream(queries.retractions, where):
+            yield lines.retraction_row(row)
+
+    async def get_visit(self, visit_id: int) -> VisitRow | None:
+        row = await self._database.fetch_one(queries.VISIT, visit_id)
+        if row is None:
+            return None
+        campaigns: dict[int, Campaign] = {}
+        await self._learn_campaign(campaigns, row[2])
+        return lines.visit_row(row, campaigns)
+
+    async def count_strays(self, *, since: float) -> dict[str, int]:
+        found = await self._database.fetch(
+            "SELECT reason, count(*) FROM stray WHERE at >= $1 GROUP BY reason ORDER BY reason", since
+        )
+        return {str(row[0]): int(row[1]) for row in found}
+
+    async def export_recipient(self, recipient_id: RecipientId) -> dict[str, list[dict[str, Any]]]:
+        """Return every row about a recipient, JSON-able; tables without one are there and empty."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        async with self._database.transaction() as work:
+            for table, where in ABOUT.items():
+                # By name: two nodes may differ in the order of columns after an upgrade.
+                listed: Any = await work.fetch(f"SELECT * FROM {table} WHERE {where}", recipient_id)
+                found[table] = [{name: _value(name, value) for name, value in row.items()} for row in listed]
+        return found
+
+    async def _stream(self, page: Callable[[Asked, int, int], Bound], where: Filter) -> AsyncIterator[Row]:
+        """Yield rows in chunks, each a read of its own: a slow reader holds nothing up."""
+        asked = Asked(where, await self._recipient_id(where.recipient), await safe(self._database))
+        after, left = where.after_id, where.limit
+        while left is None or left > 0:
+            size = queries.CHUNK if left is None else min(left, queries.CHUNK)
+            bound = page(asked, after, size)
+            found = await self._database.fetch(bound.statement, *bound.values)
+            for row in found:
+                yield row
+            if len(found) < size:
+                return
+            after = found[-1][0]
+            left = None if left is None else left - size
+
+    async def _recipient_id(self, who: str) -> int:
+        """Return a recipient's id, -1 for one who is not there."""
+        row = await self._database.fetch_one(
+            "SELECT recipient_id FROM recipient_hash WHERE hash = $1", self._privacy.hash_of(who)
+        )
+        return int(row[0]) if row else -1
+
+    async def _learn_campaign(self, campaigns: dict[int, Campaign], campaign_id: int) -> None:
+        if campaign_id not in campaigns:
+            campaigns[campaign_id] = await campaign_of(self._database, CampaignId(campaign_id))
+
+
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if name in _JSON and value is not None:
+        return json.loads(value)
+    return value

@@ -1,0 +1,50 @@
+"""What a node keeps in memory between batches; all of it bounded, and read anew when it may be stale."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from linkproxy.store.domains import Neighbours
+from linkproxy.store.memory import Bounds, CampaignTable, KnownProfile, Recent
+
+if TYPE_CHECKING:
+    from linkproxy.model import CampaignId, Profile
+
+
+@dataclass(slots=True)
+class Memory:
+    """Copies of rows.
+
+    ``seen``: visits up to this id are in ``neighbours``; ``own`` are ids beyond it that this node
+    was given. ``blank``: nothing was read yet, or what was noted may have been undone.
+    """
+
+    campaigns: Recent[CampaignId, CampaignTable]
+    profiles: Recent[Profile, KnownProfile]
+    pseudonyms: Recent[tuple[str, str], tuple[str, str]]
+    neighbours: Neighbours
+    policies: dict[str, int] = field(default_factory=dict)
+    epoch: int = -1
+    seen: int = 0
+    own: set[int] = field(default_factory=set)
+    blank: bool = True
+    catching_up: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @classmethod
+    def bounded(cls, bounds: Bounds) -> Memory:
+        """Return an empty memory."""
+        return cls(
+            campaigns=Recent(bounds.campaigns),
+            profiles=Recent(bounds.profiles),
+            pseudonyms=Recent(bounds.clients),
+            neighbours=Neighbours(bounds.neighbours),
+        )
+
+    def trim(self) -> None:
+        """Shrink to the bounds; only between batches."""
+        self.campaigns.trim()
+        self.profiles.trim()
+        self.pseudonyms.trim()
+        self.neighbours.trim()

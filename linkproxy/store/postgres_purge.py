@@ -1,0 +1,115 @@
+"""Deleting what is older than its retention, in chunks; weeks of the journal that are empty are dropped.
+
+Tables are walked by row id, which is their order of age; no index on time is needed. A walk ends
+at the first chunk that holds nothing old. Rows that came late with an old time (read back from
+the spill file) go when their neighbours do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from linkproxy.store.postgres_recount import doomed_visits, keep_clicks, keep_visits
+from linkproxy.store.postgres_rows import turned
+
+if TYPE_CHECKING:
+    from linkproxy.store.api import Cutoffs
+    from linkproxy.store.postgres_database import Transaction
+    from linkproxy.store.sqlite_rows import Row
+
+CHUNK = 250
+_DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A table to purge: its row id, its key (which leads to one row), its time."""
+
+    table: str
+    row_id: str
+    key: tuple[str, ...]
+    time: str = "at"
+
+
+VISITS = Walk("visit", "id", ("id", "recipient_id", "at", "campaign_id"))
+CLICKS = Walk("click", "visit_id", ("visit_id", "recipient_id"))
+WALKS = (
+    ("journal", VISITS),
+    ("clicks", CLICKS),
+    ("strays", Walk("stray", "id", ("id",))),
+    ("message_links", Walk("message_link", "id", ("campaign_id", "recipient_id", "key"), "created_at")),
+    ("journal", Walk("shadow_verdict", "visit_id", ("visit_id", "recipient_id"))),
+    ("journal", Walk("engagement", "id", ("visit_id", "kind", "recipient_id"), "first_at")),
+    ("clicks", Walk("retraction", "visit_id", ("visit_id", "recipient_id"))),
+)
+"""What each cut-off is about, by the names of Cutoffs."""
+
+_TYPES = {"at": "double precision", "key": "text", "kind": "text"} | dict.fromkeys(
+    ("id", "visit_id", "campaign_id", "recipient_id"), "bigint"
+)
+
+_OPEN = """EXISTS (SELECT 1 FROM open_visit o WHERE o.campaign_id = t.campaign_id
+    AND o.recipient_id = t.recipient_id AND o.visit_id = t.id)"""
+_UNLIST = """DELETE FROM message_visit m
+USING unnest($1::bigint[], $2::bigint[], $3::double precision[], $4::bigint[])
+    AS w (visit_id, recipient_id, at, campaign_id)
+WHERE m.campaign_id = w.campaign_id AND m.recipient_id = w.recipient_id AND m.visit_id = w.visit_id
+AND m.at = w.at"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one chunk did, and where the next one begins; ``next_id`` None means the end."""
+
+    deleted: int
+    next_id: int | None
+
+
+async def step(work: Transaction, walk: Walk, cutoff: float, first_id: int) -> Step:
+    """Purge one chunk of a table; under the lock COUNTING, since what goes stays in the sums."""
+    found = await work.fetch(
+        f"""SELECT {walk.row_id}, {walk.time} < $1, {_OPEN if walk is VISITS else "false"},
+            {", ".join(walk.key)}
+        FROM {walk.table} t WHERE {walk.row_id} >= $2 ORDER BY {walk.row_id} LIMIT {CHUNK}""",
+        cutoff,
+        first_id,
+    )
+    doomed = [tuple(row)[3:] for row in found if row[1] and not row[2]]
+    if doomed:
+        await _delete(work, walk, doomed)
+    done = len(found) < CHUNK or not any(row[1] for row in found)
+    return Step(len(doomed), None if done else found[-1][0] + 1)
+
+
+async def _delete(work: Transaction, walk: Walk, doomed: list[Row]) -> None:
+    if walk is CLICKS:
+        await keep_clicks(work, doomed)
+    counted = []
+    if walk is VISITS:
+        of_ids = [(visit_id, at, recipient_id, campaign) for visit_id, recipient_id, at, campaign in doomed]
+        counted = await doomed_visits(work, of_ids)
+        await work.execute(_UNLIST, *turned(doomed))
+    arrays = ", ".join(f"${place}::{_TYPES[name]}[]" for place, name in enumerate(walk.key, 1))
+    same = " AND ".join(f"t.{name} = w.{name}" for name in walk.key)
+    await work.execute(
+        f"DELETE FROM {walk.table} t USING unnest({arrays}) AS w ({', '.join(walk.key)}) WHERE {same}",
+        *turned(doomed),
+    )
+    await keep_visits(work, counted)
+
+
+async def purge_profiles(work: Transaction, cutoff: float) -> int:
+    """Delete header profiles that no visit can refer to: used_at is right to a day."""
+    return await work.execute(
+        """DELETE FROM profile WHERE used_at < $1
+        AND id <> ALL (ARRAY(SELECT DISTINCT profile_id FROM stray))
+        AND id <> ALL (ARRAY(SELECT DISTINCT v.profile_id FROM open_visit o JOIN visit v
+            ON v.id = o.visit_id AND v.recipient_id = o.recipient_id AND v.at = o.at))""",
+        cutoff - 2 * _DAY_SECONDS,
+    )
+
+
+def wanted(cutoffs: Cutoffs) -> list[tuple[Walk, float]]:
+    """Return which tables to walk, and until when."""
+    return [(walk, cutoff) for name, walk in WALKS if (cutoff := getattr(cutoffs, name)) is not None]

@@ -1,0 +1,210 @@
+"""Going over the journal again in PostgreSQL: reading it by message, and what replay and shadow write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from linkproxy.model import CampaignId, RecipientId, VerdictKind
+from linkproxy.store import postgres_locks as locks
+from linkproxy.store import postgres_rejudge as rejudging
+from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.postgres_queries import Bound
+from linkproxy.store.postgres_rows import PERSON
+from linkproxy.store.review import (
+    CARRIED,
+    MOST_VISITS,
+    AppliedReplay,
+    FrozenMessage,
+    FrozenVisit,
+    ShadowCount,
+    ShadowRow,
+    ShadowVerdict,
+)
+from linkproxy.store.sqlite_rejudge import REPLAY, frozen_from
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from linkproxy.model import Campaign, Settlement
+    from linkproxy.store.api import Filter
+    from linkproxy.store.postgres_database import Database, Transaction
+
+PAGE = 200
+"""Rows of one read: a server that reports goes on answering visits."""
+
+_KEY = "campaign_id, recipient_id, visit_id"
+_DELIVERED = """SELECT coalesce(r.domain, ''), count(*) FROM delivery d
+LEFT JOIN recipient r ON r.id = d.recipient_id WHERE d.campaign_id = $1 GROUP BY 1"""
+_SHADOW_COUNTS = """SELECT s.policy, c.name, s.live, s.shadow, s.visits
+FROM shadow_count s JOIN campaign c ON c.id = s.campaign_id ORDER BY 1, 2, 3, 4"""
+_DIFFERENCES = f"""SELECT s.visit_id, s.at, s.campaign_id, s.recipient_id, s.live, s.live_score, s.shadow,
+    s.shadow_score, s.evidence, s.policy, c.name, {PERSON}
+FROM shadow_verdict s JOIN campaign c ON c.id = s.campaign_id LEFT JOIN recipient r ON r.id = s.recipient_id
+WHERE s.visit_id > $1 AND ($2 = '' OR c.name = $2)
+AND ($3::double precision IS NULL OR s.at >= $3) AND ($4::double precision IS NULL OR s.at < $4)
+ORDER BY s.visit_id LIMIT $5"""
+
+
+def _conditions(where: Filter, bound: Bound) -> str:
+    wanted = []
+    if where.campaign:
+        wanted.append(f"campaign_id = (SELECT id FROM campaign WHERE name = {bound(where.campaign)})")
+    if where.since is not None:
+        wanted.append(f"at >= {bound(where.since)}")
+    if where.until is not None:
+        wanted.append(f"at < {bound(where.until)}")
+    return " AND ".join(["true", *wanted])
+
+
+def _page(where: Filter, after: tuple[int, int, int]) -> Bound:
+    """Return the statement that reads a page of the journal in order of message and visit."""
+    bound = Bound()
+    key = ", ".join(bound(part) for part in after)
+    conditions = _conditions(where, bound)
+    part = f"""(SELECT {_KEY}, at FROM {{}} WHERE ({_KEY}) > ({key}) AND {conditions}
+        ORDER BY {_KEY} LIMIT {PAGE})"""
+    bound.statement = f"""WITH page AS MATERIALIZED (SELECT * FROM (
+        {part.format("message_visit")} UNION ALL {part.format("open_visit")}) AS both_kinds
+        ORDER BY {_KEY} LIMIT {PAGE})
+    SELECT {rejudging.FROZEN} FROM page
+    JOIN visit v ON v.id = page.visit_id AND v.recipient_id = page.recipient_id AND v.at = page.at
+    {rejudging.FROZEN_JOINS} ORDER BY page.campaign_id, page.recipient_id, page.visit_id"""
+    return bound
+
+
+class PostgresReview:
+    """The ReviewStore half of PostgresStore."""
+
+    _database: Database
+
+    if TYPE_CHECKING:
+
+        async def _policy_id(self, work: Transaction, digest: str) -> int: ...
+
+    async def messages(self, where: Filter, *, reach_seconds: float) -> AsyncIterator[FrozenMessage]:
+        campaigns: dict[int, Campaign] = {}
+        held: list[FrozenVisit] = []
+        carried = 0
+        async for page in self._pages(where, reach_seconds):
+            campaigns |= await self._campaigns({row[2] for row in page} - campaigns.keys())
+            for message, group in groupby(page, key=lambda row: (row[2], row[3])):
+                if held and _message_of(held) != message:
+                    yield _part(held, carried)
+                    held, carried = [], 0
+                held += [frozen_from(row, campaigns) for row in group]
+                while len(held) - carried > MOST_VISITS:
+                    yield _part(held[: carried + MOST_VISITS], carried)
+                    begin = max(0, carried + MOST_VISITS - CARRIED)
+                    carried = carried + MOST_VISITS - begin
+                    held = held[begin:]
+        if len(held) > carried:
+            yield _part(held, carried)
+
+    async def _pages(self, where: Filter, reach_seconds: float) -> AsyncIterator[Sequence[rows.Row]]:
+        wider = widened(where, reach_seconds)
+        after = (0, -1, 0)
+        while True:
+            page = _page(wider, after)
+            found = await self._database.fetch(page.statement, *page.values)
+            if not found:
+                return
+            yield found
+            after = (found[-1][2], found[-1][3], found[-1][0])
+
+    async def _campaigns(self, ids: set[int]) -> dict[int, Campaign]:
+        found = await self._database.fetch(
+            f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = ANY($1::bigint[])", sorted(ids)
+        )
+        return {row[0]: rows.campaign_from(row) for row in found}
+
+    async def count_visits(self, where: Filter) -> int:
+        bound = Bound()
+        conditions = _conditions(where, bound)
+        parts = [
+            f"(SELECT count(*) FROM {name} WHERE {conditions})" for name in ("message_visit", "open_visit")
+        ]
+        row = await self._database.fetch_one(f"SELECT {' + '.join(parts)}", *bound.values)
+        return int(row[0]) if row else 0
+
+    async def count_delivered(self, campaign_id: CampaignId) -> dict[str, int]:
+        return {row[0]: int(row[1]) for row in await self._database.fetch(_DELIVERED, campaign_id)}
+
+    async def begin_replay(self, replay: AppliedReplay) -> int:
+        async with self._database.transaction() as work:
+            return await rejudging.begin(work, replay)
+
+    async def rejudge(
+        self,
+        replay_id: int,
+        message: FrozenMessage,
+        revise: Callable[[FrozenMessage], Settlement],
+    ) -> Settlement:
+        wanted = locks.COUNTING + locks.recipients([message.recipient_id])
+        async with self._database.transaction(wanted) as work:
+            return await rejudging.rejudge(work, replay_id, message, revise, self._policy_id)
+
+    async def list_replays(self) -> list[AppliedReplay]:
+        found = await self._database.fetch(f"SELECT {REPLAY} FROM replay ORDER BY id")
+        return [AppliedReplay(*row) for row in found]
+
+    async def add_shadow_verdicts(self, verdicts: Sequence[ShadowVerdict]) -> None:
+        if verdicts:
+            async with self._database.transaction() as work:
+                await rejudging.add_shadow_verdicts(work, verdicts)
+
+    async def shadow_verdicts(self, where: Filter) -> AsyncIterator[ShadowRow]:
+        after, left = where.after_id, where.limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(left, PAGE)
+            found = await self._database.fetch(
+                _DIFFERENCES, after, where.campaign, where.since, where.until, size
+            )
+            for row in found:
+                yield _shadow_row(row)
+            if len(found) < size:
+                return
+            after = found[-1][0]
+            left = None if left is None else left - size
+
+    async def count_shadow_verdicts(self) -> list[ShadowCount]:
+        return [
+            ShadowCount(row[0], row[1], VerdictKind(row[2]), VerdictKind(row[3]), row[4])
+            for row in await self._database.fetch(_SHADOW_COUNTS)
+        ]
+
+
+def widened(where: Filter, reach_seconds: float) -> Filter:
+    """Return a filter whose times reach further on both sides: siblings come along."""
+    return replace(
+        where,
+        since=None if where.since is None else where.since - reach_seconds,
+        until=None if where.until is None else where.until + reach_seconds,
+    )
+
+
+def _message_of(held: Sequence[FrozenVisit]) -> tuple[int, int]:
+    visit = held[0].entry.visit
+    return (visit.campaign_id, visit.recipient_id)
+
+
+def _part(held: Sequence[FrozenVisit], carried: int) -> FrozenMessage:
+    campaign_id, recipient_id = _message_of(held)
+    return FrozenMessage(CampaignId(campaign_id), RecipientId(recipient_id), tuple(held), carried)
+
+
+def _shadow_row(row: rows.Row) -> ShadowRow:
+    verdict = ShadowVerdict(
+        visit_id=row[0],
+        at=row[1],
+        campaign_id=CampaignId(row[2]),
+        recipient_id=RecipientId(row[3]),
+        live=VerdictKind(row[4]),
+        live_score=row[5],
+        shadow=VerdictKind(row[6]),
+        shadow_score=row[7],
+        evidence=rows.evidence_from(row[8]),
+        policy=row[9],
+    )
+    return ShadowRow(campaign=row[10], recipient=row[11], verdict=verdict)

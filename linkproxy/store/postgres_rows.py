@@ -1,0 +1,55 @@
+"""What rows in PostgreSQL have of their own; the rest is that of every engine (sqlite_rows.py)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.model import StrayReason
+from linkproxy.store import sqlite_entries as entries
+from linkproxy.store import sqlite_rows as rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from linkproxy.model import Stray
+
+_EXTRACT = re.compile(r"json_extract\(([a-z_.]+), '\$\.([a-z_]+)'\)")
+
+
+def text(value: str) -> str:
+    """Return text that PostgreSQL can hold: bytes that were no UTF-8, and NUL, become question marks."""
+    return rows.plain(value).replace("\0", "?")
+
+
+ENTRY = _EXTRACT.sub(r"(\1::json -> '\2')::text", entries.ENTRY)
+"""The columns of a journal entry, in the order that ``sqlite_entries.entry_from`` reads."""
+
+ENTRY_JOINS = entries.ENTRY_TABLES.removeprefix("visit v")
+"""What ENTRY is read from beside ``visit v``."""
+
+OF_IDS = """unnest($1::bigint[], $2::double precision[]) AS w (visit_id, seen_at)
+JOIN visit v ON v.id = w.visit_id AND v.at = w.seen_at AND v.recipient_id = $3"""
+"""Visits of one recipient by id and time, which leads to their partition; it begins a FROM, since
+PostgreSQL does not look for a better order among that many joins (join_collapse_limit)."""
+
+PERSON = "CASE WHEN r.address <> '' THEN r.address ELSE coalesce(r.reference, '') END"
+"""Whom a reader knows a recipient as."""
+
+
+def columns(table: str, prefix: str = "") -> str:
+    """Return a list of columns with an alias before each."""
+    return ", ".join(f"{prefix}{name.strip()}" for name in table.split(","))
+
+
+def turned(values: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Return rows as columns, which is how ``unnest`` takes them."""
+    return [list(column) for column in zip(*values, strict=True)]
+
+
+def stray_target(stray: Stray) -> str:
+    """Return what is kept of a stray's target: a refused reference may be a mail address."""
+    target = text(stray.target)
+    if stray.reason is StrayReason.BAD_REFERENCE:
+        return "/".join(target.split("/")[:3])
+    return target

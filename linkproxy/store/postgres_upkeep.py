@@ -1,0 +1,112 @@
+"""What a PostgresStore does besides visits: gateways, domain profiles, engagement, purging."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from linkproxy.store import postgres_domains as domains
+from linkproxy.store import postgres_engagement as engagements
+from linkproxy.store import postgres_locks as locks
+from linkproxy.store import postgres_purge as purging
+from linkproxy.store.afterlife import EngagementOutcome
+from linkproxy.store.gateways import DomainGateway, LookupOutcome
+from linkproxy.store.postgres_partitions import drop_empty, make_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from linkproxy.model import DomainProfile, Engagement
+    from linkproxy.store.api import Cutoffs
+    from linkproxy.store.postgres_database import Database, Transaction
+    from linkproxy.store.postgres_memory import Memory
+    from linkproxy.store.privacy import Privacy
+    from linkproxy.store.sqlite_rows import Row
+
+T = TypeVar("T")
+
+_GATEWAY = "domain, name, mx, outcome, looked_up_at, expires_at"
+_GATEWAYS = f"SELECT {_GATEWAY} FROM gateway ORDER BY domain"
+_DUE = f"SELECT {_GATEWAY} FROM gateway WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2"
+# A domain whose last recipient was erased while it was looked up must not come back.
+_PUT = f"""INSERT INTO gateway ({_GATEWAY})
+SELECT $1, $2, $3, $4, $5, $6 WHERE EXISTS (SELECT 1 FROM recipient WHERE domain = $1)
+ON CONFLICT (domain) DO UPDATE SET name = excluded.name, mx = excluded.mx, outcome = excluded.outcome,
+    looked_up_at = excluded.looked_up_at, expires_at = excluded.expires_at"""
+_FORGET = """DELETE FROM gateway
+WHERE domain = $1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE domain = $1)"""
+
+
+class PostgresUpkeep:
+    """The smaller parts of PostgresStore."""
+
+    _database: Database
+    _memory: Memory
+    _privacy: Privacy
+    _clock: Callable[[], float]
+
+    if TYPE_CHECKING:
+
+        async def _write(self, work: Callable[[Transaction], Awaitable[T]], wanted: str = "") -> T: ...
+
+    async def list_gateways(self) -> list[DomainGateway]:
+        return [_gateway_from(row) for row in await self._database.fetch(_GATEWAYS)]
+
+    async def list_gateways_due(self, *, now: float, limit: int) -> list[DomainGateway]:
+        return [_gateway_from(row) for row in await self._database.fetch(_DUE, now, limit)]
+
+    async def put_gateways(self, rows: Sequence[DomainGateway]) -> None:
+        if rows:
+            await self._write(partial(_put_gateways, wanted=rows), locks.REGISTERING)
+
+    async def list_domain_profiles(
+        self, *, min_recipients: int, name: str = "", limit: int = 1_000
+    ) -> list[DomainProfile]:
+        return await domains.list_profiles(
+            self._database, min_recipients=min_recipients, name=name, limit=limit
+        )
+
+    async def add_engagement(self, engagement: Engagement, *, client: str = "") -> EngagementOutcome:
+        visit = await self._database.fetch_one(engagements.VISIT, engagement.visit_id)
+        if visit is None:
+            return EngagementOutcome.NO_VISIT
+        work = partial(
+            engagements.keep, privacy=self._privacy, visit=visit, engagement=engagement, client=client
+        )
+        return await self._write(work, locks.recipients([visit[1]]))
+
+    async def purge(self, cutoffs: Cutoffs) -> dict[str, int]:
+        """Delete what is older than the cut-offs, one transaction a chunk."""
+        counts: dict[str, int] = {}
+        for walk, cutoff in purging.wanted(cutoffs):
+            counts.setdefault(walk.table, 0)
+            next_id: int | None = 0
+            while next_id is not None:
+                done = await self._write(
+                    partial(purging.step, walk=walk, cutoff=cutoff, first_id=next_id), locks.COUNTING
+                )
+                counts[walk.table] += done.deleted
+                next_id = done.next_id
+        if cutoffs.journal is not None:
+            counts["profile"] = await self._write(partial(purging.purge_profiles, cutoff=cutoffs.journal))
+            self._memory.profiles.clear()
+            await drop_empty(self._database, cutoffs.journal)
+        if cutoffs.domain_profiles is not None:
+            counts["domain_profile"] = await self._write(
+                partial(domains.purge, cutoff=cutoffs.domain_profiles), locks.COUNTING
+            )
+        await make_ahead(self._database, self._clock())
+        return counts
+
+
+async def _put_gateways(work: Transaction, wanted: Sequence[DomainGateway]) -> None:
+    values: list[tuple[Any, ...]] = [
+        (row.domain, row.name, " ".join(row.mx), row.outcome, row.looked_up_at, row.expires_at)
+        for row in sorted(wanted, key=lambda row: row.domain)
+    ]
+    await work.db.executemany(_PUT, values)
+    await work.db.executemany(_FORGET, [(row[0],) for row in values])
+
+
+def _gateway_from(row: Row) -> DomainGateway:
+    return DomainGateway(row[0], row[1], tuple(row[2].split()), LookupOutcome(row[3]), row[4], row[5])

@@ -1,0 +1,95 @@
+"""Fixtures for tests on PostgreSQL: a server for the session, an empty database for each test.
+
+A module that imports ``open_store`` has the engine changed; conftest.py imports the others, so that
+there is one server for all modules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+from claims.postgres import NoServerError, Server, server
+
+from linkproxy.store.memory import Bounds
+from linkproxy.store.postgres import PostgresStore
+from linkproxy.store.postgres_database import ServerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from linkproxy.store.api import Store
+    from linkproxy.store.privacy import Privacy
+
+_NAME = f"linkproxy_test_{os.getpid()}"
+_EMPTY = """DO $$ DECLARE found record; tables text; BEGIN
+    SELECT string_agg(format('%I', c.relname), ', ') INTO tables FROM pg_class c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    AND c.relname NOT IN ('migration', 'meta');
+    IF tables IS NULL THEN RETURN; END IF;
+    EXECUTE 'TRUNCATE ' || tables || ' RESTART IDENTITY';
+    FOR found IN SELECT sequencename FROM pg_sequences LOOP
+        EXECUTE format('ALTER SEQUENCE %I RESTART', found.sequencename);
+    END LOOP;
+    DELETE FROM meta WHERE name = 'privacy_key';
+    UPDATE meta SET number = 0;
+END $$"""
+
+
+async def command(url: str, *statements: str) -> None:
+    """Run statements on a connection of its own."""
+    db = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await db.execute(statement)
+    finally:
+        await db.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Return a running server that has a database for this process's tests."""
+    try:
+        with server() as found:
+            asyncio.run(command(found.url, f"DROP DATABASE IF EXISTS {_NAME} WITH (FORCE)"))
+            asyncio.run(command(found.url, f"CREATE DATABASE {_NAME}"))
+            yield found
+            asyncio.run(command(found.url, f"DROP DATABASE IF EXISTS {_NAME} WITH (FORCE)"))
+    except NoServerError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+async def database(postgres: Server) -> AsyncIterator[str]:
+    """Return the URL of a database that holds nothing; it is emptied, which is faster than a new one."""
+    url = postgres.database(_NAME)
+    yield url
+    await command(url, _EMPTY)
+
+
+@pytest.fixture
+async def open_store(database: str, privacy: Privacy) -> AsyncIterator[object]:
+    """Return what opens a further store on the same data, as a further node would."""
+    opened: list[Store] = []
+
+    async def open_one(
+        *,
+        privacy: Privacy = privacy,
+        strays_kept: int = 1_000,
+        messages: int = 1_000,
+        news: int = 1_000,
+        **more: object,
+    ) -> Store:
+        bounds = Bounds(strays_kept=strays_kept, messages=messages, news=news)
+        settings = ServerSettings(database, **more)  # type: ignore[arg-type]
+        store = PostgresStore(settings, privacy=privacy, bounds=bounds)
+        await store.open()
+        opened.append(store)
+        return store
+
+    yield open_one
+    for store in opened:
+        await store.close()

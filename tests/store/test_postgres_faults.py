@@ -1,0 +1,161 @@
+"""Claims about a PostgreSQL server that stops and comes back, and about a pooler before it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager, suppress
+
+import pytest
+from claims.postgres import NoServerError, as_nobody, own_server
+from store.postgres_fixtures import command
+from store.world import Mail, clicks, ids, send, settled
+
+from linkproxy.store.api import StoreError
+from linkproxy.store.postgres import PostgresStore
+from linkproxy.store.postgres_database import ServerSettings
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Return a server of this module's own, which may be stopped."""
+    try:
+        with own_server() as found:
+            yield found
+    except NoServerError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+async def url(server):
+    name = "linkproxy_faults"
+    await command(server.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    return server.database(name)
+
+
+async def opened(url, privacy, **more):
+    store = PostgresStore(ServerSettings(url, **more), privacy=privacy)
+    await store.open()
+    return store
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+async def test_every_visit_that_was_answered_is_there_after_the_server_was_stopped_under_load(
+    server, url, privacy, mode
+):
+    nodes = [await opened(url, privacy, lock_seconds=30.0) for _ in range(2)]
+    mail = await send(nodes[0])
+    sides = [Mail(store, mail.campaign, mail.links, mail.recipients) for store in nodes]
+    answered, failed, end, moved = [], [], asyncio.Event(), asyncio.Event()
+
+    async def visitor(side, lane):
+        number = 0
+        while not end.is_set():
+            number += 1
+            try:
+                visits = [side.visit(number + part / 8, who=side.recipients[lane % 2]) for part in range(3)]
+                answered.extend(item.visit_id for item in await side.visited(*visits))
+            except StoreError as error:
+                failed.append(str(error))
+                await asyncio.sleep(0.01)
+            moved.set()
+
+    async def until(done):
+        while not done():
+            moved.clear()
+            await moved.wait()
+
+    lanes = [asyncio.create_task(visitor(side, lane)) for lane in range(3) for side in sides]
+    await until(lambda: len(answered) >= 150)
+    await asyncio.to_thread(server.stop, mode)
+    before = len(answered)
+    await until(lambda: len(failed) >= 6)
+    await asyncio.to_thread(server.start)
+    await until(lambda: len(answered) >= before + 150)
+    end.set()
+    await asyncio.gather(*lanes)
+    assert sorted(await ids(nodes[0])) == sorted(answered)
+    assert all("\n" not in text and text.startswith("the local server/") for text in failed)
+    for store in nodes:
+        await store.close()
+
+
+async def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_taken_for_a_failure(url, privacy):
+    store = await opened(url, privacy)
+    mail = await send(store)
+    async with store._database.transaction() as work:
+        row = await work.fetch_one("SELECT pg_current_xact_id()::text")
+        committed = row[0]
+        await work.execute("UPDATE meta SET number = 7 WHERE name = 'ping'")
+    assert await store._database._was_committed(committed)
+    undone = await _undo(store._database)
+    assert not await store._database._was_committed(undone)
+    await mail.visited(mail.visit())
+    await store.close()
+
+
+async def _undo(database):
+    seen = []
+    with suppress(ZeroDivisionError):
+        async with database.transaction() as work:
+            seen += await work.fetch_one("SELECT pg_current_xact_id()::text")
+            raise ZeroDivisionError
+    return seen[0]
+
+
+@contextmanager
+def pgbouncer(server, tmp_path):
+    """Run a pooler that lends connections by transaction, two of them to everybody."""
+    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if program is None:
+        pytest.skip(
+            "pgbouncer is not installed; it is a system package and cannot come from the package index"
+        )
+    folder = server.folder / "pooler"
+    folder.mkdir()
+    (folder / "users").write_text('"postgres" ""\n')
+    (folder / "ini").write_text(
+        f"[databases]\n* = host={server.folder} user=postgres\n[pgbouncer]\nunix_socket_dir={folder}\nlisten_addr=\n"
+        f"auth_type=trust\nauth_file={folder}/users\npool_mode=transaction\ndefault_pool_size=2\n"
+        "max_client_conn=50\nserver_tls_sslmode=disable\nlisten_port=6432\n"
+    )
+    if os.geteuid() == 0:
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, "nobody", "nogroup")
+    log = (tmp_path / "pgbouncer.log").open("w")
+    process = subprocess.Popen([program, folder / "ini"], stdout=log, stderr=log, cwd="/", **as_nobody())
+    try:
+        yield f"postgresql://postgres@/linkproxy_faults?host={folder}&port=6432"
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+        shutil.rmtree(folder)
+
+
+async def test_two_nodes_work_through_a_pooler_in_transaction_mode(server, url, privacy, tmp_path):
+    with pgbouncer(server, tmp_path) as pooled:
+        for _ in range(100):
+            try:
+                await command(pooled, "SELECT 1")
+                break
+            except OSError:
+                await asyncio.sleep(0.05)
+        nodes = [await opened(pooled, privacy, pooler=True) for _ in range(2)]
+        mail = await send(nodes[0])
+        sides = [Mail(store, mail.campaign, mail.links, mail.recipients) for store in nodes]
+        batches = [
+            side.visited(*(side.visit(number, who=who) for who in side.recipients))
+            for number in range(10)
+            for side in sides
+        ]
+        judged = [item for batch in await asyncio.gather(*batches) for item in batch]
+        assert sorted(await ids(nodes[1])) == sorted(item.visit_id for item in judged)
+        due = await nodes[1].list_due(last_before=1e10, first_before=0.0, limit=9)
+        for message in due:
+            await nodes[1].settle(message.campaign_id, message.recipient_id, settled(), reach_seconds=1.0)
+        assert len(await clicks(nodes[0])) == 40
+        for store in nodes:
+            await store.close()

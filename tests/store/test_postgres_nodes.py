@@ -1,0 +1,260 @@
+"""Claims about PostgreSQL alone: several nodes, partitions, what the server does and does not hold."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+from store.postgres_fixtures import command, open_store
+from store.world import NOW, Mail, clicks, ids, send, settled, visits
+
+from linkproxy.store.api import Cutoffs, StoreError
+from linkproxy.store.postgres import PostgresStore
+from linkproxy.store.postgres_database import ServerSettings
+from linkproxy.store.postgres_fence import allot
+from linkproxy.store.postgres_partitions import WEEK_SECONDS
+from linkproxy.store.privacy import Privacy
+
+__all__ = ["open_store"]
+
+STORE = Path(__file__).parents[2] / "linkproxy" / "store"
+WEEK = int(NOW // WEEK_SECONDS)
+
+
+async def rows(url, statement):
+    db = await asyncpg.connect(url)
+    try:
+        return await db.fetch(statement)
+    finally:
+        await db.close()
+
+
+async def weeks(url):
+    found = await rows(url, "SELECT relname FROM pg_class WHERE relname ~ '^visit_w[0-9]+$' ORDER BY 1")
+    return [int(row[0].removeprefix("visit_w")) for row in found]
+
+
+@pytest.fixture
+async def fresh(postgres):
+    """Return the URL of a database that nobody has opened."""
+    name = "linkproxy_fresh"
+    await command(postgres.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    yield postgres.database(name)
+    await command(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def node(url, privacy, **more):
+    return PostgresStore(ServerSettings(url), privacy=privacy, **more)
+
+
+# several nodes ---------------------------------------------------------------------------------
+
+
+async def test_nodes_that_start_at_once_make_the_schema_once(fresh, privacy):
+    nodes = [node(fresh, privacy) for _ in range(5)]
+    await asyncio.gather(*(one.open() for one in nodes))
+    mail = await send(nodes[0])
+    assert [len(await one.list_campaigns()) for one in nodes] == [1] * 5
+    await mail.visited(mail.visit())
+    for one in nodes:
+        await one.close()
+
+
+async def test_a_reader_never_passes_a_visit_that_is_committed_late(mail, open_store, database):
+    (first,) = await mail.visited(mail.visit(0))
+    other = await open_store()
+    async with mail.store._database.transaction() as slow:
+        (held,) = await allot(slow, 1)
+        later = Mail(other, mail.campaign, mail.links, mail.recipients)
+        (judged,) = await later.visited(later.visit(1, who=mail.bob))
+        assert judged.visit_id > held
+        assert await ids(other) == [first.visit_id]
+    assert await ids(other) == [first.visit_id, judged.visit_id]
+
+
+async def test_one_node_settles_and_another_takes_over_when_it_leaves(mail, open_store):
+    other = await open_store()
+    await mail.visited(mail.visit())
+    ask = {"last_before": NOW + 100, "first_before": 0.0, "limit": 9}
+    assert len(await mail.store.list_due(**ask)) == 1
+    assert await other.list_due(**ask) == []
+    await mail.store.close()
+    assert len(await other.list_due(**ask)) == 1
+
+
+async def test_many_nodes_that_judge_the_same_messages_at_once_lose_and_double_nothing(mail, open_store):
+    nodes = [mail] + [Mail(await open_store(), mail.campaign, mail.links, mail.recipients) for _ in range(3)]
+    batches = [
+        side.visited(
+            *(side.visit(number + part, who=side.recipients[(number + part) % 2]) for part in range(4))
+        )
+        for number in range(12)
+        for side in nodes
+    ]
+    judged = [item for batch in await asyncio.gather(*batches) for item in batch]
+    assert sorted(await ids(mail.store)) == sorted(item.visit_id for item in judged)
+    for who in mail.recipients:
+        mine = sorted(
+            (item for item in judged if item.recipient.id == who.id), key=lambda item: item.visit_id
+        )
+        assert [len(item.facts.siblings) for item in mine] == list(range(len(mine)))
+
+
+async def test_settling_beside_visits_of_the_same_message_ends_with_every_visit_settled_once(
+    mail, open_store
+):
+    other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+    for number in range(10):
+        await asyncio.gather(
+            mail.visited(mail.visit(number)),
+            other.visited(other.visit(number + 0.5)),
+            mail.settle(),
+            other.settle(),
+        )
+    while await mail.settle() is not None:
+        pass
+    found = await visits(mail.store)
+    assert len(found) == len(await clicks(mail.store)) == 20
+    assert all(row.entry.settled is not None for row in found)
+
+
+# partitions ------------------------------------------------------------------------------------
+
+
+async def test_weeks_are_made_ahead_and_visits_go_into_theirs(fresh, privacy):
+    store = node(fresh, privacy, clock=lambda: NOW)
+    await store.open()
+    assert await weeks(fresh) == [WEEK + ahead for ahead in range(5)]
+    mail = await send(store)
+    await mail.visited(mail.visit(), mail.visit(WEEK_SECONDS), mail.visit(-20 * WEEK_SECONDS))
+    await mail.settle()
+    found = await rows(fresh, "SELECT tableoid::regclass::text FROM visit ORDER BY at")
+    assert [row[0] for row in found] == ["visit_other", f"visit_w{WEEK}", f"visit_w{WEEK + 1}"]
+    assert len(await clicks(store)) == 3
+    await store.close()
+
+
+async def test_purging_drops_the_weeks_it_has_emptied_and_makes_new_ones(fresh, privacy):
+    now = [NOW]
+    store = node(fresh, privacy, clock=lambda: now[0])
+    await store.open()
+    mail = await send(store)
+    await mail.visited(mail.visit(), mail.visit(WEEK_SECONDS), mail.visit(WEEK_SECONDS, who=mail.bob))
+    await mail.settle()
+    now[0] += 10 * WEEK_SECONDS
+    counts = await store.purge(Cutoffs(journal=NOW + 3 * WEEK_SECONDS))
+    assert counts["visit"] == 2
+    kept_since_it_holds_an_open_visit = WEEK + 1
+    assert await weeks(fresh) == sorted(
+        {kept_since_it_holds_an_open_visit, *range(WEEK + 3, WEEK + 5), *range(WEEK + 10, WEEK + 15)}
+    )
+    assert len(await clicks(store)) == 2
+    await store.close()
+
+
+# what is refused -------------------------------------------------------------------------------
+
+
+async def test_a_database_of_another_program_is_left_alone(fresh, privacy):
+    await command(fresh, "CREATE TABLE theirs (id int)")
+    with pytest.raises(StoreError, match="tables of another program"):
+        await node(fresh, privacy).open()
+
+
+async def test_a_newer_schema_and_another_privacy_key_are_refused(fresh, privacy):
+    store = node(fresh, privacy)
+    await store.open()
+    await store.close()
+    with pytest.raises(StoreError, match="another privacy key"):
+        await node(fresh, Privacy("full", "full", b"k" * 32)).open()
+    await command(fresh, "INSERT INTO migration VALUES (9999, 'later', 0)")
+    with pytest.raises(StoreError, match="schema is number 9999"):
+        await node(fresh, privacy).open()
+
+
+async def test_a_server_that_is_not_there_is_one_sentence_without_secrets(privacy):
+    settings = ServerSettings("postgresql://me@127.0.0.1:1/clicks", password="hidden", lock_seconds=1.0)
+    with pytest.raises(StoreError, match=r"^127\.0\.0\.1:1/clicks: it cannot be reached") as caught:
+        await PostgresStore(settings, privacy=privacy).open()
+    assert "hidden" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Citus and poolers -----------------------------------------------------------------------------
+
+DISTRIBUTED = {
+    "click", "delivery", "domain_teacher", "engagement", "message_link", "message_visit", "open_visit",
+    "retraction", "rollup_message", "shadow_verdict", "unsubscribe", "visit",
+}  # fmt: skip
+"""Distributed by recipient_id; ``recipient`` by id, ``recipient_hash`` by hash; see docs/postgres.md."""
+
+
+async def test_every_unique_key_of_a_distributed_table_holds_what_it_is_distributed_by(database, store):
+    keys = await rows(
+        database,
+        """SELECT c.relname, array_agg(a.attname::text) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+        WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace GROUP BY i.indexrelid, c.relname""",
+    )
+    column = {"recipient": "id", "recipient_hash": "hash"} | dict.fromkeys(DISTRIBUTED, "recipient_id")
+    found = {row[0] for row in keys}
+    assert found >= column.keys()
+    assert [row for row in keys if row[0] in column and column[row[0]] not in row[1]] == []
+
+
+async def test_tables_about_recipients_are_distributed_and_refer_to_no_other_by_foreign_key(database, store):
+    about = await rows(
+        database,
+        """SELECT table_name FROM information_schema.columns c JOIN pg_class p ON p.relname = c.table_name
+        WHERE column_name = 'recipient_id' AND table_schema = 'public' AND NOT p.relispartition""",
+    )
+    local = {"stray", "recipient_hash", "rollup_rebuild"}  # bounded, by hash, a cursor
+    assert {row[0] for row in about} - local == DISTRIBUTED
+    foreign = await rows(database, "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f'")
+    assert {row[0] for row in foreign} <= {"link", "audit", "signing_key_use"}
+
+
+async def test_the_calls_that_distribute_the_tables_name_every_one_of_them(database, store):
+    page = (STORE.parents[1] / "docs" / "postgres.md").read_text("utf-8")
+    calls = page.split("```sql")[1].split("```")[0]
+    assert set(re.findall(r"'(\w+)'", calls.split("'recipient_id', colocate")[1])) >= DISTRIBUTED
+    stays = {"erased_reference", "stray", "lease", "store_copy", "meta", "migration", "replay"}
+    stays |= {"audit", "api_key", "signing_key_use"}
+    there = await rows(
+        database,
+        """SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
+        AND relnamespace = 'public'::regnamespace""",
+    )
+    assert {row[0] for row in there} == stays | {
+        name for name in re.findall(r"'(\w+)'", calls) if name not in {"recipient_id", "id", "hash", "none"}
+    }
+
+
+def test_joins_between_distributed_tables_are_by_recipient():
+    """Every JOIN of one of them names recipient_id (or a recipient's id) in its condition."""
+    tables = "|".join(sorted(DISTRIBUTED))
+    joins = re.compile(rf"\bJOIN ({tables})\b(.*?)(?=JOIN|WHERE|\"\"\"|\Z)", re.DOTALL)
+    found = [
+        (file.name, " ".join(match[0].split()))
+        for file in STORE.glob("postgres*.py")
+        for match in joins.finditer(file.read_text("utf-8"))
+    ]
+    assert len(found) > 10
+    assert [join for join in found if "recipient_id" not in join[1] and "of_id" not in join[1]] == []
+
+
+def test_nothing_is_of_the_session_so_that_a_pooler_may_stand_between():
+    text = "\n".join(file.read_text("utf-8") for file in STORE.glob("postgres*.py"))
+    assert not re.search(r"pg_(try_)?advisory_lock|LISTEN|TEMP TABLE|\bPREPARE\b", text)
+    assert re.findall(r"\bSET (?!LOCAL|TRANSACTION)[a-z_]+ = (?:on|off|\{|force)", text) == []
+
+
+async def test_a_store_works_without_prepared_statements(open_store):
+    store = await open_store(pooler=True)
+    mail = await send(store)
+    await mail.visited(mail.visit(), mail.visit(1))
+    await mail.settle(settled())
+    assert len(await clicks(store)) == 2
