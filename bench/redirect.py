@@ -1,47 +1,38 @@
 """How fast a judged and durable click is, beside a handler that does nothing and a bare nginx.
 
-All servers run in one interleaved series of rounds, pinned to one core, with wrk on the other. Every
-linkproxy visit has a token of its own message, is judged, and is in the journal before its answer;
-the end compares rows stored with requests answered. Ratios are the result: absolute rates are this
-machine's. ``python -m bench.redirect --help`` lists the options.
+All servers run in one interleaved series of rounds, pinned to one core, with wrk on the other (a
+server of two workers has both, and shares the second with wrk). Every linkproxy visit has a token of
+its own message, is judged, and is in the journal before its answer; the end compares rows stored with
+requests answered. Then bare aiohttp and linkproxy get a constant rate, half of linkproxy's highest.
+Ratios are the result: absolute rates are this machine's. CPU time moves least when the machine is
+not quiet. ``python -m bench.redirect --help`` lists the options.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
-import random
-import sqlite3
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bench import report, servers, wrk
-from linkproxy.cli.init import installation
-from linkproxy.config import load
-from linkproxy.model import Campaign, CampaignId, Link, LinkKey, LinkKind, LinkRole
-from linkproxy.server.wiring import keyring
-from linkproxy.store.api import RecipientDraft
-from linkproxy.store.connect import connect
+from bench import mailed, report, servers, slow_disk, steady, wrk
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from linkproxy.config import Config
-
-CAMPAIGNS = 20
-LINKS = 40
-LINKS_FOLLOWED = 2  # of one message, at random moments: people, no sweeps
 CONNECTIONS = 64
+SLOW_FSYNC_MS = 2.0
 
-BASELINE = "bare aiohttp 302"
+BASELINE, NGINX, FULL = "bare aiohttp 302", "nginx return 302", "linkproxy full"
+_SYNCHRONOUS = "LINKPROXY__STORE__SYNCHRONOUS"
+_WORKERS = "LINKPROXY__SERVER__WORKERS"
 
 
 @dataclass
@@ -51,7 +42,26 @@ class Rival:
     name: str
     url: str
     paths: Iterator[str]
+    home: Path | None = None  # of linkproxy
+    store_url: str = ""  # of its PostgreSQL
     loads: dict[bool, list[wrk.Load]] = field(default_factory=lambda: {True: [], False: []})
+    steady: list[steady.Steady] = field(default_factory=list)
+
+    def answered(self) -> int:
+        """Return how many requests it answered in all."""
+        return sum(load.requests for loads in self.loads.values() for load in loads) + sum(
+            load.answered for load in self.steady
+        )
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A way to run linkproxy."""
+
+    name: str
+    settings: Mapping[str, str]
+    cores: tuple[int, ...] = (0,)
+    store_url: str = ""
 
 
 def main() -> None:
@@ -63,26 +73,22 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         rivals = [
             Rival(BASELINE, stack.enter_context(servers.bare_aiohttp(folder)), itertools.cycle(["/t/k"])),
-            Rival("nginx return 302", stack.enter_context(servers.nginx(folder)), itertools.cycle(["/t/k"])),
+            Rival(NGINX, stack.enter_context(servers.nginx(folder)), itertools.cycle(["/t/k"])),
         ]
-        homes = {}
-        for synchronous in ("full", "normal"):
-            home = homes[synchronous] = folder / synchronous
-            paths = _install(home, synchronous, chosen.messages)
-            url = stack.enter_context(servers.linkproxy(home, {"LINKPROXY__STORE__SYNCHRONOUS": synchronous}))
-            rivals.append(Rival(f"linkproxy {synchronous}", url, itertools.cycle(paths)))
+        rivals += [_begin(each, folder, chosen.messages, stack) for each in _scenarios(chosen, folder)]
         _measure(rivals, folder, rounds, seconds)
+        if steady.available():
+            _measure_steady(rivals, folder, 1 if chosen.quick else 3, seconds)
         sync_ms = _fsync_ms(folder)
-        stored = {name: _count(home) for name, home in homes.items()}
+        stored = {each.name: mailed.count_visits(each.home, each.store_url) for each in rivals if each.home}
     complete = _print(rivals, stored, sync_ms)
     results = {
-        rival.name: {
-            "keep-alive" if kept else "new connections": [asdict(load) for load in loads]
-            for kept, loads in rival.loads.items()
-        }
-        for rival in rivals
+        "loads": {each.name: _figures(each) for each in rivals},
+        "steady": {each.name: [asdict(load) for load in each.steady] for each in rivals if each.steady},
+        "stored": stored,
+        "fsync_ms": sync_ms,
     }
-    report.finish("redirect", {"loads": results, "stored": stored, "fsync_ms": sync_ms}, chosen.json)
+    report.finish("redirect", results, chosen.json)
     sys.exit(0 if complete else 1)
 
 
@@ -90,48 +96,47 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, help="interleaved rounds")
     parser.add_argument("--seconds", type=int, help="of load, for each server in each round")
     parser.add_argument("--messages", type=int, default=40_000, help="distinct messages (default 40000)")
-
-
-def _install(home: Path, synchronous: str, messages: int) -> list[str]:
-    """Make an installation with campaigns and recipients; return distinct link paths, shuffled."""
-    home.mkdir()
-    for name, text in installation().items():
-        (home / name).write_text(text)
-    config = load(home / "config.toml", {"LINKPROXY__STORE__SYNCHRONOUS": synchronous})
-    return asyncio.run(_fill(config, messages))
-
-
-async def _fill(config: Config, messages: int) -> list[str]:
-    keys, store = keyring(config), connect(config)
-    await store.open()
-    chance = random.Random(1)
-    recipients = await store.register_recipients(
-        [RecipientDraft(reference=f"r{number}") for number in range(messages // CAMPAIGNS)]
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="also serve by N workers (default 2; quick: none)"
     )
-    paths = []
-    for number in range(CAMPAIGNS):
-        campaign = await store.add_campaign(
-            Campaign(CampaignId(0), f"c{number}", base_url="http://t.example")
-        )
-        links = [
-            Link(
-                campaign.id,
-                LinkKey(f"{place:04d}"),
-                f"https://shop.example/{place}",
-                LinkKind.CONTENT,
-                LinkRole.BODY,
-                place,
+    parser.add_argument(
+        "--slow-fsync",
+        type=float,
+        metavar="MS",
+        help="also with so much added to each fsync (default 2; quick: none)",
+    )
+    parser.add_argument(
+        "--store-url", metavar="URL", help="also on an empty PostgreSQL database: postgresql://..."
+    )
+
+
+def _scenarios(chosen: argparse.Namespace, folder: Path) -> list[Scenario]:
+    workers = chosen.workers if chosen.workers is not None else 0 if chosen.quick else 2
+    slow_ms = chosen.slow_fsync if chosen.slow_fsync is not None else 0 if chosen.quick else SLOW_FSYNC_MS
+    found = [Scenario(FULL, {_SYNCHRONOUS: "full"}), Scenario("linkproxy normal", {_SYNCHRONOUS: "normal"})]
+    if workers:
+        both = tuple(range(min(workers, os.cpu_count() or 1)))
+        found += [
+            Scenario(
+                f"linkproxy {mode}, {workers} workers", {_SYNCHRONOUS: mode, _WORKERS: str(workers)}, both
             )
-            for place in range(LINKS)
+            for mode in ("full", "normal")
         ]
-        await store.add_links(links)
-        sign = keys.signer(campaign.id)
-        for recipient in recipients:
-            token = sign(recipient.id).decode()
-            paths += [f"/{token}/{link.key}" for link in chance.sample(links, LINKS_FOLLOWED)]
-    await store.close()
-    chance.shuffle(paths)
-    return paths
+    if slow_ms and slow_disk.available():
+        slow = slow_disk.preloading(folder, slow_ms)
+        found.append(Scenario(f"linkproxy full, fsync +{slow_ms:g} ms", {_SYNCHRONOUS: "full", **slow}))
+    if chosen.store_url:
+        settings = {"LINKPROXY__STORE__URL": chosen.store_url}
+        found.append(Scenario("linkproxy on PostgreSQL", settings, store_url=chosen.store_url))
+    return found
+
+
+def _begin(scenario: Scenario, folder: Path, messages: int, stack: ExitStack) -> Rival:
+    home = Path(tempfile.mkdtemp(dir=folder)) / "home"
+    settings = {name: value for name, value in scenario.settings.items() if name.startswith("LINKPROXY")}
+    paths = itertools.cycle(mailed.install(home, settings, messages))
+    url = stack.enter_context(servers.linkproxy(home, scenario.settings, cores=scenario.cores))
+    return Rival(scenario.name, url, paths, home, scenario.store_url)
 
 
 def _measure(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> None:
@@ -148,9 +153,17 @@ def _measure(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> No
                 )
 
 
-def _count(home: Path) -> int:
-    with closing(sqlite3.connect(home / "linkproxy.db")) as database:
-        return int(database.execute("SELECT count(*) FROM visit").fetchone()[0])
+def _measure_steady(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> None:
+    """Send at half the rate that linkproxy reached, to it and to the baseline."""
+    pair = [rival for rival in rivals if rival.name in {BASELINE, FULL}]
+    rate = median(load.rate for load in pair[-1].loads[True]) / 2
+    for _ in range(rounds):
+        for rival in pair:
+            rival.steady.append(
+                steady.run(
+                    rival.url, rival.paths, folder, rate=rate, seconds=seconds, connections=CONNECTIONS
+                )
+            )
 
 
 def _fsync_ms(folder: Path) -> float:
@@ -166,33 +179,72 @@ def _fsync_ms(folder: Path) -> float:
     return median(times) * 1000
 
 
+def _figures(rival: Rival) -> dict[str, list[dict[str, float]]]:
+    return {
+        "keep-alive" if kept else "new connections": [asdict(load) for load in loads]
+        for kept, loads in rival.loads.items()
+    }
+
+
 def _print(rivals: list[Rival], stored: dict[str, int], sync_ms: float) -> bool:
     for keep_alive, title in ((True, "Keep-alive"), (False, "A new connection for each click")):
-        bases = {rival.name: [load.rate for load in rival.loads[keep_alive]] for rival in rivals}
+        rates = {rival.name: [load.rate for load in rival.loads[keep_alive]] for rival in rivals}
+        base_cpu = median(load.cpu_us for load in rivals[0].loads[keep_alive])
         report.table(
             f"{title}, {CONNECTIONS} connections",
-            ["server", "requests/s", "x aiohttp", "x nginx", "p50 ms", "p99 ms", "failed"],
+            [
+                "server",
+                "requests/s",
+                "x aiohttp",
+                "x nginx",
+                "CPU us",
+                "x aiohttp",
+                "p50 ms",
+                "p99 ms",
+                "failed",
+            ],
+            [_row(rival, rates, base_cpu, rival.loads[keep_alive]) for rival in rivals],
+        )
+    if rivals[0].steady:
+        report.table(
+            "At a constant rate of half linkproxy's highest",
+            ["server", "wanted/s", "requests/s", "p50 ms", "p99 ms"],
             [
                 [
                     rival.name,
-                    median(bases[rival.name]),
-                    report.paired_ratio(bases[rival.name], bases[BASELINE]),
-                    report.paired_ratio(bases[rival.name], bases["nginx return 302"]),
-                    median(load.p50 for load in rival.loads[keep_alive]),
-                    median(load.p99 for load in rival.loads[keep_alive]),
-                    str(sum(load.others for load in rival.loads[keep_alive])),
+                    *(
+                        median(getattr(load, name) for load in rival.steady)
+                        for name in ("wanted", "rate", "p50", "p99")
+                    ),
                 ]
                 for rival in rivals
+                if rival.steady
             ],
         )
     print(f"\none fdatasync on this disk: {sync_ms:.2f} ms")
     complete = True
-    for rival in rivals[2:]:
-        answered = sum(load.requests for loads in rival.loads.values() for load in loads)
-        rows = stored[rival.name.removeprefix("linkproxy ")]
-        complete = complete and rows >= answered
-        print(f"{rival.name}: {answered:,} answered, {rows:,} in the journal")
+    for rival in rivals:
+        if rival.home:
+            complete = complete and stored[rival.name] >= rival.answered()
+            print(f"{rival.name}: {rival.answered():,} answered, {stored[rival.name]:,} in the journal")
     return complete
+
+
+def _row(
+    rival: Rival, rates: dict[str, list[float]], base_cpu: float, loads: list[wrk.Load]
+) -> list[str | float]:
+    cpu_us = median(load.cpu_us for load in loads)
+    return [
+        rival.name,
+        median(rates[rival.name]),
+        report.paired_ratio(rates[rival.name], rates[BASELINE]),
+        report.paired_ratio(rates[rival.name], rates[NGINX]),
+        cpu_us,
+        base_cpu / cpu_us if cpu_us else 0.0,
+        median(load.p50 for load in loads),
+        median(load.p99 for load in loads),
+        str(sum(load.others for load in loads)),
+    ]
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 _BARE = """
 import asyncio, sys, uvloop
@@ -39,12 +39,34 @@ http {{
 }}
 """
 _PATIENCE_SECONDS = 20.0
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+_serving: dict[str, int] = {}
+"""The process that serves a URL."""
 
 
-def pinned(core: int) -> list[str]:
-    """Return the words that keep a command on one core: servers on 0, the load on 1."""
-    enough = (os.cpu_count() or 1) > core and shutil.which("taskset")
-    return ["taskset", "-c", str(core)] if enough else []
+def pinned(*cores: int) -> list[str]:
+    """Return the words that keep a command on some cores: servers on 0, the load on 1."""
+    enough = (os.cpu_count() or 1) > max(cores) and shutil.which("taskset")
+    return ["taskset", "-c", ",".join(map(str, cores))] if enough else []
+
+
+def cpu_seconds(url: str) -> float:
+    """Return the CPU time so far of the processes that serve a URL; 0 where the system does not say."""
+    try:
+        return sum(_cpu_seconds(pid) for pid in _family(_serving[url]))
+    except (KeyError, OSError):
+        return 0.0
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(member for child in children for member in _family(int(child)))]
+
+
+def _cpu_seconds(pid: int) -> float:
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / _TICKS  # utime and stime, proc_pid_stat(5)
 
 
 def free_port() -> int:
@@ -58,8 +80,8 @@ def free_port() -> int:
 def bare_aiohttp(_folder: Path) -> Iterator[str]:
     """Run an aiohttp application whose one handler returns a 302, on uvloop."""
     port = free_port()
-    with _process([sys.executable, "-c", _BARE, str(port)]):
-        yield _wait(port)
+    with _process([sys.executable, "-c", _BARE, str(port)]) as process:
+        yield _noted(_wait(port), process)
 
 
 @contextmanager
@@ -70,12 +92,14 @@ def nginx(folder: Path) -> Iterator[str]:
         raise SystemExit("nginx is not installed: apt-get install nginx-light")
     port = free_port()
     (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
-    with _process([program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]):
-        yield _wait(port)
+    with _process([program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]) as process:
+        yield _noted(_wait(port), process)
 
 
 @contextmanager
-def linkproxy(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+def linkproxy(
+    folder: Path, settings: Mapping[str, str] | None = None, *, cores: tuple[int, ...] = (0,)
+) -> Iterator[str]:
     """Run ``linkproxy serve`` on the installation in a folder."""
     environment = {
         **os.environ,
@@ -86,20 +110,23 @@ def linkproxy(folder: Path, settings: Mapping[str, str] | None = None) -> Iterat
         **(settings or {}),
     }
     command = [sys.executable, "-m", "linkproxy", "serve"]
-    with _process(command, environment, stderr=subprocess.PIPE) as process:
+    with _process(command, environment, stderr=subprocess.PIPE, cores=cores) as process:
         for line in process.stderr or ():
             found = re.search(rb"Tracked links at (\S+?),", line)
             if found:
-                yield found[1].decode()
+                yield _noted(found[1].decode(), process)
                 return
         raise SystemExit("linkproxy ended before it was up")
 
 
 @contextmanager
 def _process(
-    command: list[str], environment: Mapping[str, str] | None = None, stderr: int | None = None
+    command: list[str],
+    environment: Mapping[str, str] | None = None,
+    stderr: int | None = None,
+    cores: tuple[int, ...] = (0,),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([*pinned(0), *command], env=environment, stderr=stderr)
+    process = subprocess.Popen([*pinned(*cores), *command], env=environment, stderr=stderr)
     try:
         yield process
     finally:
@@ -107,6 +134,11 @@ def _process(
         process.wait(_PATIENCE_SECONDS)
         if process.stderr is not None:
             process.stderr.close()
+
+
+def _noted(url: str, process: subprocess.Popen[bytes]) -> str:
+    _serving[url] = process.pid
+    return url
 
 
 def _wait(port: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench import servers
@@ -41,6 +41,7 @@ class Load:
     p50: float
     p99: float
     others: int  # answers that were no 2xx or 3xx, and socket errors
+    cpu_us: float = 0.0  # of the server, for each answer
 
 
 def command() -> str:
@@ -55,6 +56,7 @@ def run(url: str, paths: Path, *, seconds: int, connections: int = 64, keep_aliv
     """Load a server for some seconds; ``paths`` is a file with one a line, taken in turn."""
     script = paths.with_suffix(".lua")
     script.write_text(_SCRIPT % (str(paths), "" if keep_alive else _CLOSE))
+    before = servers.cpu_seconds(url)
     done = subprocess.run(
         [
             *servers.pinned(1),
@@ -71,7 +73,9 @@ def run(url: str, paths: Path, *, seconds: int, connections: int = 64, keep_aliv
         text=True,
         check=True,
     )
-    return _read(done.stdout)
+    load = _read(done.stdout)
+    spent = servers.cpu_seconds(url) - before
+    return replace(load, cpu_us=spent / max(1, load.requests) * 1e6)
 
 
 def _read(text: str) -> Load:

@@ -34,6 +34,8 @@ _RECIPIENT_BYTES = 5
 _RECIPIENT_BITS = 8 * _RECIPIENT_BYTES
 _RECIPIENT_MASK = (1 << _RECIPIENT_BITS) - 1
 _IDS_BYTES = _CAMPAIGN_BYTES + _RECIPIENT_BYTES
+_TAG_AT = 1 + _IDS_BYTES
+_number = int.from_bytes
 
 _FORM_PERSON = {
     TokenForm.MESSAGE: b"linkproxy:msg",
@@ -85,10 +87,10 @@ class _FormKeys:
         self.mask = blake2b(self.head, key=key.derive(b"mask"), digest_size=_IDS_BYTES, person=person)
 
     def read(self, packed: bytes) -> TokenIds | None:
-        masked, tag = packed[1 : 1 + _IDS_BYTES], packed[1 + _IDS_BYTES :]
+        tag = packed[_TAG_AT:]
         mask = self.mask.copy()
         mask.update(tag)
-        ids = int.from_bytes(masked, "big") ^ int.from_bytes(mask.digest(), "big")
+        ids = _number(packed[1:_TAG_AT], "big") ^ _number(mask.digest(), "big")
         mac = self.mac.copy()
         mac.update(ids.to_bytes(_IDS_BYTES, "big"))
         if not compare_digest(mac.digest(), tag):
@@ -156,7 +158,7 @@ class Keyring:
         """
         if not _TOKEN.fullmatch(token):
             return None
-        packed = a2b_base64(token.encode("ascii").translate(_FROM_URLSAFE))
+        packed = a2b_base64(token.replace("-", "+").replace("_", "/"))
         keys = self._forms.get((packed[0], form))
         return keys.read(packed) if keys else None
 

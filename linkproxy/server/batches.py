@@ -3,51 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
-@dataclass(slots=True, eq=False)
-class Slot(Generic[Item, Result]):
-    """One item's place in a batch; ``future`` gets its result, or its batch's error."""
-
-    item: Item
-    future: asyncio.Future[Result]
-    taken: bool = False
-
-
-class GroupCommit(Generic[Item, Result]):
+class GroupCommit(Generic[Item]):
     """Runs one commit at a time over what has arrived, at most ``most`` items each.
 
-    ``commit`` takes items in order of arrival and returns exactly one result for each.
+    ``commit`` takes items in order of arrival and tells whoever waits for them what came of it,
+    a failure as well: it does not raise. There is no future, timer or task of a single item.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], most: int) -> None:
+    def __init__(self, commit: Callable[[Sequence[Item]], Awaitable[None]], most: int) -> None:
         self._commit = commit
         self._most = most
-        self._waiting: list[Slot[Item, Result]] = []
+        self._waiting: list[Item] = []
+        self._begun: list[Item] = []
         self._running: asyncio.Task[None] | None = None
 
-    def submit(self, item: Item) -> Slot[Item, Result]:
-        """Queue an item; wait for its slot's ``future``, shielded if the wait may be given up."""
-        slot = Slot[Item, Result](item, asyncio.get_running_loop().create_future())
-        self._waiting.append(slot)
+    def submit(self, item: Item) -> None:
+        """Queue an item."""
+        self._waiting.append(item)
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        return slot
 
-    def withdraw(self, slot: Slot[Item, Result]) -> bool:
+    def withdraw(self, item: Item) -> bool:
         """Take an item back; False when a commit has it already, and its outcome is open."""
-        if slot.taken:
-            return False
-        slot.future.cancel()
-        return True
+        for place, waiting in enumerate(self._waiting):
+            if waiting is item:
+                del self._waiting[place]
+                return True
+        return False
+
+    def unfinished(self) -> Iterator[Item]:
+        """Return what was submitted and is not done, in order of arrival."""
+        return chain(self._begun, self._waiting)
 
     async def drain(self) -> None:
         """Return when nothing waits and nothing runs."""
@@ -57,23 +52,10 @@ class GroupCommit(Generic[Item, Result]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                batch = [slot for slot in self._waiting[: self._most] if not slot.future.cancelled()]
+                self._begun = self._waiting[: self._most]
                 del self._waiting[: self._most]
-                if batch:
-                    await self._commit_one(batch)
+                await self._commit(self._begun)
+                self._begun = []
         finally:
+            self._begun = []
             self._running = None
-
-    async def _commit_one(self, batch: list[Slot[Item, Result]]) -> None:
-        for slot in batch:
-            slot.taken = True
-        try:
-            results = await self._commit([slot.item for slot in batch])
-        except Exception as error:  # noqa: BLE001  (whatever went wrong goes to everyone who waits for it)
-            for slot in batch:
-                if not slot.future.done():
-                    slot.future.set_exception(error)
-        else:
-            for slot, result in zip(batch, results, strict=False):
-                if not slot.future.done():
-                    slot.future.set_result(result)

@@ -14,6 +14,7 @@ from aiohttp import HttpVersion10, web
 
 from linkproxy.campaign.links import add_parameters
 from linkproxy.model import Answer, AnswerKind, Judged, LinkKind, RawRequest, Stray, Unlogged
+from linkproxy.server import wire
 from linkproxy.server.answers import hop
 from linkproxy.server.journal import Refused, Spilled
 from linkproxy.visit import intake
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
     from linkproxy.campaign.click_ids import ClickIds
     from linkproxy.model import Visit
-    from linkproxy.server.answers import Answers, Brands, Reply
+    from linkproxy.server.answers import Answers, Brands, Headers, Reply
     from linkproxy.server.bucket import Bucket
-    from linkproxy.server.journal import Journal
+    from linkproxy.server.journal import Answered, Journal
+    from linkproxy.store.api import Outcome
     from linkproxy.telemetry import Metrics
     from linkproxy.visit.intake import Gate
 
+SERVER = wire.SERVER
 MOST_BODY_BYTES = 4096
-SERVER = ("Server", "linkproxy")  # else aiohttp names its version
 _BODY_SECONDS = 5.0
 _TOLD = frozenset({AnswerKind.REDIRECT, AnswerKind.CONTINUED})
 
@@ -49,18 +51,18 @@ class Clicks:
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
-        self._journal = journal
-        self._gate = gate
+        self.journal = journal
+        self.gate = gate
         self._brands = brands
         self._click_ids = click_ids
         self._strays = strays
         self._metrics = metrics
-        self._clock = clock
+        self.clock = clock
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Return the response to any request that no other page takes."""
-        raw = await read_raw(request, self._clock())
-        found = intake.read(raw, self._gate)
+        raw = await read_raw(request, self.clock())
+        found = intake.read(raw, self.gate)
         match found:
             case None:
                 return respond(self._brands.of_request(raw.headers).not_found)
@@ -71,19 +73,24 @@ class Clicks:
 
     async def _stray(self, stray: Stray, raw: RawRequest) -> Reply:
         if self._strays.take():
-            await self._journal.note(stray)
+            await self.journal.note(stray)
         else:
             self._metrics.strays_dropped.inc()
         return self._brands.of_request(raw.headers).not_found
 
     async def _visit(self, visit: Visit, raw: RawRequest) -> Reply:
-        answers = self._brands.of_request(raw.headers)
-        match await self._journal.submit(visit):
+        outcome = await self.journal.submit(visit)
+        return self.reply(outcome, visit, raw.headers, intake.path_of(raw.target))
+
+    def reply(self, outcome: Outcome | Answered, visit: Visit, headers: Headers, path: str) -> Reply:
+        """Return what a visit gets after what became of it; ``path`` is the one that it came for."""
+        answers = self._brands.of_request(headers)
+        match outcome:
             case Judged() as judged:
-                answers = self._brands.of_campaign(judged.facts.campaign.base_url, raw.headers)
-                return self._reply(self._telling(judged), visit, raw, answers)
+                answers = self._brands.of_campaign(judged.facts.campaign.base_url, headers)
+                return self._reply(self._telling(judged), visit, path, answers)
             case Unlogged(answer=answer) | Spilled(answer=answer):
-                return self._reply(answer, visit, raw, answers)
+                return self._reply(answer, visit, path, answers)
             case Refused():
                 return answers.unavailable
             case _:
@@ -97,10 +104,9 @@ class Clicks:
         click_id = self._click_ids.sign(judged.visit_id)
         return replace(answer, target=add_parameters(answer.target, ((name, click_id),)))
 
-    def _reply(self, answer: Answer, visit: Visit, raw: RawRequest, answers: Answers) -> Reply:
+    def _reply(self, answer: Answer, visit: Visit, path: str, answers: Answers) -> Reply:
         if answer.kind is AnswerKind.HOP:
-            path, location = intake.hop_of(raw, self._gate)
-            return hop(path, location, secure=visit.secure)
+            return hop(path, intake.hop_from(path, visit.at, self.gate), secure=visit.secure)
         if answer.kind is AnswerKind.BAIT and visit.method == "POST":
             return answers.thanks
         return answers.reply(answer)

@@ -13,22 +13,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from linkproxy.model import Answer, AnswerKind, Judged
+from linkproxy.model import Answer, AnswerKind, Judged, Stray
 from linkproxy.server.batches import GroupCommit
 from linkproxy.server.recovery import Recovery
 from linkproxy.server.spill import SpilledVisit
-from linkproxy.server.tally import tally
+from linkproxy.server.tally import Tally
 from linkproxy.store.api import Failed, StoreError
 from linkproxy.telemetry import Event, get_logger
 from linkproxy.visit import respond
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from linkproxy.model import Stray, Visit
-    from linkproxy.server.batches import Slot
+    from linkproxy.model import Visit
     from linkproxy.server.spill import Spill
     from linkproxy.server.warm import WarmLinks
     from linkproxy.store.api import Outcome, Pending, Store, Take
@@ -51,6 +51,16 @@ class Refused:
 
 
 Answered = Spilled | Refused
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """A visit or a stray on its way into the journal, and who waits for it."""
+
+    pending: Pending
+    told: Callable[[Outcome | Answered], None]
+    since: float  # by the event loop's clock
+    late: asyncio.Future[Outcome] | None = None  # set when the wait was given up amid its commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +91,11 @@ class Journal:
         self._spill = spill
         self._metrics = metrics
         self._on_failure = on_failure
-        self._commits: GroupCommit[Pending, Outcome] = GroupCommit(self._commit, MOST_AT_ONCE)
+        self._tally = Tally(metrics)
+        self._commits: GroupCommit[_Waiter] = GroupCommit(self._commit, MOST_AT_ONCE)
         self._recovery = Recovery(store, take, spill, metrics, wait)
+        self._watch: asyncio.TimerHandle | None = None
+        self._aside: set[asyncio.Task[None]] = set()
 
     @property
     def failing(self) -> bool:
@@ -94,64 +107,90 @@ class Journal:
         await self._recovery.done()
 
     def start(self) -> None:
-        """Begin to read back what an earlier run has left in the spill file."""
-        if self._spill.may_hold_visits:
-            self._recovery.begin()
+        """Begin to read back what an earlier run, or another process that died, has spilled."""
+        self._recovery.start()
+
+    def enter(self, visit: Visit, told: Callable[[Outcome | Answered], None]) -> None:
+        """Take a visit in; ``told`` is called later, when it is durable, or as durable as can be."""
+        if self.failing:
+            self._set_aside(self._without_store(visit, None), told)
+        else:
+            self._submit(visit, told)
 
     async def submit(self, visit: Visit) -> Outcome | Answered:
         """Return what became of a visit; by then it is durable, or as durable as can be."""
-        if self.failing:
-            return await self._without_store(visit)
-        slot = self._commits.submit(visit)
-        try:
-            async with asyncio.timeout(self._on_failure.commit_seconds):
-                outcome = await asyncio.shield(slot.future)
-        except TimeoutError:
-            self._fail("no commit in time")
-            return await self._without_store(visit, None if self._commits.withdraw(slot) else slot)
-        except Exception as error:  # noqa: BLE001  (whatever ails the store, people are sent on)
-            self._fail(str(error))
-            return await self._without_store(visit)
-        return await self._committed(visit, outcome)
+        answered: asyncio.Future[Outcome | Answered] = asyncio.get_running_loop().create_future()
+        self.enter(visit, partial(_fulfil, answered))
+        return await answered
 
     async def note(self, stray: Stray) -> None:
         """Journal a stray. While the store fails it is dropped: it is evidence, not a visit."""
         if self.failing:
             return
-        slot = self._commits.submit(stray)
-        try:
-            async with asyncio.timeout(self._on_failure.commit_seconds):
-                tally(self._metrics, await asyncio.shield(slot.future))
-        except TimeoutError:
-            if not self._commits.withdraw(slot):
-                slot.future.add_done_callback(_ignore)
-            self._fail("no commit in time")
-        except Exception as error:  # noqa: BLE001  (as above)
-            self._fail(str(error))
+        noted: asyncio.Future[Outcome | Answered] = asyncio.get_running_loop().create_future()
+        self._submit(stray, partial(_fulfil, noted))
+        await noted
 
     async def close(self) -> None:
         """Return when everything submitted is in the journal or in the spill file."""
         await self._commits.drain()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._aside:
+            await asyncio.wait(self._aside)
         await self._recovery.close()
         await self._spill.close()
 
-    async def _commit(self, pending: Sequence[Pending]) -> Sequence[Outcome]:
-        with self._metrics.commit_seconds.time():
-            outcomes = await self._store.append(pending, self._take)
-        self._metrics.commit_visits.observe(len(pending))
-        return outcomes
+    def _submit(self, pending: Pending, told: Callable[[Outcome | Answered], None]) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(pending, told, loop.time())
+        self._commits.submit(waiter)
+        if self._watch is None:
+            self._watch = loop.call_later(self._on_failure.commit_seconds, self._look)
 
-    async def _committed(self, visit: Visit, outcome: Outcome) -> Outcome | Answered:
-        tally(self._metrics, outcome)
+    async def _commit(self, waiters: Sequence[_Waiter]) -> None:
+        try:
+            with self._metrics.commit_seconds.time():
+                outcomes = await self._store.append([waiter.pending for waiter in waiters], self._take)
+        except Exception as error:  # noqa: BLE001  (whatever ails the store, people are sent on)
+            self._fail(str(error))
+            for waiter in waiters:
+                self._fall_through(waiter, error)
+            return
+        for waiter, outcome in zip(waiters, outcomes, strict=True):
+            # One whose connection breaks just now must not leave the others of its batch waiting.
+            try:
+                self._committed(waiter, outcome)
+            except Exception as error:  # noqa: BLE001  (as said)
+                get_logger().error(Event.REQUEST_FAILED, listener="public", error=repr(error))
+        self._metrics.commit_visits.observe(len(waiters))
+        self._tally.count(outcomes)
+
+    def _committed(self, waiter: _Waiter, outcome: Outcome) -> None:
         if isinstance(outcome, Failed):
             # A fault of ours in judging this one visit; it would fail again, so it is not spilled.
             self._metrics.failed_visits.inc()
             get_logger().error(Event.VISIT_FAILED, error=repr(outcome.error))
-            answer = await self._unjudged(visit)
-            return Refused() if answer is None or _acts(answer) else Spilled(answer)
-        if isinstance(outcome, Judged) and outcome.facts.link is not None:
-            self._warm.note(outcome.facts.link)
-        return outcome
+        if waiter.late is not None:
+            waiter.late.set_result(outcome)
+        elif isinstance(outcome, Failed):
+            self._set_aside(self._after_fault(waiter.pending), waiter.told)
+        else:
+            if isinstance(outcome, Judged) and outcome.facts.link is not None:
+                self._warm.note(outcome.facts.link)
+            waiter.told(outcome)
+
+    async def _after_fault(self, pending: Pending) -> Answered:
+        answer = None if isinstance(pending, Stray) else await self._unjudged(pending)
+        return Refused() if answer is None or _acts(answer) else Spilled(answer)
+
+    def _set_aside(
+        self, answering: Coroutine[None, None, Answered], told: Callable[[Outcome | Answered], None]
+    ) -> None:
+        """Answer in a task of its own, which the ordinary way of a visit does without."""
+        task = asyncio.create_task(_tell(answering, told))
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
 
     # --- while the store fails -----------------------------------------------------------------
 
@@ -162,22 +201,56 @@ class Journal:
         self._recovery.failing = True
         self._recovery.begin()
 
-    async def _without_store(self, visit: Visit, late: Slot[Pending, Outcome] | None = None) -> Answered:
+    def _look(self) -> None:
+        """Let nobody wait beyond ``commit_seconds``: one timer for all who wait."""
+        loop, patience = asyncio.get_running_loop(), self._on_failure.commit_seconds
+        self._watch = None
+        waiting = [waiter for waiter in self._commits.unfinished() if waiter.late is None]
+        for waiter in waiting:
+            if waiter.since + patience <= loop.time():
+                self._give_up(waiter)
+            else:
+                self._watch = loop.call_at(waiter.since + patience, self._look)
+                return
+
+    def _give_up(self, waiter: _Waiter) -> None:
+        self._fail("no commit in time")
+        if not self._commits.withdraw(waiter):
+            waiter.late = asyncio.get_running_loop().create_future()
+        self._leave_to_spill(waiter)
+
+    def _fall_through(self, waiter: _Waiter, error: Exception) -> None:
+        if waiter.late is not None:
+            waiter.late.set_exception(error)
+        else:
+            self._leave_to_spill(waiter)
+
+    def _leave_to_spill(self, waiter: _Waiter) -> None:
+        if isinstance(waiter.pending, Stray):
+            if waiter.late is not None:
+                waiter.late.add_done_callback(_ignore)
+            waiter.told(Refused())
+        else:
+            self._set_aside(self._without_store(waiter.pending, waiter.late), waiter.told)
+
+    async def _without_store(self, visit: Visit, late: asyncio.Future[Outcome] | None) -> Answered:
+        if late is not None:
+            late.add_done_callback(_ignore)
         answer = await self._unjudged(visit) if self._on_failure.redirect else None
         if answer is None:
-            if late is not None:
-                late.future.add_done_callback(_ignore)
             self._metrics.refused_visits.inc()
             return Refused()
         if answer.kind is AnswerKind.NOT_FOUND:
             return Spilled(answer)
         spilled = SpilledVisit(visit, answer.kind)
-        durable = await self._spill.put(spilled, seconds=self._on_failure.commit_seconds)
+        put = asyncio.create_task(self._spill.put(spilled, seconds=self._on_failure.commit_seconds))
         if late is not None:
-            self._recovery.strike_when_committed(late.future, spilled, durable=durable)
-        elif durable:
+            # Before it is written: a reading back that begins meanwhile must know what will be struck.
+            self._recovery.strike_when_committed(late, spilled, put)
+        durable = await put
+        if late is None and durable:
             self._metrics.spilled_visits.inc()
-        else:
+        elif late is None:
             self._recovery.lost(1)
         self._recovery.begin()
         return Refused() if _acts(answer) and not durable else Spilled(answer)
@@ -194,6 +267,23 @@ class Journal:
 def _acts(answer: Answer) -> bool:
     """Tell whether an answer claims that something was done, which then must be true."""
     return answer.kind is AnswerKind.UNSUBSCRIBED
+
+
+async def _tell(
+    answering: Coroutine[None, None, Answered], told: Callable[[Outcome | Answered], None]
+) -> None:
+    """Tell what comes of answering; a fault of ours is an answer too, so that nobody hangs."""
+    try:
+        answered = await answering
+    except Exception as error:  # noqa: BLE001  (as said)
+        get_logger().error(Event.REQUEST_FAILED, listener="public", error=repr(error))
+        answered = Refused()
+    told(answered)
+
+
+def _fulfil(future: asyncio.Future[Outcome | Answered], outcome: Outcome | Answered) -> None:
+    if not future.done():
+        future.set_result(outcome)
 
 
 def _ignore(future: asyncio.Future[Outcome]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from linkproxy.server.answers import Answers, Reply
     from linkproxy.server.click import Clicks
     from linkproxy.server.engagement import Engagements
+    from linkproxy.server.listeners import Door
     from linkproxy.server.ops import Readiness
     from linkproxy.server.probe import Probe
     from linkproxy.telemetry import Metrics
@@ -36,14 +37,16 @@ class Public:
         engagements: Engagements,
         probe: Probe,
         log_requests: bool,
+        door: Door,
     ) -> None:
-        self._clicks = clicks
+        self.clicks = clicks
         self._readiness = readiness
-        self._answers = answers
+        self.unavailable = answers.unavailable
         self._metrics = metrics
         self._engagements = engagements
         self._probe = probe
-        self._log_requests = log_requests
+        self.log_requests = log_requests
+        self._door = door
         self._pages: dict[str, Callable[[], Awaitable[Reply]]] = {
             "/robots.txt": _always(ops.ROBOTS),
             SCRIPT_PATH: _always(SCRIPT),
@@ -58,9 +61,11 @@ class Public:
             response = await self._answer(request)
         except Exception as error:  # noqa: BLE001  (no trace reaches a visitor, and nobody hangs)
             get_logger().error(Event.REQUEST_FAILED, listener="public", error=repr(error))
-            response = respond(self._answers.unavailable)
-        self._metrics.http_responses.labels(listener="public", status=f"{response.status // 100}xx").inc()
-        if self._log_requests:
+            response = respond(self.unavailable)
+        if self._door.closing:
+            response.force_close()
+        self.count(f"{response.status // 100}xx")
+        if self.log_requests:
             seconds = round(time.perf_counter() - began, 6)
             get_logger().info(
                 Event.REQUEST,
@@ -71,6 +76,10 @@ class Public:
             )
         return response
 
+    def count(self, status: str, responses: int = 1) -> None:
+        """Count responses of a class of status, such as ``3xx``."""
+        self._metrics.http_responses.labels(listener="public", status=status).inc(responses)
+
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if page := self._pages.get(request.raw_path):
             return respond(await page())
@@ -78,7 +87,7 @@ class Public:
             return respond(await self._engagements.beacon(request))
         if probed := self._probe.reply(request.raw_path):
             return respond(probed)
-        return await self._clicks(request)
+        return await self.clicks(request)
 
     async def _ready(self) -> Reply:
         return await self._readiness.reply(detail=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from linkproxy.model import (
     NOBODY,
@@ -22,6 +22,7 @@ from linkproxy.model import (
 )
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Headers = tuple[tuple[str, str], ...]
 
 TRACKED = re.compile(r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,199}))?)(?:/~([^/]{0,200}))?")
 """Path, token, key, reference, nonce. Whatever stands behind ``/~`` leads straight on."""
@@ -33,6 +34,8 @@ ALIKE = re.compile(r"/[A-Za-z0-9_%'\"-]{16,80}(?:/.*)?", re.DOTALL)
 CROPPED_TARGET = 300
 CROPPED_VALUE = 600
 MOST_HEADERS = 48
+MOST_PEERS = 16384
+MOST_PROFILES = 2048  # remembered, so that the same headers are the same object; 60 MB at the very worst
 CROPPED_FINGERPRINT = 100
 ONE_CLICK = b"List-Unsubscribe=One-Click"  # RFC 8058 section 3.1
 HOP_COOKIE = "hop"  # its value is 1 for everybody
@@ -72,57 +75,104 @@ class Gate:
     secure: bool = False  # tracked URLs begin with https://
     client_header: str = "x-forwarded-for"  # the one that trusted proxies set
     fingerprint_header: str = ""  # in lower case; "": none says a TLS fingerprint
+    _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def trusts(self, peer: str) -> bool:
+        """Tell whether an address is a trusted proxy's."""
+        if not self.trusted_proxies:
+            return False
+        if peer not in self._known:
+            if len(self._known) >= MOST_PEERS:
+                self._known.clear()
+            address = _address(peer)
+            self._known[peer] = address is not None and any(address in net for net in self.trusted_proxies)
+        return self._known[peer]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a request came from, past the trusted proxies."""
+class Said(NamedTuple):
+    """What header lines say, whoever sent them: the same lines always say the same."""
 
-    client: str
+    profile: Profile
+    fingerprinted: Profile  # with the word of a front on TLS, to be believed from a trusted one alone
+    hop_cookie: bool
+    hops: tuple[str, ...]  # addresses that fronts name, the client's own first
+    scheme: str
+
+
+class Caller(NamedTuple):
+    """Who sends requests, and by what: the same lines from the same peer are the same caller."""
+
+    client: str  # address past the trusted proxies, "" when unknown
     network: str
+    profile: Profile
+    http_version: str  # "" behind a front, which speaks its own
     secure: bool
-    direct: bool  # no front stood between, so the HTTP version is the client's own
+    hop_cookie: bool
 
 
 def read(raw: RawRequest, gate: Gate) -> Visit | Stray | None:
     """Return the visit, or the stray, that a request is; None if it has nothing to do with links."""
-    path = _path(raw.target)
-    found = TRACKED.fullmatch(path)
-    if not found:
-        return _stray(raw, gate, StrayReason.MALFORMED) if ALIKE.fullmatch(path) else None
-    tracked, token, key, rest, nonce = found.groups()
-    merged = rest is not None
-    ids = gate.tokens.read(token, TokenForm.REFERENCE if merged else TokenForm.MESSAGE)
+    path = path_of(raw.target)
+    asked = TRACKED.fullmatch(path)
+    if asked is None and not ALIKE.fullmatch(path):
+        return None
+    caller = _caller(raw, gate)
+    method = raw.method.upper()[:16]
+    visit = None if asked is None else visit_of(asked.groups(), method, raw.time, caller, gate)
+    if visit is None:
+        return _stray(raw, caller, StrayReason.MALFORMED if asked is None else StrayReason.BAD_MAC)
+    return replace(visit, one_click=True) if raw.method == "POST" and ONE_CLICK in raw.body else visit
+
+
+def visit_of(asked: tuple[Any, ...], method: str, at: float, caller: Caller, gate: Gate) -> Visit | None:
+    """Return the visit that the groups of ``TRACKED`` stand for; None if the token is not true."""
+    tracked, token, key, rest, nonce = asked
+    ids = gate.tokens.read(token, TokenForm.MESSAGE if rest is None else TokenForm.REFERENCE)
     if ids is None:
-        return _stray(raw, gate, StrayReason.BAD_MAC)
+        return None
     reference, verified = "", True
-    if merged:
+    if rest is not None:
         reference, verified = gate.tokens.check_reference(rest) or ("", False)
-    origin = _origin(raw, gate)
+    # By place, in the order of the fields: it is made for every click, and names cost time.
     return Visit(
-        at=raw.time,
-        method=raw.method.upper()[:16],
-        campaign_id=ids.campaign_id,
-        recipient_id=ids.recipient_id,
-        key=LinkKey(key),
-        client=origin.client,
-        network=origin.network,
-        profile=_profile(raw, gate, origin),
-        http_version=raw.http_version if origin.direct else "",
-        secure=origin.secure,
-        reference=reference,
-        verified=verified,
-        one_click=raw.method == "POST" and ONE_CLICK in raw.body,
-        token=token,
-        hop_at=None if nonce is None else gate.tokens.read_hop(tracked, nonce) or 0.0,
-        hop_cookie=_has_hop_cookie(raw.headers),
-    )
+        at, method, ids.campaign_id, ids.recipient_id, LinkKey(key),
+        caller.client, caller.network, caller.profile, caller.http_version, caller.secure,
+        reference, verified, False, token,
+        None if nonce is None else gate.tokens.read_hop(tracked, nonce) or 0.0,
+        caller.hop_cookie,
+    )  # fmt: skip
+
+
+def said_by(headers: Headers, gate: Gate) -> Said:
+    """Return what the headers of a request say."""
+    profile = profile_of(headers)
+    hops, scheme = _forwarded(headers, gate.client_header) if gate.trusted_proxies else ((), "")
+    return Said(profile, _fingerprinted(profile, headers, gate), _has_hop_cookie(headers), hops, scheme)
+
+
+def caller_of(said: Said, peer: str, gate: Gate, *, secure: bool, http_version: str) -> Caller:
+    """Return who sent a request; ``secure`` if the socket itself spoke TLS."""
+    if not gate.trusts(peer):
+        client, network = locate(peer)
+        return Caller(client, network, said.profile, http_version, secure or gate.secure, said.hop_cookie)
+    client = peer
+    for hop in reversed(said.hops):
+        client = hop
+        if not gate.trusts(hop):
+            break
+    tls = said.scheme == "https" if said.scheme else (secure or gate.secure)
+    return Caller(*locate(client), said.fingerprinted, "", tls, said.hop_cookie)
 
 
 def client_of(raw: RawRequest, gate: Gate) -> tuple[str, str]:
     """Return the address that a request came from and its network, "" when they are unknown."""
-    origin = _origin(raw, gate)
-    return origin.client, origin.network
+    caller = _caller(raw, gate)
+    return caller.client, caller.network
+
+
+def _caller(raw: RawRequest, gate: Gate) -> Caller:
+    said = said_by(raw.headers, gate)
+    return caller_of(said, raw.peer, gate, secure=raw.secure, http_version=raw.http_version)
 
 
 def hop_of(raw: RawRequest, gate: Gate) -> tuple[str, str]:
@@ -130,33 +180,44 @@ def hop_of(raw: RawRequest, gate: Gate) -> tuple[str, str]:
 
     Relative (RFC 9110 section 10.2.2), so that it also works behind a front that cuts off a prefix.
     """
-    path = _path(raw.target)
-    return path, f"{path.rsplit('/', 1)[1]}/~{gate.tokens.sign_hop(path, raw.time)}"
+    path = path_of(raw.target)
+    return path, hop_from(path, raw.time, gate)
 
 
-def _has_hop_cookie(headers: tuple[tuple[str, str], ...]) -> bool:
+def hop_from(path: str, at: float, gate: Gate) -> str:
+    """Return where the extra hop of a tracked path leads, relative to it."""
+    return f"{path.rsplit('/', 1)[1]}/~{gate.tokens.sign_hop(path, at)}"
+
+
+def _has_hop_cookie(headers: Headers) -> bool:
     pairs = (pair.strip() for value in _values(headers, "cookie") for pair in value.split(";"))
     return f"{HOP_COOKIE}=1" in pairs
 
 
-def _profile(raw: RawRequest, gate: Gate, origin: Origin) -> Profile:
-    """Return a request's profile; a TLS fingerprint is believed from a trusted front alone."""
-    profile = profile_of(raw.headers)
-    if origin.direct or not gate.fingerprint_header:
+def _fingerprinted(profile: Profile, headers: Headers, gate: Gate) -> Profile:
+    if not gate.fingerprint_header:
         return profile
-    said = [value.strip() for value in _values(raw.headers, gate.fingerprint_header)]
+    said = [value.strip() for value in _values(headers, gate.fingerprint_header)]
     if not said or not said[-1]:
         return profile
-    return replace(profile, headers=(*profile.headers, (TLS_FINGERPRINT, said[-1][:CROPPED_FINGERPRINT])))
+    return _same((*profile.headers, (TLS_FINGERPRINT, said[-1][:CROPPED_FINGERPRINT])), True)
 
 
-def profile_of(headers: tuple[tuple[str, str], ...], *, complete: bool = True) -> Profile:
-    """Return the profile of a request's headers: lower-case, cropped, without what is personal."""
+def profile_of(headers: Headers, *, complete: bool = True) -> Profile:
+    """Return the profile of a request's headers: lower-case, cropped, without what is personal.
+
+    Headers that were seen lately give the same object, so that others can remember by identity.
+    """
     kept = tuple(
         (name, value[:CROPPED_VALUE])
         for name, value in ((name.lower(), value) for name, value in headers)
         if name in PROFILE_HEADERS or name.startswith("sec-")
     )[:MOST_HEADERS]
+    return _same(kept, complete)
+
+
+@lru_cache(maxsize=MOST_PROFILES)
+def _same(kept: Headers, complete: bool) -> Profile:  # noqa: FBT001  (lru_cache is quickest by place)
     agent = next((value for name, value in kept if name == "user-agent"), None)
     return Profile(kept, agent if agent is not None or not complete else "", complete)
 
@@ -166,7 +227,7 @@ def network_of(client: str) -> str:
     return locate(client)[1]
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=MOST_PEERS)
 def locate(text: str) -> tuple[str, str]:
     """Return (address, its /24 or /64 network), normalised; ("", "") for what is no address.
 
@@ -179,7 +240,8 @@ def locate(text: str) -> tuple[str, str]:
     return str(address), str(ipaddress.ip_network((address, bits), strict=False))
 
 
-def _path(target: str) -> str:
+def path_of(target: str) -> str:
+    """Return the path that a request target asks for, as links are written."""
     if not target.startswith("/") and "://" in target:
         # Absolute form, RFC 9112 section 3.2.2: servers must accept it.
         target = "/" + target.split("://", 1)[1].partition("/")[2]
@@ -187,42 +249,27 @@ def _path(target: str) -> str:
     return _TILDE.sub("~", target.partition("?")[0])
 
 
-def _stray(raw: RawRequest, gate: Gate, reason: StrayReason) -> Stray:
-    origin = _origin(raw, gate)
+def _stray(raw: RawRequest, caller: Caller, reason: StrayReason) -> Stray:
     return Stray(
         at=raw.time,
         reason=reason,
         method=raw.method.upper()[:16],
         target=raw.target[:CROPPED_TARGET],
-        client=origin.client,
-        network=origin.network,
-        profile=profile_of(raw.headers),
+        client=caller.client,
+        network=caller.network,
+        profile=caller.profile,
         campaign_id=CampaignId(0),
         recipient_id=NOBODY,
     )
 
 
-def _origin(raw: RawRequest, gate: Gate) -> Origin:
-    trusted = _trusts(raw.peer, gate.trusted_proxies)
-    if not trusted:
-        return Origin(*locate(raw.peer), secure=raw.secure or gate.secure, direct=True)
-    hops, scheme = _forwarded(raw.headers, gate.client_header)
-    client = raw.peer
-    for hop in reversed(hops):
-        client = hop
-        if not _trusts(hop, gate.trusted_proxies):
-            break
-    secure = scheme == "https" if scheme else (raw.secure or gate.secure)
-    return Origin(*locate(client), secure=secure, direct=False)
-
-
-def _forwarded(headers: tuple[tuple[str, str], ...], client_header: str) -> tuple[list[str], str]:
+def _forwarded(headers: Headers, client_header: str) -> tuple[tuple[str, ...], str]:
     """Return the hops from the client on, and the scheme, as the last trusted proxy saw them."""
     if client_header == "forwarded":
         elements = [part for value in _values(headers, "forwarded") for part in value.split(",")]
         pairs = [_parameters(element) for element in elements]
-        return [pair.get("for", "") for pair in pairs], pairs[-1].get("proto", "") if pairs else ""
-    hops = [hop.strip() for value in _values(headers, client_header) for hop in value.split(",")]
+        return tuple(pair.get("for", "") for pair in pairs), pairs[-1].get("proto", "") if pairs else ""
+    hops = tuple(hop.strip() for value in _values(headers, client_header) for hop in value.split(","))
     schemes = _values(headers, "x-forwarded-proto")
     return hops, schemes[-1].split(",")[-1].strip().lower() if schemes else ""
 
@@ -233,14 +280,8 @@ def _parameters(element: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
-def _values(headers: tuple[tuple[str, str], ...], name: str) -> list[str]:
+def _values(headers: Headers, name: str) -> list[str]:
     return [value for key, value in headers if key.lower() == name]
-
-
-@lru_cache(maxsize=16384)
-def _trusts(text: str, networks: tuple[Network, ...]) -> bool:
-    address = _address(text)
-    return address is not None and any(address in network for network in networks)
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -132,6 +132,19 @@ async def test_when_the_spill_fails_as_well_people_are_sent_on_and_the_loss_is_c
         assert await site.metric("linkproxy_lost_visits_total") >= 1
 
 
+async def test_a_fault_of_ours_while_the_store_fails_is_answered_and_nobody_hangs(
+    start: Start, locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await start(store=PROMPT)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with locked():
+        monkeypatch.setattr("linkproxy.visit.respond.by_kind", broken)
+        assert (await site.ask(site.url())).status == 503
+
+
 async def test_the_spill_file_does_not_grow_beyond_its_bound(
     start: Start, locked: Locked, tmp_path: Path
 ) -> None:

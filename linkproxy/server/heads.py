@@ -1,0 +1,137 @@
+"""Reading requests for tracked URLs: by httptools once, by comparison when the same lines come again.
+
+Real traffic has few distinct sets of header lines. What a request's lines say (its profile, its
+cookie, whether the connection goes on) is kept by their bytes; a request whose lines were read
+before differs from that one by its path alone, and its path by token and key.
+
+Whatever is unusual is not read here at all: ``read`` returns None, and aiohttp decides.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import httptools
+
+from linkproxy.visit import intake
+
+if TYPE_CHECKING:
+    from linkproxy.visit.intake import Gate, Said
+
+MOST_HEADS: Final = 4096
+MOST_HEAD_CHARACTERS: Final = 8000  # of one; longer ones are aiohttp's
+MOST_CHARACTERS: Final = 8_000_000  # of all together
+MOST_LINES: Final = 64
+BLANK_LINE: Final = "\r\n\r\n"
+
+LINE: Final = re.compile(
+    r"(GET|HEAD) "
+    r"((/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([A-Za-z0-9._-][A-Za-z0-9._~-]{0,99}))?)"
+    r"(?:/~([A-Za-z0-9_-]{0,99}))?)"
+    r"(?:\?[A-Za-z0-9._~/&=%+-]{0,999})?"
+    r"(?= HTTP/1\.1\r\n)"
+)
+"""Method and path of an ordinary request for a tracked URL; in the path the groups of ``intake.TRACKED``."""
+
+_ORDINARY: Final = re.compile(rb"[ -~\r\n]*")  # no bytes beyond ASCII, no tabs, no control characters
+_ASIDE: Final = frozenset(
+    {b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"trailer", b"http2-settings"}
+)
+"""Headers that announce a body, or another protocol."""
+_CONNECTION: Final = frozenset({b"keep-alive", b"close"})
+
+
+class Head(NamedTuple):
+    """What the lines of a request say."""
+
+    said: Said
+    headers: intake.Headers
+    close: bool  # the client ends the connection with this request
+
+
+class Heads:
+    """Remembers heads by their characters; the oldest go first."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._known: dict[str, Head] = {}
+        self._characters = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def read(self, text: str, at: int) -> Head | None:
+        """Return what the lines of a complete request say; None if that is unusual.
+
+        ``text`` is the request, ASCII, matched by ``LINE`` up to ``at``.
+        """
+        rest = text[at:]
+        head = self._known.get(rest)
+        if head is None and text.find(BLANK_LINE) == len(text) - len(BLANK_LINE):
+            head = _parsed(text, self._gate)
+            if head is not None:
+                self._keep(rest, head)
+        return head
+
+    def _keep(self, rest: str, head: Head) -> None:
+        self._known[rest] = head
+        self._characters += len(rest)
+        while len(self._known) > MOST_HEADS or self._characters > MOST_CHARACTERS:
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._characters -= len(oldest)
+
+
+class _Request:
+    """Takes what the parser finds."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.parser: httptools.HttpRequestParser | None = None
+        self.close = False
+        self.whole = 0
+        self.bodies = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        # llhttp knows this inside the callback alone.
+        self.close = self.parser is None or not self.parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        self.bodies += len(body)
+
+    def on_message_complete(self) -> None:
+        self.whole += 1
+
+
+def _parsed(text: str, gate: Gate) -> Head | None:
+    data = text.encode()
+    if len(data) > MOST_HEAD_CHARACTERS or not _ORDINARY.fullmatch(data):
+        return None
+    request = _Request()
+    request.parser = parser = httptools.HttpRequestParser(request)
+    try:
+        parser.feed_data(data)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    finally:
+        # Parser and request hold each other: only the collector would find them, late.
+        request.parser = None
+    if request.whole != 1 or request.bodies or not _is_ordinary(request.headers):
+        return None
+    headers = tuple((name.decode(), value.strip(b" ").decode()) for name, value in request.headers)
+    return Head(intake.said_by(headers, gate), headers, request.close)
+
+
+def _is_ordinary(headers: list[tuple[bytes, bytes]]) -> bool:
+    names = [name.lower() for name, _ in headers]
+    connections = [value.strip().lower() for name, value in headers if name.lower() == b"connection"]
+    return (
+        len(names) <= MOST_LINES
+        and names.count(b"host") == 1
+        and not _ASIDE.intersection(names)
+        and (not connections or (len(connections) == 1 and connections[0] in _CONNECTION))
+    )
