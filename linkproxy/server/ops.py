@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,17 @@ from linkproxy.server.answers import NOT_STORED, Reply
 from linkproxy.store.api import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from prometheus_client import CollectorRegistry
+
+    from linkproxy.server.board import Board
     from linkproxy.server.journal import Journal
     from linkproxy.server.settler import Settler
     from linkproxy.store.api import Store
-    from linkproxy.telemetry import Metrics
+
+    Check = Callable[[], Awaitable[str]]
+    """Returns what is wrong with a part, "" for nothing."""
 
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"), *NOT_STORED)
 _JSON = (("Content-Type", "application/json"), *NOT_STORED)
@@ -40,12 +46,10 @@ class Part:
 
 
 class Readiness:
-    """Whether visits can be taken in; asked at most once a second, since it costs a small write."""
+    """Whether every part works; asked at most once a second, since it costs a small write."""
 
-    def __init__(self, store: Store, journal: Journal, settler: Settler, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._journal = journal
-        self._settler = settler
+    def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float]) -> None:
+        self._checks = checks
         self._clock = clock
         self._parts: tuple[Part, ...] = ()
         self._asked_at = float("-inf")
@@ -65,28 +69,62 @@ class Readiness:
     async def _ask(self) -> tuple[Part, ...]:
         async with self._asking:
             if not 0 <= self._clock() - self._asked_at < _KEPT_SECONDS:
-                self._parts = (
-                    Part("store", await self._store_fault()),
-                    Part("journal", "visits go to the spill file" if self._journal.failing else ""),
-                    Part("settler", "" if self._settler.alive else "the settle loop has ended"),
-                )
+                self._parts = tuple([Part(name, await check()) for name, check in self._checks.items()])
                 self._asked_at = self._clock()
             return self._parts
 
-    async def _store_fault(self) -> str:
+
+def store_check(store: Store) -> Check:
+    """Return what looks whether the store can be written to."""
+
+    async def check() -> str:
         try:
             async with asyncio.timeout(_PING_SECONDS):
-                await self._store.ping()
+                await store.ping()
         except TimeoutError:
             return f"no answer within {_PING_SECONDS:g} s"
         except StoreError as error:
             return str(error)
         return ""
 
+    return check
 
-def exposition(metrics: Metrics) -> Reply:
+
+def journal_check(journal: Journal) -> Check:
+    """Return what looks whether visits go into the journal."""
+
+    async def check() -> str:
+        return "visits go to the spill file" if journal.failing else ""
+
+    return check
+
+
+def settler_check(settler: Settler) -> Check:
+    """Return what looks whether messages are settled."""
+
+    async def check() -> str:
+        return "" if settler.alive else "the settle loop has ended"
+
+    return check
+
+
+def worker_checks(board: Board, workers: int) -> dict[str, Check]:
+    """Return what looks how the public workers are, from another process."""
+
+    async def journal() -> str:
+        spilling = sum(state.spilling for state in board.answering(time.monotonic()))
+        return f"visits of {spilling} worker(s) go to the spill file" if spilling else ""
+
+    async def all_there() -> str:
+        there = len(board.answering(time.monotonic()))
+        return "" if there >= workers else f"{there} of {workers} public workers answer; see the log"
+
+    return {"journal": journal, "workers": all_there}
+
+
+def exposition(registry: CollectorRegistry) -> Reply:
     """Return the metrics as Prometheus reads them."""
-    return Reply(200, (("Content-Type", CONTENT_TYPE_LATEST), *NOT_STORED), generate_latest(metrics.registry))
+    return Reply(200, (("Content-Type", CONTENT_TYPE_LATEST), *NOT_STORED), generate_latest(registry))
 
 
 def _json(value: Mapping[str, object]) -> bytes:

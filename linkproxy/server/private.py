@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from linkproxy.model import LinkproxyError
 from linkproxy.server import ops
 from linkproxy.server.answers import NOT_STORED
 from linkproxy.server.api import Call
-from linkproxy.server.body import ApiError
+from linkproxy.server.body import ApiError, fault_record, refusal
 from linkproxy.server.click import SERVER, respond
+from linkproxy.server.json_lines import JSON_LINES, stream
 from linkproxy.server.keys import find_key
-from linkproxy.store.api import StoreError
 from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from linkproxy.config import Config
+    from linkproxy.server.answers import Reply
     from linkproxy.server.api import Answer, Api
     from linkproxy.server.engagement import Engagements
     from linkproxy.server.ops import Readiness
@@ -43,12 +43,12 @@ def private_app(
     metrics: Metrics,
     *,
     engagements: Engagements,
+    exposition: Callable[[], Reply],
 ) -> web.Application:
-    """Return the application of the private listener."""
+    """Return the application of the private listener; ``exposition`` returns what /metrics says."""
     guards = [_counted(metrics), _enveloped, _known_host(config.server.private_hosts), _keyed(store)]
-    app = web.Application(
-        middlewares=guards, client_max_size=config.limits.mail_bytes * _ESCAPED + _ROOM_BYTES
-    )
+    most_bytes = config.limits.mail_bytes * _ESCAPED + _ROOM_BYTES
+    app = web.Application(middlewares=guards, client_max_size=most_bytes)
 
     async def healthz(_request: web.Request) -> web.StreamResponse:
         return respond(ops.ALIVE)
@@ -56,20 +56,27 @@ def private_app(
     async def readyz(_request: web.Request) -> web.StreamResponse:
         return respond(await readiness.reply(detail=True))
 
-    async def exposition(_request: web.Request) -> web.StreamResponse:
-        return respond(ops.exposition(metrics))
+    async def counted(_request: web.Request) -> web.StreamResponse:
+        return respond(exposition())
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", exposition)
+    app.router.add_get("/metrics", counted)
     for method, path, handler in (*api.routes, *engagements.routes):
-        app.router.add_route(method, path, _called(handler))
+        lines = api.streams.get((method, path))
+        app.router.add_route(method, path, _called(handler, lines, most_bytes))
     return app
 
 
-def _called(handler: Callable[[Call], Awaitable[Answer]]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def call(request: web.Request) -> web.Response:
+def _called(
+    handler: Callable[[Call], Awaitable[Answer]],
+    lines: Callable[[], Callable[[bytes], Awaitable[Answer]]] | None,
+    most_bytes: int,
+) -> Handler:
+    async def call(request: web.Request) -> web.StreamResponse:
         _refuse_doubles(request)
+        if lines is not None and request.content_type in JSON_LINES:
+            return await stream(request, lines(), most_bytes)
         answer = await handler(Call(request.match_info, dict(request.query), await request.read()))
         return _json(200, {"ok": True, **answer})
 
@@ -153,9 +160,11 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         return await handler(request)
     except Exception as error:  # noqa: BLE001  (no trace leaves the process)
-        for kind, refusal in _REFUSALS:
+        if (told := refusal(error)) is not None:
+            return _error(told.status, *told.errors)
+        for kind, answer in _REFUSALS:
             if isinstance(error, kind):
-                return refusal(error)
+                return answer(error)
         get_logger().error(Event.REQUEST_FAILED, listener="private", error=repr(error))
         return _error(500, "a fault of linkproxy; its log says more")
 
@@ -169,21 +178,17 @@ def _of_framework(error: web.HTTPException) -> web.Response:
 
 
 _REFUSALS: tuple[tuple[type[Exception], Callable[[Any], web.Response]], ...] = (
-    (ApiError, lambda error: _error(error.status, *error.errors)),
-    (StoreError, lambda error: _error(503, str(error))),
-    (LinkproxyError, lambda error: _error(400, *str(error).splitlines())),
     (
         web.HTTPRequestEntityTooLarge,
         lambda _: _error(413, "the body is larger than [limits] mail_bytes allows"),
     ),
     (web.HTTPException, _of_framework),
 )
-"""What to answer to each kind of exception; the first that fits counts."""
+"""What to answer where the framework refuses; the first that fits counts."""
 
 
 def _error(status: int, *errors: str) -> web.Response:
-    body = {"ok": False, "error": "; ".join(errors), "errors": list(errors), "status": status}
-    response = _json(status, body)
+    response = _json(status, fault_record(status, *errors))
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import Answer, Judged
-from linkproxy.store.api import Failed
+from linkproxy.server.loop import Loop
+from linkproxy.store.api import Failed, StoreError
 from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from linkproxy.model import Visit
+    from linkproxy.model import AnswerKind, Visit
     from linkproxy.server.spill import Spill, SpilledVisit
     from linkproxy.store.api import Outcome, Store, Take, Taken
     from linkproxy.telemetry import Metrics
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _PROBE_SECONDS = 1.0
 _AT_ONCE = 256
+_CORRECTIONS = 3  # tries, while the store may not be well yet
+ADOPT_SECONDS = 30.0
 
 
 class Recovery:
@@ -41,12 +44,31 @@ class Recovery:
         self._wait = wait
         self._late: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._entering: asyncio.Task[None] | None = None
+        self._adopter = Adopter(self)
         self.failing = False
+
+    def start(self) -> None:
+        """Begin to look for spilled visits, those of dead processes too."""
+        self._adopter.start()
+        if self._spill.may_hold_visits:
+            self.begin()
 
     def begin(self) -> None:
         """See to it that somebody is at work."""
         if self._task is None:
             self._task = asyncio.create_task(self._run())
+
+    async def adopt(self) -> None:
+        """Take over what dead processes have spilled, and see to it that it is read back."""
+        try:
+            adopted = await self._spill.adopt()
+        except OSError as error:
+            get_logger().warning(Event.STORE_FAILED, operation="spill", error=str(error))
+            return
+        if adopted:
+            get_logger().info(Event.SPILL_ADOPTED, path=str(self._spill.path))
+            self.begin()
 
     async def done(self) -> None:
         """Return when there is nothing to recover from."""
@@ -54,10 +76,10 @@ class Recovery:
             await asyncio.wait({self._task})
 
     def strike_when_committed(
-        self, future: asyncio.Future[Outcome], spilled: SpilledVisit, *, durable: bool
+        self, late: asyncio.Future[Outcome], spilled: SpilledVisit, put: asyncio.Task[bool]
     ) -> None:
-        """Strike a spilled visit when the commit that came too late turns out well."""
-        task = asyncio.create_task(self._strike_when_committed(future, spilled, durable=durable))
+        """Strike a visit that is being ``put`` into the spill file when its late commit turns out well."""
+        task = asyncio.create_task(self._strike_when_committed(late, spilled, put))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
@@ -67,12 +89,15 @@ class Recovery:
         get_logger().error(Event.SPILL_FULL, path=str(self._spill.path), bytes=self._spill.size())
 
     async def close(self) -> None:
-        """Wait for late commits, then stop probing."""
+        """Wait for late commits, then stop looking and probing, and finish what is being read back."""
+        await self._adopter.close()
         if self._late:
             await asyncio.wait(self._late)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+        if self._entering is not None:
+            await asyncio.gather(self._entering, return_exceptions=True)
 
     async def _run(self) -> None:
         try:
@@ -98,21 +123,26 @@ class Recovery:
             await asyncio.wait(self._late)
         while waiting := await self._spill.waiting():
             for start in range(0, len(waiting), _AT_ONCE):
-                batch = waiting[start : start + _AT_ONCE]
-                outcomes = await self._store.append(
-                    [spilled.visit for spilled in batch], _as_answered(self._take, batch)
-                )
-                await self._spill.strike([spilled.id for spilled in batch])
-                failed = sum(isinstance(outcome, Failed) for outcome in outcomes)
-                self._metrics.failed_visits.inc(failed)
-                self._metrics.read_back_visits.inc(len(batch) - failed)
+                # Shielded: a stop between commit and strike would let the batch be read back again.
+                self._entering = asyncio.create_task(self._enter(waiting[start : start + _AT_ONCE]))
+                await asyncio.shield(self._entering)
             get_logger().info(Event.SPILL_READ_BACK, visits=len(waiting))
 
+    async def _enter(self, batch: Sequence[SpilledVisit]) -> None:
+        outcomes = await self._store.append(
+            [spilled.visit for spilled in batch], _as_answered(self._take, batch)
+        )
+        await self._spill.strike([spilled.id for spilled in batch])
+        failed = sum(isinstance(outcome, Failed) for outcome in outcomes)
+        self._metrics.failed_visits.inc(failed)
+        self._metrics.read_back_visits.inc(len(batch) - failed)
+
     async def _strike_when_committed(
-        self, future: asyncio.Future[Outcome], spilled: SpilledVisit, *, durable: bool
+        self, late: asyncio.Future[Outcome], spilled: SpilledVisit, put: asyncio.Task[bool]
     ) -> None:
+        durable = await put
         try:
-            await future
+            outcome = await late
         except Exception:  # noqa: BLE001  (the commit failed, whatever the reason; the spill file has the visit)
             if durable:
                 self._metrics.spilled_visits.inc()
@@ -123,6 +153,32 @@ class Recovery:
             await self._spill.strike([spilled.id])
         except OSError as error:
             get_logger().warning(Event.STORE_FAILED, operation="spill", error=str(error))
+        if isinstance(outcome, Judged) and outcome.answer.kind is not spilled.answered:
+            await self._say_what_was_answered(outcome.visit_id, spilled.answered)
+
+    async def _say_what_was_answered(self, visit_id: int, answered: AnswerKind) -> None:
+        """Correct the journal: an extra hop that nobody was sent on would speak against a person."""
+        for _ in range(_CORRECTIONS):
+            try:
+                await self._store.correct_answer(visit_id, answered)
+            except StoreError as error:
+                get_logger().warning(Event.STORE_FAILED, operation="correct", error=str(error))
+                await self._wait(_PROBE_SECONDS)
+            else:
+                return
+
+
+class Adopter(Loop):
+    """Looks now and then for what dead processes have spilled, so that it need not wait for a start."""
+
+    def __init__(self, recovery: Recovery, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        super().__init__()
+        self._recovery = recovery
+        self._wait = wait
+
+    async def turn(self) -> None:
+        await self._wait(ADOPT_SECONDS)
+        await self._recovery.adopt()
 
 
 def _as_answered(take: Take, batch: Sequence[SpilledVisit]) -> Take:

@@ -15,6 +15,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from linkproxy.visit.intake import Headers
+
 T = TypeVar("T")
 
 _MOST_AT_ONCE = 256
-_MOST_PROCESSES = 64
+_MOST_PROCESSES = 256
+_MOST_PROFILES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +44,27 @@ class SpilledVisit:
     id: str = field(default_factory=lambda: uuid4().hex)
 
 
+@dataclass(slots=True, eq=False)
+class _Put:
+    """A visit to be spilled; ``done`` gets whether it found room."""
+
+    visit: SpilledVisit
+    done: asyncio.Future[bool]
+
+
 class SpillFile:
     """The file itself; blocking, for one thread. OSError passes through, but not from the start.
 
     It belongs to one process, by a lock. Where several share a folder, the second takes the path
-    with ``.1`` after it, and so on; who starts takes over what dead ones have left.
+    with ``.1`` after it, and so on; who starts, or looks, takes over what dead ones have left.
     """
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         try:
+            self._shared = path
             self.path, self._file = _claim(path)
-            self._adopt(path)
+            self.adopt()
         except OSError as error:
             raise LinkproxyError(
                 f"[store] spill_path: cannot use {path}: {error.strerror}. Set a path that can be written."
@@ -107,15 +120,29 @@ class SpillFile:
             os.ftruncate(self._file, before)
             raise
 
-    def _adopt(self, path: Path) -> None:
-        for candidate in _candidates(path):
-            if candidate == self.path or not candidate.exists():
+    def adopt(self) -> int:
+        """Take over what dead processes have left; return how many bytes. Raises OSError."""
+        taken = 0
+        for candidate in _candidates(self._shared):
+            if candidate == self.path or not _holds_something(candidate):
                 continue
             file = _lock(candidate)
             if file is not None:
-                self._write(_read(file))
-                os.ftruncate(file, 0)
-                os.close(file)
+                try:
+                    left = _read(file)
+                    self._write(left)
+                    os.ftruncate(file, 0)
+                finally:
+                    os.close(file)
+                taken += len(left)
+        return taken
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _candidates(path: Path) -> Iterator[Path]:
@@ -155,7 +182,7 @@ class Spill:
     def __init__(self, file: SpillFile) -> None:
         self._file = file
         self._thread = ThreadPoolExecutor(1, "spill")
-        self._commits: GroupCommit[SpilledVisit, bool] = GroupCommit(self._append, _MOST_AT_ONCE)
+        self._commits: GroupCommit[_Put] = GroupCommit(self._append, _MOST_AT_ONCE)
         self._done: set[str] = set()
         self._puts = 0
         self.may_hold_visits = file.size() > 0
@@ -173,12 +200,13 @@ class Spill:
         """Return True once a visit is durable; False when it found no room, or no disk in time."""
         self.may_hold_visits = True
         self._puts += 1
-        slot = self._commits.submit(visit)
+        put = _Put(visit, asyncio.get_running_loop().create_future())
+        self._commits.submit(put)
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.shield(slot.future)
+                return await put.done
         except TimeoutError:
-            self._commits.withdraw(slot)
+            self._commits.withdraw(put)
             return False
 
     async def strike(self, ids: Sequence[str]) -> None:
@@ -188,6 +216,14 @@ class Spill:
         """
         self._done.update(ids)
         await self._in_thread(lambda: self._file.strike(ids))
+
+    async def adopt(self) -> bool:
+        """Take over what dead processes have left; return whether there was anything. Raises OSError."""
+        taken = await self._in_thread(self._file.adopt)
+        if taken:
+            self._puts += 1
+            self.may_hold_visits = True
+        return bool(taken)
 
     async def waiting(self) -> list[SpilledVisit]:
         """Return the visits that wait, empty the file when none do; raise OSError."""
@@ -204,12 +240,18 @@ class Spill:
         await self._in_thread(self._file.close)
         self._thread.shutdown(wait=False)
 
-    async def _append(self, visits: Sequence[SpilledVisit]) -> list[bool]:
+    async def _append(self, puts: Sequence[_Put]) -> None:
         try:
-            fitting = await self._in_thread(lambda: self._file.append(visits))
+            fitting = await self._in_thread(lambda: self._file.append([put.visit for put in puts]))
         except OSError:
             fitting = 0
-        return [at < fitting for at in range(len(visits))]
+        if fitting:
+            # Said here too: who looked between the order to write and the writing saw an empty file.
+            self._puts += 1
+            self.may_hold_visits = True
+        for place, put in enumerate(puts):
+            if not put.done.done():
+                put.done.set_result(place < fitting)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -236,11 +278,17 @@ def _apply(line: bytes, visits: dict[str, SpilledVisit]) -> None:
 
 def _read_visit(fields: dict[str, Any]) -> Visit:
     profile = fields.pop("profile")
-    headers = tuple((name, value) for name, value in profile.pop("headers"))
+    headers = tuple((name, value) for name, value in profile["headers"])
     fields["campaign_id"] = CampaignId(fields["campaign_id"])
     fields["recipient_id"] = RecipientId(fields["recipient_id"])
     fields["key"] = LinkKey(fields["key"])
-    return Visit(**fields, profile=Profile(headers=headers, **profile))
+    return Visit(**fields, profile=_profile(headers, profile.get("agent"), profile.get("complete", True)))
+
+
+@lru_cache(maxsize=_MOST_PROFILES)
+def _profile(headers: Headers, agent: str | None, complete: bool) -> Profile:  # noqa: FBT001  (as it is kept)
+    """Return the same object for the same headers: a full file holds far fewer of them than visits."""
+    return Profile(headers, agent, complete)
 
 
 def _sync_folder(folder: Path) -> None:

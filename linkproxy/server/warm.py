@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from linkproxy.model import NOBODY, CampaignId, Link, LinkKey, MessageLink, RecipientId
+from linkproxy.server.loop import Loop
 from linkproxy.store.api import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from linkproxy.model import Visit
     from linkproxy.store.api import Store
 
 MOST_LINKS = 200_000  # about 100 MB at worst; the store keeps the truth
+
+RENEW_SECONDS = 5.0
 
 _READ_SECONDS = 1.0
 
@@ -29,9 +35,11 @@ class WarmLinks:
         self._links: OrderedDict[_Place, Link | MessageLink] = OrderedDict()
         self._campaigns: set[CampaignId] = set()
         self._loading: set[asyncio.Task[None]] = set()
+        self._corrections_seen = 0
 
     async def load(self) -> None:
         """Fill the table from the store, newest campaigns first, until it is full."""
+        self._corrections_seen = (await self._store.list_corrected(0)).last_id
         campaigns = await self._store.list_campaigns()
         for campaign in sorted(campaigns, key=lambda campaign: -campaign.id):
             links = await self._store.list_links(campaign.id)
@@ -42,12 +50,25 @@ class WarmLinks:
 
     def note(self, link: Link | MessageLink) -> None:
         """Take in a link that was just visited; the rest of a new campaign is fetched behind it."""
-        self._keep((link,))
+        place = _place_of(link)
+        if self._links.get(place) is link:
+            self._links.move_to_end(place)
+        else:
+            self._keep((link,))
         if link.campaign_id not in self._campaigns:
             self._campaigns.add(link.campaign_id)
             task = asyncio.create_task(self._fetch(link.campaign_id))
             self._loading.add(task)
             task.add_done_callback(self._loading.discard)
+
+    async def renew(self) -> None:
+        """Take in targets that were corrected since the last time, by whichever process; raise StoreError."""
+        corrected = await self._store.list_corrected(self._corrections_seen)
+        self._corrections_seen = corrected.last_id
+        for link in corrected.links:
+            place = (link.campaign_id, NOBODY, link.key)
+            if place in self._links:
+                self._links[place] = link
 
     async def find(self, visit: Visit) -> Link | MessageLink | None:
         """Return a visit's link, from memory or else by reading; None when there is none.
@@ -77,8 +98,7 @@ class WarmLinks:
 
     def _keep(self, links: list[Link] | list[MessageLink] | tuple[Link | MessageLink, ...]) -> None:
         for link in links:
-            owner = link.recipient_id if isinstance(link, MessageLink) else NOBODY
-            place = (link.campaign_id, owner, link.key)
+            place = _place_of(link)
             self._links[place] = link
             self._links.move_to_end(place)
         while len(self._links) > self._most:
@@ -90,3 +110,23 @@ class WarmLinks:
             self._keep(await self._store.list_links(campaign_id))
         except StoreError:
             self._campaigns.discard(campaign_id)
+
+
+def _place_of(link: Link | MessageLink) -> _Place:
+    return link.campaign_id, link.recipient_id if isinstance(link, MessageLink) else NOBODY, link.key
+
+
+class WarmRefresher(Loop):
+    """Keeps the table true to corrections of targets, which another process may have made."""
+
+    def __init__(self, warm: WarmLinks, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        super().__init__()
+        self._warm = warm
+        self._wait = wait
+
+    async def turn(self) -> None:
+        await self._wait(RENEW_SECONDS)
+        # While the store cannot be read the table stays as it is; the journal, which meets the same
+        # store, is the one to complain.
+        with suppress(StoreError):
+            await self._warm.renew()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,12 @@ from linkproxy.visit import policy as policies
 from linkproxy.visit.intake import Gate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linkproxy.config import Config
     from linkproxy.server.mx import MxResolver
+    from linkproxy.server.rewriter import Rewriter
+    from linkproxy.store.api import Store
     from linkproxy.telemetry import Metrics
     from linkproxy.visit.policy import Policy
 
@@ -24,6 +29,13 @@ def keyring(config: Config) -> Keyring:
     """Return the signing keys; raise LinkproxyError that names each bad line."""
     text, where = config.signing.read()
     return Keyring(parse_keys(text, where))
+
+
+def rewriter(config: Config, store: Store, clock: Callable[[], float] = time.time) -> Rewriter:
+    """Return what rewrites mail for a store, as the configuration says; raises as ``keyring`` does."""
+    from linkproxy.server.rewriter import Rewriter
+
+    return Rewriter(store, keyring(config), clock, refuse_signed=config.mail.signed == "refuse")
 
 
 def click_ids(config: Config) -> ClickIds:

@@ -1,4 +1,7 @@
-"""What was answered is in the journal, whatever happens to the process."""
+"""What was answered is in the journal, whatever happens to process, disk, database or clock.
+
+bench/durability does the same at length; docs/durability.md has its figures.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,10 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+
+from bench.durability.faults import FAULTS, torment
+from bench.durability.home import furnish
+from bench.durability.power import cut_often, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,3 +132,64 @@ def test_the_journal_is_synced_to_disk_before_the_answer_is_written(installation
     answer = next(place for place, line in enumerate(lines) if "HTTP/1.1 302" in line)
     between = [line for line in lines[asked:answer] if "sync(" in line or "sync resumed" in line]
     assert any("linkproxy.db-wal" in line for line in between), "\n".join(lines[asked : answer + 1])
+
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+
+@needs_strace
+@pytest.mark.slow
+def test_a_power_cut_loses_no_answered_visit_under_full_and_some_under_normal(tmp_path):
+    """The loss under normal shows that this test can fail."""
+    found = {}
+    for synchronous in ("full", "normal"):
+        settings = {
+            "LINKPROXY__STORE__SYNCHRONOUS": synchronous,
+            "LINKPROXY__STORE__COMMIT_SECONDS": "60",
+        }
+        home = furnish(tmp_path / synchronous, 100, settings)
+        found[synchronous] = cut_often(home, 15, seed=1, seconds=0.3)
+    full, normal = found["full"], found["normal"]
+    assert (full.cuts_with_loss, full.unsound, normal.unsound) == (0, 0, 0)
+    assert full.answered > 0
+    assert normal.cuts_with_loss > 0
+
+
+def test_a_trace_tells_writes_and_syncs_also_where_threads_interrupt_each_other():
+    path = "".join(f"\\x{byte:02x}" for byte in b"/x-wal")
+    lines = [
+        f'7 10.5 pwrite64(3<{path}>, "\\x41\\x42", 2, 4096) = 2 <0.25>',
+        f"8 11.0 fdatasync(3<{path}> <unfinished ...>",
+        f'7 11.2 pwrite64(3<{path}>, "\\x43", 1, 0) = 1 <0.25>',
+        "8 11.5 <... fdatasync resumed>) = 0 <0.5>",
+        f"7 12.0 ftruncate(3<{path}>, 100) = 0 <0.25>",
+        f"7 13.0 fsync(3<{path}>) = -1 EIO (Input/output error) <0.01>",
+        "7 14.0 +++ exited with 0 +++",
+    ]
+    deeds = [(deed.kind, deed.path, deed.began, deed.ended, deed.offset, deed.data) for deed in read(lines)]
+    assert deeds == [
+        ("write", "/x-wal", 10.5, 10.75, 4096, b"AB"),
+        ("write", "/x-wal", 11.2, 11.45, 0, b"C"),
+        ("sync", "/x-wal", 11.0, 11.5, 0, b""),
+        ("cut", "/x-wal", 12.0, 12.25, 100, b""),
+    ]
+
+
+@needs_strace
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fault", [fault for fault in FAULTS if fault.quick and not fault.workers], ids=lambda fault: fault.name
+)
+def test_under_every_fault_people_are_sent_on_and_their_visits_are_journalled_later(
+    tmp_path, monkeypatch, fault
+):
+    monkeypatch.setattr("bench.durability.faults.FAULT_SECONDS", 0.8)
+    monkeypatch.setattr("bench.durability.faults.PEOPLE", 150)
+    torn = torment(fault, tmp_path / "home")
+    if torn is None:
+        pytest.skip("this machine permits no mount or no tracing, or has no PostgreSQL")
+    assert torn.answered > 0
+    assert (torn.missing, torn.lost, torn.not_redirected) == (0, 0, 0)
+    assert torn.back
+    assert torn.cut == 0
+    assert torn.spilled > 0 or fault.stepping

@@ -106,6 +106,18 @@ async def test_a_stop_signal_ends_the_server_cleanly(
     assert len(await site.visits()) == 1
 
 
+async def test_a_hang_up_stops_no_server_that_is_one_process_and_says_what_to_do(
+    start: Start, launch: Callable[[Path], Awaitable[Process]], tmp_path: Path
+) -> None:
+    site = await furnished(start)
+    process = await launch(tmp_path / "config.toml")
+    process.handle.send_signal(signal.SIGHUP)
+    assert await answered(site, process.public, [site.path()]) == [302]
+    code, log = await process.stop()
+    assert code == 0
+    assert "restart to apply new settings" in log
+
+
 async def test_what_was_answered_is_in_the_journal_when_it_is_stopped_amid_requests(
     start: Start, launch: Callable[[Path], Awaitable[Process]], tmp_path: Path
 ) -> None:

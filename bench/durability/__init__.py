@@ -1,0 +1,1 @@
+"""Is what was answered in the journal, whatever happens? Kills, power cuts, and faults under load."""

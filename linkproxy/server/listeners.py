@@ -1,0 +1,92 @@
+"""Opening and closing the two listeners on sockets that are bound already.
+
+Closing is what a visitor must not notice. Nobody is accepted any more (who shares the socket goes
+on), every answer from then on ends its connection by ``Connection: close``, and idle connections
+get a grace before they are closed, since a request may be on its way on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from linkproxy.server.fast import PublicServer
+from linkproxy.server.sockets import BACKLOG, address_of
+from linkproxy.telemetry import Event, get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AsyncExitStack
+
+    from linkproxy.server.public import Public
+
+# What a client may send before the blank line; more is answered 400 by aiohttp.
+LINE_BYTES: Final = 8190
+_LOOK_SECONDS: Final = 0.02
+
+
+class Door:
+    """Whether the public listener is closing; who answers there asks it before each answer.
+
+    ``grace_seconds`` is how long idle connections are kept then.
+    """
+
+    def __init__(self, grace_seconds: float = 0.5) -> None:
+        self.grace_seconds = grace_seconds
+        self.closing = False
+
+
+async def open_public(
+    public: Public,
+    sockets: Sequence[socket.socket],
+    door: Door,
+    *,
+    patience_seconds: float,
+    stack: AsyncExitStack,
+) -> None:
+    """Serve tracked links on these sockets until ``stack`` closes.
+
+    ``patience_seconds`` is how long requests under way are waited for then.
+    """
+    for item in sockets:
+        # Inherited by the connections, as aiohttp sets it for its own.
+        item.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    server = PublicServer(public, door, line_bytes=LINE_BYTES)
+    runner = web.ServerRunner(server, shutdown_timeout=patience_seconds)
+
+    async def close() -> None:
+        door.closing = True
+        for site in list(runner.sites):
+            await site.stop()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + door.grace_seconds
+        while server.connections and loop.time() < until:  # noqa: ASYNC110  (nothing tells when the last one goes)
+            await asyncio.sleep(_LOOK_SECONDS)
+        await runner.cleanup()
+
+    await runner.setup()
+    stack.push_async_callback(close)
+    await _accept(runner, sockets, "public")
+
+
+async def open_private(
+    app: web.Application,
+    sockets: Sequence[socket.socket],
+    *,
+    patience_seconds: float,
+    stack: AsyncExitStack,
+) -> None:
+    """Serve API and metrics on these sockets until ``stack`` closes."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=patience_seconds)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await _accept(runner, sockets, "private")
+
+
+async def _accept(runner: web.BaseRunner, sockets: Sequence[socket.socket], listener: str) -> None:
+    for item in sockets:
+        await web.SockSite(runner, item, backlog=BACKLOG).start()
+    get_logger().info(Event.LISTENING, listener=listener, address=address_of(sockets))
