@@ -1,0 +1,86 @@
+"""What ``linkproxy relay --check`` looks at: settings, campaigns of the rules, the upstream server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from linkproxy.model import LinkproxyError
+from linkproxy.server.relay.service import check, own_name
+from linkproxy.server.relay.upstream import UpstreamError, connect, route
+from linkproxy.store.api import StoreError
+
+if TYPE_CHECKING:
+    from linkproxy.config import Config
+    from linkproxy.server.relay.upstream import Upstream
+    from linkproxy.store.api import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One finding: what was looked at, what was seen, and whether mail can go that way."""
+
+    about: str  # settings, campaigns or upstream
+    good: bool
+    seen: str
+
+
+async def inspect(config: Config, store: Store) -> list[Found]:
+    """Return findings in order; what cannot be asked after an earlier fault is left out."""
+    try:
+        check(config.relay)
+    except LinkproxyError as error:
+        return [Found("settings", good=False, seen=line) for line in str(error).splitlines()]
+    return [
+        Found("settings", good=True, seen=_admitted(config)),
+        await _campaigns(config, store),
+        *await _upstream(config),
+    ]
+
+
+def _admitted(config: Config) -> str:
+    section = config.relay
+    networks = ", ".join(section.client_networks) or "nowhere"
+    return {
+        "address": f"mailers at {networks} may send",
+        "auth": "whoever logs in may send",
+        "either": f"mailers at {networks}, and whoever logs in, may send",
+        "both": f"mailers at {networks} may send when they log in",
+    }[section.clients]
+
+
+async def _campaigns(config: Config, store: Store) -> Found:
+    named = dict.fromkeys(rule.campaign for rule in config.relay.rules if rule.campaign)
+    try:
+        missing = [name for name in named if await store.find_campaign(name) is None]
+    except StoreError as error:
+        return Found("campaigns", good=False, seen=str(error))
+    if missing:
+        names = ", ".join(map(repr, missing))
+        return Found(
+            "campaigns", good=False, seen=f"[[relay.rules]] name campaigns that are not there: {names}"
+        )
+    return Found("campaigns", good=True, seen=f"{len(named)} named by rules, all there")
+
+
+async def _upstream(config: Config) -> list[Found]:
+    try:
+        upstream = await connect(route(config.relay), own_name(config.relay))
+    except UpstreamError as error:
+        return [Found("upstream", good=False, seen=error.reply.text.partition(" ")[2])]
+    try:
+        return [Found("upstream", good=True, seen=text) for text in _seen(config, upstream)]
+    finally:
+        await upstream.quit()
+
+
+def _seen(config: Config, upstream: Upstream) -> list[str]:
+    section = config.relay
+    checked = "its certificate is trusted" if section.upstream_verify else "its certificate is not checked"
+    secrecy = f"TLS, {checked}" if upstream.encrypted else "no TLS"
+    login = f"logged in as {section.upstream_user}" if section.upstream_user else "no login"
+    offered = sorted(name.upper() for name in upstream.extensions)
+    return [
+        f"{section.upstream_host}:{section.upstream_port} answers: {secrecy}, {login}",
+        f"it offers {', '.join(offered) or 'nothing beyond plain SMTP'}",
+    ]

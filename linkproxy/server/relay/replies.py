@@ -1,0 +1,69 @@
+"""SMTP replies: the upstream server's, handed back, and our own (RFC 5321, RFC 3463, RFC 5248)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_MOST_LINES: Final = 20
+_LINE_CHARACTERS: Final = 480  # RFC 5321 section 4.5.3.1.5 has 512 bytes with code and line end
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply code and its text, lines parted by line feeds."""
+
+    code: int
+    text: str
+
+    @property
+    def good(self) -> bool:
+        """Tell whether it says yes."""
+        return 200 <= self.code < 300
+
+    @property
+    def word(self) -> str:
+        """The reply in the closed vocabulary of the metrics."""
+        return "accepted" if self.good else "rejected" if self.code >= 500 else "deferred"
+
+    def line(self) -> str:
+        """Return it as it is sent, printable ASCII, without the last line end."""
+        lines = [_printable(line) for line in self.text.split("\n")[:_MOST_LINES]]
+        marks = ["-"] * (len(lines) - 1) + [" "]
+        return "\r\n".join(f"{self.code}{mark}{line}" for mark, line in zip(marks, lines, strict=True))
+
+
+def _printable(line: str) -> str:
+    shown = "".join(character if " " <= character <= "~" else "?" for character in line)
+    return shown[:_LINE_CHARACTERS]
+
+
+def from_upstream(code: int, text: str) -> Reply:
+    """Return what the upstream server said, to be handed back.
+
+    421 says that it closes its own connection, which is not the mailer's; and a code that is no
+    answer to a command says nothing about the mail. Both are temporary.
+    """
+    if code == 421:
+        return Reply(451, text)
+    if 200 <= code < 300 or 400 <= code < 600:
+        return Reply(code, text)
+    return Reply(451, f"4.5.0 the upstream server gave an answer that is none: {text.strip()}")
+
+
+BUSY: Final = Reply(451, "4.3.2 all connections to the upstream server are in use; try again")
+ONE_RECIPIENT: Final = Reply(452, "4.5.3 one recipient a message here; send to the next one by itself")
+STOPPING: Final = Reply(421, "4.3.2 the relay is stopping; try again")
+TOO_MANY: Final = Reply(421, "4.3.2 too many connections; try again")
+FAULT: Final = Reply(451, "4.3.0 a fault of linkproxy; its log says more, try again")
+NOT_ADMITTED: Final = Reply(554, "5.7.1 you may not send here; see [relay] client_networks of linkproxy")
+NEEDS_AUTH: Final = Reply(530, "5.7.0 log in first")
+NEEDS_TLS: Final = Reply(530, "5.7.0 use STARTTLS first")
+NEEDS_UTF8: Final = Reply(553, "5.6.7 an address that is not ASCII needs SMTPUTF8")
+NO_UTF8_ADDRESS: Final = Reply(550, "5.6.7 the upstream server takes no address that is not ASCII")
+NO_UTF8_HEADER: Final = Reply(550, "5.6.9 the upstream server takes no header that is not ASCII")
+NO_EIGHT_BIT: Final = Reply(554, "5.6.3 the upstream server takes no 8-bit text; nothing is converted")
+BAD_ADDRESS: Final = Reply(553, "5.1.3 a control character in the address")
+BAD_DOT: Final = Reply(
+    550, "5.6.0 a dot behind a bare CR or LF: programs would see different ends of this message"
+)

@@ -1,0 +1,199 @@
+"""Mail in, the same mail out: what arrives, and what the mailer hears."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from claims.smtp import CUT, SILENT, STAGES
+
+if TYPE_CHECKING:
+    import smtplib
+
+
+async def test_a_message_arrives_with_its_link_tracked_and_everything_else_as_it_was(post, letter, untracked):
+    found = await post()
+    assert await found.send(letter()) == "250 2.0.0 taken as 4711"
+    [mail] = found.upstream.received
+    assert mail.recipients == ["anna@example.com"]
+    assert untracked(mail.content) == letter(campaign=None)
+    assert mail.content != letter(campaign=None)
+    assert await found.deliveries() == [("anna@example.com", "smarthost", 1_780_000_000.0)]
+
+
+async def test_a_message_of_no_campaign_passes_byte_for_byte_and_leaves_no_trace(post, letter):
+    found = await post()
+    assert await found.send(letter(campaign=None)) == "250 2.0.0 taken as 4711"
+    assert found.last == letter(campaign=None)
+    assert found.rows("SELECT * FROM recipient") == []
+    assert await found.deliveries() == []
+
+
+async def test_pythons_own_client_sends_through_it(post, letter, untracked):
+    found = await post()
+
+    def talk(client: smtplib.SMTP) -> object:
+        return client.sendmail("news@brand.example", ["anna@example.com"], letter(), ["BODY=8BITMIME"])
+
+    assert await found.library(talk) == {}
+    assert untracked(found.last) == letter(campaign=None)
+
+
+async def test_two_recipients_never_get_the_same_link(post, letter, url):
+    found = await post()
+    for to in ("anna@example.com", "ben@example.com"):
+        await found.send(letter(), to=to)
+    tokens = [url.search(mail.content)[1] for mail in found.upstream.received]
+    assert tokens[0] != tokens[1]
+
+
+# --- what the upstream server says ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "END"])
+@pytest.mark.parametrize(
+    "said",
+    ["450 4.2.0 greylisted, come back", "550 5.1.1 nobody here", "552-5.2.2 full\r\n552 since Monday"],
+    ids=["4xx", "5xx", "two lines"],
+)
+async def test_what_upstream_refuses_is_refused_in_its_own_words(post, letter, stage, said):
+    found = await post()
+    found.upstream.answers[stage] = said
+    assert await found.send(letter()) == said.replace("\r\n", "\n")
+    assert found.upstream.received == []
+    assert await found.deliveries() == []
+    found.upstream.answers.clear()
+    assert await found.send(letter()) == "250 2.0.0 taken as 4711"
+
+
+@pytest.mark.parametrize("stage", ["CONNECT", "EHLO"])
+@pytest.mark.parametrize("said", ["421 4.7.0 too busy", "554 5.7.1 your address is blocked"])
+async def test_what_upstream_says_of_us_before_a_message_is_temporary_and_told(post, letter, stage, said):
+    found = await post()
+    found.upstream.answers |= {stage: said, "HELO": said}
+    reply = await found.send(letter())
+    assert reply.startswith("451 4.4.1 127.0.0.1:")
+    assert stage == "EHLO" or said in reply
+    assert found.running.relay.pool.fault in reply
+
+
+async def test_an_upstream_that_knows_no_ehlo_is_greeted_with_helo(post, letter):
+    found = await post()
+    found.upstream.answers["EHLO"] = "502 5.5.1 what?"
+    assert await found.send(letter()) == "250 2.0.0 taken as 4711"
+
+
+@pytest.mark.parametrize("how", [CUT, SILENT])
+@pytest.mark.parametrize("stage", STAGES)
+async def test_an_upstream_that_goes_or_sleeps_at_any_stage_makes_the_mailer_try_again(
+    post, letter, stage, how
+):
+    found = await post(upstream_seconds=0.2, accept_seconds=0.2)
+    found.upstream.answers |= {stage: how, "HELO": how}
+    reply = await found.send(letter())
+    assert reply.startswith("451 4.4.")
+    assert ("send it again" in reply) == (stage == "END")
+    assert await found.deliveries() == []
+    found.upstream.answers.clear()
+    assert await found.send(letter()) == "250 2.0.0 taken as 4711"
+
+
+async def test_an_upstream_that_is_not_there_makes_the_mailer_try_again(post, letter):
+    found = await post()
+    await found.upstream.stop()
+    assert (await found.send(letter())).startswith("451 4.4.1 ")
+    assert found.metric("connections_total", outcome="failed") == 1
+
+
+async def test_upstream_closing_in_the_middle_is_no_closing_of_ours(post, letter):
+    found = await post()
+    found.upstream.answers["RCPT"] = "421 4.3.2 shutting down"
+    mailer = await found.mailer()
+    assert await mailer.begin() == "451 4.3.2 shutting down"
+    found.upstream.answers.clear()
+    await mailer.say("RSET")
+    assert await mailer.send(letter()) == "250 2.0.0 taken as 4711"
+
+
+async def test_a_yes_to_data_that_is_no_go_ahead_is_no_acceptance(post, letter):
+    found = await post()
+    found.upstream.answers["DATA"] = "250 sure"
+    assert (await found.send(letter())).startswith("451 4.5.0 ")
+    assert found.upstream.received == []
+
+
+async def test_an_answer_that_is_none_is_temporary(post, letter):
+    found = await post()
+    found.upstream.answers["RCPT"] = "hello there"
+    assert (await found.send(letter())).startswith("451 4.5.0 ")
+
+
+# --- recipients ----------------------------------------------------------------------------------
+
+
+async def test_a_second_recipient_waits_for_a_message_of_its_own(post, letter, url):
+    found = await post()
+    everybody = ["anna@example.com", "ben@example.com", "cleo@example.com"]
+
+    def talk(client: smtplib.SMTP) -> list[dict]:
+        refused = [client.sendmail("news@brand.example", everybody, letter())]
+        while refused[-1]:
+            refused.append(client.sendmail("news@brand.example", list(refused[-1]), letter()))
+        return refused
+
+    first, second, third = await found.library(talk)
+    assert {code for code, _ in first.values()} == {452}
+    assert (set(first), set(second), third) == (set(everybody[1:]), set(everybody[2:]), {})
+    assert [mail.recipients for mail in found.upstream.received] == [[one] for one in everybody]
+    assert len({url.search(mail.content)[1] for mail in found.upstream.received}) == 3
+    assert found.metric("refusals_total", reason="recipient") == 3
+
+
+async def test_after_a_refused_recipient_the_next_one_is_the_first(post, letter):
+    found = await post()
+    found.upstream.answers["RCPT"] = {"ghost@": "550 5.1.1 nobody here"}
+    mailer = await found.mailer()
+    assert await mailer.begin(to="ghost@example.com") == "550 5.1.1 nobody here"
+    assert await mailer.say("RCPT TO:<anna@example.com>") == "250 2.1.5 recipient noted"
+    assert await mailer.data(letter()) == "250 2.0.0 taken as 4711"
+    assert found.upstream.received[0].recipients == ["anna@example.com"]
+
+
+async def test_together_all_recipients_get_one_message_whose_links_stand_for_the_group(post, letter, url):
+    found = await post(recipients="together")
+    found.upstream.answers["RCPT"] = {"ghost@": "550 5.1.1 nobody here"}
+
+    def talk(client: smtplib.SMTP) -> object:
+        everybody = ["anna@example.com", "ghost@example.com", "ben@example.com"]
+        return client.sendmail("news@brand.example", everybody, letter())
+
+    assert await found.library(talk) == {"ghost@example.com": (550, b"5.1.1 nobody here")}
+    [mail] = found.upstream.received
+    assert mail.recipients == ["anna@example.com", "ben@example.com"]
+    assert url.search(mail.content)
+    [(reference, source, _)] = await found.deliveries()
+    assert reference.startswith("group-")
+    assert source == "smarthost"
+    assert found.rows("SELECT verified, address FROM recipient") == [(0, "")]
+
+
+async def test_together_one_recipient_alone_is_that_recipient(post, letter):
+    found = await post(recipients="together")
+    await found.send(letter())
+    assert [who for who, _, _ in await found.deliveries()] == ["anna@example.com"]
+
+
+async def test_together_no_unsubscribe_link_and_no_bait_stand_for_a_group(post):
+    found = await post(recipients="together", list_unsubscribe="always")
+    html = (
+        b"X-LinkProxy-Campaign: spring\r\nContent-Type: text/html\r\n\r\n"
+        b'<p>Hello</p><p><a href="https://shop.example/a">a</a></p>'
+        b'<a data-linkproxy="unsubscribe" href="https://shop.example/bye">out</a><p>Bye</p>\r\n'
+    )
+    mailer = await found.mailer()
+    await mailer.begin()
+    await mailer.say("RCPT TO:<ben@example.com>")
+    await mailer.data(html)
+    assert found.last.count(b"http://click.brand.example/") == 1
+    assert b"https://shop.example/bye" in found.last
+    assert b"List-Unsubscribe" not in found.last
