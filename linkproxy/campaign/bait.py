@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign.attributes import NAME, REST
 from linkproxy.campaign.markup import PLAIN_COMMENT
-from linkproxy.model import BaitStyle
+from linkproxy.model import BaitPlaces, BaitStyle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +34,14 @@ MARKUP: Final = {
     ),
 }
 """What stands before and behind the URL of a bait anchor."""
+
+_ANCHORS: Final = {
+    BaitPlaces.BOTH: (1, 1),
+    BaitPlaces.EARLY: (2, 0),
+    BaitPlaces.LATE: (0, 2),
+    BaitPlaces.DOUBLE: (2, 2),
+}
+"""How many anchors stand early and late; always an even number in all."""
 
 _OTHER: Final = rb"<(?:/?" + NAME + REST + rb"|" + PLAIN_COMMENT + rb")"
 _ELEMENT: Final = rb"(?i:p|td|th|div|span|h[1-6]|center|font|li|b|strong|em|i|small)"
@@ -78,6 +86,12 @@ def find_places(walk: Walk, tags: Sequence[TemplateTag]) -> tuple[int | None, in
     if first is None or last is None:
         return first, first
     return first, max(first, last)
+
+
+def anchors(places: BaitPlaces, early: int, late: int) -> tuple[int, ...]:
+    """Return where each anchor of a mail stands, in order."""
+    first, last = _ANCHORS[places]
+    return (early,) * first + (late,) * last
 
 
 def _text_ends(walk: Walk, start: int, end: int) -> Iterator[int]:

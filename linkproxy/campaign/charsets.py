@@ -75,6 +75,15 @@ class Charset:
     escaped: bool = False  # runs after ESC are to be masked
 
 
+def is_known(label: str) -> bool:
+    """Tell whether a label names a charset; one that cannot be scanned is known too."""
+    lowered = label.strip().strip("'\"").lower()
+    try:
+        return bool(codecs.lookup(_LABELS.get(lowered, lowered)).name)
+    except (LookupError, ValueError):
+        return False
+
+
 def find(label: str) -> Charset:
     """Look a charset up by the label a mail gives it.
 

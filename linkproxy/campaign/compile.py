@@ -163,14 +163,15 @@ def holes_of(found: Scan, decider: Decider, notes: list[Note]) -> Iterator[Hole]
 def with_bait(
     holes: list[Hole], found: Scan, campaign: Campaign, table: LinkTable, notes: list[Note]
 ) -> list[Hole]:
-    """Add the two bait anchors; a mail without tracked links gets none."""
+    """Add the bait anchors; a mail without tracked links gets none."""
     if not holes or campaign.bait_style is BaitStyle.NONE:
         return holes
     if found.bait_early is None or found.bait_late is None:
         notes.append(Note(NoteReason.NO_PLACE_FOR_BAIT, "", -1))
         return holes
     baits = []
-    for place, row in zip((found.bait_early, found.bait_late), table.baits(), strict=False):
+    places = bait.anchors(campaign.bait_places, found.bait_early, found.bait_late)
+    for place, row in zip(places, table.baits(len(places)), strict=True):
         style = row.style if row else campaign.bait_style
         before, after = bait.MARKUP[style]
         baits.append(Hole(place, place, "", LinkKind.BAIT, LinkRole.BODY, style, before, after))
@@ -211,11 +212,11 @@ class LinkTable:
         self.new_links: list[Link] = []
         self.new_message_links: list[MessageLink] = []
 
-    def baits(self) -> tuple[Link | None, Link | None]:
-        """Return the known bait rows, whose style their anchors keep."""
-        rows = [row for row in self._rows[LinkKind.BAIT, ""] if isinstance(row, Link)]
-        first, second, *_ = [*(row if row.style in bait.MARKUP else None for row in rows), None, None]
-        return first, second
+    def baits(self, count: int) -> list[Link | None]:
+        """Return so many known bait rows, whose style their anchors keep; None for those to be made."""
+        rows = [row for row in self._rows[LinkKind.BAIT, ""] if isinstance(row, Link)][:count]
+        known = [row if row.style in bait.MARKUP else None for row in rows]
+        return known + [None] * (count - len(known))
 
     def enter(self, hole: Hole, position: int) -> None:
         """Find the hole's row, or put it down as a new one."""

@@ -7,7 +7,7 @@ anew. The outcome is stamped as HTML is: `linkproxy.campaign.compile.stamp`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from linkproxy.campaign import charsets
 from linkproxy.campaign.compile import (
@@ -24,6 +24,7 @@ from linkproxy.campaign.links import new_keys
 from linkproxy.campaign.mime_body import Body, Draft, Splice
 from linkproxy.campaign.mime_encodings import ENCODINGS, Base64
 from linkproxy.campaign.mime_parts import find_parts
+from linkproxy.campaign.signatures import signatures_in
 from linkproxy.campaign.targets import Decider, Note, NoteReason
 from linkproxy.campaign.text import is_signed, scan_text
 from linkproxy.campaign.token_forms import TokenForms
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 MOST_TEXTS: Final = 200
 """Texts of one message that are looked at; a mail has two or three."""
 
-_SIGNATURES: Final = ("DKIM-Signature", "ARC-Message-Signature", "ARC-Seal", "DomainKey-Signature")
 _KEY: Final = b"0000"  # as long as any key
 
 
@@ -64,6 +64,7 @@ def compile_message(
     merge_tag: str | None = None,
     signed: bool = False,
     list_unsubscribe: bool = False,
+    shared: bool = False,
     draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]] = new_keys,
 ) -> CompiledMessage:
     """Rewrite the links of a message's HTML and plain texts to tracked URLs.
@@ -74,6 +75,7 @@ def compile_message(
     in base64, where no mailer could fill it in, are left alone; ``signed`` says that it will be
     filled with signed references, which alone may unsubscribe. ``list_unsubscribe`` adds the
     headers of RFC 2369 and RFC 8058 where the message has none and the base URL is https.
+    ``shared`` says that several people get these very bytes: unsubscribe links stay the mail's own.
 
     Never fails on a message, whatever its bytes; raises LinkproxyError if the campaign has no
     usable base URL, or too many links, or for a merge tag that cannot stand in a mail. Time is
@@ -81,12 +83,23 @@ def compile_message(
     """
     compiler = _Compiler(raw, campaign, recipient, b"" if merge_tag is None else tag_suffix(merge_tag))
     compiler.signed = signed
+    compiler.shared = shared
     check_base_url(campaign)
     compiler.table = LinkTable(campaign, known, known_message_links, recipient, now)
     compiler.read_texts()
     if list_unsubscribe:
         compiler.add_header()
     return compiler.write(draw_keys)
+
+
+_TEXT_HEAD: Final = b"Content-Type: text/plain; charset=utf-8\n\n"
+
+
+def compile_text(raw: bytes, campaign: Campaign, known: Sequence[Link] = (), **options: Any) -> Compiled:
+    """Rewrite the URLs of a plain text by itself, UTF-8; otherwise as `compile_message`."""
+    found = compile_message(_TEXT_HEAD + raw, campaign, known, **options)
+    first, *others = found.segments
+    return replace(found, segments=(first.removeprefix(_TEXT_HEAD), *others))
 
 
 @dataclass(slots=True)
@@ -103,6 +116,7 @@ class _Compiler:
 
     table: LinkTable
     signed = False
+    shared = False
 
     def __init__(self, raw: bytes, campaign: Campaign, recipient: Recipient | None, suffix: bytes) -> None:
         self._raw = raw
@@ -144,7 +158,7 @@ class _Compiler:
             _charset(part, body),
             found.base,
             self._recipient,
-            by_reference=bool(self._suffix) and not self.signed,
+            by_reference=self.shared or (bool(self._suffix) and not self.signed),
         )
         holes = self._fitting(body, list(holes_of(found, decider, notes)), notes)
         if part.kind == "text/html":
@@ -243,7 +257,7 @@ class _Compiler:
             position = text.part.end
         draft.write(self._raw[position:])
         draft.finish()
-        signatures = tuple(name for name in _SIGNATURES if name.lower() in self._message.head.fields)
+        signatures = signatures_in(self._message.head)
         if keys:
             self._notes += (Note(NoteReason.SIGNED, name, -1) for name in signatures)
         return CompiledMessage(

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from linkproxy.campaign.charsets import declared
-from linkproxy.cli.files import read_mail
+from linkproxy.cli.files import read_charset, read_mail
 from linkproxy.cli.notes import Notes, notes_options
 from linkproxy.cli.output import json_option, print_json, print_table, say
 from linkproxy.cli.session import need_campaign, with_store
 from linkproxy.model import (
+    BaitPlaces,
     BaitStyle,
     Campaign,
     CampaignId,
@@ -87,6 +88,12 @@ def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | N
     help="How bait links hide; none leaves them out. [default: config]",
 )
 @click.option(
+    "--bait-places",
+    type=click.Choice([item.value for item in BaitPlaces]),
+    help="Where bait links stand: one early and one late in the body, two early, two late, or two each. "
+    "[default: config]",
+)
+@click.option(
     "--utm",
     callback=read_utm,
     metavar="NAME=VALUE,...",
@@ -108,7 +115,11 @@ def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | N
     type=click.Path(path_type=Path, allow_dash=True),
     help="Register the links of this template at once.",
 )
-@click.option("--charset", help="The template's charset. [default: as it declares, else utf-8]")
+@click.option(
+    "--charset",
+    callback=read_charset,
+    help="The template's charset. [default: as it declares, else utf-8]",
+)
 @notes_options
 def add(
     *,
@@ -117,6 +128,7 @@ def add(
     base_url: str | None,
     machine_answer: str | None,
     bait: str | None,
+    bait_places: str | None,
     utm: Utm,
     template: Path | None,
     charset: str | None,
@@ -142,6 +154,7 @@ def add(
             base_url=(base_url or config.server.base_url).strip().rstrip("/"),
             machine_answer=MachineAnswer(machine_answer or config.campaign.machine_answer),
             bait_style=BaitStyle(bait or config.campaign.bait_style),
+            bait_places=BaitPlaces(bait_places or config.campaign.bait_places),
             utm=utm,
             rewrite_unsubscribe=rewrite_unsubscribe,
             created_at=time.time(),
@@ -240,7 +253,7 @@ def _headline(found: Campaign) -> str:
     parts = [
         f"{found.name}: {found.kind}",
         f"links at {found.base_url}",
-        f"bait {found.bait_style}",
+        f"bait {found.bait_style} ({found.bait_places})",
         f"machines get {found.machine_answer}",
     ]
     parts += [f"click id {found.click_id}"] * bool(found.click_id)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import click
 
 from linkproxy.cli.main import Invocation, pass_invocation
+from linkproxy.cli.output import say
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkproxy.config import Config
+
+
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 @click.group("config")
@@ -39,11 +44,15 @@ def check(invocation: Invocation) -> None:
       linkproxy config check
       linkproxy --config /etc/linkproxy/config.toml config check
     """
-    settings = invocation.config
-    faults = _faults(settings)
-    if faults:
+    from linkproxy.config_sound import load_sound
+
+    sound = load_sound(invocation.config_path)
+    faults = [*sound.faults, *(_faults(sound.config, sound.sections) if sound.config else ())]
+    for warning in warnings(sound.config) if sound.config else ():
+        say(f"Warning: {warning}")
+    if faults or sound.config is None:
         raise LinkproxyError("\n".join(faults))
-    click.echo(f"OK: {settings.file or 'no config.toml here, defaults and environment'}")
+    click.echo(f"OK: {sound.config.file or 'no config.toml here, defaults and environment'}")
 
 
 @config.command("show")
@@ -71,23 +80,42 @@ def show(invocation: Invocation) -> None:
             click.echo(f"{key} = {as_toml(getattr(domain, key))}")
 
 
-def _faults(settings: Config) -> list[str]:
-    checks: tuple[Callable[[Config], object], ...] = (
-        _signing_keys,
-        _privacy_key,
-        _policy,
-        _databases,
-        _name_servers,
-        _templates,
-        _store,
+def _faults(settings: Config, faulty: frozenset[str]) -> list[str]:
+    """Return what is wrong with the files that settings name, but for sections that are faulty themselves."""
+    checks: tuple[tuple[str, Callable[[Config], object]], ...] = (
+        ("signing", _signing_keys),
+        ("privacy", _privacy_key),
+        ("judge", _policy),
+        ("networks", _databases),
+        ("gateways", _name_servers),
+        ("brand", _templates),
+        ("store", _store),
+        ("relay", _relay),
     )
     faults: list[str] = []
-    for one in checks:
+    for section, one in checks:
+        if section in faulty:
+            continue
         try:
             one(settings)
         except LinkproxyError as error:
             faults += str(error).splitlines()
     return faults
+
+
+def warnings(settings: Config) -> list[str]:
+    """Return what is likely to be a mistake, and need not be one."""
+    server = settings.server
+    parts = urlsplit(server.base_url)
+    named = parts.port or _PORTS[parts.scheme]
+    if not server.public_port or named == server.public_port or server.trusted_proxies:
+        return []
+    told = (
+        f"[server] base_url: tracked links lead to port {named} of {parts.hostname}, and this server listens "
+        f"on port {server.public_port}. If a proxy stands between, name it in trusted_proxies, else all "
+        "visits seem to come from it; if not, set public_port."
+    )
+    return [told]
 
 
 def _signing_keys(settings: Config) -> None:
@@ -146,3 +174,10 @@ def _store(settings: Config) -> None:
             faults.append(f"[store] {key}: you may not write in {folder}. Change its owner, or the setting.")
     if faults:
         raise LinkproxyError("\n".join(faults))
+
+
+def _relay(settings: Config) -> None:
+    from linkproxy.server.relay.service import check as check_relay
+
+    if settings.relay.model_fields_set:
+        check_relay(settings.relay)

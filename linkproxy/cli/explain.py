@@ -42,8 +42,8 @@ def explain(*, visit: int | None, requests: Path | None, as_json: bool) -> None:
 
     Inside a family only the strongest signal on each side counts; the others are overshadowed.
     With --requests nothing needs to have happened: known facts are evidence, missing ones are
-    none. Keys: id, method, headers, ip, asn, http_version, seconds_after_delivery, partial, kind,
-    domain, gateway.
+    none. Keys: id, method, headers, ip, asn, http_version, ja4, seconds_after_delivery, partial,
+    kind, domain, gateway.
 
     \b
     Examples:
@@ -188,11 +188,11 @@ def _explain_requests(path: Path, *, as_json: bool) -> None:
             say(f"linkproxy: {error}")
             continue
         verdict = hypothetical.judge(request, rules)
-        name = request.id or str(number)
+        name = str(number) if request.id == "" else request.id
         if as_json:
             click.echo(to_json({"id": name} | verdict_record(verdict)))
         else:
-            click.echo(f"\n{printable(name)}")
+            click.echo(f"\n{printable(str(name))}")
             _print_verdict(verdict)
             _print_sources([verdict])
     if bad:

@@ -10,15 +10,26 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO
 
+import click
+
+from linkproxy.campaign.charsets import is_known
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 STDIN = Path("-")
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-")
 _NAME_CHARACTERS = 120
+_PART, _PART_BYTES = ".part", 8
+
+
+def read_charset(_context: click.Context, _parameter: click.Parameter, label: str | None) -> str | None:
+    """Return the charset of an option; raise UsageError for one that nobody knows."""
+    if label is not None and not is_known(label):
+        raise click.UsageError(f"--charset: {label!r} is no charset that is known; such as utf-8 or latin-1")
+    return label
 
 
 def mail_fault(path: Path, most_bytes: int) -> str | None:
@@ -58,6 +69,14 @@ def _read(path: Path) -> bytes:
         raise LinkproxyError(f"{path}: {error.strerror}") from None
 
 
+def remove_parts(folders: Iterable[Path]) -> None:
+    """Remove what a program that was killed had begun to write in these folders."""
+    for folder in folders:
+        for path in folder.glob(f".{'[0-9a-f]' * 2 * _PART_BYTES}{_PART}"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 @contextlib.contextmanager
 def whole_file(path: Path, *, mode: int = 0o666, durable: bool = False) -> Iterator[BinaryIO]:
     """Give a file to write that takes its place under ``path`` at the end, or not at all.
@@ -65,7 +84,7 @@ def whole_file(path: Path, *, mode: int = 0o666, durable: bool = False) -> Itera
     ``mode`` is subject to the umask. ``durable`` waits until the disk has it. Raises LinkproxyError
     where the system refuses.
     """
-    beside = path.with_name(f".{token_hex(8)}.part")
+    beside = path.with_name(f".{token_hex(_PART_BYTES)}{_PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -10,8 +10,7 @@ import click
 from linkproxy.cli.output import chosen_format, format_option, print_rows, say
 from linkproxy.cli.session import with_store
 from linkproxy.model import LinkproxyError
-from linkproxy.query.export import Column
-from linkproxy.query.filters import format_time, short_time
+from linkproxy.query.gateways import GATEWAY_COLUMNS
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -22,20 +21,6 @@ if TYPE_CHECKING:
     from linkproxy.store.gateways import DomainGateway, LookupOutcome
     from linkproxy.visit.gateways import Gateways
 
-COLUMNS: Sequence[Column[DomainGateway]] = (
-    Column("domain", "Domain", lambda row: row.domain, folds=True),
-    Column("gateway", "Gateway", lambda row: row.name),
-    Column("mx", "Mail servers", lambda row: row.mx, folds=True, spare=2),
-    Column("outcome", "Look-up", lambda row: row.outcome.value or "due"),
-    Column(
-        "looked_up_at",
-        "Looked up (UTC)",
-        lambda row: format_time(row.looked_up_at) if row.looked_up_at else None,
-        lambda row: short_time(row.looked_up_at) if row.looked_up_at else None,
-        spare=1,
-    ),
-    Column("expires_at", "", lambda row: format_time(row.expires_at) if row.expires_at else None),
-)
 _MOST_SHOWN = 5
 
 
@@ -62,7 +47,7 @@ def list_(*, form: str | None) -> None:
 
     async def work(_config: Config, store: Store) -> int:
         known = await store.list_gateways()
-        return await print_rows(_each(known), COLUMNS, chosen_format(form), len(known))
+        return await print_rows(_each(known), GATEWAY_COLUMNS, chosen_format(form), len(known))
 
     if not with_store(work):
         say("No domains. They come in with recipients; `linkproxy rewrite` registers them.")

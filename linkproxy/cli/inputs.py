@@ -27,6 +27,7 @@ _NAMES: Mapping[str, frozenset[str]] = {
 }
 """Column -> the headings it may have, in lower case."""
 
+_WIDE_BEGINNINGS = (b"\xff\xfe", b"\xfe\xff")
 _DELIMITERS = ",;\t|"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
@@ -87,6 +88,10 @@ def _read_text(path: Path) -> str:
         data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
         raise LinkproxyError(f"{path}: {error.strerror}") from None
+    if data.startswith(_WIDE_BEGINNINGS) or b"\0" in data[:2]:
+        raise LinkproxyError(
+            f'{path}: is UTF-16, as a spreadsheet writes "Unicode text"; save it as CSV in UTF-8'
+        )
     return data.decode("utf-8-sig", "surrogateescape")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linkproxy.cli.files import STDIN, read_mail
+from linkproxy.cli.files import STDIN, read_charset, read_mail
 from linkproxy.cli.output import json_option, print_json, say
 from linkproxy.cli.session import current_config, need_campaign, with_store
 from linkproxy.model import Campaign, CampaignId, LinkproxyError
@@ -30,7 +30,11 @@ _NEVER = "never"
 @click.option("--campaign", metavar="NAME", help="The campaign that the mail is for.")
 @click.option("--base-url", metavar="URL", help="Or the scheme and host that its links will have.")
 @click.option("--from", "sender", metavar="DOMAIN", help="For HTML alone: the domain it is sent from.")
-@click.option("--charset", help="For HTML alone: its charset. [default: as it declares, else utf-8]")
+@click.option(
+    "--charset",
+    callback=read_charset,
+    help="For HTML alone: its charset. [default: as it declares, else utf-8]",
+)
 @json_option
 @click.option(
     "--fail-on",

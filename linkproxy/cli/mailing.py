@@ -1,12 +1,26 @@
-"""Planning a rewrite: which file goes to whom, and where the result is written."""
+"""Planning a rewrite: which mail goes to whom, and where the result is written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from linkproxy.cli.files import STDIN, FileNames, mail_fault
+from linkproxy.campaign.signatures import signatures_of, signed_fault
+from linkproxy.cli import mbox
+from linkproxy.cli.files import STDIN, FileNames
 from linkproxy.cli.inputs import People, read_people
+from linkproxy.cli.spots import (
+    MAILDIR,
+    MESSAGE_SUFFIX,
+    Kind,
+    Spot,
+    addressee,
+    folder_spots,
+    kind_of,
+    spot_at,
+    spots_of,
+)
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
@@ -14,14 +28,8 @@ if TYPE_CHECKING:
 
     from linkproxy.store.api import RecipientDraft
 
-MESSAGE_SUFFIX = ".eml"
-_SUFFIXES = frozenset({".html", ".htm", MESSAGE_SUFFIX})
 INDEX = "index.csv"
-
-
-def is_message(path: Path) -> bool:
-    """Tell whether a file is a whole message; all others, and standard input, are HTML."""
-    return path.suffix.lower() == MESSAGE_SUFFIX
+_NOTE = "linkproxy-rewrite.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +47,70 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One source and its results.
+    """One mail and its results.
 
     ``personal``: the mail is merged for its one recipient already. Else it is a template.
     """
 
-    source: Path
+    spot: Spot
     copies: tuple[Copy, ...]
     personal: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """Everything to do, what cannot be done and why, and where to list who got which file."""
+    """Everything to do, what cannot be done and why, and where results and their index go.
+
+    ``as_mbox``: all results go into one mbox, ``out`` or standard output.
+    """
 
     jobs: tuple[Job, ...]
     faults: tuple[str, ...] = ()
     index: Path | None = None
+    out: Path | None = None
+    as_mbox: bool = False
+    folders: tuple[Path, ...] = ()  # what a maildir has besides its messages
+
+    @property
+    def total(self) -> int:
+        """How many results there are."""
+        return sum(len(job.copies) for job in self.jobs)
+
+    @property
+    def note(self) -> Path | None:
+        """Where a run notes how far it is; None for one that is over at once or cannot be taken up."""
+        if self.out is None or self.total < 2:
+            return None
+        return self.out.with_name(f".{self.out.name}.{_NOTE}") if self.as_mbox else self.out / f".{_NOTE}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wish:
-    """What the user asked for: exactly one of ``draft``, ``table`` and ``tag``."""
+    """What the user asked for: exactly one of ``draft``, ``table``, ``tag`` and ``header``.
+
+    ``messages_only`` names the options that were given and make sense for whole messages alone.
+    """
 
     source: Path
     out: Path | None
     draft: RecipientDraft | None = None
     table: Path | None = None
     tag: str | None = None
+    header: str | None = None
+    messages_only: tuple[str, ...] = ()
     most_bytes: int = field(default=0, kw_only=True)
+    refuse_signed: bool = field(default=False, kw_only=True)
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What the source is."""
+        return kind_of(self.source)
+
+    @cached_property
+    def as_mbox(self) -> bool:
+        """Whether the results go into one mbox: one comes in, or the name of one is given."""
+        into = self.out is not None and self.out.suffix.lower() == mbox.SUFFIX and not self.out.is_dir()
+        return self.kind is Kind.MBOX or into
 
 
 def plan(wish: Wish) -> Mailing:
@@ -75,12 +118,8 @@ def plan(wish: Wish) -> Mailing:
 
     Raises LinkproxyError where nothing at all can be done.
     """
-    is_folder = wish.source.is_dir()
-    if not is_folder and wish.source != STDIN and (fault := mail_fault(wish.source, wish.most_bytes)):
-        raise LinkproxyError(fault)
     if wish.table is None:
-        jobs = _folder_jobs(wish) if is_folder else [_single_job(wish)]
-        return _checked(wish, Mailing(tuple(jobs)))
+        return _checked(wish, _each(wish))
     if wish.out is None:
         raise LinkproxyError("many results need a folder: give --out DIR")
     if STDIN == wish.table == wish.source:
@@ -88,103 +127,125 @@ def plan(wish: Wish) -> Mailing:
     people = read_people(wish.table, unique=True)
     if not people.rows and not people.faults:
         raise LinkproxyError(f"{wish.table}: no recipients in it")
-    return _checked(wish, _bulk(wish, wish.out, people, is_folder=is_folder))
+    return _checked(wish, _bulk(wish, wish.out, people))
 
 
-def _bulk(wish: Wish, out: Path, people: People, *, is_folder: bool) -> Mailing:
-    index = out / INDEX
+def _each(wish: Wish) -> Mailing:
+    """Plan one result for each mail."""
+    kind, out = wish.kind, wish.out
+    places: list[Path | None]
+    if kind in {Kind.FOLDER, Kind.MAILDIR}:
+        if out is None:
+            raise LinkproxyError("a folder of mails needs a folder for the results: give --out DIR")
+        spots = folder_spots(wish.source, out)
+        places = [out if wish.as_mbox else out / spot.path.relative_to(wish.source) for spot in spots]
+    else:
+        out = _beside(wish)
+        spots = spots_of(wish.source, wish.most_bytes)
+        places = [out] * len(spots)
+    jobs: list[Job] = []
+    faults: list[str] = []
+    for spot, place in zip(spots, places, strict=True):
+        try:
+            draft = addressee(spot, wish.header, wish.most_bytes) if wish.header else wish.draft
+        except LinkproxyError as error:
+            faults.append(str(error))
+        else:
+            jobs.append(Job(spot, (Copy(draft, place),), personal=draft is not None))
+    folders = [out / name for name in MAILDIR] if out and kind is Kind.MAILDIR and not wish.as_mbox else []
+    return Mailing(tuple(jobs), tuple(faults), None, out, wish.as_mbox, tuple(folders))
+
+
+def _beside(wish: Wish) -> Path | None:
+    """Return where the result of one file goes; into a folder it goes by its name."""
+    if wish.out is None or not wish.out.is_dir():
+        return wish.out
+    if wish.source == STDIN:
+        raise LinkproxyError(f"{wish.out} is a folder; name a file for the mail from standard input")
+    return wish.out / wish.source.name
+
+
+def _bulk(wish: Wish, out: Path, people: People) -> Mailing:
+    """Plan a template for many, or one mail for each of them."""
+    index = out.with_name(f"{out.name}.csv") if wish.as_mbox else out / INDEX
+    is_folder = wish.kind in {Kind.FOLDER, Kind.MAILDIR}
     if is_folder and "file" in people.columns:
         jobs, faults = _pairs(wish, out, people)
-        return Mailing(tuple(jobs), people.faults + tuple(faults), index)
+        return Mailing(tuple(jobs), people.faults + tuple(faults), index, out, wish.as_mbox)
+    if wish.kind in {Kind.MBOX, Kind.MAILDIR}:
+        raise LinkproxyError(
+            f"{wish.source} holds messages, each for its own recipient: --recipient-header To takes that "
+            "from them; for a CSV of recipients give one message as the template"
+        )
     if not is_folder:
-        return Mailing((_template(wish.source, out, people),), people.faults, index)
-    templates = [(path, out / path.relative_to(wish.source).with_suffix("")) for path in _mail_files(wish)]
-    folders = [folder for _, folder in templates]
+        [spot] = spots_of(wish.source, wish.most_bytes)
+        jobs = [_template(wish, spot, out, people)]
+        return Mailing(tuple(jobs), people.faults, index, out, wish.as_mbox)
+    spots = folder_spots(wish.source, out)
+    folders = [out / spot.path.relative_to(wish.source).with_suffix("") for spot in spots]
     doubled = sorted({str(folder) for folder in folders if folders.count(folder) > 1})
     if doubled:
         raise LinkproxyError(f"two files of one name but for the suffix would share {doubled[0]}; rename one")
-    jobs = [_template(path, folder, people) for path, folder in templates]
-    return Mailing(tuple(jobs), people.faults, index)
+    jobs = [_template(wish, spot, folder, people) for spot, folder in zip(spots, folders, strict=True)]
+    return Mailing(tuple(jobs), people.faults, index, out, wish.as_mbox)
 
 
-def _single_job(wish: Wish) -> Job:
-    output = wish.out
-    if output is not None and output.is_dir():
-        if wish.source == STDIN:
-            raise LinkproxyError(f"{output} is a folder; name a file for the mail from standard input")
-        output /= wish.source.name
-    return Job(wish.source, (Copy(wish.draft, output),), personal=wish.draft is not None)
-
-
-def _folder_jobs(wish: Wish) -> list[Job]:
-    if wish.out is None:
-        raise LinkproxyError("a folder of mails needs a folder for the results: give --out DIR")
-    return [
-        Job(
-            path,
-            (Copy(wish.draft, wish.out / path.relative_to(wish.source)),),
-            personal=wish.draft is not None,
-        )
-        for path in _mail_files(wish)
-    ]
-
-
-def _template(source: Path, folder: Path, people: People) -> Job:
+def _template(wish: Wish, spot: Spot, folder: Path, people: People) -> Job:
     names = FileNames()
-    suffix = MESSAGE_SUFFIX if is_message(source) else ".html"
-    copies = tuple(Copy(person.draft, folder / names.take(person.who, suffix)) for person in people.rows)
-    return Job(source, copies, personal=False)
+    suffix = MESSAGE_SUFFIX if spot.is_message else ".html"
+    copies = (
+        Copy(person.draft, wish.out if wish.as_mbox else folder / names.take(person.who, suffix))
+        for person in people.rows
+    )
+    return Job(spot, tuple(copies), personal=False)
 
 
 def _pairs(wish: Wish, out: Path, people: People) -> tuple[list[Job], list[str]]:
     jobs: list[Job] = []
     faults: list[str] = []
     lines: dict[Path, int] = {}
+    in_maildir = wish.kind is Kind.MAILDIR
     for person in people.rows:
         name = person.cells.get("file", "")
         path = wish.source / name
         first = lines.setdefault(path, person.line)
-        if not name:
+        spot = spot_at(path, in_maildir=in_maildir) if name else None
+        if spot is None:
             fault: str | None = "the column file is empty"
         elif not path.resolve().is_relative_to(wish.source.resolve()):
             fault = f"{name} is not inside {wish.source}"
         elif first != person.line:
             fault = f"{name} is another recipient's already, on line {first}"
         else:
-            fault = mail_fault(path, wish.most_bytes)
-        if fault:
+            fault = spot.fault(wish.most_bytes)
+        if fault or spot is None:
             faults.append(f"{wish.table}: line {person.line}: {fault}")
         else:
-            jobs.append(Job(path, (Copy(person.draft, out / name),), personal=True))
+            place = out if wish.as_mbox else out / name
+            jobs.append(Job(spot, (Copy(person.draft, place),), personal=True))
     return jobs, faults
 
 
-def _mail_files(wish: Wish) -> list[Path]:
-    """Return a folder's mails; results of an earlier run inside it are no mails."""
-    results = wish.out.resolve() if wish.out else None
-    found = [
-        path
-        for path in sorted(wish.source.rglob("*"))
-        if path.suffix.lower() in _SUFFIXES
-        and path.is_file()
-        and not (results and results != wish.source.resolve() and path.resolve().is_relative_to(results))
-    ]
-    if not found:
-        raise LinkproxyError(f"{wish.source}: no .html files and no .eml files in it")
-    return found
-
-
 def _checked(wish: Wish, mailing: Mailing) -> Mailing:
-    """Refuse to overwrite a source, and take out jobs whose source cannot be read."""
+    """Refuse to overwrite a source, and take out jobs that cannot be done."""
     outputs = {copy.output.resolve() for job in mailing.jobs for copy in job.copies if copy.output}
     jobs: list[Job] = []
     faults = list(mailing.faults)
     for job in mailing.jobs:
-        if job.source != STDIN and job.source.resolve() in outputs:
-            raise LinkproxyError(f"{job.source} would be overwritten by its result; give another --out")
-        fault = None if job.source == STDIN else mail_fault(job.source, wish.most_bytes)
-        if fault and fault not in faults:
-            faults.append(fault)
-        if not fault:
+        if job.spot.path != STDIN and job.spot.path.resolve() in outputs:
+            raise LinkproxyError(f"{job.spot.path} would be overwritten by its result; give another --out")
+        found = _faults(wish, job.spot)
+        faults += [fault for fault in found if fault not in faults]
+        if not found:
             jobs.append(job)
-    return Mailing(tuple(jobs), tuple(faults), mailing.index)
+    return replace(mailing, jobs=tuple(jobs), faults=tuple(faults))
+
+
+def _faults(wish: Wish, spot: Spot) -> list[str]:
+    if fault := spot.fault(wish.most_bytes):
+        return [fault]
+    if spot.is_message:
+        found = signatures_of(spot.read(wish.most_bytes)) if wish.refuse_signed else ()
+        return [f"{spot}: {signed_fault(found)}"] if found else []
+    faults = [f"{spot}: {option} is of whole messages, and this is HTML" for option in wish.messages_only]
+    return faults + [f"{spot}: an mbox holds whole messages, and this is HTML"] * wish.as_mbox

@@ -1,38 +1,38 @@
-"""``linkproxy rewrite``: HTML in, HTML out; a message in, a message out."""
+"""``linkproxy rewrite``: HTML in, HTML out; messages in, messages out."""
 
 from __future__ import annotations
 
-import sys
+import asyncio
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from linkproxy.campaign.charsets import declared
-from linkproxy.cli.files import read_mail, whole_file, write_whole
-from linkproxy.cli.mailing import Copy, Job, Mailing, Wish, is_message, plan
+from linkproxy.cli.files import read_charset, remove_parts, whole_file
+from linkproxy.cli.mailing import Copy, Mailing, Wish, plan
 from linkproxy.cli.notes import Notes, notes_options
 from linkproxy.cli.output import say
+from linkproxy.cli.progress import progress
+from linkproxy.cli.resume import Run
+from linkproxy.cli.rewriting import Means, Work
 from linkproxy.cli.session import current_config, need_campaign, with_store
-from linkproxy.model import NOBODY, LinkproxyError
+from linkproxy.cli.sinks import Files, Mbox, Sink, StandardOutput
+from linkproxy.model import LinkproxyError
 from linkproxy.query.export import csv_line
 from linkproxy.server.recipients import read_recipient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from linkproxy.config import Config
-    from linkproxy.model import Campaign, Recipient, RecipientId
-    from linkproxy.server.rewriter import Mail, Rewriter
     from linkproxy.store.api import Store
-
-_BATCH = 1000
 
 
 @click.command("rewrite")
-@click.argument("source", metavar="FILE|FOLDER|-", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument(
+    "source", metavar="FILE|FOLDER|MBOX|MAILDIR|-", type=click.Path(path_type=Path, allow_dash=True)
+)
 @click.option("--campaign", required=True, metavar="NAME", help="The campaign whose links these are.")
 @click.option("--recipient", metavar="WHO", help="For one: an address or a reference.")
 @click.option(
@@ -42,14 +42,27 @@ _BATCH = 1000
     metavar="CSV",
     help="For many: a CSV with a column address (or email) or reference (or id).",
 )
+@click.option(
+    "--recipient-header",
+    "header",
+    metavar="NAME",
+    help="For messages: the recipient is who this header of theirs names, such as To.",
+)
 @click.option("--merge-tag", "tag", metavar="TAG", help="For your own mailer, which fills in this tag.")
 @click.option(
     "--signed",
     is_flag=True,
     help="The tag stands for references of `recipients sign`: links can unsubscribe as well.",
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR|FILE", help="Where results are written.")
-@click.option("--charset", help="The HTML's charset. [default: as it declares, else utf-8]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR|FILE",
+    help="Where results are written; into one mbox, if its name ends in .mbox.",
+)
+@click.option(
+    "--charset", callback=read_charset, help="The HTML's charset. [default: as it declares, else utf-8]"
+)
 @click.option(
     "--list-unsubscribe",
     is_flag=True,
@@ -68,6 +81,7 @@ def rewrite(
     campaign: str,
     recipient: str | None,
     table: Path | None,
+    header: str | None,
     tag: str | None,
     signed: bool,
     out: Path | None,
@@ -79,7 +93,9 @@ def rewrite(
     """Replace the links of mails by tracked ones. Everything else stays byte for byte.
 
     A file named .eml is a whole message: the links of its HTML and of its plain text are replaced,
-    however they are encoded. Any other file, and standard input, is HTML.
+    however they are encoded. Files named .html and .htm are HTML; of others, and of standard input, the
+    first lines tell. An mbox or a maildir comes out as one. A message that is signed already
+    (DKIM) is passed on as it came, or refused: [mail] signed.
 
     A mail for one recipient is taken as merged already: targets that the campaign does not know
     belong to this message alone. A mail for many (--recipients) or for a merge tag is a template:
@@ -89,21 +105,30 @@ def rewrite(
     file for each recipient and index.csv, which says whose is which. A folder keeps its layout;
     with a column file in the CSV, each line pairs one file of the folder with its recipient.
 
+    A run that was stopped, however, goes on where it was when the same command is given again.
+
     \b
     Examples:
       linkproxy rewrite mail.html --campaign spring --recipient anna@example.com > out.html
       linkproxy rewrite template.html --campaign spring --recipients list.csv --out ready
-      linkproxy rewrite letter.eml --campaign spring --recipients list.csv --out ready
+      linkproxy rewrite letter.eml --campaign spring --recipients list.csv --out ready.mbox
+      linkproxy rewrite outbox.mbox --campaign spring --recipient-header To --out ready.mbox
       linkproxy rewrite template.html --campaign spring --merge-tag '{{ .Subscriber.UUID }}'
       linkproxy rewrite template.html --campaign spring --merge-tag '*|LP|*' --signed
     """
-    if sum(value is not None for value in (recipient, table, tag)) != 1:
-        raise click.UsageError("give one of --recipient, --recipients and --merge-tag")
+    if sum(value is not None for value in (recipient, table, tag, header)) != 1:
+        raise click.UsageError("give one of --recipient, --recipients, --recipient-header and --merge-tag")
     if signed and tag is None:
         raise click.UsageError("--signed is about the references of a --merge-tag")
     draft = read_recipient(recipient) if recipient is not None else None
-    most_bytes = current_config().limits.mail_bytes
-    mailing = plan(Wish(source, out, draft, table, tag, most_bytes=most_bytes))
+    only = [("--list-unsubscribe", list_unsubscribe), ("--recipient-header", header is not None)]
+    messages_only = tuple(name for name, given in only if given)
+    config = current_config()
+    wish = Wish(
+        source, out, draft, table, tag, header, messages_only,
+        most_bytes=config.limits.mail_bytes, refuse_signed=config.mail.signed == "refuse",
+    )  # fmt: skip
+    mailing = plan(wish)
     if mailing.faults and on_error == "stop":
         raise LinkproxyError(
             "\n".join([*mailing.faults, "nothing was written; --on-error skip does the rest all the same"])
@@ -117,78 +142,43 @@ def rewrite(
         raise LinkproxyError("\n".join([*mailing.faults, f"{len(mailing.faults)} were skipped"]))
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What the user said about all mails of the run."""
-
-    tag: str | None
-    charset: str | None
-    notes: Notes
-    list_unsubscribe: bool = False
-    signed: bool = False
-
-    def mail(self, source: Path, content: bytes) -> Mail:
-        """Return the mail that a file holds."""
-        from linkproxy.server.rewriter import Mail
-
-        if is_message(source):
-            return Mail(content, is_message=True, list_unsubscribe=self.list_unsubscribe, signed=self.signed)
-        return Mail(content, charset=self.charset or declared(content), signed=self.signed)
-
-
 async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: Means) -> int:
-    """Write all results and return how many."""
-    from linkproxy.server.rewriter import Rewriter
-    from linkproxy.server.wiring import keyring
+    """Write all results and return how many, those of a run that was stopped included."""
+    from linkproxy.server.wiring import rewriter as rewriter_of
 
     campaign = await need_campaign(store, name)
-    rewriter = Rewriter(store, keyring(config))
-    total = sum(len(job.copies) for job in mailing.jobs)
-    written = 0
-    with _progress(total) as step, _index(mailing.index) as note:
-        for job in mailing.jobs:
-            mail = means.mail(job.source, read_mail(job.source, config.limits.mail_bytes))
-            async for copy, recipient_id, ready in _results(rewriter, campaign, job, mail, means):
-                _write(copy.output, ready)
-                note(copy, rewriter.token(campaign, recipient_id))
-                step()
-                written += 1
-    return written
+    note = mailing.note
+    run = Run(note, means.digest(campaign, mailing) if note else "")
+    sink = _sink(mailing, run)
+    if run.resumed:
+        remove_parts({copy.output.parent for job in mailing.jobs for copy in job.copies if copy.output})
+        if not means.notes.quiet:
+            say(f"Going on behind {run.done:,} of {mailing.total:,} mails, which were written before.")
+    work = Work(rewriter_of(config, store), campaign, means, sink, config.limits.mail_bytes, run.done)
+    try:
+        with progress("mails", mailing.total) as step, _index(mailing.index) as list_copy:
+            async for job, copy, recipient_id, ready in work.results(mailing):
+                if ready is not None:
+                    sink.write(job.spot, copy, ready)
+                    run.add(sink.size)
+                list_copy(copy, work.rewriter.token(campaign, recipient_id))
+                step(1)
+        sink.finish()
+    except (LinkproxyError, asyncio.CancelledError):
+        run.save()
+        if note:
+            say(f"{run.done:,} of {mailing.total:,} mails are written; the same command goes on from there.")
+        raise
+    finally:
+        sink.close()
+    run.end()
+    return mailing.total
 
 
-async def _results(
-    rewriter: Rewriter, campaign: Campaign, job: Job, mail: Mail, means: Means
-) -> AsyncIterator[tuple[Copy, RecipientId, bytes]]:
-    """Yield each copy of a job with its bytes."""
-    if job.personal:
-        async for copy, recipient in _registered(rewriter, job.copies):
-            ready, compiled = await rewriter.personal_mail(campaign, mail, recipient)
-            means.notes.add(str(job.source), compiled.notes)
-            yield copy, recipient.id, ready
-        return
-    compiled = await rewriter.prepare_mail(campaign, mail, means.tag)
-    means.notes.add(str(job.source), compiled.notes)
-    if means.tag is not None:
-        yield job.copies[0], NOBODY, rewriter.stamp_reference(compiled, campaign)
-        return
-    async for copy, recipient in _registered(rewriter, job.copies):
-        yield copy, recipient.id, rewriter.stamp(compiled, campaign, recipient.id)
-
-
-async def _registered(rewriter: Rewriter, copies: Sequence[Copy]) -> AsyncIterator[tuple[Copy, Recipient]]:
-    """Yield copies with their recipients, registered some at a time."""
-    for start in range(0, len(copies), _BATCH):
-        batch = copies[start : start + _BATCH]
-        recipients = await rewriter.register([copy.draft for copy in batch if copy.draft])
-        for pair in zip(batch, recipients, strict=True):
-            yield pair
-
-
-def _write(output: Path | None, ready: bytes) -> None:
-    if output is None:
-        sys.stdout.buffer.write(ready)
-    else:
-        write_whole(output, ready)
+def _sink(mailing: Mailing, run: Run) -> Sink:
+    if mailing.out is None:
+        return StandardOutput(as_mbox=mailing.as_mbox)
+    return Mbox(mailing.out, run.size) if mailing.as_mbox else Files(mailing.folders)
 
 
 @contextmanager
@@ -207,18 +197,3 @@ def _index(path: Path | None) -> Iterator[Callable[[Copy, bytes], None]]:
 
         file.write(f"{csv_line(['recipient', 'file', 'token'])}\r\n".encode())
         yield note
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], object]]:
-    """Give a function to call after each mail; it moves a bar when there is a terminal to show one."""
-    if total < 2 or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("mails", total=total)
-        yield lambda: progress.advance(task)

@@ -10,62 +10,58 @@ from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import (
     NOBODY,
+    BaitPlaces,
     BaitStyle,
     Campaign,
     CampaignId,
     CampaignKind,
     Delivery,
     DeliverySource,
-    LinkproxyError,
     MachineAnswer,
     Utm,
 )
 from linkproxy.query.export import CLICK_COLUMNS, RETRACTION_COLUMNS, VISIT_COLUMNS, record
 from linkproxy.query.filters import FilterError, read_filter
-from linkproxy.server.api_lint import LintApi, findings
+from linkproxy.server.api_gateways import GatewayApi
+from linkproxy.server.api_lint import LintApi
+from linkproxy.server.api_mail import MailApi, read_drafts
 from linkproxy.server.api_review import ReviewApi
 from linkproxy.server.body import ApiError, Body, read_object
 from linkproxy.server.campaigns import (
     base_url_fault,
     campaign_record,
     click_id_fault,
+    known_campaign,
     link_record,
     name_fault,
 )
-from linkproxy.server.mail_body import read_mail
 from linkproxy.server.profiles import profile_records
-from linkproxy.server.recipients import read_recipient
 from linkproxy.server.wiring import policy
 from linkproxy.store.api import DeliveryDraft, DuplicateError, RecipientDraft
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from linkproxy.campaign.compile import Note
     from linkproxy.config import Config
     from linkproxy.query.export import Column
     from linkproxy.server.rewriter import Rewriter
     from linkproxy.store.api import Store
     from linkproxy.visit.policy import Policy
 
-MOST_RECIPIENTS = 1000
 MOST_DELIVERIES = 10_000
-_MOST_MAILS = 4  # an answer holds as many bytes as so many mails of the largest size
 _PAGE = 100
-_REWRITE = (
-    "campaign",
-    "html",
-    "message",
-    "recipient",
-    "recipients",
-    "merge_tag",
-    "list_unsubscribe",
-    "signed",
-    "lint",
-)
 _CAMPAIGN = (
-    *("name", "kind", "base_url", "machine_answer", "bait_style", "utm", "rewrite_unsubscribe"),
-    *("click_id", "leave_shown_urls"),
+    *(
+        "name",
+        "kind",
+        "base_url",
+        "machine_answer",
+        "bait_style",
+        "bait_places",
+        "utm",
+        "rewrite_unsubscribe",
+    ),
+    *("rewrite_unsubscribe", "click_id", "leave_shown_urls"),
 )
 _MOST_ROWS = 1000
 _UTM = tuple(field.name for field in fields(Utm))
@@ -88,20 +84,25 @@ class Api:
 
     def __init__(self, store: Store, rewriter: Rewriter, config: Config, clock: Callable[[], float]) -> None:
         self._store = store
-        self._rewriter = rewriter
         self._config = config
         self._clock = clock
+        mail = MailApi(store, rewriter, config)
+        self.streams: Mapping[tuple[str, str], Callable[[], Callable[[bytes], Awaitable[Answer]]]] = {
+            ("POST", "/api/v1/rewrite"): mail.lines
+        }
+        """What answers a route's body of JSON Lines, anew for each request."""
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
             ("GET", "/api/v1/campaigns", self.list_campaigns),
             ("POST", "/api/v1/campaigns", self.add_campaign),
             ("GET", "/api/v1/campaigns/{name}", self.show_campaign),
-            ("POST", "/api/v1/rewrite", self.rewrite),
+            *mail.routes,
             ("POST", "/api/v1/deliveries", self.add_deliveries),
             ("GET", "/api/v1/clicks", self.list_clicks),
             ("GET", "/api/v1/retractions", self.list_retractions),
             ("GET", "/api/v1/visits", self.list_visits),
             *ReviewApi(store, config, clock).routes,
             *LintApi(store, config).routes,
+            *GatewayApi(store, config, clock).routes,
             ("GET", "/api/v1/profiles", self.list_profiles),
         )
 
@@ -113,7 +114,7 @@ class Api:
 
     async def show_campaign(self, call: Call) -> Answer:
         """Return one campaign and its link table."""
-        campaign = await self._campaign(call.path["name"], status=404)
+        campaign = await known_campaign(self._store, call.path["name"])
         links = await self._store.list_links(campaign.id)
         return {"campaign": campaign_record(campaign), "links": [link_record(link) for link in links]}
 
@@ -130,6 +131,7 @@ class Api:
             base_url=base_url,
             machine_answer=body.choice("machine_answer", MachineAnswer(usual.machine_answer)),
             bait_style=body.choice("bait_style", BaitStyle(usual.bait_style)),
+            bait_places=body.choice("bait_places", BaitPlaces(usual.bait_places)),
             utm=Utm(**body.mapping("utm", _UTM)),
             rewrite_unsubscribe=body.flag("rewrite_unsubscribe"),
             leave_shown_urls=body.flag("leave_shown_urls"),
@@ -148,46 +150,7 @@ class Api:
         except DuplicateError as error:
             raise ApiError(409, str(error)) from None
 
-    # --- mail ----------------------------------------------------------------------------------
-
-    async def rewrite(self, call: Call) -> Answer:
-        """Rewrite one mail: for one recipient, for many, or for a merge tag."""
-        body = read_object(call.body, _REWRITE)
-        name = body.text("campaign", required=True)
-        given = read_mail(body, self._config.limits.mail_bytes)
-        mail, form, write = given.mail, given.field, given.write
-        whom = [field for field in ("recipient", "recipients", "merge_tag") if body.has(field)]
-        if len(whom) != 1:
-            body.fault("recipient", "give one of recipient, recipients and merge_tag")
-        one = body.text("recipient", required=body.has("recipient"))
-        tag = body.text("merge_tag", required=body.has("merge_tag"))
-        many = body.texts("recipients", most=MOST_RECIPIENTS)
-        if body.has("recipients") and not many:
-            body.fault("recipients", "names nobody")
-        if len(many) * len(mail.content) > _MOST_MAILS * self._config.limits.mail_bytes:
-            body.fault("recipients", "would make too large an answer; send fewer at once")
-        wants_lint = body.flag("lint")
-        drafts = _drafts(body, [one] if one else many)
-        body.check()
-        campaign = await self._campaign(name)
-        told = await findings(mail, campaign) if wants_lint else {}
-        if tag:
-            compiled = await self._rewriter.prepare_mail(campaign, mail, tag)
-            stamped = self._rewriter.stamp_reference(compiled, campaign)
-            return {form: write(stamped), "notes": _notes(compiled.notes), **told}
-        people = await self._rewriter.register(drafts)
-        if one:
-            stamped, compiled = await self._rewriter.personal_mail(campaign, mail, people[0])
-            return {form: write(stamped), "notes": _notes(compiled.notes), **told}
-        compiled = await self._rewriter.prepare_mail(campaign, mail)
-        messages = [
-            {
-                "recipient": draft.address or draft.reference,
-                form: write(self._rewriter.stamp(compiled, campaign, person.id)),
-            }
-            for draft, person in zip(drafts, people, strict=True)
-        ]
-        return {"messages": messages, "notes": _notes(compiled.notes), **told}
+    # --- deliveries ----------------------------------------------------------------------------
 
     async def add_deliveries(self, call: Call) -> Answer:
         """Record when messages, or a whole campaign, were accepted."""
@@ -198,14 +161,14 @@ class Api:
         told: list[tuple[RecipientDraft, Delivery]] = []
         for item in items:
             usual = whole.source if body.has("source") else DeliverySource.PROVIDER
-            drafts = _drafts(item, [item.text("recipient", required=True)])
+            drafts = read_drafts(item, [item.text("recipient", required=True)])
             delivery = self._delivery(item, usual)
             if not item.has("delivered_at"):
                 delivery = replace(delivery, delivered_at=whole.delivered_at)
             told += [(draft, delivery) for draft in drafts]
             body.absorb(item)
         body.check()
-        campaign = await self._campaign(name)
+        campaign = await known_campaign(self._store, name, status=400)
         if not body.has("deliveries"):
             batch = [DeliveryDraft(campaign.id, NOBODY, whole)]
         else:
@@ -236,7 +199,7 @@ class Api:
             found = read_filter(where, now=self._clock())
             return self._store.clicks(found, provisional=_FLAGS[text])
 
-        return await _page("clicks", query, names, rows, CLICK_COLUMNS)
+        return await self._listing("clicks", query, names, rows, CLICK_COLUMNS)
 
     async def list_retractions(self, call: Call) -> Answer:
         """Return a page of clicks that were withdrawn."""
@@ -245,7 +208,7 @@ class Api:
         def rows(where: Mapping[str, str | None]) -> AsyncIterator[Any]:
             return self._store.retractions(read_filter(where, now=self._clock()))
 
-        return await _page("retractions", dict(call.query), names, rows, RETRACTION_COLUMNS)
+        return await self._listing("retractions", dict(call.query), names, rows, RETRACTION_COLUMNS)
 
     async def list_visits(self, call: Call) -> Answer:
         """Return a page of the journal."""
@@ -254,7 +217,7 @@ class Api:
         def rows(where: Mapping[str, str | None]) -> AsyncIterator[Any]:
             return self._store.visits(read_filter(where, now=self._clock()))
 
-        return await _page("visits", dict(call.query), names, rows, VISIT_COLUMNS)
+        return await self._listing("visits", dict(call.query), names, rows, VISIT_COLUMNS)
 
     async def list_profiles(self, call: Call) -> Answer:
         """Return what recipient domains and gateways have taught."""
@@ -264,11 +227,18 @@ class Api:
     def _policy(self) -> Policy:
         return policy(self._config)
 
-    async def _campaign(self, name: str, status: int = 400) -> Campaign:
-        campaign = await self._store.find_campaign(name)
-        if campaign is None:
-            raise ApiError(status, f"campaign: there is none named {name[:120]!r}; GET /api/v1/campaigns")
-        return campaign
+    async def _listing(
+        self,
+        title: str,
+        query: dict[str, str],
+        names: Sequence[str],
+        rows: Callable[[Mapping[str, str | None]], AsyncIterator[Any]],
+        columns: Sequence[Column[Any]],
+    ) -> Answer:
+        """Return one page of what a campaign, or all of them, have; an unknown campaign is a 404."""
+        if query.get("campaign"):
+            await known_campaign(self._store, query["campaign"])
+        return await _page(title, query, names, rows, columns)
 
 
 async def _page(
@@ -315,17 +285,3 @@ def _read_next(text: str, faults: list[str]) -> int:
     except (binascii.Error, ValueError):
         faults.append("next: send back what the page before gave as next, as it was")
         return 0
-
-
-def _drafts(body: Body, names: Sequence[str]) -> list[RecipientDraft]:
-    drafts = []
-    for name in names:
-        try:
-            drafts.append(read_recipient(name))
-        except LinkproxyError as error:
-            body.fault("recipient", str(error).removeprefix("recipient: "))
-    return drafts
-
-
-def _notes(notes: Sequence[Note]) -> list[Answer]:
-    return [{"reason": note.reason, "value": note.value, "position": note.position} for note in notes]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from linkproxy.campaign.lint import finding_record, lint_html, lint_message
 from linkproxy.model import Campaign, CampaignId
-from linkproxy.server.body import ApiError, read_object
-from linkproxy.server.campaigns import base_url_fault
+from linkproxy.server.body import read_object
+from linkproxy.server.campaigns import base_url_fault, known_campaign
 from linkproxy.server.mail_body import read_mail
 
 if TYPE_CHECKING:
@@ -57,7 +57,5 @@ class LintApi:
         body.check()
         campaign = Campaign(CampaignId(0), "", base_url=base_url) if base_url else None
         if name:
-            campaign = await self._store.find_campaign(name)
-            if campaign is None:
-                raise ApiError(400, f"campaign: there is none named {name[:120]!r}")
+            campaign = await known_campaign(self._store, name, status=400)
         return await findings(mail, campaign, sender)

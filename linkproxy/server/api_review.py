@@ -1,4 +1,4 @@
-"""The part of the JSON API that looks back: reports, accuracy, shadow."""
+"""The part of the JSON API that looks back: reports, accuracy, bait, shadow."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.query.accuracy import accuracy_record, measure
+from linkproxy.query.bait import bait_record
+from linkproxy.query.bait import measure as catches
 from linkproxy.query.filters import FilterError, read_filter
 from linkproxy.query.reports import report, report_record
 from linkproxy.query.shadow import shadow_record
 from linkproxy.server.body import ApiError
+from linkproxy.server.campaigns import known_campaign
 from linkproxy.server.wiring import policy
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ class ReviewApi:
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
             ("GET", "/api/v1/campaigns/{name}/report", self.report),
             ("GET", "/api/v1/accuracy", self.accuracy),
+            ("GET", "/api/v1/bait", self.bait),
             ("GET", "/api/v1/shadow", self.shadow),
         )
 
@@ -45,22 +49,30 @@ class ReviewApi:
     async def report(self, call: Call) -> Answer:
         """Return what a campaign's visits come to."""
         self._read(call.query, ())
-        campaign = await self._store.find_campaign(call.path["name"])
-        if campaign is None:
-            raise ApiError(
-                404, f"campaign: there is none named {call.path['name'][:120]!r}; GET /api/v1/campaigns"
-            )
+        campaign = await known_campaign(self._store, call.path["name"])
         return {"report": report_record(await report(self._store, campaign, self._policy))}
 
     async def accuracy(self, call: Call) -> Answer:
         """Return how often the judge was right, as far as labels tell."""
-        where = self._read(call.query, ("campaign", "since", "until"))
+        where = await self._read_known(call.query, ("campaign", "since", "until"))
         return {"accuracy": accuracy_record(await measure(self._store, where, self._policy))}
+
+    async def bait(self, call: Call) -> Answer:
+        """Return how many of the messages that machines visited had their bait followed."""
+        where = await self._read_known(call.query, ("campaign", "since", "until"))
+        return {"bait": bait_record(await catches(self._store, where, self._policy))}
 
     async def shadow(self, call: Call) -> Answer:
         """Return what the shadow policy said beside the live one."""
         query = {"limit": _SHADOW_ROWS, **call.query}
-        return await shadow_record(self._store, self._read(query, ("campaign", "since", "until", "limit")))
+        where = await self._read_known(query, ("campaign", "since", "until", "limit"))
+        return await shadow_record(self._store, where)
+
+    async def _read_known(self, query: Mapping[str, str], names: Sequence[str]) -> Filter:
+        where = self._read(query, names)
+        if where.campaign:
+            await known_campaign(self._store, where.campaign)
+        return where
 
     def _read(self, query: Mapping[str, str], names: Sequence[str]) -> Filter:
         faults = [f"{name}: there is no such filter" for name in query if name not in names]

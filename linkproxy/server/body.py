@@ -7,7 +7,9 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from linkproxy.model import LinkproxyError
 from linkproxy.query.filters import read_time
+from linkproxy.store.api import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,25 +29,44 @@ class ApiError(Exception):
         self.errors = errors
 
 
+def refusal(error: Exception) -> ApiError | None:
+    """Return how an error is told; None for one that is a fault of linkproxy."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, StoreError):
+        return ApiError(503, str(error))
+    return ApiError(400, *str(error).splitlines()) if isinstance(error, LinkproxyError) else None
+
+
+def fault_record(status: int, *errors: str) -> dict[str, Any]:
+    """Return the one shape of what goes wrong."""
+    return {"ok": False, "error": "; ".join(errors), "errors": list(errors), "status": status}
+
+
 def read_object(data: bytes, known: Sequence[str]) -> Body:
     """Return the JSON object in a request's body; raise ApiError (400).
 
     A field that is not in ``known`` is a fault, noted in the body.
     """
+    return Body(read_fields(data), known)
+
+
+def read_fields(data: bytes, what: str = "body") -> dict[str, Any]:
+    """Return a JSON object; raise ApiError (400) that speaks of the body, or of ``what`` else it is."""
     try:
         value = json.loads(data)
     except UnicodeDecodeError:
-        raise ApiError(400, "the body is not UTF-8") from None
+        raise ApiError(400, f"the {what} is not UTF-8") from None
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ApiError(400, f"the body is not JSON: {error.msg} at {where}") from None
+        where = f"line {error.lineno}, column {error.colno}" if what == "body" else f"column {error.colno}"
+        raise ApiError(400, f"the {what} is not JSON: {error.msg} at {where}") from None
     except ValueError:
-        raise ApiError(400, "the body is not JSON that makes sense: a number is too long") from None
+        raise ApiError(400, f"the {what} is not JSON that makes sense: a number is too long") from None
     except RecursionError:
-        raise ApiError(400, "the body is not JSON that makes sense: it is nested too deep") from None
+        raise ApiError(400, f"the {what} is not JSON that makes sense: it is nested too deep") from None
     if not isinstance(value, dict):
-        raise ApiError(400, "the body is not a JSON object")
-    return Body(value, known)
+        raise ApiError(400, f"the {what} is not a JSON object")
+    return value
 
 
 class Body:

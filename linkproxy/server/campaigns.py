@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 from linkproxy.campaign.compile import BASE_URL
 from linkproxy.campaign.links import target_fault
 from linkproxy.query.filters import format_time
+from linkproxy.server.body import ApiError
 
 if TYPE_CHECKING:
     from linkproxy.model import Campaign, Link
+    from linkproxy.store.api import Store
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f\s](?:[^\x00-\x1f\x7f]{0,98}[^\x00-\x1f\x7f\s])?")
 
@@ -46,6 +48,14 @@ def click_id_fault(name: str) -> str | None:
     if not name or (_CLICK_ID.fullmatch(name) and not name.lower().startswith("utm_")):
         return None
     return f"{name[:80]!r}: use a letter and up to 39 more of A-Z a-z 0-9 _ . -, and none of the utm_ names"
+
+
+async def known_campaign(store: Store, name: str, *, status: int = 404) -> Campaign:
+    """Return a campaign by name; raise ApiError with ``status`` when there is none."""
+    found = await store.find_campaign(name.strip())
+    if found is None:
+        raise ApiError(status, f"campaign: there is none named {name[:120]!r}; GET /api/v1/campaigns")
+    return found
 
 
 def campaign_record(campaign: Campaign) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The mail in a request: HTML, or a whole message as text or in base64."""
+"""The mail in a request: HTML, plain text, or a whole message as text or in base64."""
 
 from __future__ import annotations
 
@@ -23,21 +23,31 @@ class Given:
     write: Callable[[bytes], str]
 
 
+MAIL_FIELDS = ("html", "text", "message")
+
+
 def read_mail(body: Body, most_bytes: int) -> Given:
-    """Read ``html`` or ``message``; what is wrong with it becomes a fault of the body."""
-    is_message = body.has("message")
-    field = "message" if is_message else "html"
-    if is_message and body.has("html"):
-        body.fault("html", "give either html or message")
+    """Read ``html``, ``text`` or ``message``; what is wrong with it becomes a fault of the body."""
+    named = [field for field in MAIL_FIELDS if body.has(field)]
+    field = named[-1] if named else "html"
+    if len(named) > 1:
+        body.fault(named[0], f"give one of {', '.join(MAIL_FIELDS)}")
+    is_message = field == "message"
     if body.has("list_unsubscribe") and not is_message:
-        body.fault("list_unsubscribe", "is of messages; HTML alone has no header")
+        body.fault("list_unsubscribe", "is of messages; HTML or text alone has no header")
     content, write = _content(body, field)
     if len(content) > most_bytes:
         body.fault(field, f"is larger than [limits] mail_bytes, {most_bytes}")
-    list_unsubscribe = body.flag("list_unsubscribe") and is_message
     if (signed := body.flag("signed")) and not body.has("merge_tag"):
         body.fault("signed", "is about the references of a merge_tag")
-    return Given(Mail(content, is_message, list_unsubscribe=list_unsubscribe, signed=signed), field, write)
+    mail = Mail(
+        content,
+        is_message,
+        is_text=field == "text",
+        list_unsubscribe=body.flag("list_unsubscribe") and is_message,
+        signed=signed,
+    )
+    return Given(mail, field, write)
 
 
 def _content(body: Body, field: str) -> tuple[bytes, Callable[[bytes], str]]:

@@ -13,7 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from linkproxy.campaign import compile as compiler
-from linkproxy.campaign.message import compile_message
+from linkproxy.campaign.compile import Note, NoteReason
+from linkproxy.campaign.message import CompiledMessage, compile_message, compile_text
+from linkproxy.campaign.signatures import signatures_of, signed_fault
 from linkproxy.model import NOBODY, CampaignId, LinkproxyError, Recipient, RecipientId, TokenForm
 from linkproxy.store.api import DuplicateError, RecipientDraft, Store
 
@@ -27,15 +29,21 @@ if TYPE_CHECKING:
 _TRIES = 8
 
 
+class SignedError(LinkproxyError):
+    """A message that somebody has signed, where the configuration refuses such."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail as it was given: HTML alone, or a whole message (RFC 5322)."""
+    """A mail as it was given: HTML alone, plain text alone, or a whole message (RFC 5322)."""
 
     content: bytes
     is_message: bool = False
-    charset: str = "utf-8"  # of HTML alone; the parts of a message say theirs
+    is_text: bool = False
+    charset: str = "utf-8"  # of HTML alone; a text is UTF-8, and the parts of a message say theirs
     list_unsubscribe: bool = False  # of a message: add the headers
     signed: bool = False  # a merge tag stands for signed references, which may unsubscribe
+    shared: bool = False  # of a message: several people get it, so nobody is unsubscribed by its links
 
     def compiler(self, campaign: Campaign, merge_tag: str | None = None) -> Callable[..., Compiled]:
         """Return what compiles it, but for what is known of the campaign's links."""
@@ -47,7 +55,10 @@ class Mail:
                 merge_tag=merge_tag,
                 signed=self.signed,
                 list_unsubscribe=self.list_unsubscribe,
+                shared=self.shared,
             )
+        if self.is_text:
+            return partial(compile_text, self.content, campaign, merge_tag=merge_tag, signed=self.signed)
         return partial(
             compiler.compile_html,
             self.content,
@@ -60,10 +71,18 @@ class Mail:
 class Rewriter:
     """Compiles mail of campaigns against a store, and stamps it for recipients."""
 
-    def __init__(self, store: Store, keyring: Keyring, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        clock: Callable[[], float] = time.time,
+        *,
+        refuse_signed: bool = False,
+    ) -> None:
         self._store = store
         self._keyring = keyring
         self._clock = clock
+        self._refuse_signed = refuse_signed
         self._noted: set[CampaignId] = set()
         self._signers: dict[CampaignId, Callable[[RecipientId], bytes]] = {}
 
@@ -100,18 +119,36 @@ class Rewriter:
         return await self.personal_mail(campaign, Mail(html, charset=charset), recipient)
 
     async def prepare_mail(self, campaign: Campaign, mail: Mail, merge_tag: str | None = None) -> Compiled:
-        """Compile a mail of either form, as ``prepare`` does; its URLs end in a merge tag, if given."""
+        """Compile a mail of either form, as ``prepare`` does; its URLs end in a merge tag, if given.
+
+        A message that is signed already comes out as it came, with a note for each signature, or
+        raises SignedError, as the configuration says.
+        """
+        if untouched := self._signed(mail):
+            return untouched
         compiled = await self._compiled(campaign, mail.compiler(campaign, merge_tag))
-        if merge_tag is not None and not mail.is_message:
+        if merge_tag is not None and not (mail.is_message or mail.is_text):
             return compiler.with_reference(compiled, merge_tag)
         return compiled
 
     async def personal_mail(
         self, campaign: Campaign, mail: Mail, recipient: Recipient
     ) -> tuple[bytes, Compiled]:
-        """Rewrite one recipient's own mail of either form, as ``personal`` does."""
+        """Rewrite one recipient's own mail of either form, as ``personal`` does; signed as above."""
+        if untouched := self._signed(mail):
+            return mail.content, untouched
         compiled = await self._compiled(campaign, mail.compiler(campaign), recipient)
         return self.stamp(compiled, campaign, recipient.id), compiled
+
+    def _signed(self, mail: Mail) -> CompiledMessage | None:
+        """Return a signed message that is to stay as it is; None for any other mail."""
+        found = signatures_of(mail.content) if mail.is_message else ()
+        if not found:
+            return None
+        if self._refuse_signed:
+            raise SignedError(signed_fault(found))
+        notes = tuple(Note(NoteReason.SIGNED, name, -1) for name in found)
+        return CompiledMessage((mail.content,), notes=notes, signatures=found)
 
     async def _compiled(
         self, campaign: Campaign, compile_mail: Callable[..., Compiled], recipient: Recipient | None = None

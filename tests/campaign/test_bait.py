@@ -1,6 +1,10 @@
 """Where the bait stands: where it is hidden, where nothing moves it, where nothing repeats it."""
 
+from base64 import encodebytes
 from dataclasses import replace
+from email import message_from_bytes
+from email.mime.nonmultipart import MIMENonMultipart
+from quopri import encodestring as quopri
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +14,8 @@ from selectolax.lexbor import LexborHTMLParser
 from linkproxy.campaign import bait
 from linkproxy.campaign.compile import NoteReason, compile_html, stamp
 from linkproxy.campaign.html import scan
-from linkproxy.model import BaitStyle, Campaign, CampaignId, LinkKind
+from linkproxy.campaign.message import compile_message
+from linkproxy.model import BaitPlaces, BaitStyle, Campaign, CampaignId, LinkKind
 
 CAMPAIGN = Campaign(CampaignId(1), "spring", base_url="https://click.brand.example")
 LINK = b'<a href="http://x.example/">x</a>'
@@ -132,6 +137,47 @@ def test_bait_comes_as_two_links_whose_rows_know_their_style(style):
     before, after = bait.MARKUP[style]
     assert stamp(result, b"T" * 24).count(after) == 2
     assert stamp(result, b"T" * 24).count(before) >= 2
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        (BaitPlaces.BOTH, b"a1 x b1"),
+        (BaitPlaces.EARLY, b"a2 x b0"),
+        (BaitPlaces.LATE, b"a0 x b2"),
+        (BaitPlaces.DOUBLE, b"a2 x b2"),
+    ],
+)
+@pytest.mark.parametrize("style", [BaitStyle.HIDDEN, BaitStyle.PIXEL])
+def test_the_anchors_stand_where_the_campaign_wants_them_in_an_even_number(places, expected, style):
+    campaign = replace(CAMPAIGN, bait_places=places, bait_style=style)
+    result = compile_html(b"<p>a</p>" + LINK + b"<p>b</p>", campaign)
+    html = stamp(result, b"T" * 24)
+    _, after = bait.MARKUP[style]
+    first, last = html.split(b"x</a>")
+    assert b"a%d x b%d" % (first.count(after), last.count(after)) == expected
+    rows = [link for link in result.new_links if link.kind is LinkKind.BAIT]
+    assert len(rows) in {2, 4}
+    assert len({row.key for row in rows}) == len(rows)
+    again = compile_html(b"<p>a</p>" + LINK + b"<p>b</p>", campaign, result.new_links)
+    assert (again.new_links, again.segments) == ((), result.segments)
+
+
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
+def test_anchors_at_one_place_of_a_message_are_as_those_of_its_html(encoding):
+    campaign = replace(CAMPAIGN, bait_places=BaitPlaces.DOUBLE)
+    html = b"<p>a</p>" + LINK + b"<p>b</p>"
+    plain = compile_html(html, campaign)
+    message = MIMENonMultipart("text", "html", charset="utf-8")
+    message["Content-Transfer-Encoding"] = encoding
+    message.set_payload(
+        {"base64": encodebytes, "quoted-printable": quopri}.get(encoding, bytes)(html).decode()
+    )
+    keys = list(plain.keys)
+    found = compile_message(message.as_bytes(), campaign, plain.new_links)
+    assert list(found.keys) == keys
+    body = message_from_bytes(stamp(found, b"T" * 24)).get_payload(decode=True)
+    assert body.rstrip(b"\n") == stamp(plain, b"T" * 24)
 
 
 def test_bait_that_was_sent_keeps_its_style_when_the_campaign_changes_its_mind():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from linkproxy.campaign.compile import compile_html, stamp
-from linkproxy.model import BaitStyle, LinkKind
+from linkproxy.model import BaitPlaces, BaitStyle, LinkKind
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -217,6 +217,24 @@ def test_every_mail_looks_the_same_before_and_after(chromium, all_mails, campaig
             if present != len(keys) or clicks or accessible(page, keys):
                 changed.append((mail.name, present, clicks))
         return changed
+
+    assert chromium.run(compare) == []
+
+
+def test_four_anchors_are_met_by_nobody_either(chromium, fixture_mails, campaign):
+    double = replace(campaign, bait_places=BaitPlaces.DOUBLE)
+
+    def compare(page):
+        met = []
+        for mail in fixture_mails:
+            before = photograph(page, mail.html, mail.charset, ())
+            html, keys = with_bait(mail, double, BaitStyle.HIDDEN)
+            changed = photograph(page, html, mail.charset, ()) != before
+            present, clicks = page.evaluate(CLICKABLE, list(keys))
+            told = accessible(page, keys)
+            if changed or clicks or told or tab_stops(page, keys) or present not in {0, 4}:
+                met.append((mail.name, changed, present, clicks, told))
+        return met
 
     assert chromium.run(compare) == []
 

@@ -103,3 +103,11 @@ def test_all_faults_of_a_campaign_are_told_at_once_and_nothing_is_stored(here: I
 @pytest.mark.parametrize("utm", ["colour=red", "source", "source=", "source=a,source=b"])
 def test_a_utm_parameter_that_is_none_is_refused(here: Installation, utm: str) -> None:
     assert "utm" in here.fails("campaign", "add", "spring", "--utm", utm, code=2)
+
+
+def test_where_bait_stands_is_a_campaigns_choice(here: Installation) -> None:
+    here.ok("campaign", "add", "spring", "--bait-places", "double", "--html", "newsletter.html", "--quiet")
+    shown = here.ok("campaign", "show", "spring", "--json").json
+    assert shown["bait_places"] == "double"
+    assert sum(link["kind"] == "bait" for link in shown["links"]) == 4
+    assert "bait hidden (double)" in here.ok("campaign", "show", "spring").text

@@ -75,3 +75,47 @@ def test_show_prints_every_setting_as_toml_and_no_secret(
     assert shown["brand"]["name"] == 'Brand "quoted"'
     assert shown["store"]["url"] == f"sqlite:{installation.parent}/linkproxy.db"
     assert "hush" not in text
+
+
+def test_check_looks_at_the_files_too_when_settings_are_wrong(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (installation.parent / "signing-keys.txt").write_text("nonsense\n")
+    installation.write_text(
+        "[server]\npublic_port = 'x'\nnosuch = 1\n[judge]\npolicy_file = 5\n[brand]\ntemplates_dir = 'own'\n"
+        "[bait]\nlanding = 'redirect'\n[nosuch]\na = 1\n"
+    )
+    assert run(["--config", str(installation), "config", "check"]) == 1
+    found = capsys.readouterr().err
+    for words in (
+        "[server] public_port",
+        "[server] nosuch",
+        "[judge] policy_file",
+        "[bait]",
+        "[nosuch]",
+        "signing-keys.txt",
+        "[brand] templates_dir",
+    ):
+        assert words in found
+
+
+@pytest.mark.parametrize(
+    ("server", "warned"),
+    [
+        ("base_url = 'https://click.brand.example'", True),
+        ("base_url = 'https://click.brand.example'\ntrusted_proxies = ['127.0.0.1']", False),
+        ("base_url = 'https://click.brand.example'\npublic_port = 443", False),
+        ("base_url = 'http://click.brand.example:9000'", True),
+        ("base_url = 'http://click.brand.example'\npublic_port = 80", False),
+        ("public_port = 0", False),
+        ("", False),
+    ],
+)
+def test_check_warns_of_a_port_that_links_lead_to_and_nobody_listens_on(
+    installation: Path, capsys: pytest.CaptureFixture[str], server: str, *, warned: bool
+) -> None:
+    installation.write_text(f"[server]\n{server}\n")
+    assert run(["--config", str(installation), "config", "check"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("OK: ")
+    assert ("Warning: [server] base_url: tracked links lead to port" in told.err) is warned

@@ -90,3 +90,19 @@ def test_requests_are_explained_to_people_too(here: Installation) -> None:
 def test_every_sample_request_is_judged(here: Installation) -> None:
     told = here.ok("explain", "--requests", REQUESTS, "--json").lines
     assert len(told) == sum(1 for line in REQUESTS.read_text().splitlines() if line.strip())
+
+
+def test_an_id_is_given_back_as_it_was(here: Installation) -> None:
+    lines = b'{"id": 4711}\n{"id": 0}\n{"id": "r1"}\n{"id": 1.5}\n{"id": null}\n'
+    told = here.ok("explain", "--requests", "-", "--json", stdin=lines).lines
+    assert [line["id"] for line in told] == [4711, 0, "r1", 1.5, "5"]
+
+
+@pytest.mark.parametrize("key", ["ja4", "fingerprint"])
+def test_a_tls_fingerprint_can_be_given_with_a_request(here: Installation, key: str) -> None:
+    agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+    plain = {"headers": [["User-Agent", agent]], "partial": True}
+    lines = json.dumps(plain) + "\n" + json.dumps({**plain, key: "t13d1715h2_5b57614c22b0_3d5424432f57"})
+    without, with_it = here.ok("explain", "--requests", "-", "--json", stdin=lines.encode()).lines
+    names = [{signal["name"] for signal in line["signals"]} for line in (without, with_it)]
+    assert names[1] - names[0] == {"request.tls-fingerprint"}

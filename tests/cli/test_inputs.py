@@ -107,3 +107,9 @@ def test_any_bytes_are_people_faults_or_one_clear_error(
     people = read_people(path)
     assert all(person.draft.address for person in people.rows)
     assert all(": line " in fault for fault in people.faults)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_list_in_utf_16_is_told_for_what_it_is(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(LinkproxyError, match=r"is UTF-16, .* save it as CSV in UTF-8"):
+        read(tmp_path, "email\nanna@example.com\n".encode(encoding))

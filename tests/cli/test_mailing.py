@@ -27,7 +27,7 @@ def csv(folder: Path, text: str) -> Path:
 
 def outputs(mailing: Mailing, out: Path) -> dict[str, list[str]]:
     return {
-        job.source.name: [str(copy.output.relative_to(out)) for copy in job.copies if copy.output]
+        job.spot.path.name: [str(copy.output.relative_to(out)) for copy in job.copies if copy.output]
         for job in mailing.jobs
     }
 
@@ -90,7 +90,7 @@ def test_every_pair_that_cannot_be_done_is_named(folder: Path, tmp_path: Path) -
     rows = ["file,email", "a.html,a@example.com", "a.html,b@example.com", "gone.html,c@example.com"]
     rows += ["../list.csv,d@example.com", ",e@example.com", "large.html,f@example.com", "b.HTM,g@example.com"]
     mailing = plan(Wish(folder, tmp_path / "out", table=csv(folder, "\n".join(rows)), most_bytes=MOST))
-    assert [job.source.name for job in mailing.jobs] == ["a.html", "b.HTM"]
+    assert [job.spot.path.name for job in mailing.jobs] == ["a.html", "b.HTM"]
     for number, what in (
         (3, "on line 2"),
         (4, "No such file"),

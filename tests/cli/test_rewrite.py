@@ -258,3 +258,54 @@ def test_every_sample_mail_is_rewritten_or_left_alone_and_never_half_written(spr
     for source in sources:
         assert (spring.folder / "ready" / source.relative_to(SAMPLES)).stat().st_size > 0
     assert not list((spring.folder / "ready").rglob("*.part"))
+
+
+def test_a_whole_message_on_standard_input_is_known_by_its_header(spring: Installation) -> None:
+    name = message(spring)
+    whole = (spring.folder / name).read_bytes()
+    piped = spring.ok("rewrite", "-", "--campaign", "spring", "--recipient", "anna@example.com", stdin=whole)
+    assert piped.out == rewrite(spring, "--recipient", "anna@example.com", source=name)
+
+
+def test_what_is_of_messages_alone_is_refused_for_html(spring: Installation) -> None:
+    base = ("rewrite", "newsletter.html", "--campaign", "spring")
+    told = spring.fails(*base, "--recipient", "anna@example.com", "--list-unsubscribe")
+    assert "newsletter.html: --list-unsubscribe is of whole messages, and this is HTML" in told
+    told = spring.fails(*base, "--recipient-header", "To")
+    assert "To names nobody" in told or "--recipient-header is of whole messages" in told
+
+
+@pytest.mark.parametrize("command", ["rewrite", "add", "lint"])
+def test_a_charset_that_nobody_knows_is_named(spring: Installation, command: str) -> None:
+    arguments = {
+        "rewrite": ["rewrite", "newsletter.html", "--campaign", "spring", "--recipient", "a@b.example"],
+        "add": ["campaign", "add", "summer", "--html", "newsletter.html"],
+        "lint": ["lint", "newsletter.html"],
+    }
+    told = spring.fails(*arguments[command], "--charset", "nosuch", code=2)
+    assert "--charset: 'nosuch' is no charset" in told
+
+
+def signed(spring: Installation) -> str:
+    letter = (spring.folder / message(spring)).read_bytes()
+    spring.write("signed.eml", b"DKIM-Signature: v=1; d=brand.example\r\n" + letter)
+    return "signed.eml"
+
+
+def test_a_message_that_is_signed_already_comes_out_as_it_came_and_that_is_told(
+    spring: Installation,
+) -> None:
+    name = signed(spring)
+    ran = spring.ok("rewrite", name, "--campaign", "spring", "--recipient", "anna@example.com")
+    assert ran.out == (spring.folder / name).read_bytes()
+    assert "signed" in ran.err
+    assert "DKIM-Signature" in ran.err
+
+
+def test_a_message_that_is_signed_already_is_refused_where_the_configuration_says_so(
+    spring: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINKPROXY__MAIL__SIGNED", "refuse")
+    told = spring.fails("rewrite", signed(spring), "--campaign", "spring", "--recipient", "a@b.example")
+    assert "signed.eml: the message is signed already (DKIM-Signature)" in told
+    assert "[mail] signed" in told

@@ -68,3 +68,15 @@ def test_a_port_in_use_is_told_in_one_line(here: Installation) -> None:
     assert process.returncode == 1
     assert port in told
     assert "Traceback" not in told
+
+
+def test_it_says_where_it_can_be_reached_and_what_it_listens_on(here: Installation) -> None:
+    environ = {"LINKPROXY__SERVER__PUBLIC_PORT": "0", "LINKPROXY__SERVER__PRIVATE_PORT": "0"}
+    process = here.start("serve", environ=environ, stderr=subprocess.PIPE)
+    try:
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if "Tracked links at" in line)
+    finally:
+        process.kill()
+        process.communicate()
+    assert re.search(r"at http://127\.0\.0\.1:[1-9]\d*, listening on 0\.0\.0\.0; API", said)

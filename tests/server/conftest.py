@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+import uvloop
 from playwright.async_api import async_playwright
 
 from linkproxy import config as configs
@@ -31,9 +32,12 @@ from linkproxy.model import (
     TokenForm,
 )
 from linkproxy.server.app import Server, running
-from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft, Store, VisitRow
+from linkproxy.server.keys import hash_key
+from linkproxy.server.keys import new_key as new_api_key
+from linkproxy.store.api import ApiKey, DeliveryDraft, Filter, RecipientDraft, Store, VisitRow
 
 if TYPE_CHECKING:
+    import asyncio
     from io import BytesIO
     from pathlib import Path
 
@@ -183,6 +187,11 @@ async def furnish(server: Server, name: str = "spring") -> tuple[Campaign, Recip
     return known, recipient
 
 
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every test of the server on the event loop that it serves on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -193,8 +202,8 @@ async def start(tmp_path: Path, clock: Clock) -> AsyncIterator[Start]:
     """Start a server with these sections of configuration; it stops with the test."""
     async with AsyncExitStack() as stack:
 
-        async def begin(**sections: dict[str, object]) -> Site:
-            config = write_config(tmp_path, **sections)
+        async def begin(folder: Path = tmp_path, **sections: dict[str, object]) -> Site:
+            config = write_config(folder, **sections)
             server = await stack.enter_async_context(running(config, clock=clock))
             jar = aiohttp.DummyCookieJar()
             web = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
@@ -207,6 +216,13 @@ async def start(tmp_path: Path, clock: Clock) -> AsyncIterator[Start]:
 @pytest.fixture
 async def site(start: Start) -> Site:
     return await start()
+
+
+@pytest.fixture
+async def key(site: Site) -> str:
+    made = new_api_key()
+    await site.store.add_api_key(ApiKey("test", hash_key(made), site.START))
+    return made
 
 
 @pytest.fixture

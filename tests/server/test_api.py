@@ -1,64 +1,17 @@
-"""The JSON API over real sockets: who may ask, what is answered, and how faults look."""
+"""The JSON API over real sockets: who may ask, how faults look, campaigns, deliveries."""
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from claims.api import assert_fault, call
 
 from linkproxy.server.keys import hash_key, new_key
 from linkproxy.store.api import ApiKey
 
 if TYPE_CHECKING:
     from tests.server.conftest import Site, Start
-
-HTML = '<p><a href="https://shop.example/spring?a=1&amp;b=2#top">Spring</a> <a href="https://new.example/">New</a></p>'
-
-
-@pytest.fixture
-async def key(site: Site) -> str:
-    made = new_key()
-    await site.store.add_api_key(ApiKey("test", hash_key(made), site.START))
-    return made
-
-
-async def call(
-    site: Site,
-    key: str,
-    path: str,
-    body: object = None,
-    *,
-    method: str = "",
-    headers: dict[str, str] | None = None,
-) -> tuple[int, dict[str, Any]]:
-    """Call the API and return status and body."""
-    data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-    response = await site.ask(
-        site.server.addresses.private + path,
-        method or ("GET" if body is None else "POST"),
-        headers={"Authorization": f"Bearer {key}", **(headers or {})},
-        data=None if data is None else io.BytesIO(data),
-    )
-    assert response.content_type == "application/json"
-    return response.status, await response.json()
-
-
-def assert_fault(answer: tuple[int, dict[str, Any]], status: int, *errors: str) -> None:
-    """Check the one shape of error, and that each of these texts is in one of the errors."""
-    got, body = answer
-    assert got == status
-    assert set(body) == {"ok", "error", "errors", "status"}
-    assert body["ok"] is False
-    assert body["status"] == status
-    assert body["error"] == "; ".join(body["errors"])
-    assert len(body["errors"]) == len(errors)
-    for text, error in zip(errors, body["errors"], strict=True):
-        assert text in error
-
 
 # --- who may ask -------------------------------------------------------------------------------
 
@@ -176,7 +129,7 @@ async def test_a_body_beyond_the_limit_is_refused(start: Start) -> None:
 
 
 async def test_a_campaign_is_made_with_the_configured_defaults(site: Site, key: str) -> None:
-    body = {"name": "summer", "utm": {"source": "news", "medium": "email"}}
+    body = {"name": "summer", "bait_places": "late", "utm": {"source": "news", "medium": "email"}}
     status, made = await call(site, key, "/api/v1/campaigns", body)
     assert status == 200
     assert made["campaign"]["kind"] == "marketing"
@@ -184,6 +137,7 @@ async def test_a_campaign_is_made_with_the_configured_defaults(site: Site, key: 
     stored = await site.store.find_campaign("summer")
     assert stored is not None
     assert (stored.utm.source, stored.utm.medium) == ("news", "email")
+    assert stored.bait_places == "late"
 
 
 async def test_a_name_that_is_taken_is_a_409(site: Site, key: str) -> None:
@@ -205,127 +159,6 @@ async def test_a_campaign_shows_its_link_table(site: Site, key: str) -> None:
 
 async def test_an_unknown_campaign_is_a_404(site: Site, key: str) -> None:
     assert_fault(await call(site, key, "/api/v1/campaigns/none"), 404, "campaign")
-
-
-# --- rewriting ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def summer(site: Site, key: str) -> None:
-    """A campaign that has no links yet."""
-    await call(site, key, "/api/v1/campaigns", {"name": "summer"})
-
-
-async def test_mail_for_one_recipient_comes_back_with_links_that_lead_to_their_targets(
-    site: Site, key: str, summer: None
-) -> None:
-    body = {"campaign": "summer", "html": HTML, "recipient": "cleo@example.com"}
-    status, answer = await call(site, key, "/api/v1/rewrite", body)
-    assert status == 200, answer
-    assert "https://shop.example" not in answer["html"]
-    spring = re.search(r'href="http://click\.example(/[^"]+)">Spring', answer["html"])
-    assert spring
-    response = await site.ask(site.server.addresses.public + spring[1])
-    assert response.headers["Location"] == site.TARGET
-    (row,) = await site.visits()
-    assert row.entry.recipient.address == "cleo@example.com"
-
-
-async def test_a_template_that_has_changed_keeps_its_links_and_gets_new_ones(
-    site: Site, key: str, summer: None
-) -> None:
-    body = {"campaign": "summer", "html": HTML, "merge_tag": "{{id}}"}
-    _, first = await call(site, key, "/api/v1/rewrite", body)
-    changed = HTML.replace("<p>", '<p><a href="https://third.example/">Third</a> ')
-    _, second = await call(site, key, "/api/v1/rewrite", {**body, "html": changed})
-    spring = re.compile(r'href="([^"]+)">Spring')
-    assert spring.findall(first["html"]) == spring.findall(second["html"]) != []
-    _, shown = await call(site, key, "/api/v1/campaigns/summer")
-    targets = sorted(link["target"] for link in shown["links"] if link["kind"] == "content")
-    assert targets == ["https://new.example/", site.TARGET, "https://third.example/"]
-
-
-async def test_mail_for_many_comes_back_once_for_each(site: Site, key: str, summer: None) -> None:
-    body = {"campaign": "summer", "html": HTML, "recipients": ["cleo@example.com", "customer-17"]}
-    status, answer = await call(site, key, "/api/v1/rewrite", body)
-    assert status == 200
-    assert [message["recipient"] for message in answer["messages"]] == body["recipients"]
-    assert answer["messages"][0]["html"] != answer["messages"][1]["html"]
-
-
-MESSAGE = (
-    "From: us@shop.example\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n"
-    f"Content-Transfer-Encoding: 8bit\r\n\r\n{HTML}"
-)
-
-
-async def test_a_message_comes_back_as_it_was_given_and_its_links_lead_to_their_targets(
-    site: Site, key: str, summer: None
-) -> None:
-    plain = {"campaign": "summer", "message": MESSAGE, "recipient": "cleo@example.com"}
-    coded = {**plain, "message": base64.encodebytes(MESSAGE.encode()).decode()}
-    status, answer = await call(site, key, "/api/v1/rewrite", plain)
-    assert status == 200, answer
-    head, _, html = answer["message"].partition("\r\n\r\n")
-    assert head == MESSAGE.partition("\r\n\r\n")[0]
-    spring = re.search(r'href="http://click\.example(/[^"]+)">Spring', html)
-    assert spring
-    response = await site.ask(site.server.addresses.public + spring[1])
-    assert response.headers["Location"] == site.TARGET
-    _, again = await call(site, key, "/api/v1/rewrite", coded)
-    assert base64.b64decode(again["message"]).decode() == answer["message"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "fault"),
-    [
-        ({"message": MESSAGE, "html": HTML}, "html: give either html or message"),
-        ({"message": "neither"}, "message: is neither a message, which has a header, nor base64"),
-        ({"html": HTML, "list_unsubscribe": True}, "list_unsubscribe: is of messages"),
-        ({"message": MESSAGE, "list_unsubscribe": 1}, "list_unsubscribe: is neither true nor false"),
-    ],
-)
-async def test_what_is_wrong_with_a_message_is_said(
-    site: Site, key: str, summer: None, fields: dict[str, object], fault: str
-) -> None:
-    body = {"campaign": "summer", "recipient": "cleo@example.com", **fields}
-    assert_fault(await call(site, key, "/api/v1/rewrite", body), 400, fault)
-
-
-async def test_a_message_for_many_and_one_with_a_merge_tag(site: Site, key: str, summer: None) -> None:
-    body = {"campaign": "summer", "message": MESSAGE}
-    _, many = await call(site, key, "/api/v1/rewrite", {**body, "recipients": ["cleo@example.com", "c-17"]})
-    one, other = (message["message"] for message in many["messages"])
-    assert one != other
-    assert len(one) == len(other)
-    _, tagged = await call(site, key, "/api/v1/rewrite", {**body, "merge_tag": "{{ id }}"})
-    assert tagged["message"].count("/{{ id }}") > 1
-
-
-async def test_a_template_for_the_senders_own_mailer_carries_its_tag(
-    site: Site, key: str, summer: None
-) -> None:
-    body = {"campaign": "summer", "html": HTML, "merge_tag": "{{ .Subscriber.UUID }}"}
-    status, answer = await call(site, key, "/api/v1/rewrite", body)
-    assert status == 200
-    assert "/{{ .Subscriber.UUID }}" in answer["html"]
-
-
-@pytest.mark.parametrize("whom", [{}, {"recipient": "a@example.com", "merge_tag": "x"}])
-async def test_it_must_be_clear_whom_the_mail_is_for(
-    site: Site, key: str, summer: None, whom: dict[str, str]
-) -> None:
-    body = {"campaign": "summer", "html": HTML, **whom}
-    assert_fault(await call(site, key, "/api/v1/rewrite", body), 400, "give one of")
-
-
-async def test_an_unknown_campaign_or_recipient_that_is_none_is_told(
-    site: Site, key: str, summer: None
-) -> None:
-    body = {"campaign": "none", "html": HTML, "recipient": "a@example.com"}
-    assert_fault(await call(site, key, "/api/v1/rewrite", body), 400, "campaign: there is none named 'none'")
-    body = {"campaign": "summer", "html": HTML, "recipient": "not an address@"}
-    assert_fault(await call(site, key, "/api/v1/rewrite", body), 400, "recipient")
 
 
 # --- deliveries --------------------------------------------------------------------------------
@@ -376,46 +209,3 @@ async def test_each_faulty_delivery_is_named_and_none_is_recorded(site: Site, ke
     ):
         assert place in errors
     assert await site.store.find_recipient("eve@example.com") is None
-
-
-# --- listings ----------------------------------------------------------------------------------
-
-
-async def test_clicks_are_settled_ones_unless_asked_otherwise(site: Site, key: str) -> None:
-    await site.ask(site.url())
-    assert (await call(site, key, "/api/v1/clicks"))[1]["clicks"] == []
-    (row,) = (await call(site, key, "/api/v1/clicks?provisional=true"))[1]["clicks"]
-    assert (row["key"], row["settled"]) == (site.CONTENT, False)
-    site.clock.now += 1000
-    await site.server.services.settler.once()
-    (row,) = (await call(site, key, "/api/v1/clicks?campaign=spring&domain=example.com&since=-1h"))[1][
-        "clicks"
-    ]
-    assert (row["target"], row["recipient"], row["settled"]) == (site.TARGET, "anna@example.com", True)
-
-
-async def test_pages_follow_each_other_by_an_opaque_token(site: Site, key: str) -> None:
-    for _ in range(5):
-        await site.ask(site.url())
-    seen: list[int] = []
-    path = "/api/v1/visits?limit=2"
-    following = ""
-    while following is not None:
-        _, body = await call(site, key, path + (f"&next={following}" if following else ""))
-        seen += [row["visit_id"] for row in body["visits"]]
-        following = body["next"]
-    assert seen == sorted(set(seen))
-    assert len(seen) == 5
-
-
-async def test_visits_can_be_filtered_by_verdict(site: Site, key: str) -> None:
-    await site.ask(site.url())
-    await site.ask(site.url(), "HEAD", headers=site.SCANNER)
-    _, body = await call(site, key, "/api/v1/visits?verdict=machine")
-    assert [row["method"] for row in body["visits"]] == ["HEAD"]
-
-
-async def test_all_faults_of_a_query_are_told_at_once(site: Site, key: str) -> None:
-    answer = await call(site, key, "/api/v1/clicks?sinse=1&since=yesteryear&limit=0&next=!!")
-    assert_fault(answer, 400, "sinse: there is no such filter", "limit", "next", "since")
-    assert_fault(await call(site, key, "/api/v1/clicks?link=abcd&link=efgh"), 400, "link: is given twice")

@@ -73,11 +73,13 @@ async def test_with_and_without_cookies_people_reach_the_target_over_one_hop(
 
 
 async def test_both_requests_of_a_hop_are_one_click(site: Site) -> None:
-    delivery = Delivery(site.START - 70, DeliverySource.MX)
+    delivery = Delivery(site.START - 40, DeliverySource.MX)
     await site.store.add_deliveries([DeliveryDraft(site.campaign.id, site.recipient.id, delivery)])
     assert await follow(site, keep_cookies=True) == [302, 302]
     site.clock.now += 120
     await site.server.services.settler.once()
+    settled = [row.entry.settled.kind for row in await site.visits() if row.entry.settled]
+    assert settled == [VerdictKind.HUMAN] * 2
     assert len([row async for row in site.store.clicks(Filter())]) == 1
 
 

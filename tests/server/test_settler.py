@@ -72,6 +72,16 @@ async def test_a_pass_that_fails_is_tried_again(
     assert await clicks(site) == [site.CONTENT]
 
 
+async def test_a_rebuild_of_rollups_that_was_interrupted_is_finished_by_the_server(site: Site) -> None:
+    await site.ask(site.url())
+    site.clock.now += 1000
+    await site.server.services.settler.once()
+    await site.store.begin_rebuild()
+    await site.server.services.settler.once()
+    left = await site.store.rebuild(lambda _entries: (), limit=1)
+    assert (left.messages, left.campaigns_left) == (0, 0)
+
+
 async def test_the_loop_settles_again_and_again_until_it_is_closed(site: Site) -> None:
     waited: list[float] = []
     turn = asyncio.Event()

@@ -41,6 +41,12 @@ def test_what_is_read_back_is_what_was_written(agent: str) -> None:
         assert file.waiting(frozenset()) == written
 
 
+def test_a_full_file_is_read_without_a_profile_of_its_own_for_each_visit(tmp_path: Path) -> None:
+    file = SpillFile(tmp_path / "spill", LARGE)
+    file.append([spilled(at) for at in range(9)])
+    assert len({id(found.visit.profile) for found in file.waiting(frozenset())}) == 1
+
+
 def test_struck_visits_are_not_read_back_and_an_all_struck_file_is_emptied(tmp_path: Path) -> None:
     file = SpillFile(tmp_path / "spill", LARGE)
     first, second = spilled(1), spilled(2)
@@ -85,6 +91,18 @@ async def test_many_that_wait_share_a_write_and_each_learns_its_own_fate(tmp_pat
     kept = len(await spill.waiting())
     assert fates == [True] * kept + [False] * (50 - kept)
     assert 0 < kept < 50
+    await spill.close()
+
+
+async def test_who_looks_while_a_visit_is_being_written_does_not_take_the_file_for_empty(
+    tmp_path: Path,
+) -> None:
+    spill = Spill(SpillFile(tmp_path / "spill", LARGE))
+    putting = asyncio.create_task(spill.put(spilled(), seconds=30))
+    looking = asyncio.create_task(spill.waiting())
+    assert (await putting, await looking) == (True, [])
+    assert spill.may_hold_visits
+    assert len(await spill.waiting()) == 1
     await spill.close()
 
 

@@ -1,0 +1,90 @@
+"""``linkproxy bait``: how many machines take the bait."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from linkproxy.cli.listing import filter_options
+from linkproxy.cli.output import json_option, print_json, print_table, say
+from linkproxy.cli.session import need_campaign, with_store
+from linkproxy.query.filters import read_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from linkproxy.config import Config
+    from linkproxy.store.api import Store
+
+_TABLES = {"By style": ("by_style", "style"), "By gateway": ("by_gateway", "gateway")}
+
+
+@click.command("bait")
+@filter_options("campaign", "since", "until")
+@json_option
+def bait(*, as_json: bool, **given: str | None) -> None:
+    """Tell how many of the messages that machines visited had their bait followed.
+
+    By style of the bait and by gateway, with 95 % intervals (Wilson); Early and Late are the two
+    anchors. Told otherwise leaves out machines that nothing but the bait gave away, since those are
+    counted because they took it. It goes through the journal, as far back as that reaches.
+
+    \b
+    Examples:
+      linkproxy bait
+      linkproxy bait --campaign spring --json
+    """
+    where = read_filter(given, now=time.time())
+
+    async def work(config: Config, store: Store) -> dict[str, Any]:
+        from linkproxy.query.bait import bait_record, measure
+        from linkproxy.server.wiring import policy
+
+        if where.campaign:
+            await need_campaign(store, where.campaign)
+        return bait_record(await measure(store, where, policy(config)))
+
+    found = with_store(work)
+    if as_json:
+        print_json(found)
+        return
+    print_catches(found)
+
+
+def print_catches(found: Mapping[str, Any]) -> None:
+    """Print the figures of `linkproxy.query.bait.bait_record` as tables."""
+    if not found["whole"]["messages"]:
+        say("No machine has visited a message with bait in it yet.")
+        return
+    _print([{"style": "all", **found["whole"]}], "style")
+    for title, (name, column) in _TABLES.items():
+        click.echo(f"\n{title}")
+        _print(found[name], column)
+    click.echo(f"\n{found['warning']}")
+
+
+def _print(rows: Sequence[Mapping[str, Any]], column: str) -> None:
+    print_table(
+        ["", "Messages", "Took the bait", "Early", "Late", "Told otherwise", "Took the bait"],
+        [
+            [
+                str(row[column] or "(not known)"),
+                str(row["messages"]),
+                _share(row["share"]),
+                str(row["early"]),
+                str(row["late"]),
+                str(row["told_otherwise"]["messages"]),
+                _share(row["told_otherwise"]["share"]),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _share(share: Mapping[str, float | None]) -> str:
+    value, low, high = share["value"], share["low"], share["high"]
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{value:.1%} ({low:.1%} to {high:.1%})"

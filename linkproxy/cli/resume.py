@@ -1,0 +1,73 @@
+"""How far a run has come, so that the same command goes on where it was stopped.
+
+A small file beside the results says which run they are of and how many are whole. It is there from
+the first result to the last. Another run's results are never added to: that is told instead.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from linkproxy.cli.files import write_whole
+from linkproxy.model import LinkproxyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_EVERY: Final = 64
+"""Results between two notes; a run that is stopped makes so many again at most."""
+
+
+class Run:
+    """One run's note of how far it has come; ``done`` results are whole, ``size`` bytes of an mbox."""
+
+    def __init__(self, path: Path | None, digest: str) -> None:
+        """Take up the run of this digest, or begin it; without a path nothing is noted.
+
+        Raises LinkproxyError when the results there are another run's and not whole yet.
+        """
+        self._path = path
+        self._digest = digest
+        self._noted = 0
+        self.done, self.size = 0, 0
+        self.resumed = False
+        if path is not None and (found := _read(path)) is not None:
+            if found.get("run") != digest:
+                raise LinkproxyError(
+                    f"{path.parent} holds a part of another run's results, which was stopped: finish that "
+                    f"with the same command and files, or remove {path} to give it up"
+                )
+            self.done, self.size = int(found["done"]), int(found["size"])
+            self.resumed = True
+        self._noted = self.done
+        if not self.done:
+            self.save()
+
+    def add(self, size: int) -> None:
+        """Count a result as whole; ``size`` is that of the mbox with it."""
+        self.done, self.size = self.done + 1, size
+        if self.done - self._noted >= _EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Note how far it is."""
+        if self._path is not None:
+            told = {"run": self._digest, "done": self.done, "size": self.size}
+            write_whole(self._path, json.dumps(told).encode())
+            self._noted = self.done
+
+    def end(self) -> None:
+        """Forget the run: all its results are there."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+        return {"run": found["run"], "done": int(found["done"]), "size": int(found["size"])}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError):
+        return {"run": None}

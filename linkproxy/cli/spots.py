@@ -1,0 +1,177 @@
+"""Where mails stand that are to be rewritten: files, folders, mboxes, maildirs, standard input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import getaddresses
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from linkproxy.campaign.lint import is_message
+from linkproxy.campaign.mime_headers import read_head
+from linkproxy.cli import mbox
+from linkproxy.cli.files import STDIN, mail_fault, read_mail
+from linkproxy.model import LinkproxyError
+from linkproxy.server.recipients import read_recipient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from linkproxy.cli.mbox import Piece
+    from linkproxy.store.api import RecipientDraft
+
+MESSAGE_SUFFIX: Final = ".eml"
+_HTML_SUFFIXES: Final = frozenset({".html", ".htm"})
+_SUFFIXES: Final = _HTML_SUFFIXES | {MESSAGE_SUFFIX}
+MAILDIR: Final = ("cur", "new", "tmp")  # https://cr.yp.to/proto/maildir.html
+_LOOKED_AT: Final = 1 << 17
+
+
+class Kind(Enum):
+    """What a source is."""
+
+    FILE = auto()  # one mail; standard input too
+    FOLDER = auto()
+    MBOX = auto()
+    MAILDIR = auto()
+
+
+def kind_of(source: Path) -> Kind:
+    """Return what a source is; it may be missing, and is a file then."""
+    if source == STDIN:
+        return Kind.FILE
+    if source.is_dir():
+        return Kind.MAILDIR if all((source / name).is_dir() for name in MAILDIR) else Kind.FOLDER
+    if source.suffix.lower() == mbox.SUFFIX:
+        return Kind.MBOX
+    plain = source.suffix.lower() not in _SUFFIXES and source.is_file()
+    return Kind.MBOX if plain and _beginning(source).startswith(mbox.START) else Kind.FILE
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LOOKED_AT)
+    except OSError:
+        return b""  # mail_fault says why
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where one mail stands: a file, a piece of an mbox, or what standard input brought."""
+
+    path: Path
+    is_message: bool
+    number: int = 0  # of a message in an mbox, from 1
+    piece: Piece | None = None
+    given: bytes | None = None
+
+    def __str__(self) -> str:
+        """Return how errors and notes name it."""
+        name = "standard input" if self.path == STDIN else str(self.path)
+        return f"{name}: message {self.number}" if self.number else name
+
+    def fault(self, most_bytes: int) -> str | None:
+        """Return why it cannot be read, None when it can."""
+        if self.given is not None:
+            return None
+        if self.piece is None:
+            return mail_fault(self.path, most_bytes)
+        if self.piece.end - self.piece.start > most_bytes:
+            return f"{self} has more than {most_bytes:,} bytes; raise limits.mail_bytes in the configuration"
+        return None
+
+    def read(self, most_bytes: int) -> bytes:
+        """Return the mail; raise LinkproxyError."""
+        if self.given is not None:
+            return self.given
+        if self.piece is None:
+            return read_mail(self.path, most_bytes)
+        return self.around(self.piece.start, self.piece.end)
+
+    def around(self, start: int, end: int) -> bytes:
+        """Return bytes of the file it stands in; raise LinkproxyError."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                return file.read(end - start)
+        except OSError as error:
+            raise LinkproxyError(f"{self}: {error.strerror}") from None
+
+
+def spots_of(source: Path, most_bytes: int) -> list[Spot]:
+    """Return the mails of a source that is no folder; raise LinkproxyError where there is none."""
+    if source == STDIN:
+        return [_standard_input(most_bytes)]
+    if kind_of(source) is Kind.MBOX:
+        return _messages(source)
+    if fault := mail_fault(source, most_bytes):
+        raise LinkproxyError(fault)
+    return [spot_at(source)]
+
+
+def spot_at(path: Path, *, in_maildir: bool = False) -> Spot:
+    """Return a file as a mail: its name says what it is, else its first lines do."""
+    suffix = path.suffix.lower()
+    if in_maildir or suffix in _SUFFIXES:
+        return Spot(path, in_maildir or suffix == MESSAGE_SUFFIX)
+    return Spot(path, is_message(_beginning(path)))
+
+
+def _standard_input(most_bytes: int) -> Spot:
+    given = read_mail(STDIN, most_bytes)
+    if given.startswith(mbox.START):
+        raise LinkproxyError("standard input is an mbox; save it to a file and name that")
+    return Spot(STDIN, is_message(given), given=given)
+
+
+def _messages(path: Path) -> list[Spot]:
+    try:
+        found = [Spot(path, True, number, piece) for number, piece in enumerate(mbox.pieces_of(path), 1)]
+    except OSError as error:
+        raise LinkproxyError(f"{path}: {error.strerror}") from None
+    if not found:
+        raise LinkproxyError(f"{path}: no message in it")
+    return found
+
+
+def folder_spots(source: Path, results: Path | None) -> list[Spot]:
+    """Return a folder's mails; results of an earlier run inside it are no mails."""
+    if kind_of(source) is Kind.MAILDIR:
+        return _maildir(source)
+    inside = results.resolve() if results else None
+    found = [
+        spot_at(path)
+        for path in sorted(source.rglob("*"))
+        if path.suffix.lower() in _SUFFIXES
+        and path.is_file()
+        and not (inside and inside != source.resolve() and path.resolve().is_relative_to(inside))
+    ]
+    if not found:
+        raise LinkproxyError(f"{source}: no .html files and no .eml files in it")
+    return found
+
+
+def _maildir(source: Path) -> list[Spot]:
+    found = [spot_at(path, in_maildir=True) for name in ("cur", "new") for path in _delivered(source / name)]
+    if not found:
+        raise LinkproxyError(f"{source}: no message in this maildir")
+    return found
+
+
+def _delivered(folder: Path) -> Iterator[Path]:
+    yield from sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def addressee(spot: Spot, header: str, most_bytes: int) -> RecipientDraft:
+    """Return the one recipient that a message's header names; raise LinkproxyError for none or more."""
+    values = read_head(spot.read(most_bytes), 0, lambda _position: False).fields.get(header.lower(), ())
+    found = sorted({address for _, address in getaddresses([*values]) if address})
+    if len(found) != 1:
+        told = f"names {len(found)} addresses" if found else "names nobody"
+        raise LinkproxyError(f"{spot}: its {header} {told}; one recipient is wanted for each message")
+    try:
+        return read_recipient(found[0])
+    except LinkproxyError as error:
+        raise LinkproxyError(f"{spot}: its {header}: {str(error).removeprefix('recipient: ')}") from None

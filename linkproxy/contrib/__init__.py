@@ -1,0 +1,1 @@
+"""Ready parts for programs that send mail; each needs what it is named after."""

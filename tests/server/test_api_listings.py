@@ -1,0 +1,61 @@
+"""The listings of the JSON API: pages, filters, and what is no filter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from claims.api import assert_fault, call
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Site
+
+
+async def test_clicks_are_settled_ones_unless_asked_otherwise(site: Site, key: str) -> None:
+    await site.ask(site.url())
+    assert (await call(site, key, "/api/v1/clicks"))[1]["clicks"] == []
+    (row,) = (await call(site, key, "/api/v1/clicks?provisional=true"))[1]["clicks"]
+    assert (row["key"], row["settled"]) == (site.CONTENT, False)
+    site.clock.now += 1000
+    await site.server.services.settler.once()
+    (row,) = (await call(site, key, "/api/v1/clicks?campaign=spring&domain=example.com&since=-1h"))[1][
+        "clicks"
+    ]
+    assert (row["target"], row["recipient"], row["settled"]) == (site.TARGET, "anna@example.com", True)
+
+
+async def test_pages_follow_each_other_by_an_opaque_token(site: Site, key: str) -> None:
+    for _ in range(5):
+        await site.ask(site.url())
+    seen: list[int] = []
+    path = "/api/v1/visits?limit=2"
+    following = ""
+    while following is not None:
+        _, body = await call(site, key, path + (f"&next={following}" if following else ""))
+        seen += [row["visit_id"] for row in body["visits"]]
+        following = body["next"]
+    assert seen == sorted(set(seen))
+    assert len(seen) == 5
+
+
+async def test_visits_can_be_filtered_by_verdict(site: Site, key: str) -> None:
+    await site.ask(site.url())
+    await site.ask(site.url(), "HEAD", headers=site.SCANNER)
+    _, body = await call(site, key, "/api/v1/visits?verdict=machine")
+    assert [row["method"] for row in body["visits"]] == ["HEAD"]
+
+
+async def test_all_faults_of_a_query_are_told_at_once(site: Site, key: str) -> None:
+    answer = await call(site, key, "/api/v1/clicks?sinse=1&since=yesteryear&limit=0&next=!!")
+    assert_fault(answer, 400, "sinse: there is no such filter", "limit", "next", "since")
+    assert_fault(await call(site, key, "/api/v1/clicks?link=abcd&link=efgh"), 400, "link: is given twice")
+
+
+@pytest.mark.parametrize("path", ["clicks", "visits", "retractions", "accuracy", "shadow"])
+async def test_a_campaign_that_is_not_there_is_a_404_and_not_an_empty_page(
+    site: Site, key: str, path: str
+) -> None:
+    answer = await call(site, key, f"/api/v1/{path}?campaign=nowhere")
+    assert_fault(answer, 404, "campaign: there is none named 'nowhere'")
+    status, _ = await call(site, key, f"/api/v1/{path}?campaign=spring")
+    assert status == 200
