@@ -8,46 +8,42 @@ docs/configuration.md are generated from the classes below.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
-    model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from linkproxy import config_values as values
 from linkproxy.config_faults import ConfigError, Origin, describe
+from linkproxy.config_pages import BaitSection, BrandSection, DomainSection
+from linkproxy.config_relay import RelaySection
 from linkproxy.config_sources import Source, privacy_key, read_environment, read_file, read_secret
-from linkproxy.model import BaitStyle, CampaignKind, MachineAnswer
+from linkproxy.config_types import (
+    AddressForm,
+    Anchored,
+    Bytes,
+    Count,
+    Days,
+    Port,
+    Seconds,
+    Section,
+    Workers,
+)
+from linkproxy.model import BaitPlaces, BaitStyle, CampaignKind, MachineAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Config", "ConfigError", "load"]
-
-Port = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=65535)]
-Seconds = Annotated[float, BeforeValidator(values.number), Field(ge=0.01, le=3600)]
-Days = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=36500)]
-Count = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=1_000_000_000)]
-Bytes = Annotated[int, BeforeValidator(values.number), Field(ge=1024, le=1 << 40)]
-Url = Annotated[str, AfterValidator(values.url)]
-Anchored = Annotated[str, values.ANCHORED]
-AddressForm = Literal["full", "truncated", "hashed"]
-
-
-class Section(BaseModel):
-    """One ``[section]`` of the file; its docstring's first line is the section's comment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+__all__ = ["BrandSection", "Config", "ConfigError", "DomainSection", "load"]
 
 
 class ServerSection(Section):
@@ -79,6 +75,11 @@ class ServerSection(Section):
         default="",
         description="A header in which they tell the client's TLS fingerprint (JA4); empty: none does.",
     )
+    workers: Workers = Field(
+        default=0,
+        description="0: one process does everything. 1 or more: so many serve tracked links, one more the "
+        "private listener, and a supervisor restarts them.",
+    )
     shutdown_seconds: Seconds = Field(default=10, description="How long a stop waits for requests under way.")
     request_log: bool = Field(
         default=False, description="Log every request (the journal has the visits already)."
@@ -89,7 +90,16 @@ class StoreSection(Section):
     """Where visits and campaigns are kept."""
 
     url: Annotated[str, AfterValidator(values.store_url), values.ANCHORED] = Field(
-        default="sqlite:linkproxy.db", description="`sqlite:FILE`, relative to this file's folder."
+        default="sqlite:linkproxy.db",
+        description="`sqlite:FILE`, relative to this file's folder, or `postgresql://USER@HOST/DATABASE`.",
+    )
+    password: SecretStr = Field(
+        default=SecretStr(""), description="The password of that USER, if it has one. Better: password_file."
+    )
+    password_file: Anchored = Field(default="", description="File with that password alone.")
+    pooler: bool = Field(
+        default=False,
+        description="A pooler that lends connections by transaction (PgBouncer) stands before PostgreSQL.",
     )
     synchronous: Literal["full", "normal"] = Field(
         default="full",
@@ -108,6 +118,12 @@ class StoreSection(Section):
     spill_bytes: Bytes = Field(
         default=67_108_864, description="How large that file may grow; visits beyond it are lost."
     )
+
+    def read_password(self) -> str:
+        """Return the password of the database, "" for none; raise ConfigError."""
+        if not (self.password.get_secret_value() or self.password_file):
+            return ""
+        return read_secret(self, "store", "password")[0].strip()
 
 
 class SigningSection(Section):
@@ -201,40 +217,6 @@ class GatewaysSection(Section):
     timeout_seconds: Seconds = Field(default=5.0, description="How long to wait for one answer.")
 
 
-class BrandSection(Section):
-    """How the pages that people may meet present themselves."""
-
-    name: str = Field(default="", description="Who sends the mail.", max_length=100)
-    colour: Annotated[str, AfterValidator(values.colour)] = Field(
-        default="#1f4e79", description="Colour of buttons and links."
-    )
-    home_url: Url = Field(default="", description="Where the pages lead when nothing else fits.")
-    imprint_url: Url = Field(default="", description="Legal notice in the pages' footer.")
-    templates_dir: Anchored = Field(
-        default="", description="Folder with your own templates; what it lacks is taken from ours."
-    )
-
-
-class DomainSection(BrandSection):
-    """One tracking host: how the pages behind its links present themselves; the rest is as in [brand]."""
-
-
-class BaitSection(Section):
-    """What somebody sees who follows the bait after all."""
-
-    landing: Literal["page", "form", "redirect"] = Field(
-        default="page",
-        description='A `page` that explains, a `form` ("I am a person"), or a `redirect` to redirect_url.',
-    )
-    redirect_url: Url = Field(default="", description="Where `redirect` leads.")
-
-    @model_validator(mode="after")
-    def _redirect_leads_somewhere(self) -> Self:
-        if self.landing == "redirect" and not self.redirect_url:
-            raise ValueError('landing: "redirect" needs redirect_url. Set it, or choose "page"')
-        return self
-
-
 class CampaignSection(Section):
     """What `linkproxy campaign add` takes where no option says otherwise."""
 
@@ -242,9 +224,24 @@ class CampaignSection(Section):
     bait_style: BaitStyle = Field(
         default=BaitStyle.HIDDEN, description="How bait hides; `none` leaves it out."
     )
+    bait_places: BaitPlaces = Field(
+        default=BaitPlaces.BOTH,
+        description="Where its anchors stand: `both`, one early and one late in the body; two `early`; two "
+        "`late`; `double`, two each.",
+    )
     machine_answer: MachineAnswer = Field(
         default=MachineAnswer.NEUTRAL,
         description="What a sure machine gets: the `neutral` page, or the `redirect` too.",
+    )
+
+
+class MailSection(Section):
+    """How mail is treated that is more than HTML."""
+
+    signed: Literal["pass", "refuse"] = Field(
+        default="pass",
+        description="A message that is signed already (DKIM, ARC), which rewriting would break: `pass` it on "
+        "as it came, untracked, or `refuse` it.",
     )
 
 
@@ -260,6 +257,23 @@ class LimitsSection(Section):
     )
     beacons_per_minute: Count = Field(
         default=6000, description="Words from targets' pages about visits that are heard per minute."
+    )
+
+
+class MemorySection(Section):
+    """How much each process remembers of the store, in rows; docs/storage.md says what they cost."""
+
+    messages: Count = Field(default=50_000, description="Messages, each with its last visits.")
+    campaigns: Count = Field(default=1_000, description="Campaigns, each with its link table.")
+    profiles: Count = Field(default=5_000, description="Header profiles.")
+    clients: Count = Field(
+        default=10_000, description="Client addresses that sent broken tokens, and disguised addresses."
+    )
+    domains: Count = Field(
+        default=10_000, description="Mail domains and networks, each with what it has taught."
+    )
+    neighbours: Count = Field(
+        default=2_000, description="Pairs of campaign and mail domain, each with its last visited recipients."
     )
 
 
@@ -291,7 +305,10 @@ class Config(BaseSettings):
     domains: dict[Annotated[str, AfterValidator(values.host)], DomainSection] = {}
     bait: BaitSection = BaitSection()
     campaign: CampaignSection = CampaignSection()
+    mail: MailSection = MailSection()
+    relay: RelaySection = RelaySection()
     limits: LimitsSection = LimitsSection()
+    memory: MemorySection = MemorySection()
     log: LogSection = LogSection()
 
     _file: Path | None = None
@@ -334,21 +351,39 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     The file is ``path``, else ``LINKPROXY_CONFIG``, else ``config.toml`` in the current folder;
     only the last may be missing, which means defaults.
     """
+    gathered = gather(path, environ)
+    try:
+        return gathered.anchored(Config(**gathered.values))
+    except ValidationError as error:
+        raise ConfigError(describe(error, Config, gathered.origin)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the sources say, before it is checked."""
+
+    values: dict[str, Any]
+    origin: Origin
+    file: Path | None
+
+    def anchored(self, config: Config) -> Config:
+        """Return the settings with paths from the file's folder on."""
+        folder = (self.file.parent if self.file else Path()).absolute()
+        anchor = partial(values.anchor, folder=folder)
+        sections: dict[str, object] = {name: anchor(getattr(config, name)) for name in Config.sections()}
+        sections["domains"] = {host: anchor(section) for host, section in config.domains.items()}
+        config = config.model_copy(update=sections)
+        config._file = folder / self.file.name if self.file else None  # noqa: SLF001  (a private attribute of our own class; frozen models set it no other way)
+        return config
+
+
+def gather(path: Path | None, environ: Mapping[str, str]) -> Gathered:
+    """Read the sources, unchecked; raise ConfigError."""
     file = _find(path, environ)
-    folder = (file.parent if file else Path()).absolute()
     from_file = read_file(file) if file else Source()
     from_environment = read_environment(Config, environ)
     origin = Origin(file.name if file else "config.toml", from_environment.names)
-    try:
-        config = Config(**from_file.under(from_environment))
-    except ValidationError as error:
-        raise ConfigError(describe(error, Config, origin)) from None
-    anchor = partial(values.anchor, folder=folder)
-    sections: dict[str, object] = {name: anchor(getattr(config, name)) for name in Config.sections()}
-    sections["domains"] = {host: anchor(section) for host, section in config.domains.items()}
-    config = config.model_copy(update=sections)
-    config._file = folder / file.name if file else None  # noqa: SLF001  (a private attribute of our own class; frozen models set it no other way)
-    return config
+    return Gathered(from_file.under(from_environment), origin, file)
 
 
 def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _TABLES: Final = "domains"
+_ROWS: Final = ("relay", "rules")
 
 
 class ConfigError(LinkproxyError):
@@ -44,7 +45,8 @@ class Origin:
             if names[: len(path)] == path:
                 return f"{variable}:"
         section, *rest = path
-        return f"{self.file}: [{section}]" + (f" {'.'.join(rest)}:" if rest else "")
+        named = section if section.startswith("[") else f"[{section}]"
+        return f"{self.file}: {named}" + (f" {'.'.join(rest)}:" if rest else "")
 
 
 def describe(error: ValidationError, config: type[BaseModel], origin: Origin) -> list[str]:
@@ -62,6 +64,8 @@ def _line(details: ErrorDetails, config: type[BaseModel], origin: Origin) -> str
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
         if path in origin.names:
             return f"{start} is a section. Name a key of it: {origin.names[path]}__KEY."
+        if path[0].startswith("[["):
+            return f"{start} is not a table. Write [[relay.rules]] above each rule."
         return f"{start} is not a section. Write [{path[0]}] on a line of its own and its keys below."
     if kind == "value_error":
         words = str(details["ctx"]["error"])
@@ -70,7 +74,12 @@ def _line(details: ErrorDetails, config: type[BaseModel], origin: Origin) -> str
 
 
 def _path(loc: tuple[int | str, ...]) -> tuple[str, ...]:
-    """Return section and key; a table of a section, as in [domains."HOST"], is a section by itself."""
+    """Return section and key; a table of a section, as in [domains."HOST"], is a section by itself.
+
+    So is a row of [[relay.rules]], named by its place from 1.
+    """
+    if loc[:2] == _ROWS and len(loc) > 2:
+        return (f"[[relay.rules]] {int(loc[2]) + 1}", *(str(key) for key in loc[3:4]))
     name, *rest = (str(part) for part in loc)
     if name == _TABLES and rest:
         table, *keys = rest
@@ -79,6 +88,9 @@ def _path(loc: tuple[int | str, ...]) -> tuple[str, ...]:
 
 
 def _section(name: str, config: type[BaseModel]) -> Any:
+    if name.startswith("[["):
+        outer, key = _ROWS
+        return get_args(_section(outer, config).model_fields[key].annotation)[0]
     section = config.model_fields[name.partition(".")[0]].annotation
     return section if "." not in name else get_args(section)[1]
 

@@ -7,16 +7,16 @@ from enum import StrEnum
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from linkproxy.config import Config, DomainSection
+from linkproxy.config_relay import RelayRule
 from linkproxy.config_sources import PREFIX
 from linkproxy.config_values import choices_of, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
 WIDTH: Final = 100
@@ -66,6 +66,8 @@ def example() -> str:
         ]
     lines += [*_comment(DomainSection.__doc__ or ""), f"# [{_DOMAIN}]"]
     lines += [f"#     {key} = {as_toml(field.default)}" for key, field in DomainSection.model_fields.items()]
+    lines += ["", *_comment(RelayRule.__doc__ or ""), f"# [[{_RULE}]]"]
+    lines += [f"#     {key} = {as_toml(field.default)}" for key, field in RelayRule.model_fields.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -80,6 +82,10 @@ def reference() -> str:
         lines.append(_row(key, field, f"`{as_toml(field.default)}`"))
     lines += ["", f"## [{_DOMAIN}]", "", DomainSection.__doc__ or "", "", *_TABLE_HEAD]
     lines += [_row(key, field, "as in [brand]") for key, field in DomainSection.model_fields.items()]
+    lines += ["", f"## [[{_RULE}]]", "", RelayRule.__doc__ or "", "", *_TABLE_HEAD]
+    lines += [
+        _row(key, field, f"`{as_toml(field.default)}`") for key, field in RelayRule.model_fields.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -88,6 +94,7 @@ def _row(key: str, field: FieldInfo, default: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+_RULE: Final = "relay.rules"
 _DOMAIN: Final = 'domains."click.brand.example"'
 _TABLE_HEAD: Final = ("| key | takes | default | meaning |", "| --- | --- | --- | --- |")
 
@@ -98,6 +105,10 @@ def as_toml(value: Any) -> str:
         return '"(hidden)"' if value.get_secret_value() else '""'
     if isinstance(value, StrEnum):
         return json.dumps(value.value)
+    if isinstance(value, BaseModel):
+        return "{ " + ", ".join(f"{key} = {as_toml(item)}" for key, item in value) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(as_toml, value)) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 

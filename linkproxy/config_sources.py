@@ -82,7 +82,14 @@ def read_secret(section: BaseModel, name: str, key: str) -> tuple[str, str]:
         return value, f"[{name}] {key}"
     if not path:
         raise ConfigError([f"[{name}] {file_key}: names no file. Write one with: linkproxy init"])
-    return read_text(Path(path), "Write one with: linkproxy init"), path
+    return read_text(Path(path), _advice(Path(path))), path
+
+
+def _advice(path: Path) -> str:
+    """Return what to do about a missing secret; `linkproxy init` goes into no folder that has a part."""
+    if (path.parent / "config.toml").exists():
+        return "Bring it back from your back-up, or take one that is new from: linkproxy init --folder FOLDER"
+    return "Nor is there a config.toml: name yours with --config, or begin with: linkproxy init"
 
 
 def privacy_key(text: str, where: str) -> bytes:

@@ -26,6 +26,7 @@ class _Anchor:
 
 ANCHORED: Final = _Anchor()
 SQLITE: Final = "sqlite:"
+POSTGRES: Final = "postgresql://"
 _DNS_PORT: Final = 53
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 
@@ -120,9 +121,24 @@ def colour(value: str) -> str:
 
 
 def store_url(value: str) -> str:
-    """Accept ``sqlite:FILE``."""
+    """Accept ``sqlite:FILE`` and ``postgresql://USER@HOST/DATABASE``, the latter without a password."""
+    if value.startswith(POSTGRES):
+        return _postgres_url(value)
     if not value.startswith(SQLITE) or value == SQLITE:
-        raise ValueError('is not a store such as "sqlite:linkproxy.db"')
+        raise ValueError('is not a store such as "sqlite:linkproxy.db" or "postgresql://user@host/database"')
+    return value
+
+
+def _postgres_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        password, _ = parts.password, parts.port
+    except ValueError:
+        raise ValueError("is no URL such as postgresql://user@host/database") from None
+    if password is not None or "password=" in parts.query:
+        raise ValueError("holds a password, which would be shown; write it into store.password_file")
+    if not parts.path.strip("/"):
+        raise ValueError("names no database; write postgresql://user@host/database")
     return value
 
 
@@ -144,6 +160,8 @@ def anchor(section: Model, folder: Path) -> Model:
 
 
 def _anchored(value: str, folder: Path) -> str:
+    if value.startswith(POSTGRES):
+        return value
     scheme = SQLITE if value.startswith(SQLITE) else ""
     return scheme + str(folder / Path(value.removeprefix(scheme)).expanduser())
 
@@ -157,6 +175,8 @@ def expected(field: FieldInfo) -> str:
         return _number("a whole number" if kind is int else "a number", field)
     if kind is bool:
         return "true or false"
+    if get_origin(kind) is list and get_args(kind) != (str,):
+        return "tables, one for each rule"
     if get_origin(kind) is list:
         return 'a list of texts such as ["one", "two"]'
     longest = [item.max_length for item in field.metadata if isinstance(item, annotated_types.MaxLen)]

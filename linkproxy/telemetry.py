@@ -32,6 +32,11 @@ class Event(StrEnum):
     LISTENING = "server.listening"
     STOPPING = "server.stopping"
     STOPPED = "server.stopped"
+    RELOADED = "server.reloaded"
+    RELOAD_FAILED = "server.reload_failed"
+    WORKER_DIED = "worker.died"
+    WORKER_LOOPING = "worker.looping"
+    WORKER_HUNG = "worker.hung"
     REQUEST = "server.request"
     REQUEST_FAILED = "server.request_failed"
     API_REFUSED = "api.refused"
@@ -39,6 +44,7 @@ class Event(StrEnum):
     STORE_RECOVERED = "store.recovered"
     SPILL_FULL = "spill.full"
     SPILL_READ_BACK = "spill.read_back"
+    SPILL_ADOPTED = "spill.adopted"
     VISIT_FAILED = "visit.failed"
     SIGNAL_BROKEN = "signal.broken"
     SETTLE_FAILED = "settle.failed"
@@ -50,18 +56,31 @@ class Event(StrEnum):
     ASN_FAILED = "asn.failed"
     ASN_BLANK = "asn.blank"
     GATEWAYS_FAILED = "gateways.failed"
+    MAIL_SIGNED = "mail.signed"
+    RELAY_MESSAGE = "relay.message"
+    RELAY_UNTRACKED = "relay.untracked"
+    RELAY_REFUSED = "relay.refused"
+    RELAY_UPSTREAM_FAILED = "relay.upstream_failed"
+    RELAY_DELIVERIES_FAILED = "relay.deliveries_failed"
+    RELAY_FAILED = "relay.failed"
 
 
 EVENTS: Final[Mapping[Event, str]] = {
     Event.LISTENING: "A listener is up. `listener`, `address`.",
     Event.STOPPING: "A stop was asked for; no new connection is taken. `signal`.",
     Event.STOPPED: "Everything is flushed and closed; with `incomplete`, a request was cut off.",
+    Event.RELOADED: "SIGHUP: new workers serve by the settings read anew; the old ones end. `workers`.",
+    Event.RELOAD_FAILED: "SIGHUP: the new settings cannot be used; the workers before go on. `error`.",
+    Event.WORKER_DIED: "A worker ended by itself; it is started again after `seconds`. `died`, `status`.",
+    Event.WORKER_LOOPING: "A worker dies again and again; it is still tried. `died`, `deaths` in a row.",
+    Event.WORKER_HUNG: "A worker gave no sign of life for a minute and is ended. `died`.",
     Event.REQUEST: "One request, with `[server] request_log`. `listener`, `method`, `status`, `seconds`.",
     Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 500. `listener`, `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
     Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. `operation`, `error`.",
     Event.STORE_RECOVERED: "The store works again. `operation`.",
     Event.SPILL_FULL: "The spill file is full; visits are lost until the store works. `path`, `bytes`.",
+    Event.SPILL_ADOPTED: "What dead processes had spilled was taken over, and is read back. `path`.",
     Event.SPILL_READ_BACK: "Spilled visits are in the journal now. `visits`.",
     Event.VISIT_FAILED: "A visit could not be judged; the person was sent on. `error`.",
     Event.SIGNAL_BROKEN: "A signal raised an error; it counted as no evidence. `signal`.",
@@ -78,6 +97,17 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.ASN_BLANK: "The network databases know none of the addresses so far: a wrong file, or "
     "`[server] trusted_proxies` lacks the front. `lookups`.",
     Event.GATEWAYS_FAILED: "A pass of gateway look-ups failed; it is tried again. `error`.",
+    Event.MAIL_SIGNED: "A message had been signed before it came; [mail] signed says what becomes of such. "
+    "`campaign`, `outcome` (`passed` as it came, or `refused`).",
+    Event.RELAY_MESSAGE: "The last word on a message in the relay. `treatment`, `answer`, `code`, "
+    "`campaign`, `bytes`.",
+    Event.RELAY_UNTRACKED: "The relay passed a message of a campaign on as it came, or not at all. "
+    "`treatment`, `campaign`, `error`.",
+    Event.RELAY_REFUSED: "The relay refused a client. `reason`, `client`.",
+    Event.RELAY_UPSTREAM_FAILED: "The relay's upstream server cannot be used; mailers try later. `error`.",
+    Event.RELAY_DELIVERIES_FAILED: "The relay could not record deliveries; it tries again with those that "
+    "are not `lost`. `deliveries`, `lost`, `error`.",
+    Event.RELAY_FAILED: "The relay met a fault of linkproxy; the mailer tries again later. `error`.",
 }
 
 
@@ -86,10 +116,11 @@ def get_logger() -> Any:
     return structlog.get_logger()
 
 
-def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
+def configure_logging(level: str, form: str, stream: TextIO | None = None, *, worker: str = "") -> None:
     """Send structlog's and the standard library's records to one stream in one form.
 
     ``level`` and ``form`` are ``[log] level`` and ``[log] format``; the stream is standard error.
+    ``worker`` is put into every record, for where several processes write.
     """
     out = stream or sys.stderr
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -97,6 +128,7 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([_of(worker)] if worker else []),
     ]
     last = _renderers(form, colours=out.isatty())
     structlog.configure(
@@ -113,6 +145,14 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+def _of(worker: str) -> structlog.typing.Processor:
+    def put(_logger: object, _method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        record["worker"] = worker
+        return record
+
+    return put
 
 
 def _renderers(form: str, *, colours: bool) -> list[structlog.typing.Processor]:
@@ -133,11 +173,16 @@ SIGNAL: Final = "signal"
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
+RELAY_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
 _VERDICTS: Final = tuple(VerdictKind)
 _LISTENERS: Final = ("public", "private")
 _STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _ENGAGEMENTS: Final = (
     *("kept", "unchanged", "no_visit", "late", "forged", "malformed", "declined", "dropped", "failed"),
+)
+_TREATMENTS: Final = (
+    *("rewritten", "grouped", "off", "signed", "unknown_campaign", "unaddressed", "oversize", "failed"),
 )
 _OPERATIONS: Final = ("append", "settle", "purge")
 
@@ -184,6 +229,7 @@ METRICS: Final = (
     Metric("spilled_visits", Counter, "Visits written to the spill file while the store failed."),
     Metric("read_back_visits", Counter, "Spilled visits that came into the journal later."),
     Metric("refused_visits", Counter, "Visits answered 503 since the store failed."),
+    Metric("worker_deaths", Counter, "Workers that ended by themselves and were started again."),
     Metric("lost_visits", Counter, "Visits that were answered and could be kept nowhere."),
     Metric(
         "settled_visits",
@@ -228,6 +274,26 @@ METRICS: Final = (
         (("outcome", ("found", "none", "failed")),),
     ),
     Metric(
+        "relay_messages",
+        Counter,
+        "Messages in the relay, by what was done to their links and the last word on them.",
+        (("treatment", _TREATMENTS), ("answer", ("accepted", "deferred", "rejected", "unsure"))),
+    ),
+    Metric("relay_seconds", Histogram, "From a whole message to the last word on it.", buckets=RELAY_SECONDS),
+    Metric(
+        "relay_refusals",
+        Counter,
+        "What the relay refused by itself.",
+        (("reason", ("connections", "client", "login", "recipient")),),
+    ),
+    Metric(
+        "relay_connections",
+        Counter,
+        "Connections to the relay's upstream server.",
+        (("outcome", ("opened", "reused", "failed")),),
+    ),
+    Metric("relay_lost_deliveries", Counter, "Deliveries of the relay that could not be recorded."),
+    Metric(
         "http_responses",
         Counter,
         "Responses by listener and status class.",
@@ -245,15 +311,24 @@ class Labelled(Generic[Kind]):
     def __init__(self, metric: Kind, allowed: Mapping[str, frozenset[str]]) -> None:
         self._metric: Kind = metric
         self._allowed = allowed
+        self._children: dict[tuple[tuple[str, str], ...], Kind] = {}
         for values in product(*allowed.values()):
             metric.labels(*values)  # exported as 0 from the start, so that a first event is an increase
 
     def labels(self, **values: str) -> Kind:
         """Return the child for these label values; raise KeyError for a label it does not have."""
-        closed = {
-            label: value if value in self._allowed[label] else UNKNOWN for label, value in values.items()
-        }
-        return self._metric.labels(**closed)
+        # Remembered, since prometheus_client takes a lock and checks names each time; a closed set
+        # of values is a bounded memory.
+        asked = tuple(values.items())
+        child = self._children.get(asked)
+        if child is None:
+            closed = {
+                label: value if value in self._allowed[label] else UNKNOWN for label, value in values.items()
+            }
+            child = self._metric.labels(**closed)
+            if closed == values:
+                self._children[asked] = child
+        return child
 
 
 class Metrics:
@@ -271,6 +346,7 @@ class Metrics:
     spilled_visits: Counter
     read_back_visits: Counter
     refused_visits: Counter
+    worker_deaths: Counter
     lost_visits: Counter
     settled_visits: Labelled[Counter]
     shadow_verdicts: Labelled[Counter]
@@ -282,6 +358,11 @@ class Metrics:
     asn_lookups: Labelled[Counter]
     asn_reloads: Labelled[Counter]
     gateway_lookups: Labelled[Counter]
+    relay_messages: Labelled[Counter]
+    relay_seconds: Histogram
+    relay_refusals: Labelled[Counter]
+    relay_connections: Labelled[Counter]
+    relay_lost_deliveries: Counter
     http_responses: Labelled[Counter]
 
     def __init__(self, registry: CollectorRegistry | None = None, signals: Iterable[str] = ()) -> None:

@@ -122,8 +122,17 @@ def test_a_missing_secret_is_asked_for_when_it_is_needed_and_says_how_to_get_one
         with pytest.raises(ConfigError) as caught:
             read()
         assert str(caught.value) == (
-            f"{tmp_path / name}: there is no such file. Write one with: linkproxy init"
+            f"{tmp_path / name}: there is no such file. Bring it back from your back-up, or take one that is "
+            "new from: linkproxy init --folder FOLDER"
         )
+
+
+def test_where_there_is_no_configuration_at_all_it_is_said_how_to_name_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"Nor is there a config\.toml: name yours with --config, or begin"):
+        load(None, {}).privacy.read_key()
 
 
 def test_the_privacy_key_is_64_hexadecimal_digits_and_never_shown_when_it_is_not(tmp_path: Path) -> None:

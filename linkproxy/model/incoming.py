@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.model.lean import lean
 from linkproxy.model.outgoing import NO_DELIVERY
 from linkproxy.model.words import NO_CAMPAIGN, NOBODY, CampaignId
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class TokenIds:
     """What a true token says; ``recipient_id`` is NOBODY in the reference form."""
 
@@ -51,7 +52,7 @@ class RawRequest:
     body: bytes = b""  # of POST only, bounded by the server
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Profile:
     """What a header set says of its client; the same set is the same profile.
 
@@ -72,7 +73,7 @@ class Profile:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Visit:
     """One HTTP request for a tracked URL, whoever made it, as intake read it."""
 
@@ -109,7 +110,7 @@ class Stray:
     recipient_id: RecipientId = NOBODY
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class StrayTrace:
     """What a judge needs of a stray."""
 
@@ -134,7 +135,7 @@ class StrayCounts:
         return self.message + self.alike + self.other
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Sibling:
     """What a judge needs of another visit of the same message."""
 
@@ -162,7 +163,7 @@ class Zone:
     certain: bool = True  # False: a scanner's network that carries people too
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Neighbour:
     """The first of some visits to another message of the same campaign and recipient domain."""
 
@@ -174,7 +175,7 @@ class Neighbour:
     unsubscribe_at: float | None = None  # when it last came for an unsubscribe link, by no one-click POST
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Step:
     """How many recipients of a domain were hit in step with a visit; each counts once.
 
@@ -225,7 +226,7 @@ class Learned:
     people: float  # messages that a person followed
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Facts:
     """What was looked up about a visit; None or empty means not known, which is no evidence.
 

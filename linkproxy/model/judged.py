@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.model.lean import lean
+
 if TYPE_CHECKING:
     from linkproxy.model.incoming import Facts, Visit
     from linkproxy.model.kept import Unsubscribe
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from linkproxy.model.words import AnswerKind, Family, VerdictKind
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Evidence:
     """One signal that spoke."""
 
@@ -25,7 +27,7 @@ class Evidence:
     detail: str = ""  # what was seen, for a person to read
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Verdict:
     """What a visit is taken for, and why."""
 
@@ -48,7 +50,7 @@ class Verdict:
         return tuple(item.name for item in sorted(counted, key=lambda item: -abs(item.weight)))
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Answer:
     """What to send; ``target`` is set where a page or a redirect leads somewhere."""
 
@@ -56,7 +58,7 @@ class Answer:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Judged:
     """A visit with everything that was made of it; what the journal stores."""
 

@@ -50,12 +50,17 @@ class Click:
     merged: int = 0  # further requests that this click stands for
 
 
+PossibleClicks = tuple[tuple[int, int], ...]
+"""What clients did with a message: the score in whole decibans, and so many possible clicks."""
+
+
 @dataclass(frozen=True, slots=True)
 class MessageHistory:
     """The visits of one message in order of arrival, settled ones within reach included.
 
     ``open_ids`` are those not settled yet. ``clicked`` are visits that the click log holds
-    already, so that a double request merges with a click of an earlier pass.
+    already, so that a double request merges with a click of an earlier pass. ``beyond`` are settled
+    visits out of reach: no evidence any more, but part of what the message comes to.
     """
 
     entries: tuple[JournalEntry, ...]
@@ -66,6 +71,8 @@ class MessageHistory:
     engagements: tuple[Engagement, ...] | None = None  # of all its visits; None as above
     engaged: int = 0  # as of an Afterlife
     known_at: float = 0.0  # when it is settled
+    beyond: tuple[JournalEntry, ...] = ()
+    clicked_beyond: frozenset[int] = frozenset()  # which of those the click log holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +92,18 @@ class Lesson:
     baited: int = 0  # ... and took it
     browsers: int = 0  # a machine had the headers of a current browser
     delay_seconds: float | None = None  # of the first machine visit, since delivery
+    early: float = 0.0  # visits within minutes of delivery that are no known machine's
+    early_people: float = 0.0  # so many of those are people's, to go by the visits that came later
+    networks: tuple[tuple[str, float, float], ...] = ()  # wide network, machines, people; of 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class DomainProfile:
     """What the messages of a recipient domain or gateway have taught.
 
-    Counts are of messages, each worn off by half in every half-life up to ``taught_at``.
+    Counts are of messages, each worn off by half in every half-life up to ``taught_at``. In the scope
+    ``early`` they are visits: ``machines`` those that came early, ``people`` those of them that are
+    people's, to go by the ones that came later. In the scope ``network`` they are probabilities.
     """
 
     scope: ProfileScope
@@ -122,6 +134,7 @@ class Settlement:
     steps: tuple[tuple[int, Step], ...] = ()  # what the settled verdicts went by, to be frozen
     afterlives: tuple[tuple[int, Afterlife], ...] = ()  # likewise
     lesson: Lesson | None = None  # what the message teaches, once
+    possible: PossibleClicks | None = None  # of the whole message; None: not looked at
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from linkproxy.model.words import BaitStyle, CampaignKind, DeliverySource, MachineAnswer
+from linkproxy.model.lean import lean
+from linkproxy.model.words import BaitPlaces, BaitStyle, CampaignKind, DeliverySource, MachineAnswer
 
 if TYPE_CHECKING:
     from linkproxy.model.words import CampaignId, LinkKey, LinkKind, LinkRole, RecipientId
@@ -47,6 +48,7 @@ class Campaign:
     rewrite_unsubscribe: bool = False  # True: detected unsubscribe links are handed to linkproxy
     created_at: float = 0.0
     click_id: str = ""  # query parameter that tells targets of the visit; "" tells them nothing
+    bait_places: BaitPlaces = BaitPlaces.BOTH
     leave_shown_urls: bool = False  # True: a link whose text is a URL itself is not tracked
 
 
@@ -79,7 +81,7 @@ class MessageLink:
     created_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Recipient:
     """Whom a message was for: a mail address or an outside reference, and the mail domain.
 
@@ -95,7 +97,7 @@ class Recipient:
     verified: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Delivery:
     """When a message, or a whole campaign, was accepted, and by whose word."""
 

@@ -25,14 +25,20 @@ class LinkproxyError(Exception):
     """A fault that the user can mend; its text says what, where and what to do."""
 
 
-class CampaignKind(StrEnum):
+class Word(StrEnum):
+    """A member of a closed vocabulary: hashed as the text that it equals, by C rather than by Enum."""
+
+    __hash__ = str.__hash__
+
+
+class CampaignKind(Word):
     """What a mailing is for; it sets the prior and the timing curve."""
 
     MARKETING = "marketing"
     TRANSACTIONAL = "transactional"
 
 
-class LinkKind(StrEnum):
+class LinkKind(Word):
     """What a link does when it is followed."""
 
     CONTENT = "content"
@@ -40,7 +46,7 @@ class LinkKind(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
 
 
-class LinkRole(StrEnum):
+class LinkRole(Word):
     """Where a reader meets a link; footer, social and legal links are those nobody reads."""
 
     BODY = "body"
@@ -53,7 +59,7 @@ class LinkRole(StrEnum):
 LOW_INTEREST_ROLES = frozenset({LinkRole.FOOTER, LinkRole.SOCIAL, LinkRole.LEGAL})
 
 
-class BaitStyle(StrEnum):
+class BaitStyle(Word):
     """How a bait anchor hides; ``none`` leaves the mail without bait."""
 
     HIDDEN = "hidden"
@@ -61,14 +67,23 @@ class BaitStyle(StrEnum):
     NONE = "none"
 
 
-class MachineAnswer(StrEnum):
+class BaitPlaces(Word):
+    """Where the bait anchors of a mail stand; always an even number of them."""
+
+    BOTH = "both"  # one early and one late in the body
+    EARLY = "early"  # two early ones
+    LATE = "late"  # two late ones
+    DOUBLE = "double"  # two early and two late ones
+
+
+class MachineAnswer(Word):
     """What a visit far above the machine threshold gets."""
 
     NEUTRAL = "neutral"
     REDIRECT = "redirect"
 
 
-class DeliverySource(StrEnum):
+class DeliverySource(Word):
     """Who told us when a message was accepted, and so how far off the time may be."""
 
     MX = "mx"
@@ -78,7 +93,11 @@ class DeliverySource(StrEnum):
     NONE = "none"
 
 
-class Family(StrEnum):
+OF_MESSAGE = frozenset({DeliverySource.MX, DeliverySource.PROVIDER, DeliverySource.SMARTHOST})
+"""Sources that speak of one message, not of a mailing."""
+
+
+class Family(Word):
     """Evidence of one family is correlated: only its strongest on each side counts."""
 
     REQUEST = "request"
@@ -93,7 +112,7 @@ class Family(StrEnum):
     OPERATOR = "operator"  # the operator's own lists
 
 
-class ZoneRole(StrEnum):
+class ZoneRole(Word):
     """Who is behind a network."""
 
     SCANNER = "scanner"  # a security vendor's own machines
@@ -101,14 +120,16 @@ class ZoneRole(StrEnum):
     PEOPLE = "people"  # gateways, isolation browsers, relays: not blamed
 
 
-class ProfileScope(StrEnum):
+class ProfileScope(Word):
     """Whose messages a domain profile was learned from."""
 
     DOMAIN = "domain"  # recipients of one mail domain
     GATEWAY = "gateway"  # recipients of all domains behind one gateway
+    EARLY = "early"  # recipients of one mail domain, by when visits came that passed for a person's
+    NETWORK = "network"  # anybody's, by the wide network that visits came from
 
 
-class VerdictKind(StrEnum):
+class VerdictKind(Word):
     """What a visit is taken for."""
 
     HUMAN = "human"
@@ -116,7 +137,7 @@ class VerdictKind(StrEnum):
     UNCERTAIN = "uncertain"
 
 
-class AnswerKind(StrEnum):
+class AnswerKind(Word):
     """What a request gets. docs/judging.md has the table of who gets which."""
 
     REDIRECT = "redirect"  # 302 to the target
@@ -131,14 +152,14 @@ class AnswerKind(StrEnum):
     NOT_FOUND = "not_found"  # 404
 
 
-class EngagementKind(StrEnum):
+class EngagementKind(Word):
     """By whose word something is known of a visit's time at its target."""
 
     BEACON = "beacon"  # the script in the visitor's browser
     CALL = "call"  # the target's own server, over the JSON API
 
 
-class TokenForm(StrEnum):
+class TokenForm(Word):
     """The three forms of tracked URL; each has a MAC domain of its own."""
 
     MESSAGE = "message"  # /{token}/{key}
@@ -146,7 +167,7 @@ class TokenForm(StrEnum):
     HOP = "hop"  # /{token}/{key}/~{nonce}
 
 
-class StrayReason(StrEnum):
+class StrayReason(Word):
     """Why a request for a tracked path belongs to no visit."""
 
     MALFORMED = "malformed"  # not the shape of a tracked URL's token
