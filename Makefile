@@ -84,11 +84,11 @@ $(VENV)/.run $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: pyproject.toml constrain
 	touch $@
 
 $(VENV)/.test-programs: | $(VENV)/bin/python
-	@$(call programs,chromium curl strace wget)
+	@$(call programs,chromium curl strace swaks wget)
 	touch $@
 
 $(VENV)/.bench-programs: | $(VENV)/bin/python
-	@$(call programs,wrk nginx:nginx-light)
+	@$(call programs,wrk nginx:nginx-light h2load:nghttp2-client cc:gcc)
 	touch $@
 
 # programs: install what is missing of a list of PROGRAM or PROGRAM:PACKAGE. /usr/sbin is where
