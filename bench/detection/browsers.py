@@ -184,8 +184,9 @@ def android_webview(chance: Random, *, secure: bool) -> Headers:
 def facebook_app(chance: Random, *, secure: bool) -> Headers:
     """Return Facebook's in-app browser, whose agent crawler lists take for a crawler's."""
     version = chance.choice((150, 153))
+    browser = chromium(chance, secure=secure, version=version, system=ANDROID, from_webmail=False)
     return (
-        *chromium(chance, secure=secure, version=version, system=ANDROID, from_webmail=False)[:-3],
+        *without(browser, "accept-encoding", "accept-language", "priority"),
         ("accept-encoding", "gzip, deflate, br, zstd" if secure else "gzip, deflate"),
         ("accept-language", "en-US,en;q=0.9"),
         ("x-requested-with", "com.facebook.katana"),

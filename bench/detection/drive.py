@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
@@ -77,9 +78,9 @@ class Clock:
         return self.now
 
 
-def configure(folder: Path, policy: str) -> Config:
+def configure(folder: Path, policy: str, store_url: str = "") -> Config:
     """Return the configuration of a fresh installation with a policy laid over the shipped one."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in installation().items():
         (folder / name).write_text(text, "utf-8")
     (folder / "policy-overlay.toml").write_text(policy, "utf-8")
@@ -92,6 +93,8 @@ def configure(folder: Path, policy: str) -> Config:
         "LINKPROXY__LIMITS__STRAYS_PER_MINUTE": "100000",
         "LINKPROXY__LOG__LEVEL": "error",
     }
+    if store_url:
+        changes["LINKPROXY__STORE__URL"] = store_url
     if policy:
         changes["LINKPROXY__JUDGE__POLICY_FILE"] = str(folder / "policy-overlay.toml")
     return load(folder / "config.toml", changes)
@@ -104,15 +107,27 @@ async def play(
     policy: str = "",
     progress: Callable[[int, int], None] = lambda _done, _left: None,
     intervals: bool = False,
+    store_url: str = "",
+    nodes: int = 1,
 ) -> Played:
-    """Return what became of every request that these mails bring about."""
-    config = configure(folder, policy)
+    """Return what became of every request that these mails bring about.
+
+    With several ``nodes``, which share a PostgreSQL ``store_url``, requests go to each in turn.
+    """
+    config = configure(folder, policy, store_url)
     configure_logging(config.log.level, config.log.format)
     clock = Clock(population.START - 3600.0)
-    async with running(config, clock=clock) as server:
-        # Its loop would settle by this machine's speed; below it is the clock that says when.
-        await server.services.settler.close()
-        stage = _Stage(server, clock)
+    async with AsyncExitStack() as stack:
+        servers = []
+        for number in range(nodes):
+            spill = config.store.model_copy(update={"spill_path": str(folder / f"{number}.spill")})
+            node = config.model_copy(update={"store": spill})
+            servers.append(await stack.enter_async_context(running(node, clock=clock)))
+        for server in servers:
+            # Its loop would settle by this machine's speed; below it is the clock that says when.
+            if server.services.settler is not None:
+                await server.services.settler.close()
+        stage = _Stage(servers, clock)
         await stage.send(letters)
         await stage.act(progress)
         await stage.collect()
@@ -122,10 +137,11 @@ async def play(
 
 
 class _Stage:
-    """A running server, its mail, and the requests still to come."""
+    """Running servers, their mail, and the requests still to come; the first server does all but answer."""
 
-    def __init__(self, server: Server, clock: Clock) -> None:
-        self._server, self._clock = server, clock
+    def __init__(self, servers: Sequence[Server], clock: Clock) -> None:
+        self._servers, self._clock = servers, clock
+        self._server = server = servers[0]
         self._store = server.services.store
         self._rewriter = Rewriter(self._store, server.services.keyring, clock)
         self._tokens: list[str] = []
@@ -204,12 +220,14 @@ class _Stage:
 
     async def act(self, progress: Callable[[int, int], None]) -> None:
         """Make every request at its time, and settle in between and at the end."""
-        async with Wire(self._server.addresses.public) as wire:
+        async with AsyncExitStack() as stack:
+            wires = [await stack.enter_async_context(Wire(item.addresses.public)) for item in self._servers]
+            turns = itertools.cycle(wires)
             while self._queue:
                 at, _, asked = heapq.heappop(self._queue)
                 await self._settle(until=at)
                 asked.at = self._clock.now = max(at, self._clock.now + APART_SECONDS)
-                await self._ask(wire, asked)
+                await self._ask(next(turns), asked)
                 self.played.asked.append(asked)
                 heapq.heappush(self._due, self._hold_ends(asked.at))
                 progress(len(self.played.asked), len(self._queue))

@@ -33,7 +33,8 @@ LEFT_OUT: dict[str, str] = {
     "looks ahead": _NO_LISTS + _off("request.native-host"),
     "nameless": _untuned("request.agent-empty") + _NO_PROTECTION,
     "resolver": _NO_LISTS + _untuned("request.engine-dead", "request.platform-dead"),
-    "detonation": _NO_PROTECTION + '[signals."request.engine-dead"]\nmin_years = 2.0\nmax_years = 8.0\n',
+    # How old people's browsers get is known from browsers' updates; what the reports taught is the weight.
+    "detonation": _NO_PROTECTION + _untuned("request.engine-dead"),
     "explorer": _untuned("request.platform-dead", "request.http-1.0"),
     "burst": (
         _off("message.alone")
@@ -49,7 +50,9 @@ LEFT_OUT: dict[str, str] = {
     "sampling": _off("message.low-interest-only", "message.alone"),
     "bait": _untuned("bait.followed", "bait.beside") + "seconds_per_link = 0.0\n",
     "mutation": _untuned("mutation.stray"),
-    "time of click": "[policy]\ntwin_seconds = 10.0\n" + _untuned("request.platform-dead"),
+    # That one link of one message followed twice within a minute is one click says what a click is, not
+    # what a scanner does; so twin_seconds stays.
+    "time of click": _untuned("request.platform-dead"),
     "again": _off("message.alone"),
     "presses": '[signals."afterlife.continue"]\nquick_seconds = 0.0\n',
     "early": _untuned("timing.before-delivery"),

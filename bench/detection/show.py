@@ -65,6 +65,37 @@ def _actors(title: str, by_mail: Mapping[tuple[str, MailKind | None], Rate]) -> 
     report.table(title, ("actor", *MailKind, "all", ""), [cells for _, cells in rows])
 
 
+def oracle(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what no judge can better of one visit, and what linkproxy does about such visits."""
+    report.table(
+        "An oracle that no judge has: one stealth visit, told from a person's by the simulation's own curves",
+        (
+            "mail",
+            "looked at",
+            "machines counted, 1 % of people lost",
+            "people lost, 1 % of machines counted",
+            "least error",
+        ),
+        [
+            [
+                str(row["mail"]),
+                row["seen"],
+                percent(row["machines_counted"]),
+                percent(row["people_lost"]),
+                percent(row["error"]),
+            ]
+            for row in rows
+            if "error" in row
+        ],
+    )
+    for row in rows:
+        if "counted" in row:
+            print(
+                f"linkproxy, {row['mail']}: {percent(row['counted'])} of such visits in domains without "
+                f"history counted, {percent(row['lost'])} of all people's clicks lost"
+            )
+
+
 def versus(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the baselines beside the judge at the same loss of human clicks."""
     report.table(

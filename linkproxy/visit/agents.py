@@ -23,6 +23,9 @@ SOCIAL_PREVIEWERS = frozenset(
 )
 """Entries of crawler-user-agents that come when a person pastes a link somewhere."""
 
+_BRACKETS = re.compile(r"\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\]")
+_PRODUCT = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)/\S")  # RFC 9110 section 10.1.5: product/version
+
 YEAR_SECONDS = 365.25 * 86400
 CROPPED = 600  # characters of an agent that are looked at; real ones stay below 400
 
@@ -35,7 +38,7 @@ _ENGINES = (
 _WEBKIT_ON_IOS = re.compile(r"\((?:iPhone|iPad|iPod)")
 _EMBEDDED = re.compile(
     # WebViews by their own marks, then apps and browsers that show pages in one or by a proxy.
-    r"; wv\)|\bMobile/\w+$|FBA[NV]/|FB_IAB|Instagram|GSA/|OneOutlook/|MicroMessenger/|\bLine/|Snapchat"
+    r"; wv\)|\bMobile/\w+$|FBA[NV]/|FB_IAB|Instagram|GSA/|MicroMessenger/|\bLine/|Snapchat"
     r"|Pinterest/|LinkedInApp|BytedanceWebview|musical_ly|TikTok|DuckDuckGo/|\bDdg/|Puffin/|Opera Mini"
     r"|UCBrowser/|AirWatch|Intune|\bEdgW/|Electron/|Thunderbird/|\bBarcelona "
 )
@@ -78,10 +81,37 @@ def crawler(agent: str, policy: Policy) -> str:
 
 @lru_cache(maxsize=4096)
 def program(agent: str, policy: Policy) -> bool:
-    """Return whether an agent is a program's by rules/agents.toml or by its shape."""
-    if matches(agent, policy.agents["programs"]):
-        return True
-    return not agent.startswith("Mozilla/") and not matches(agent, policy.agents["browsers"])
+    """Return whether an agent is a program's by rules/agents.toml."""
+    return matches(agent, policy.agents["programs"])
+
+
+def is_browser(agent: str, policy: Policy) -> bool:
+    """Return whether an agent has the shape of a browser's, or is on the list of those that have not."""
+    return agent.startswith("Mozilla/") or matches(agent, policy.agents["browsers"])
+
+
+@lru_cache(maxsize=4096)
+def robot_word(agent: str, policy: Policy) -> str:
+    """Return what in an agent names a robot or its operator (a word, a URL, a mail address), else ""."""
+    if any(_has(agent, word) for word in policy.agents["not_crawlers"]):
+        return ""
+    found = _union(policy.agents["robot_words"]).search(agent[:CROPPED])
+    return found[0] if found and policy.agents["robot_words"] else ""
+
+
+@lru_cache(maxsize=4096)
+def unknown_product(agent: str, policy: Policy) -> str:
+    """Return the first product of a browser-like agent that no browser or app for people names, else ""."""
+    if not agent.startswith("Mozilla/5.0 ("):
+        return ""
+    known = {name.lower() for name in policy.agents["products"]}
+    named = _PRODUCT.findall(_BRACKETS.sub(" ", agent[:CROPPED]))
+    return next((name for name in named if name.lower() not in known), "")
+
+
+def handheld(agent: str) -> bool:
+    """Return whether an agent is a telephone's or a tablet's."""
+    return "Mobile" in agent or "Android" in agent or _WEBKIT_ON_IOS.search(agent) is not None
 
 
 def matches(agent: str, patterns: Sequence[str]) -> bool:

@@ -2,9 +2,10 @@
 
 The format is that of published request collections: an object with ``id``, ``method``,
 ``headers`` (list of [name, value]), ``ip``, ``asn`` (or ``asn_derived``), ``http_version``,
-``seconds_after_delivery``, ``partial`` (headers may be missing), ``at``, ``kind`` (marketing or
-transactional), ``domain`` (the recipient's) and ``gateway`` (its name). All are optional; null and
-absent mean not known, which is no evidence; other keys are ignored.
+``ja4`` (the TLS fingerprint, also as ``fingerprint``), ``seconds_after_delivery``, ``partial``
+(headers may be missing), ``at``, ``kind`` (marketing or transactional), ``domain`` (the
+recipient's) and ``gateway`` (its name). All are optional; null and absent mean not known, which is
+no evidence; other keys are ignored.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from linkproxy.model import (
     Visit,
 )
 from linkproxy.visit.facts import NO_SYSTEMS
-from linkproxy.visit.intake import locate, profile_of
+from linkproxy.visit.intake import CROPPED_FINGERPRINT, TLS_FINGERPRINT, locate, profile_of
 from linkproxy.visit.verdict import judge as judge_visit
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class RequestError(LinkproxyError):
 class Hypothetical:
     """A request that was never received, with what would have been known of it."""
 
-    id: str
+    id: str | int | float  # as it was given; "" when it was not
     visit: Visit
     facts: Facts
 
@@ -96,7 +97,13 @@ def read(line: str, where: str, *, policy: Policy, now: float, systems: Systems 
         listed=policy.operator.find(client, asn=asn, agent=visit.profile.agent, domain=domain),
         gateway=str(row.get("gateway") or ""),
     )
-    return Hypothetical(str(row.get("id", "")), visit, facts)
+    return Hypothetical(_id(row.get("id")), visit, facts)
+
+
+def _id(given: object) -> str | int | float:
+    if isinstance(given, str | int | float) and not isinstance(given, bool):
+        return given
+    return "" if given is None else json.dumps(given)
 
 
 def judge(request: Hypothetical, policy: Policy) -> Verdict:
@@ -125,7 +132,11 @@ def _profile(row: dict[str, Any]) -> Profile:
     partial = row.get("partial")
     complete = len(headers) >= WHOLE_HEADERS if partial is None else not partial
     found = profile_of(headers, complete=complete)
-    return found if headers or complete else replace(found, agent=None)
+    known = found if headers or complete else replace(found, agent=None)
+    said = str(row.get("ja4") or row.get("fingerprint") or "").strip()
+    if not said:
+        return known
+    return replace(known, headers=(*known.headers, (TLS_FINGERPRINT, said[:CROPPED_FINGERPRINT])))
 
 
 def _faults(row: dict[str, Any]) -> list[str]:
@@ -144,6 +155,8 @@ _SHAPES: dict[str, tuple[tuple[type, ...], str]] = {
     "headers": ((list,), "a list of [name, value] pairs"),
     "ip": ((str,), "a text"),
     "http_version": ((str, int, float), "a version"),
+    "ja4": ((str,), "a text"),
+    "fingerprint": ((str,), "a text"),
     "seconds_after_delivery": ((int, float), "a number of seconds"),
     "asn": ((int,), "a number"),
     "asn_derived": ((int,), "a number"),

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from linkproxy.model import DeliverySource, Step
+from linkproxy.model import OF_MESSAGE, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from linkproxy.model import Delivery, LinkKey, Neighbour
-
-_OF_MESSAGE = frozenset({DeliverySource.MX, DeliverySource.PROVIDER, DeliverySource.SMARTHOST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Seen:
 
 def delivered_at(delivery: Delivery) -> float | None:
     """Return when that very message was delivered; None when only the mailing's time is known."""
-    return delivery.delivered_at if delivery.source in _OF_MESSAGE else None
+    return delivery.delivered_at if delivery.source in OF_MESSAGE else None
 
 
 def step(seen: Seen, neighbours: Iterable[Neighbour], rules: StepRules, *, most: int | None = None) -> Step:

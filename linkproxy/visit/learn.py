@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.model import (
     MOST_TEACHERS,
-    DeliverySource,
+    OF_MESSAGE,
     DomainProfile,
     Learned,
     Lesson,
@@ -20,7 +20,7 @@ from linkproxy.model import (
     ProfileScope,
     VerdictKind,
 )
-from linkproxy.visit import agents
+from linkproxy.visit import agents, arrivals, reputation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,7 +37,6 @@ MOST_VISITS = 256
 """Visits of a message that are judged again for its lesson."""
 
 SHORTEST_DELAY = 0.5  # seconds; what came earlier came at once, by clocks that differ
-_OF_MESSAGE = frozenset({DeliverySource.MX, DeliverySource.PROVIDER, DeliverySource.SMARTHOST})
 _OWN_MACHINES = frozenset({"request.speculation", "request.office-precheck"})
 """A person's own browser or Office program: they say nothing of the gateway."""
 
@@ -52,6 +51,13 @@ class Learning:
     base_people: float
     most_against: float
     most_for: float
+    least_score: float
+    early_seconds: float
+    early_mailing_seconds: float
+    early_doubt: float
+    network_recipients: int
+    network_machines: float
+    network_people: float
 
     def faults(self) -> list[str]:
         """Return what is wrong with the values, one line each."""
@@ -65,6 +71,12 @@ class Learning:
             (self.base_people > 0, "learning.base_people must be above 0"),
             (self.most_against >= 0, "learning.most_against must not be below 0"),
             (self.most_for >= 0, "learning.most_for must not be below 0"),
+            (self.early_seconds > 0, "learning.early_seconds must be above 0"),
+            (self.early_mailing_seconds > 0, "learning.early_mailing_seconds must be above 0"),
+            (self.early_doubt >= 1, "learning.early_doubt must not be below 1"),
+            (self.network_recipients >= 1, "learning.network_recipients must be at least 1"),
+            (self.network_machines > 0, "learning.network_machines must be above 0"),
+            (self.network_people > 0, "learning.network_people must be above 0"),
         )
         return [text for right, text in checks if not right]
 
@@ -73,12 +85,17 @@ class Learning:
 
 
 def lesson(
-    history: MessageHistory, again: Sequence[tuple[JournalEntry, Facts]], judge: Rejudge, rules: Learning
+    history: MessageHistory,
+    again: Sequence[tuple[JournalEntry, Facts]],
+    judge: Rejudge,
+    rules: Learning,
+    early_share: float = 0.0,
 ) -> Lesson | None:
     """Return what a message's newly settled visits teach; None when that is nothing.
 
     ``again`` are all visits of the history with their facts as known now. Each visit teaches in
-    the first pass that settles it; within reach a message teaches each thing once.
+    the first pass that settles it; within reach a message teaches each thing once. ``early_share``
+    is the share of people's visits that come early.
     """
     judged = [
         (entry, facts, judge(entry, unprompted(facts)))
@@ -89,11 +106,9 @@ def lesson(
     known = [item for item in judged if item[0].settled is not None]
     if not fresh:
         return None
-    machines = [item for item in fresh if _is_scan(item[2])]
-    scanned = bool(machines) and not any(_is_scan(verdict) for _, _, verdict in known)
+    machines = [item for item in fresh if _is_scan(item[2], rules)]
+    scanned = bool(machines) and not any(_is_scan(verdict, rules) for _, _, verdict in known)
     clicked = any(_is_click(*item) for item in fresh) and not any(_is_click(*item) for item in known)
-    if not (scanned or clicked):
-        return None
     entry, facts, _ = fresh[0]
     found = Lesson(
         domain=entry.recipient.domain if facts.step is not None else "",
@@ -101,10 +116,15 @@ def lesson(
         recipient_id=entry.visit.recipient_id,
         half_life_seconds=rules.half_life_days * DAY_SECONDS,
         people=int(clicked),
+        networks=reputation.of_visits(fresh, judge),
     )
-    if not (found.domain or found.gateway):
-        return None
-    return _of_scan(found, machines) if scanned else found
+    early, later = arrivals.count(fresh, known, rules)
+    if found.domain and early + later:
+        odds = early_share / (1 - early_share)
+        found = replace(found, early=float(early), early_people=later * odds)
+    if scanned:
+        found = _of_scan(found, machines)
+    return found if scopes(found) else None
 
 
 def unprompted(facts: Facts) -> Facts:
@@ -119,7 +139,7 @@ def unprompted(facts: Facts) -> Facts:
 def _of_scan(found: Lesson, machines: Sequence[tuple[JournalEntry, Facts, Verdict]]) -> Lesson:
     entry, facts, verdict = machines[0]
     delivery = facts.delivery
-    known = delivery.source in _OF_MESSAGE
+    known = delivery.source in OF_MESSAGE
     delay = max(SHORTEST_DELAY, entry.visit.at - delivery.delivered_at) if known else None
     return replace(
         found,
@@ -135,8 +155,9 @@ def _kind(facts: Facts) -> LinkKind | None:
     return facts.link.kind if facts.link else None
 
 
-def _is_scan(verdict: Verdict) -> bool:
-    return verdict.kind is VerdictKind.MACHINE and not any(
+def _is_scan(verdict: Verdict, rules: Learning) -> bool:
+    likely = verdict.kind is VerdictKind.MACHINE or verdict.score >= rules.least_score
+    return likely and not any(
         item.name in _OWN_MACHINES
         or (item.name == "request.previewer" and item.detail in agents.SOCIAL_PREVIEWERS)
         for item in verdict.evidence
@@ -155,6 +176,14 @@ def taught(profile: DomainProfile, found: Lesson, at: float) -> DomainProfile:
     """Return a profile after a lesson at a time; what came before is worn off until then."""
     at = max(at, profile.taught_at)
     kept = worn(at - profile.taught_at, found.half_life_seconds)
+    if profile.scope in (ProfileScope.EARLY, ProfileScope.NETWORK):
+        machines, people = _taught_apart(profile, found)
+        return replace(
+            profile,
+            machines=profile.machines * kept + machines,
+            people=profile.people * kept + people,
+            taught_at=at,
+        )
     delay = found.delay_seconds
     return replace(
         profile,
@@ -169,6 +198,12 @@ def taught(profile: DomainProfile, found: Lesson, at: float) -> DomainProfile:
     )
 
 
+def _taught_apart(profile: DomainProfile, found: Lesson) -> tuple[float, float]:
+    if profile.scope is ProfileScope.EARLY:
+        return found.early, found.early_people
+    return next(((machines, people) for name, machines, people in found.networks if name == profile.name))
+
+
 def worn(seconds: float, half_life_seconds: float) -> float:
     """Return the share of a lesson that is left after a time."""
     return float(0.5 ** (max(0.0, seconds) / half_life_seconds))
@@ -176,7 +211,12 @@ def worn(seconds: float, half_life_seconds: float) -> float:
 
 def scopes(found: Lesson) -> tuple[tuple[ProfileScope, str], ...]:
     """Return which profiles a lesson is for."""
-    named = ((ProfileScope.DOMAIN, found.domain), (ProfileScope.GATEWAY, found.gateway))
+    named = []
+    if found.machines or found.people:
+        named += [(ProfileScope.DOMAIN, found.domain), (ProfileScope.GATEWAY, found.gateway)]
+    if found.early or found.early_people:
+        named.append((ProfileScope.EARLY, found.domain))
+    named += [(ProfileScope.NETWORK, name) for name, _, _ in found.networks]
     return tuple((scope, name) for scope, name in named if name)
 
 
@@ -188,12 +228,17 @@ def recall(profiles: Iterable[DomainProfile | None], at: float, rules: Learning)
     half_life = rules.half_life_days * DAY_SECONDS
     found = []
     for profile in profiles:
-        if profile is None or profile.recipients < rules.min_recipients:
+        if profile is None or profile.recipients < _fewest(profile.scope, rules):
             continue
         kept = worn(at - profile.taught_at, half_life)
         machines, people = round(profile.machines * kept, 3), round(profile.people * kept, 3)
         found.append(Learned(profile.scope, profile.name, machines, people))
     return tuple(found)
+
+
+def _fewest(scope: ProfileScope, rules: Learning) -> int:
+    """Return how many recipients must have taught: a wide network is nobody's, a domain may be somebody's."""
+    return rules.network_recipients if scope is ProfileScope.NETWORK else rules.min_recipients
 
 
 def machine_share(share: float, machines: float, people: float, rules: Learning) -> float:
@@ -205,12 +250,20 @@ def machine_share(share: float, machines: float, people: float, rules: Learning)
 def shifts(learned: Sequence[Learned], rules: Learning) -> tuple[tuple[Learned, float], ...]:
     """Return by how many decibans each profile moves the prior; the gateway's comes first.
 
-    Their sum stays within the policy's caps.
+    Their sum stays within the policy's caps. Machines that pass for people count to the domain's.
     """
+    early = next((item for item in learned if item.scope is ProfileScope.EARLY), None)
+    unseen = arrivals.beyond_people(learned, rules.early_doubt)
     base = share = rules.base_machines / (rules.base_machines + rules.base_people)
     moved = 0.0
     found = []
-    for item in sorted(learned, key=lambda item: item.scope is not ProfileScope.GATEWAY):
+    for scope in (ProfileScope.GATEWAY, ProfileScope.DOMAIN):
+        item = next((item for item in learned if item.scope is scope), None)
+        if scope is ProfileScope.DOMAIN and early is not None and unseen:
+            item = item or Learned(scope, early.name, 0.0, 0.0)
+            item = replace(item, machines=round(item.machines + unseen, 3))
+        if item is None:
+            continue
         share = machine_share(share, item.machines, item.people, rules)
         total = max(-rules.most_for, min(rules.most_against, _logit(share) - _logit(base)))
         found.append((item, round(total - moved, 1)))

@@ -10,6 +10,7 @@ from linkproxy.model import (
     NO_DELIVERY,
     Afterlife,
     AnswerKind,
+    CampaignKind,
     Click,
     JournalEntry,
     LinkKind,
@@ -20,7 +21,8 @@ from linkproxy.model import (
     Verdict,
     VerdictKind,
 )
-from linkproxy.visit import in_step, learn
+from linkproxy.visit import arrivals, in_step, learn
+from linkproxy.visit.signals import timing
 from linkproxy.visit.signals.redirect import given_out_for
 from linkproxy.visit.verdict import judge
 
@@ -62,21 +64,34 @@ def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement
         settled_at=now,
         withdrawn=tuple(sorted(withdrawn)),
         steps=tuple((visit_id, facts.step) for visit_id, facts in opened.items() if facts.step is not None),
-        lesson=_lesson(history, opened, policy),
+        lesson=_lesson(history, opened, revised, policy),
         afterlives=tuple(
             (visit_id, facts.afterlife) for visit_id, facts in opened.items() if facts.afterlife is not None
         ),
     )
 
 
-def _lesson(history: MessageHistory, opened: Mapping[int, Facts], policy: Policy) -> Lesson | None:
+def _lesson(
+    history: MessageHistory, opened: Mapping[int, Facts], revised: Mapping[int, Verdict], policy: Policy
+) -> Lesson | None:
     """Return what the message teaches; of a flood its beginning says enough."""
+
+    def judged(entry: JournalEntry, facts: Facts) -> Verdict:
+        known = facts is opened.get(entry.visit_id)  # the very facts of the settled verdict
+        return revised[entry.visit_id] if known else judge(entry.visit, facts, policy)
+
     again = [
         (entry, opened.get(entry.visit_id) or facts_again(entry, history, policy))
         for entry in history.entries[: learn.MOST_VISITS]
     ]
     return learn.lesson(
-        history, again, lambda entry, facts: judge(entry.visit, facts, policy), policy.learning
+        history,
+        again,
+        judged,
+        policy.learning,
+        timing.people_by(
+            CampaignKind.MARKETING, arrivals.early_seconds(history.delivery, policy.learning), policy
+        ),
     )
 
 

@@ -35,6 +35,26 @@ def test_look_up_finds_what_a_search_through_all_networks_finds(known, address):
     assert found == (None if longest is None else (str(longest), longest.prefixlen))
 
 
+@settings(max_examples=200)
+@given(st.lists(networks(), max_size=30, unique=True), ADDRESSES)
+def test_the_quick_look_up_of_ipv4_finds_what_the_one_by_prefixes_finds(known, address):
+    cidrs = {
+        str(network): {"role": "cloud", "certainty": "certain", "source": "", "cidrs": [str(network)]}
+        for network in known
+    }
+    zones = catalogue({name: table | {"asns": []} for name, table in cidrs.items()})
+    found = zones.prefixes.find(address)
+    assert zones.find(str(address)) == (found[0] if found else None)
+
+
+@pytest.mark.parametrize("text", ["", "192.0.2", "192.0.2.1.1", "192.0.2.256", " 192.0.2.1", "192.0.2.0/24"])
+def test_what_is_spelt_unlike_an_address_is_in_no_zone(text):
+    everywhere = {"role": "cloud", "certainty": "certain", "source": "", "cidrs": ["0.0.0.0/0"], "asns": []}
+    zones = catalogue({"all": everywhere})
+    assert zones.find("192.0.2.1") is not None
+    assert zones.find(text) is None
+
+
 @pytest.mark.parametrize(
     ("client", "asn", "rule"),
     [

@@ -173,7 +173,13 @@ async def test_no_agent_at_all_is_evidence(world):
 
 async def test_a_dead_platform_is_evidence(world):
     text = "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; WOW64; Trident/4.0)"
-    assert spoke(await world.judged(at=30 * MINUTES, headers=agent(text)), "request.platform-dead").counted
+    asks = (
+        ("User-Agent", text),
+        ("Accept", "text/html, */*"),
+        ("Accept-Language", "en-us"),
+        ("Accept-Encoding", "gzip"),
+    )
+    assert spoke(await world.judged(at=30 * MINUTES, headers=asks), "request.platform-dead").counted
 
 
 async def test_an_engine_weighs_more_the_older_it_is(world):

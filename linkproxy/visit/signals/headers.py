@@ -61,6 +61,22 @@ def is_coherent(visit: Visit) -> bool:
     return mode in (None, "navigate") and destination in (None, "document", "iframe")
 
 
+def reads_pages(profile: Profile) -> bool:
+    """Return whether a request asks for pages in a language, as whatever shows them to a person does."""
+    return _accepts_pages(profile) and bool(profile.get("accept-language"))
+
+
+def is_textual(visit: Visit) -> bool:
+    """Return whether a text browser or an old telephone asks, by what it asks for."""
+    agent = visit.profile.agent
+    return bool(agent) and not str(agent).startswith("Mozilla/") and reads_pages(visit.profile)
+
+
+def comes_from_a_page(profile: Profile) -> bool:
+    """Return whether a browser says that another site's page led here, as webmail does."""
+    return profile.get("sec-fetch-site") == "cross-site" and profile.get("sec-fetch-mode") == "navigate"
+
+
 def _basics(profile: Profile) -> tuple[tuple[bool, str], ...]:
     encodings = (profile.get("accept-encoding") or "").lower()
     return (

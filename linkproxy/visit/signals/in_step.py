@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from linkproxy.model import Family, LinkKind
+from linkproxy.model import CampaignKind, Family, LinkKind, ProfileScope
+from linkproxy.visit import agents, arrivals
 from linkproxy.visit.in_step import beyond_people
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
@@ -30,6 +32,25 @@ def _same_delay(look: Look) -> Finding | None:
     weight = _weight(look, step.same_delay)
     text = f"{step.same_delay} of {step.delays} recipients delivered at other times came at the same delay"
     return Finding(weight, text) if weight else None
+
+
+def _early(look: Look) -> Finding | None:
+    """Compare machines that pass for people with the people who come as early."""
+    rules, values = look.policy.learning, look.rule.values
+    learned = look.facts.learned
+    unseen = arrivals.beyond_people(learned, rules.early_doubt)
+    if not unseen or not arrivals.is_early(look.visit.at, look.facts, rules):
+        return None
+    (found,) = (item for item in learned if item.scope is ProfileScope.EARLY)
+    weight = 10 * math.log10(unseen / arrivals.people_early(found, rules.early_doubt))
+    agent = look.visit.profile.agent or ""
+    if agents.engine(agent).name != "chromium" or agents.handheld(agent):
+        weight *= values["undriven_share"]
+    if look.facts.campaign.kind is CampaignKind.TRANSACTIONAL:
+        weight *= values["transactional_share"]
+    weight = round(min(look.rule.weight, weight), 1)
+    text = f"{found.machines:.0f} visits as early as this; later ones speak of {found.people:.1f} by people"
+    return Finding(weight, text) if weight > 0 else None
 
 
 def _unsubscribes(look: Look) -> Finding | None:
@@ -68,6 +89,12 @@ SIGNALS = (
         Family.IN_STEP,
         "Recipients of the domain whose messages came at different times, hit at the same delay.",
         _same_delay,
+    ),
+    Signal(
+        "in-step.early",
+        Family.IN_STEP,
+        "More of the domain's messages are visited within minutes of delivery than its people can visit.",
+        _early,
     ),
     Signal(
         "in-step.unsubscribes",

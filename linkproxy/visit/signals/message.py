@@ -2,29 +2,75 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from linkproxy.model import LOW_INTEREST_ROLES, AnswerKind, Family, LinkKind, ZoneRole
-from linkproxy.visit.signals.headers import is_coherent
+from linkproxy.visit.networks import wide_of
+from linkproxy.visit.signals.headers import is_coherent, is_textual
 from linkproxy.visit.signals.redirect import given_out_for
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from linkproxy.model import LinkKey, Sibling
+    from linkproxy.model import LinkKey, Sibling, Visit
 
 
 def _links_in_seconds(look: Look) -> Finding | None:
     if not look.burst:
         return None
+    values = look.rule.values
     best: tuple[float, str] | None = None
-    for window, least, weight in look.rule.values["curve"]:
-        near = [item for item in look.burst if abs(item.at - look.visit.at) <= window]
+    most = len(_content_keys(look, look.burst))
+    for window, least, weight in values["curve"]:
+        if least > most:
+            continue
+        near = [item for item in look.burst if abs(_asked_at(item) - _asked_at(look.visit)) <= window]
         count = len(_content_keys(look, near))
         if count >= least and (best is None or weight > best[0]):
             best = weight, f"{count} links within {window:.0f} s"
-    return Finding(*best) if best else None
+    if best is None:
+        return None
+    weight, text = best
+    if _is_unhurried(look, values["hand_seconds"]):
+        return Finding(round(weight * values["hand_share"], 1), f"{text}, none quickly after another")
+    return Finding(weight, text)
+
+
+def _is_unhurried(look: Look, seconds: float) -> bool:
+    """Tell whether a hand could have done it: no two links of the burst closer together than that."""
+    first: dict[LinkKey, float] = {look.visit.key: _asked_at(look.visit)}
+    for item in look.burst:
+        first[item.key] = min(first.get(item.key, math.inf), _asked_at(item))
+    moments = sorted(first.values())
+    return all(later - earlier >= seconds for earlier, later in itertools.pairwise(moments))
+
+
+def _asked_at(asked: Visit | Sibling) -> float:
+    """Return when somebody followed the link: who comes back over an extra hop followed it before."""
+    return min(asked.at, asked.hop_at) if asked.hop_at else asked.at
+
+
+def _rotates(look: Look) -> Finding | None:
+    """Count wide networks by IP version: a client with both versions may use either."""
+    facts, visit, values = look.facts, look.visit, look.rule.values
+    if not facts.profile_id or (facts.zone is not None and facts.zone.role is ZoneRole.PEOPLE):
+        return None
+    alike = [
+        item
+        for item in look.burst
+        if item.profile_id == facts.profile_id and abs(item.at - visit.at) <= values["window_seconds"]
+    ]
+    if all(item.key == visit.key for item in alike):
+        return None
+    networks = {wide_of(facts.network), *(wide_of(item.network) for item in alike)} - {None}
+    counts = Counter(version for version, _ in filter(None, networks))
+    count = max(counts.values(), default=0)
+    weights = [weight for least, weight in values["curve"] if count >= least]
+    return Finding(weights[-1], f"other links from {count} networks by the same headers") if weights else None
 
 
 def _most_links(look: Look) -> Finding | None:
@@ -67,7 +113,8 @@ def _several_networks(look: Look) -> Finding | None:
     alike = {item.network for item in others if facts.profile_id and item.profile_id == facts.profile_id}
     if len(alike) + 1 >= values["networks"]:
         return Finding(values["rotation_weight"], f"the same headers from {len(alike) + 1} networks")
-    if not others or (is_coherent(visit) and (facts.zone is None or facts.zone.role is ZoneRole.PEOPLE)):
+    ordinary = facts.zone is None or facts.zone.role is ZoneRole.PEOPLE
+    if not others or (ordinary and (is_coherent(visit) or is_textual(visit))):
         return None
     nearest = min(abs(item.at - visit.at) for item in others)
     return Finding(look.rule.weight, f"the same link from another network {nearest:.0f} s away")
@@ -115,6 +162,12 @@ SIGNALS = (
         Family.MESSAGE,
         "Several different links of the message followed within seconds.",
         _links_in_seconds,
+    ),
+    Signal(
+        "message.rotates",
+        Family.MESSAGE,
+        "Different links of the message by the same headers, each from another network, within minutes.",
+        _rotates,
     ),
     Signal(
         "message.most-links",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from linkproxy.model import Family, ZoneRole
+from linkproxy.visit import reputation
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 
@@ -19,6 +22,19 @@ def _cloud(look: Look) -> Finding | None:
     return Finding(look.rule.weight, zone.name) if zone and zone.role is ZoneRole.CLOUD else None
 
 
+def _learned(look: Look) -> Finding | None:
+    """Compare the share of machines among a network's visits with what is expected of any network's."""
+    found, zone, rules = reputation.of_network(look.facts.learned), look.facts.zone, look.policy.learning
+    if found is None or (zone is not None and zone.role is ZoneRole.PEOPLE):
+        return None
+    machines, people = rules.network_machines, rules.network_people
+    odds = (found.machines + machines) / (found.people + people)
+    weight = 10 * math.log10(odds * people / machines)
+    weight = round(max(look.rule.values["floor"], min(look.rule.weight, weight)), 1)
+    text = f"{found.name}: {found.machines:.1f} messages visited by a machine, {found.people:.1f} by a person"
+    return Finding(weight, text) if weight else None
+
+
 SIGNALS = (
     Signal("network.scanner", Family.NETWORK, "An address of a security vendor's own network.", _scanner),
     Signal(
@@ -26,5 +42,11 @@ SIGNALS = (
         Family.NETWORK,
         "An address of a large cloud, where scanners run and some people browse from.",
         _cloud,
+    ),
+    Signal(
+        "network.learned",
+        Family.NETWORK,
+        "What other messages were visited by from the same wide network.",
+        _learned,
     ),
 )

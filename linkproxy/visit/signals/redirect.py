@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linkproxy.model import AnswerKind, Family
+from linkproxy.visit.signals.headers import is_textual
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def _cookie(look: Look) -> Finding | None:
 
 def _no_cookie(look: Look) -> Finding | None:
     pair = pair_of(look)
-    if pair is None or pair.cookie:
+    # Text browsers keep no cookie that their reader was not asked about.
+    if pair is None or pair.cookie or is_textual(look.visit):
         return None
     return Finding(look.rule.weight, f"back after {pair.seconds:.1f} s without the cookie")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from linkproxy.model import Family, ZoneRole
 from linkproxy.visit import agents
 from linkproxy.visit.intake import TLS_FINGERPRINT
-from linkproxy.visit.signals.headers import contradictions, is_coherent
+from linkproxy.visit.signals.headers import comes_from_a_page, contradictions, is_coherent, reads_pages
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 CLICK_METHODS = frozenset({"GET", "POST"})
@@ -48,10 +48,50 @@ def _previewer(look: Look) -> Finding | None:
 
 
 def _program(look: Look) -> Finding | None:
-    agent = look.visit.profile.agent
-    if agent and agents.program(agent, look.policy):
+    profile, policy = look.visit.profile, look.policy
+    agent = profile.agent
+    if not agent:
+        return None
+    # What asks for pages in a language shows them to somebody, whatever it is called.
+    if agents.program(agent, policy) or not (agents.is_browser(agent, policy) or reads_pages(profile)):
         return Finding(look.rule.weight, agent[:80])
     return None
+
+
+def _robot_word(look: Look) -> Finding | None:
+    agent = look.visit.profile.agent
+    word = agents.robot_word(agent, look.policy) if agent else ""
+    return Finding(look.rule.weight, word) if word else None
+
+
+def _unknown_product(look: Look) -> Finding | None:
+    agent = look.visit.profile.agent
+    product = agents.unknown_product(agent, look.policy) if agent else ""
+    return Finding(look.rule.weight, product) if product else None
+
+
+def _sparse(look: Look) -> Finding | None:
+    """Speak of requests that claim no engine; those that do are compared with it.
+
+    Text browsers and old telephones that are known by name ask for whatever they like.
+    """
+    profile = look.visit.profile
+    agent = profile.agent or ""
+    if not profile.complete or agents.engine(agent).name:
+        return None
+    if agents.matches(agent, look.policy.agents["browsers"]):
+        return None
+    missing = [
+        what
+        for what, there in (
+            ("page", "text/html" in (profile.get("accept") or "")),
+            ("language", profile.get("accept-language")),
+            ("compression", profile.get("accept-encoding")),
+        )
+        if not there
+    ]
+    weights = look.rule.values["weights"]
+    return Finding(weights[len(missing) - 1], f"asks for no {', no '.join(missing)}") if missing else None
 
 
 def _native_host(look: Look) -> Finding | None:
@@ -64,10 +104,11 @@ def _native_host(look: Look) -> Finding | None:
 def _text_browser(look: Look) -> Finding | None:
     profile = look.visit.profile
     agent = profile.agent or ""
-    if agent.startswith("Mozilla/") or not agents.matches(agent, look.policy.agents["browsers"]):
+    if not agent or agent.startswith("Mozilla/") or not reads_pages(profile):
         return None
-    reads_pages = "text/html" in (profile.get("accept") or "") and profile.get("accept-language")
-    return Finding(look.rule.weight, agent[:40]) if reads_pages else None
+    listed = agents.matches(agent, look.policy.agents["browsers"])
+    weight = look.rule.weight if listed else look.rule.values["unlisted_weight"]
+    return Finding(weight, agent[:40])
 
 
 def _agent_empty(look: Look) -> Finding | None:
@@ -108,9 +149,17 @@ def _contradiction(look: Look) -> Finding | None:
 def _coherent(look: Look) -> Finding | None:
     if not is_coherent(look.visit):
         return None
-    engine = agents.engine(look.visit.profile.agent or "")
-    weight = look.rule.weight if look.visit.secure else look.rule.values["plain_weight"]
-    return Finding(weight, f"{engine.name} {engine.major}")
+    profile, values = look.visit.profile, look.rule.values
+    agent = profile.agent or ""
+    if agents.robot_word(agent, look.policy) or agents.unknown_product(agent, look.policy):
+        return None
+    engine = agents.engine(agent)
+    weights = [look.rule.weight if look.visit.secure else values["plain_weight"]]
+    if engine.name != "chromium" or agents.handheld(agent):
+        weights.append(values["undriven_weight"])
+    if comes_from_a_page(profile):
+        weights.append(values["from_page_weight"])
+    return Finding(min(weights), f"{engine.name} {engine.major}")
 
 
 def _tls_fingerprint(look: Look) -> Finding | None:
@@ -141,6 +190,24 @@ _ALL = (
         "request.previewer", Family.REQUEST, "An agent on the list of crawlers and previewers.", _previewer
     ),
     Signal("request.program", Family.REQUEST, "An agent that is a program's and no browser's.", _program),
+    Signal(
+        "request.robot-word",
+        Family.REQUEST,
+        "An agent with a robot's word, a page about it or a mail address.",
+        _robot_word,
+    ),
+    Signal(
+        "request.unknown-product",
+        Family.REQUEST,
+        "A browser's agent with a product that no browser or app for people names.",
+        _unknown_product,
+    ),
+    Signal(
+        "request.sparse",
+        Family.REQUEST,
+        "No browser's name, and a request for no page, no language, no compression.",
+        _sparse,
+    ),
     Signal(
         "request.native-host",
         Family.REQUEST,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.model.lean import lean
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy, Rule
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Finding:
     """What a signal saw: its weight in decibans, and the thing itself for a person to read."""
 
@@ -20,7 +22,7 @@ class Finding:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Look:
     """Everything a signal may look at.
 

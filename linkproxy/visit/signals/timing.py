@@ -4,33 +4,53 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_left
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linkproxy.model import DeliverySource, Family
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-Span = tuple[float, float, float]
+    from linkproxy.model import CampaignKind
+    from linkproxy.visit.policy import Policy
 
 EXACT = frozenset({DeliverySource.MX, DeliverySource.PROVIDER})
 LEAST_SHARE = 1e-6  # keeps the ratio of two rare things finite
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Two cumulative curves ready for look-up: between any two delays of theirs, base + slope * ln(delay)."""
+
+    values: Mapping[str, Any]  # of the rule that they were made of, held so that its id() stays its own
+    source: str
+    errors: Sequence[Sequence[float]]
+    delays: tuple[float, ...]
+    pieces: tuple[tuple[float, float, float, float], ...]  # base and slope of machines, then of people
 
 
 def _delay(look: Look) -> Finding | None:
     delivery, values = look.facts.delivery, look.rule.values
     if delivery.source is DeliverySource.NONE:
         return None
+    curves = _curves(values, delivery.source, look.facts.campaign.kind)
     elapsed = look.visit.at - delivery.delivered_at
-    spans = _spans(elapsed, values["error"][delivery.source.value], values["spread"])
-    if not spans:
+    machine, person = _densities(curves, elapsed, values["spread"])
+    if not machine:
         return None
-    machine = _density(values["machine"], spans)
-    person = _density(values[look.facts.campaign.kind.value], spans)
     weight = 10 * math.log10(machine / person)
     weight = round(max(values["floor"], min(look.rule.weight, weight)), 1)
-    return Finding(weight, f"{elapsed:.0f} s after delivery ({delivery.source.value})") if weight else None
+    return Finding(weight, f"{elapsed:.0f} s after delivery ({curves.source})") if weight else None
+
+
+def people_by(kind: CampaignKind, seconds: float, policy: Policy) -> float:
+    """Return the share of people's visits that come within so many seconds of delivery."""
+    base, slope = _piece(policy.rules["timing.delay"].values[kind.value], seconds)
+    return base + slope * math.log(seconds)
 
 
 def _before_delivery(look: Look) -> Finding | None:
@@ -41,30 +61,60 @@ def _before_delivery(look: Look) -> Finding | None:
     return Finding(look.rule.weight, f"{early:.0f} s before delivery ({delivery.source.value})")
 
 
-def _spans(elapsed: float, errors: Sequence[Sequence[float]], spread: float) -> list[Span]:
-    """Return (share, from, to) for each way in which the delivery time may be off, in seconds."""
-    spans = [
-        (share, (elapsed - later) / spread, (elapsed + earlier) * spread) for share, earlier, later in errors
-    ]
-    return [(share, max(0.0, low), high) for share, low, high in spans if high > 0]
+def _densities(curves: Curves, elapsed: float, spread: float) -> tuple[float, float]:
+    """Return how dense machines' and people's visits lie at a delay; 0 for what cannot have been.
+
+    Averaged over the ways in which the delivery time may be off, each a span of seconds.
+    """
+    delays, pieces, log = curves.delays, curves.pieces, math.log
+    machine = person = 0.0
+    for share, earlier, later in curves.errors:
+        low, high = (elapsed - later) / spread, (elapsed + earlier) * spread
+        if high <= 0:
+            continue
+        # As wide as the error is, also where it reaches back before the delivery.
+        weight = share / (high - low)
+        base, slope, person_base, person_slope = pieces[bisect_left(delays, low)]
+        until, rise, person_until, person_rise = pieces[bisect_left(delays, high)]
+        if low > 0:
+            start = log(low)
+            base, person_base = base + slope * start, person_base + person_slope * start
+        end = log(high)
+        machines, people = until + rise * end - base, person_until + person_rise * end - person_base
+        machine += weight * machines if machines > LEAST_SHARE else weight * LEAST_SHARE
+        person += weight * people if people > LEAST_SHARE else weight * LEAST_SHARE
+    return machine, person
 
 
-def _density(curve: Sequence[Sequence[float]], spans: Sequence[Span]) -> float:
-    """Return how dense visits lie at a delay, averaged over its spans."""
-    return sum(
-        share * max(LEAST_SHARE, _cumulative(curve, high) - _cumulative(curve, low)) / (high - low)
-        for share, low, high in spans
-    )
+_CURVES: dict[tuple[int, str, str], Curves] = {}
+_MOST_CURVES = 64
 
 
-def _cumulative(curve: Sequence[Sequence[float]], delay: float) -> float:
-    """Return the share up to a delay: straight lines over the logarithm of time."""
+def _curves(values: Mapping[str, Any], source: DeliverySource, kind: CampaignKind) -> Curves:
+    known = _CURVES.get((id(values), source, kind))
+    if known is None:
+        if len(_CURVES) >= _MOST_CURVES:
+            _CURVES.clear()
+        machine, person = values["machine"], values[kind.value]
+        delays = sorted({delay for delay, _ in (*machine, *person)})
+        # A piece ends at its delay; before the first and behind the last one the curves are flat.
+        pieces = tuple((*_piece(machine, delay), *_piece(person, delay)) for delay in (*delays, math.inf))
+        errors = values["error"][source.value]
+        known = _CURVES[id(values), source, kind] = Curves(
+            values, source.value, errors, tuple(delays), pieces
+        )
+    return known
+
+
+def _piece(curve: Sequence[Sequence[float]], delay: float) -> tuple[float, float]:
+    """Return base and slope of a curve just before a delay: straight lines over the logarithm of time."""
     if delay <= curve[0][0]:
-        return curve[0][1]
+        return curve[0][1], 0.0
     for (left, below), (right, above) in itertools.pairwise(curve):
         if delay <= right:
-            return below + (above - below) * math.log(delay / left) / math.log(right / left)
-    return curve[-1][1]
+            slope = (above - below) / math.log(right / left)
+            return below - slope * math.log(left), slope
+    return curve[-1][1], 0.0
 
 
 SIGNALS = (

@@ -1,0 +1,1 @@
+"""A large sender's load on paper: ``python -m bench.scale``."""

@@ -1,0 +1,72 @@
+"""Several links of one message: told by pace, and by where each of them was asked from."""
+
+from __future__ import annotations
+
+import pytest
+
+from linkproxy.visit import policy
+
+ZONE = (
+    '[networks.gateway]\nrole = "people"\ncertainty = "certain"\ncidrs = ["198.51.100.0/24", "192.0.2.0/24"]'
+)
+
+
+def weight(judged, name):
+    return next((item.weight for item in judged.verdict.evidence if item.name == name), 0.0)
+
+
+async def followed(world, *steps):
+    """Follow links of the message, each (name, seconds, address); return how the last was judged."""
+    last = None
+    for name, at, client in steps:
+        last = await world.judged(name, at=3600.0 + at, client=client)
+    return last
+
+
+async def test_links_followed_from_ever_other_networks_by_the_same_headers_are_a_scanners(world):
+    two = await followed(world, ("one", 0, "198.51.100.1"), ("two", 20, "192.0.2.7"))
+    three = await followed(world, ("tre", 40, "203.0.113.9"))
+    assert 0 < weight(two, "message.rotates") < weight(three, "message.rotates")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("198.51.100.1", "198.51.100.99"),  # one network
+        ("198.51.100.1", "198.51.7.9"),  # two of one provider
+        ("198.51.100.1", "2001:db8::1"),  # IPv4 and IPv6 of one reader
+    ],
+)
+async def test_a_reader_whose_address_changes_a_little_does_not_rotate(world, first, second):
+    judged = await followed(world, ("one", 0, first), ("two", 20, second))
+    assert weight(judged, "message.rotates") == 0.0
+
+
+async def test_the_same_link_from_two_networks_is_no_rotation(world):
+    judged = await followed(world, ("one", 0, "198.51.100.1"), ("one", 20, "192.0.2.7"))
+    assert weight(judged, "message.rotates") == 0.0
+
+
+async def test_a_web_gateway_that_spreads_its_people_over_networks_is_not_blamed(world):
+    world.policy = policy.load(ZONE)
+    judged = await followed(world, ("one", 0, "198.51.100.1"), ("two", 20, "192.0.2.7"))
+    assert weight(judged, "message.rotates") == 0.0
+
+
+async def test_tabs_opened_at_a_hands_pace_say_less_than_a_sweep_of_as_many_links(world):
+    home = "203.0.113.9"
+    tabs = await followed(
+        world, *((name, place * 2.4, home) for place, name in enumerate(("one", "two", "tre", "four")))
+    )
+    sweep = await followed(
+        world, *((name, 9000 + place * 0.9, home) for place, name in enumerate(("one", "two", "tre", "four")))
+    )
+    assert 0 < weight(tabs, "message.links-in-seconds") < weight(sweep, "message.links-in-seconds")
+
+
+async def test_coming_back_over_the_extra_hop_makes_no_sweep_slower(world):
+    """A link counts from when it was followed, not from when its hop was."""
+    for name, at in (("one", 43.0), ("two", 43.05)):
+        await world.judged(name, at=at)
+        back = await world.judged(name, at=at + 0.9, target=world.hop_url(name, at=at))
+    assert weight(back, "message.links-in-seconds") >= 18.0

@@ -1,0 +1,134 @@
+"""Programs and browsers that are on no list: known by what they say of themselves and what they ask for."""
+
+from __future__ import annotations
+
+import pytest
+from claims.browsers import CHROME, FIREFOX
+
+from linkproxy.model import VerdictKind
+from linkproxy.visit import policy
+
+HOUR = 3600.0
+BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
+APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
+WINDOWS = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/150.0.0.0 Safari/537.36"
+PAGES = (("Accept", "text/html, */*;q=0.1"), ("Accept-Language", "en"), ("Accept-Encoding", "gzip"))
+
+
+def sent_by(text, headers=CHROME):
+    return tuple((name, text if name == "User-Agent" else value) for name, value in headers)
+
+
+def without_lists():
+    """Return the rules as they were if nobody kept a list of crawlers and programs."""
+    return policy.load('[agents]\nprograms = []\n[signals."request.previewer"]\nweight = 0.0\n')
+
+
+def weight(judged, name):
+    return next((item.weight for item in judged.verdict.evidence if item.name == name), None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mozilla/5.0 (compatible; NewThingBot/1.0)",
+        f"Mozilla/5.0 (X11; Linux x86_64) {BLINK} SomePreview/2.0",
+        "Mozilla/5.0 (Windows NT 10.0) LinkInspector (+https://inspector.example/about)",
+        "Mozilla/5.0 (compatible; operator@inspector.example)",
+        f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) {APPLE} Version/9.0.1 Safari/601.2.4 Twitterbot/1.0",
+    ],
+)
+async def test_a_robot_that_names_itself_is_known_without_a_list(world, text):
+    world.policy = without_lists()
+    judged = await world.judged(at=HOUR, headers=sent_by(text))
+    assert weight(judged, "request.robot-word") > 20
+    assert judged.verdict.kind is not VerdictKind.HUMAN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Mozilla/5.0 (Linux; Android 14; CUBOT NOTE 50) {BLINK} Chrome/150.0.0.0 Mobile Safari/537.36",
+        WINDOWS,
+        f"{WINDOWS} Edg/150.0.0.0",
+        f"{WINDOWS} OPR/120.0.0.0",
+        f"Mozilla/5.0 (Linux; Android 14; wv) {BLINK} Chrome/150.0.0.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/9;]",
+        f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} CriOS/150.0.0.0 Mobile/15E148 Safari/604.1",
+    ],
+)
+async def test_a_persons_agent_has_no_robots_word_and_no_unknown_product(world, text):
+    judged = await world.judged(at=HOUR, headers=sent_by(text))
+    assert weight(judged, "request.robot-word") is None
+    assert weight(judged, "request.unknown-product") is None
+
+
+async def test_a_program_that_borrows_a_browsers_agent_is_known_by_its_own_product(world):
+    judged = await world.judged(at=HOUR, headers=sent_by(f"{WINDOWS} Edg/150.0.0.0 LooksAhead/1.2"))
+    assert weight(judged, "request.unknown-product") > 10
+    assert weight(judged, "request.coherent") is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "least"),
+    [
+        ((), 20.0),
+        ((("Accept", "*/*"),), 20.0),
+        ((("Accept", "*/*"), ("Accept-Encoding", "gzip")), 12.0),
+        ((("Accept", "text/html"), ("Accept-Encoding", "gzip")), 4.0),
+    ],
+)
+async def test_who_asks_for_no_page_and_no_language_is_hardly_a_browser(world, headers, least):
+    world.policy = without_lists()
+    judged = await world.judged(at=HOUR, headers=(("User-Agent", "Mozilla/5.0 (odd)"), *headers))
+    assert weight(judged, "request.sparse") == least
+
+
+async def test_a_browser_with_all_its_headers_is_not_sparse(world):
+    for headers in (CHROME, FIREFOX, (("User-Agent", "ELinks/0.16 (textmode; Linux)"), ("Accept", "*/*"))):
+        assert weight(await world.judged(at=HOUR, headers=headers), "request.sparse") is None
+
+
+async def test_a_reader_of_unknown_name_that_asks_for_pages_in_a_language_is_no_program(world):
+    world.policy = policy.load("[agents]\nbrowsers = []\n")
+    reader = await world.judged(at=HOUR, headers=(("User-Agent", "Lynx/2.9.2 libwww-FM/2.14"), *PAGES))
+    assert weight(reader, "request.program") is None
+    assert weight(reader, "request.text-browser") < 0
+    assert reader.verdict.kind is VerdictKind.HUMAN
+
+
+async def test_browsers_that_scanners_do_not_drive_speak_louder_for_a_person(world):
+    desk = await world.judged(at=HOUR)
+    firefox = await world.judged("two", at=HOUR + 1000, headers=FIREFOX)
+    assert weight(firefox, "request.coherent") < weight(desk, "request.coherent") < 0
+
+
+async def test_a_click_in_webmail_speaks_louder_for_a_person_than_an_opened_url(world):
+    webmail = tuple((name, "cross-site" if name == "Sec-Fetch-Site" else value) for name, value in CHROME)
+    opened = await world.judged(at=HOUR)
+    clicked = await world.judged("two", at=HOUR + 1000, headers=webmail)
+    assert weight(clicked, "request.coherent") < weight(opened, "request.coherent") < 0
+
+
+async def test_a_quick_click_by_phone_is_a_persons(world):
+    """A minute after delivery most visits are scanners', and none of those was a telephone's."""
+    phone = sent_by(
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+        "Version/18.5 Mobile/15E148 Safari/604.1",
+        tuple(
+            (name, value)
+            for name, value in CHROME
+            if name not in {"sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "Sec-Fetch-User"}
+        ),
+    )
+    first = await world.judged(at=45.0, headers=phone)
+    await world.judged(at=45.1, headers=(*phone, ("Cookie", "hop=1")), target=world.hop_url(at=45.0))
+    await world.settle()
+    rows = [row.entry async for row in world.store.visits(filters())]
+    assert first.verdict.kind is not VerdictKind.MACHINE
+    assert {entry.settled.kind for entry in rows} == {VerdictKind.HUMAN}
+
+
+def filters():
+    from linkproxy.store.api import Filter
+
+    return Filter()

@@ -1,0 +1,193 @@
+"""What a domain's visits teach by when they come, and what any visits teach of their wide network."""
+
+from __future__ import annotations
+
+import pytest
+from claims.browsers import CHROME, FIREFOX
+from claims.company import LIBRARY, company, settle_all, spread, weight_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkproxy.model import DeliverySource, Learned, ProfileScope, VerdictKind
+from linkproxy.store.privacy import Privacy
+from linkproxy.visit import arrivals, policy, reputation
+
+RULES = policy.load().learning
+HOUR = 3600.0
+MINUTE = 60.0
+
+
+async def swept(world, count, *, domain="far.example"):
+    """Let a library follow messages, each from a network of its own inside 198.18.0.0/16."""
+    found = await company(world, count, domain)
+    for number, person in enumerate(found.people):
+        await world.judged("one", at=40.0 * number, headers=LIBRARY, client=spread(number), recipient=person)
+    await settle_all(world, 40.0 * count + HOUR)
+
+
+async def visited(world, people, *, after, headers=CHROME, begin=0.0):
+    """Deliver to each a minute apart and let each be visited from elsewhere so long after."""
+    times = [begin + MINUTE * number for number in range(len(people.people))]
+    await people.deliver(*times)
+    for number, (person, at) in enumerate(zip(people.people, times, strict=True)):
+        # Delays are as different as a scanner's queue makes them.
+        later = after * (1 + (number * 7 % 11) / 10)
+        await world.judged(
+            "one", at=at + later, headers=headers, client=f"203.{number}.113.9", recipient=person
+        )
+    await settle_all(world, begin + MINUTE * len(times) + 2 * after + HOUR)
+
+
+async def newcomer(world, *, at, client="203.0.113.9", headers=CHROME, delivered=None):
+    people = await company(world, 1, "company.example", first=9_000)
+    if delivered is not None:
+        await people.deliver(delivered)
+    return await world.judged("two", at=at, headers=headers, client=client, recipient=people.people[0])
+
+
+# --- networks ----------------------------------------------------------------------------------
+
+
+async def test_a_network_that_scanners_came_from_is_evidence_in_another_domain(world):
+    await swept(world, 12)
+    there = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
+    elsewhere = await newcomer(world, at=9 * HOUR, client="192.0.2.1")
+    assert weight_of("network.learned", there.verdict) > 5
+    assert weight_of("network.learned", elsewhere.verdict) == 0.0
+    assert there.verdict.kind is not VerdictKind.MACHINE, "a provider alone condemns nobody"
+
+
+async def test_a_network_that_people_came_from_speaks_for_a_person(world):
+    people = (await company(world, 12, "far.example")).people
+    for number, person in enumerate(people):
+        await world.judged("one", at=700.0 * number, headers=FIREFOX, client=spread(number), recipient=person)
+    await settle_all(world, 12 * HOUR)
+    judged = await newcomer(world, at=13 * HOUR, client="198.18.240.1")
+    assert -4.0 <= weight_of("network.learned", judged.verdict) < 0
+
+
+async def test_a_network_of_four_recipients_is_not_spoken_of(world):
+    await swept(world, RULES.network_recipients - 1)
+    judged = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
+    assert weight_of("network.learned", judged.verdict) == 0.0
+
+
+async def test_robots_that_name_themselves_mark_no_network(world):
+    slack = (
+        ("User-Agent", "Slackbot-LinkExpanding 1.0 (+https://api.slack.example/robots)"),
+        ("Accept", "*/*"),
+    )
+    people = (await company(world, 12, "far.example")).people
+    for number, person in enumerate(people):
+        await world.judged("one", at=40.0 * number, headers=slack, client=spread(number), recipient=person)
+    await settle_all(world, 9 * HOUR)
+    judged = await newcomer(world, at=10 * HOUR, client="198.18.240.1")
+    assert weight_of("network.learned", judged.verdict) == 0.0
+
+
+async def test_addresses_that_are_stored_as_hashes_teach_of_no_network(world):
+    hashed = Privacy("hashed", "full", b"k" * 32)
+    assert reputation.name_of(hashed.pseudonym("198.18.7.1", "198.18.7.0/24")[1]) == ""
+
+
+async def test_what_was_learned_of_networks_does_not_teach_of_networks(world):
+    """The same traffic teaches the same, whether or not what was taught is used."""
+    taught = []
+    for deaf in ("", '[signals."network.learned"]\nweight = 0.0\nfloor = 0.0\n'):
+        world.policy = policy.load(deaf)
+        found = []
+        for number in range(30):
+            domain = f"d{number}-{len(taught)}.example"
+            (person,) = (await company(world, 1, domain)).people
+            address = f"{'100.64' if deaf else '198.18'}.{number}.1"
+            base = 1e6 * len(taught) + 5 * HOUR * number
+            headers = LIBRARY if number < 8 else CHROME
+            await world.judged("one", at=base, headers=headers, client=address, recipient=person)
+            await settle_all(world, base + HOUR)
+        rows = await world.store.list_domain_profiles(min_recipients=20)
+        found = [
+            row
+            for row in rows
+            if row.scope is ProfileScope.NETWORK and row.name.startswith("100" if deaf else "198")
+        ]
+        taught.append([(round(row.machines, 2), round(row.people, 2)) for row in found])
+    assert taught[0] == taught[1] != []
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [("198.18.7.0/24", "198.18.0.0/16"), ("2001:db8:1:2::/64", "2001:db8::/32"), ("", ""), ("a1b2", "")],
+)
+def test_a_wide_network_is_a_providers(network, name):
+    assert reputation.name_of(network) == name
+
+
+# --- early visits ------------------------------------------------------------------------------
+
+
+async def test_a_domain_whose_every_message_is_visited_at_once_is_scanned_by_who_looks_like_people(world):
+    await visited(world, await company(world, 24), after=45.0)
+    early = await newcomer(world, at=20 * HOUR + 90, delivered=20 * HOUR)
+    assert weight_of("in-step.early", early.verdict) > 5
+    assert early.verdict.prior > world.policy.prior["marketing"]
+    assert early.verdict.kind is not VerdictKind.MACHINE
+
+
+async def test_a_later_visit_in_such_a_domain_is_a_persons(world):
+    await visited(world, await company(world, 24), after=45.0)
+    late = await newcomer(world, at=24 * HOUR, delivered=20 * HOUR)
+    assert weight_of("in-step.early", late.verdict) == 0.0
+    assert late.verdict.kind is VerdictKind.HUMAN
+
+
+async def test_a_phone_in_such_a_domain_is_held_much_less_to_it(world):
+    await visited(world, await company(world, 24), after=45.0)
+    desk = await newcomer(world, at=20 * HOUR + 90, delivered=20 * HOUR)
+    other = await newcomer(world, at=20 * HOUR + 95, delivered=20 * HOUR, headers=FIREFOX)
+    assert 0 < weight_of("in-step.early", other.verdict) < weight_of("in-step.early", desk.verdict) / 2
+
+
+async def test_a_domain_of_ordinary_readers_with_some_quick_ones_is_not_scanned(world):
+    await visited(world, await company(world, 20), after=5 * HOUR)
+    await visited(world, await company(world, 4, first=100), after=90.0, begin=90_000.0)
+    judged = await newcomer(world, at=60 * HOUR + 90, delivered=60 * HOUR)
+    assert weight_of("in-step.early", judged.verdict) == 0.0
+
+
+async def test_early_visits_to_password_resets_teach_nothing(reset_mail):
+    await visited(reset_mail, await company(reset_mail, 24), after=45.0)
+    rows = await reset_mail.store.list_domain_profiles(min_recipients=20)
+    assert [row for row in rows if row.scope is ProfileScope.EARLY] == []
+
+
+@given(st.floats(0, 500), st.floats(0, 500))
+@settings(max_examples=100)
+def test_no_more_early_visits_are_held_against_a_domain_than_came(early, people):
+    learned = (Learned(ProfileScope.EARLY, "company.example", early, people),)
+    assert 0.0 <= arrivals.beyond_people(learned, 2.0) <= early
+    assert arrivals.beyond_people((), 2.0) == 0.0
+
+
+@pytest.mark.parametrize("source", list(DeliverySource))
+def test_how_early_is_early_depends_on_what_is_known_of_delivery(source):
+    from linkproxy.model import Delivery
+
+    seconds = arrivals.early_seconds(Delivery(0.0, source), RULES)
+    of_mailing = source in (DeliverySource.CAMPAIGN, DeliverySource.NONE)
+    assert seconds == (RULES.early_mailing_seconds if of_mailing else RULES.early_seconds)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("early_seconds", 0.0),
+        ("early_mailing_seconds", 0.0),
+        ("early_doubt", 0.5),
+        ("network_recipients", 0),
+        ("network_machines", 0.0),
+        ("network_people", 0.0),
+    ],
+)
+def test_a_setting_of_learning_out_of_its_range_is_named(setting, value):
+    with pytest.raises(policy.PolicyError, match=rf"learning\.{setting}"):
+        policy.load(f"[learning]\n{setting} = {value}\n")
