@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.scale.demand import BIN, DAYS_A_MONTH, Day, Sender, busiest_day, told
 from bench.scale.node import Node, Played, arrivals, play
-from linkproxy.server.settler import _TOGETHER
+from linkproxy.server.settler import together_next
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -195,8 +195,10 @@ def turns(
     messages = day.sweeps[where] + day.clickers[where]
     if not messages:
         return ()
-    work = _settling(sender, day, costs)[where] / messages * _TOGETHER + costs.commit_ms / 1e3
-    apart = _TOGETHER / messages
+    each = _settling(sender, day, costs)[where] / messages
+    together = together_next(1, each)
+    work = each * together + costs.commit_ms / 1e3
+    apart = together / messages
     return [(place * apart, work) for place in range(int(seconds / apart))]
 
 

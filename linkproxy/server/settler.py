@@ -7,6 +7,7 @@ down catches up by itself, and several processes may settle side by side.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 5.0
 PURGE_SECONDS = 86400.0
 _PAGE = 500
-_TOGETHER = 16
-"""Messages that share a commit: more of them would hold visits up."""
+_MOST_TOGETHER = 16
+_LEAST_TOGETHER = 1
+"""Messages that share a commit; between the two as many as take ``_HELD_UP_SECONDS``."""
+_HELD_UP_SECONDS = 0.01
+"""How long visits wait for a writer that settles. Long enough that its commits are a small part."""
 
 _REBUILT_TOGETHER = 50
 _REBUILDS_A_PASS = 100
@@ -50,7 +54,7 @@ async def settle_due(
     A message that cannot be settled is logged and passed over, so that it holds up no other.
     Raises StoreError.
     """
-    settled = 0
+    settled, size = 0, _LEAST_TOGETHER
     failed: set[tuple[CampaignId, RecipientId]] = set()
     while True:
         due = await store.list_due(
@@ -61,17 +65,25 @@ async def settle_due(
         fresh = [message for message in due if (message.campaign_id, message.recipient_id) not in failed]
         if not fresh:
             return settled
-        for begin in range(0, len(fresh), _TOGETHER):
-            together = fresh[begin : begin + _TOGETHER]
+        while fresh:
+            together, fresh = fresh[:size], fresh[size:]
+            began = time.perf_counter()
             done = await asyncio.gather(
                 *(_settle(store, item, policy, now, metrics=metrics, shadow=shadow) for item in together),
                 return_exceptions=True,
             )
+            size = together_next(len(together), time.perf_counter() - began)
             for message, settlement in zip(together, done, strict=True):
                 if _is_settled(settlement):
                     settled += 1
                 else:
                     failed.add((message.campaign_id, message.recipient_id))
+
+
+def together_next(settled: int, seconds: float) -> int:
+    """Return how many messages may share the next commit when so many have taken so long."""
+    fitting = int(settled * _HELD_UP_SECONDS / max(seconds, 1e-6))
+    return max(_LEAST_TOGETHER, min(_MOST_TOGETHER, fitting))
 
 
 def _is_settled(outcome: Settlement | BaseException | None) -> bool:

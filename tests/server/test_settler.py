@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.config import RetentionSection
 from linkproxy.model import VerdictKind
-from linkproxy.server.settler import Settler, cutoffs, settle_due
+from linkproxy.server.settler import Settler, cutoffs, settle_due, together_next
 from linkproxy.store.api import Cutoffs, Filter, RecipientDraft
 
 if TYPE_CHECKING:
@@ -126,3 +126,7 @@ def test_zero_days_keep_things_for_good() -> None:
         journal_days=0, clicks_days=1, strays_days=0, message_links_days=2, domain_profiles_days=0
     )
     assert cutoffs(kept, 1_000_000.0) == Cutoffs(clicks=913_600.0, message_links=827_200.0)
+
+
+def test_slow_settling_takes_fewer_messages_at_once_so_that_visits_wait_less():
+    assert [together_next(4, seconds) for seconds in (0.0, 0.004, 0.01, 0.02, 1.0)] == [16, 10, 4, 2, 1]
