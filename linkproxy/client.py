@@ -34,8 +34,11 @@ class Client:
     def __init__(self, url: str, key: str, *, timeout_seconds: float = 10.0) -> None:
         """Take the private listener's address, ``http://127.0.0.1:8081``, and an API key."""
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or _bad_port(url):
             raise ClientError(f"{url!r} is not the address of a server; write it as http://127.0.0.1:8081")
+        key = key.strip()  # of a file, it ends in a line feed
+        if not (key.isascii() and key.isprintable()):
+            raise ClientError("the API key has characters that no key has; `linkproxy keys add` prints one")
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=timeout_seconds)
         self._where = f"{parts.scheme}://{parts.netloc}"
@@ -100,3 +103,10 @@ class Client:
                 if isinstance(error, TimeoutError | ConnectionRefusedError) or not left:
                     raise ClientError(f"linkproxy at {self._where} cannot be reached: {error!r}") from None
         raise AssertionError  # the last try returned or raised
+
+
+def _bad_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port == 0
+    except ValueError:
+        return True

@@ -103,6 +103,14 @@ def _unfolded(fields: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     return joined
 
 
+def as_utf8(value: str) -> str:
+    """Return a field's value as the UTF-8 that it may be (RFC 6532), else as it is."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
 @dataclass(frozen=True, slots=True)
 class ContentType:
     """What a Content-Type or Content-Disposition says, all in lower case but the values."""

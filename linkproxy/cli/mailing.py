@@ -212,7 +212,9 @@ def _pairs(wish: Wish, out: Path, people: People) -> tuple[list[Job], list[str]]
         spot = spot_at(path, in_maildir=in_maildir) if name else None
         if spot is None:
             fault: str | None = "the column file is empty"
-        elif not path.resolve().is_relative_to(wish.source.resolve()):
+        elif ".." in path.parts[len(wish.source.parts) :] or not path.resolve().is_relative_to(
+            wish.source.resolve()
+        ):
             fault = f"{name} is not inside {wish.source}"
         elif first != person.line:
             fault = f"{name} is another recipient's already, on line {first}"

@@ -23,6 +23,7 @@ START: Final = b"From "
 
 # A paragraph may begin with "From "; the line before a message also has a time and a year.
 _ENVELOPE: Final = re.compile(rb"From .*\d{1,2}:\d\d.* \d{4}\b")
+_LINE_BYTES: Final = 998  # RFC 5322 section 2.1.1; a longer line is matched no further
 _BLANK: Final = frozenset({b"\n", b"\r\n"})
 _TO_QUOTE: Final = re.compile(rb"^(?=>*From )", re.MULTILINE)
 _NO_SENDER: Final = b"From MAILER-DAEMON Thu Jan  1 00:00:00 1970\n"
@@ -48,7 +49,7 @@ def pieces_of(path: Path) -> Iterator[Piece]:
         position, begun, start, blank = 0, -1, 0, 0
         for line in file:
             after_blank = begun < 0 or blank
-            if line.startswith(START) and after_blank and (begun < 0 or _ENVELOPE.match(line)):
+            if line.startswith(START) and after_blank and (begun < 0 or _ENVELOPE.match(line[:_LINE_BYTES])):
                 if begun >= 0:
                     yield Piece(begun, start, position - blank, position)
                 begun, start = position, position + len(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -78,12 +79,16 @@ class Mbox:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = os.fdopen(os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._file.seek(0, os.SEEK_END) < size:
                 raise LinkproxyError(
                     f"{self._beside}: what was written before is gone; remove its note to start anew"
                 )
             self._file.seek(size)
             self._file.truncate()
+        except BlockingIOError:
+            self._file.close()
+            raise LinkproxyError(f"{path}: another run is writing it; wait for that one") from None
         except OSError as error:
             raise LinkproxyError(f"{self._beside}: {error.strerror}") from None
 

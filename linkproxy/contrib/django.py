@@ -112,16 +112,17 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # Django ships no t
 
     def _copies(self, message: EmailMessage, campaign: str) -> Iterator[EmailMessage]:
         """Yield a copy for each recipient, with To and Cc as all of them are to see these."""
-        recipients = message.recipients()
+        recipients = _recipients(message)
         shown = {"To": ", ".join(map(str, message.to)), "Cc": ", ".join(map(str, message.cc))}
-        common = {name: text for name, text in shown.items() if text} if len(recipients) > 1 else {}
+        alone = len(recipients) == 1 and bool(message.to)
+        common = {} if alone else {name: text for name, text in shown.items() if text}
         common["Message-ID"] = make_msgid(domain=str(DNS_NAME))
         for recipient in recipients:
             one = _bare(message)
             own = {name.lower() for name in one.extra_headers}
             one.extra_headers |= {name: text for name, text in common.items() if name.lower() not in own}
             one.to, one.cc, one.bcc = ([recipient], [], []) if message.to else ([], [], [recipient])
-            self._track(one, campaign, parseaddr(str(recipient))[1] or str(recipient))
+            self._track(one, campaign, _address(recipient))
             yield one
 
     def _track(self, message: EmailMessage, campaign: str, recipient: str) -> None:
@@ -140,11 +141,20 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # Django ships no t
 
     def _tell(self, message: EmailMessage, campaign: str) -> None:
         """Tell when the message was accepted; that it cannot be told harms no mail."""
-        recipients = [parseaddr(str(item))[1] or str(item) for item in message.recipients()]
+        recipients = [_address(item) for item in _recipients(message)]
         try:
             self._client.deliver(recipients, campaign=campaign)
         except ClientError as error:
             _log.warning("delivery not recorded, campaign %s: %s", campaign, error)
+
+
+def _recipients(message: EmailMessage) -> list[str]:
+    """Return whom a message goes to; who stands in To and in Cc gets it once."""
+    return list({_address(item): item for item in reversed(message.recipients())}.values())[::-1]
+
+
+def _address(recipient: object) -> str:
+    return parseaddr(str(recipient))[1] or str(recipient)
 
 
 def _named(message: EmailMessage) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mailbox
 import re
+import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkproxy.cli.mbox import enclosed, pieces_of
+from linkproxy.cli.sinks import Mbox
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
@@ -196,3 +199,24 @@ def test_an_mbox_that_is_not_there_or_comes_by_standard_input_is_told(spring: In
     assert "standard input is an mbox" in told
     spring.write("empty.mbox", b"")
     assert "empty.mbox: no message in it" in spring.fails("rewrite", "empty.mbox", *options)
+
+
+def test_a_recipient_beyond_ascii_is_who_the_message_names(spring: Installation) -> None:
+    (spring.folder / "outbox.mbox").write_text(outbox("jörg@example.com"), "utf-8")
+    rewrite(spring, "outbox.mbox", "--recipient-header", "To", "--out", "ready.mbox")
+    with closing(sqlite3.connect(spring.folder / "linkproxy.db")) as db:
+        assert db.execute("SELECT address FROM recipient").fetchall() == [("jörg@example.com",)]
+
+
+def test_two_runs_do_not_write_one_mbox_at_a_time(tmp_path: Path) -> None:
+    first = Mbox(tmp_path / "ready.mbox", 0)
+    with pytest.raises(LinkproxyError, match="another run is writing it"):
+        Mbox(tmp_path / "ready.mbox", 0)
+    first.close()
+    Mbox(tmp_path / "ready.mbox", 0).close()
+
+
+def test_an_mbox_with_a_monstrous_line_is_read_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.mbox"
+    path.write_bytes(b"From a Thu Jan  1 00:00:00 1970\n\nx\n\nFrom " + b"1:11" * 200_000 + b"\n")
+    assert len(list(pieces_of(path))) == 1

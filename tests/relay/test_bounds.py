@@ -36,6 +36,16 @@ async def test_a_silent_mailer_is_let_go_but_not_while_we_are_the_ones_who_work(
     assert await found.send(letter()) == "250 2.0.0 taken as 4711"
 
 
+async def test_a_mailer_that_reads_nothing_is_let_go_too(post):
+    found = await post(client_seconds=0.2)
+    mailer = await found.mailer()
+    mailer.writer.transport.pause_reading()
+    mailer.writer.write(b"NOOP\r\n" * 2_000_000)  # the answers fill what the system keeps for a reader
+    while found.running.relay.conversations:  # noqa: ASYNC110  (the other side's end has no event of ours)
+        await asyncio.sleep(0.01)
+    mailer.cut()
+
+
 async def test_a_size_that_is_declared_too_large_is_refused_before_the_message(post):
     found = await post(message_bytes=2000)
     mailer = await found.mailer()

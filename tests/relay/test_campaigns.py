@@ -163,6 +163,17 @@ async def test_when_the_store_fails_mail_waits_if_the_setting_says_so(post, lett
     assert len(found.upstream.received) == 1
 
 
+async def test_mail_to_a_known_recipient_with_known_links_needs_nothing_written(post, letter, locked, url):
+    found = await post({"store": {"commit_seconds": 0.05}}, on_failure="defer")
+    await found.send(letter())
+    first = url.search(found.last)[0]
+    await found.deliveries()
+    with locked():
+        assert await found.send(letter()) == "250 2.0.0 taken as 4711"
+        assert (await found.send(letter(), to="new@example.com")).startswith("451 4.3.0 ")
+    assert url.search(found.last)[0] == first
+
+
 async def test_a_store_that_hangs_holds_mail_up_for_so_long_only(post, letter, locked):
     found = await post({"store": {"commit_seconds": 30}}, rewrite_seconds=0.1)
     with locked():

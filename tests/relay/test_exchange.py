@@ -177,6 +177,28 @@ async def test_together_all_recipients_get_one_message_whose_links_stand_for_the
     assert found.rows("SELECT verified, address FROM recipient") == [(0, "")]
 
 
+async def test_together_a_message_that_is_sent_again_has_the_same_links(post, letter):
+    found = await post(recipients="together")
+
+    async def send(*people: str) -> bytes:
+        mailer = await found.mailer()
+        await mailer.begin()
+        for person in people:
+            await mailer.say(f"RCPT TO:<{person}>")
+        return await mailer.data(letter())
+
+    found.upstream.answers["END"] = "451 4.7.1 greylisted"
+    assert (await send("ben@example.com")).startswith("451 ")
+    found.upstream.answers.clear()
+    await send("ben@example.com")
+    first = found.last
+    await send("ben@example.com")
+    assert found.last == first
+    await send("cleo@example.com")
+    assert found.last != first
+    assert found.rows("SELECT count(*) FROM recipient") == [(2,)]
+
+
 async def test_together_one_recipient_alone_is_that_recipient(post, letter):
     found = await post(recipients="together")
     await found.send(letter())

@@ -131,10 +131,15 @@ async def test_an_upstream_that_offers_no_login_is_told(post, letter):
     assert not any("any" in command for command in found.upstream.commands)
 
 
-async def test_what_upstream_says_without_a_login_is_handed_back(post, letter):
+@pytest.mark.parametrize("code", [530, 538])
+async def test_an_upstream_that_wants_a_login_lets_mail_wait_since_that_is_about_the_relay(
+    post, letter, code
+):
     found = await post()
-    found.upstream.answers["MAIL"] = "530 5.7.0 log in first"
-    assert await found.send(letter()) == "530 5.7.0 log in first"
+    found.upstream.answers["MAIL"] = f"{code} 5.7.0 log in first"
+    reply = await found.send(letter())
+    assert reply.startswith("451 4.7.0 ")
+    assert reply.endswith(": 5.7.0 log in first")
 
 
 async def test_a_password_never_goes_in_the_clear_to_another_machine(post):

@@ -121,6 +121,22 @@ async def test_each_recipient_gets_links_of_their_own_over_smtp_and_they_lead_to
     assert len(ids) == 1
 
 
+async def test_who_stands_in_two_fields_gets_one_copy_and_cc_alone_is_still_shown(
+    linked: Callable[..., AbstractContextManager[None]],
+) -> None:
+    with linked():
+        assert (
+            await send(newsletter("Anna <a@x.example>", cc=["a@x.example"], bcc=["b@x.example"], **NAMED))
+            == 1
+        )
+        assert [one.recipients() for one in mail.outbox] == [["Anna <a@x.example>"], ["b@x.example"]]
+        mail.outbox.clear()
+        assert await send(newsletter(cc=["c@x.example"], **NAMED)) == 1
+    [only] = mail.outbox
+    assert only.recipients() == ["c@x.example"]
+    assert only.message()["Cc"] == "c@x.example"
+
+
 async def test_what_was_accepted_is_recorded_as_delivered(
     site: Site, linked: Callable[..., AbstractContextManager[None]]
 ) -> None:

@@ -100,3 +100,13 @@ async def test_a_connection_that_the_server_has_closed_is_opened_again(site: Sit
 
     first, second = await asyncio.to_thread(twice)
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [("http://127.0.0.1:99999", "k"), ("http://127.0.0.1:1", "s\necret"), ("http://h:1", "k€y")],
+)
+def test_a_port_or_key_that_cannot_be_is_told_without_the_key(url: str, key: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        Client(url, key)
+    assert key not in str(caught.value) or key == "k"

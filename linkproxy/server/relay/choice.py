@@ -10,7 +10,7 @@ from email.utils import getaddresses
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign.mime_headers import read_head
+from linkproxy.campaign.mime_headers import as_utf8, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ def choose(raw: bytes, rules: Sequence[RelayRule]) -> Choice:
     named = head.fields.get(HEADER.lower())
     if named is None:
         return Choice(_by_rule(head, rules), raw, head.body)
-    names = dict.fromkeys(_plain(name).strip() for name in named)
+    names = dict.fromkeys(as_utf8(name).strip() for name in named)
     content = raw if _is_covered(head) else _FIELD.sub(b"", raw[: head.end]) + raw[head.end :]
     return Choice(" or ".join(names), content, head.body - (len(raw) - len(content)))
 
@@ -74,18 +74,18 @@ def _fits(pattern: str, values: Sequence[str]) -> bool:
 
 
 def _from(head: Head) -> list[str]:
-    values = [_plain(value)[:_READ_CHARACTERS] for value in head.fields.get("from", ())]
+    values = [as_utf8(value)[:_READ_CHARACTERS] for value in head.fields.get("from", ())]
     return [address for _, address in getaddresses(values)]
 
 
 def _list_id(head: Head) -> list[str]:
     """Return list identifiers (RFC 2919): what stands in angle brackets, or the whole."""
-    values = [_plain(value)[:_READ_CHARACTERS].strip() for value in head.fields.get("list-id", ())]
+    values = [as_utf8(value)[:_READ_CHARACTERS].strip() for value in head.fields.get("list-id", ())]
     return [match[1].strip() if (match := _BRACKETED.search(value)) else value for value in values]
 
 
 def _subject(head: Head) -> list[str]:
-    return [_decoded(_plain(value)[:_READ_CHARACTERS]) for value in head.fields.get("subject", ())]
+    return [_decoded(as_utf8(value)[:_READ_CHARACTERS]) for value in head.fields.get("subject", ())]
 
 
 _READERS: Final[dict[str, Callable[[Head], list[str]]]] = {
@@ -93,14 +93,6 @@ _READERS: Final[dict[str, Callable[[Head], list[str]]]] = {
     "list_id": _list_id,
     "subject": _subject,
 }
-
-
-def _plain(value: str) -> str:
-    """Return a header's value, which was read as latin-1, as the UTF-8 that it may be (RFC 6532)."""
-    try:
-        return value.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return value
 
 
 def _decoded(value: str) -> str:

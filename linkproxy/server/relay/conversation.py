@@ -13,6 +13,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from linkproxy.config_faults import ConfigError
 from linkproxy.server.relay import replies
 from linkproxy.server.relay.admission import is_loopback
+from linkproxy.server.relay.incoming import read_message
 from linkproxy.server.relay.transaction import Transaction, Wish
 from linkproxy.telemetry import Event, get_logger
 
@@ -99,6 +100,10 @@ class Conversation(SMTP):
             if self.transport is not None:
                 self._reset_timeout()
 
+    def _timeout_cb(self) -> None:
+        """Let a silent mailer go; one that does not read either would keep a polite end waiting."""
+        self.cut()
+
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         """Return an address as it was written, and the parameters behind it.
 
@@ -131,12 +136,26 @@ class Conversation(SMTP):
         await self._leave_if_stopping()
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802  (aiosmtpd's name)
-        """Take a message. One that was refused for its size is over upstream too."""
-        try:
-            await super().smtp_DATA(arg)
-        finally:
-            if not (self.envelope and self.envelope.rcpt_tos):
+        """Take a message; one that was refused for its size is over upstream too."""
+        if await self.check_helo_needed():
+            return
+        if self.envelope is None or not self.envelope.rcpt_tos:
+            await self.push(replies.NEEDS_RECIPIENT.line())
+        elif arg:
+            await self.push(replies.NO_ARGUMENT.line())
+        else:
+            await self.push(replies.GO_ON.line())
+            found = await read_message(
+                self._reader, most_bytes=self._relay.config.relay.message_bytes, line_bytes=_LINE_BYTES
+            )
+            if isinstance(found, bytes):
+                self.envelope.content = found
+                word = await self._hooks.handle_DATA(self, self.envelope)
+            else:
                 self._hooks.forget()
+                word = found.line()
+            self.envelope = self._create_envelope()
+            await self.push(word)
         await self._leave_if_stopping()
 
     async def _leave_if_stopping(self) -> None:
@@ -251,7 +270,7 @@ class Hooks:
             envelope.rcpt_tos.append(address)
         return reply.line()
 
-    async def handle_DATA(self, server: Conversation, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Conversation, envelope: Envelope) -> str:  # noqa: N802
         """Pass a message on, and hand the upstream server's word on it back."""
         transaction, self._transaction = self._transaction, None
         content = envelope.content

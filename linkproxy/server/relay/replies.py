@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _MOST_LINES: Final = 20
+_OF_THE_LOGIN: Final = frozenset({530, 534, 535, 538})  # RFC 4954 section 6, RFC 3207 section 4
 _LINE_CHARACTERS: Final = 480  # RFC 5321 section 4.5.3.1.5 has 512 bytes with code and line end
 
 
@@ -41,11 +42,14 @@ def _printable(line: str) -> str:
 def from_upstream(code: int, text: str) -> Reply:
     """Return what the upstream server said, to be handed back.
 
-    421 says that it closes its own connection, which is not the mailer's; and a code that is no
-    answer to a command says nothing about the mail. Both are temporary.
+    421 says that it closes its own connection, which is not the mailer's; that a login or TLS is
+    wanted is said to us; and a code that is no answer to a command says nothing about the mail. All
+    of them are temporary.
     """
     if code == 421:
         return Reply(451, text)
+    if code in _OF_THE_LOGIN:
+        return Reply(451, f"4.7.0 the upstream server asks the relay to log in otherwise: {text}")
     if 200 <= code < 300 or 400 <= code < 600:
         return Reply(code, text)
     return Reply(451, f"4.5.0 the upstream server gave an answer that is none: {text.strip()}")
@@ -64,6 +68,11 @@ NO_UTF8_ADDRESS: Final = Reply(550, "5.6.7 the upstream server takes no address 
 NO_UTF8_HEADER: Final = Reply(550, "5.6.9 the upstream server takes no header that is not ASCII")
 NO_EIGHT_BIT: Final = Reply(554, "5.6.3 the upstream server takes no 8-bit text; nothing is converted")
 BAD_ADDRESS: Final = Reply(553, "5.1.3 a control character in the address")
+NEEDS_RECIPIENT: Final = Reply(503, "5.5.1 RCPT comes first")
+NO_ARGUMENT: Final = Reply(501, "5.5.4 DATA has no argument")
+GO_ON: Final = Reply(354, "end data with <CR><LF>.<CR><LF>")
+TOO_LARGE: Final = Reply(552, "5.3.4 the message is larger than [relay] message_bytes of linkproxy")
+LONG_LINE: Final = Reply(500, "5.6.0 a line of the message is too long")
 BAD_DOT: Final = Reply(
     550, "5.6.0 a dot behind a bare CR or LF: programs would see different ends of this message"
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from secrets import token_hex
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign.signatures import signatures_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from linkproxy.config import Config
-    from linkproxy.model import Campaign, CampaignId, RecipientId
+    from linkproxy.model import Campaign, CampaignId, Recipient, RecipientId
     from linkproxy.server.rewriter import Rewriter
     from linkproxy.store.api import Store
 
@@ -105,10 +105,10 @@ class Treatments:
         campaign = await self._store.find_campaign(choice.campaign)
         if campaign is None:
             return self._unknown(choice)
-        draft = _draft(recipients)
+        draft = _draft(recipients, choice.content)
         if draft is None:
             return self._untracked(choice, Treatment.UNADDRESSED, "the recipient is no mail address")
-        [recipient] = await self._rewriter.register([draft])
+        recipient = await self._known(draft) or (await self._rewriter.register([draft]))[0]
         shared = len(recipients) > 1
         if shared:
             # A scanner that one of them has would find the bait for all of them.
@@ -118,6 +118,13 @@ class Treatments:
         content, _ = await self._rewriter.personal_mail(campaign, mail, recipient)
         treatment = Treatment.GROUPED if shared else Treatment.REWRITTEN
         return Treated(content, choice, treatment, (campaign.id, recipient.id))
+
+    async def _known(self, draft: RecipientDraft) -> Recipient | None:
+        """Return a recipient whom registering would not change: reading spares each mail a commit."""
+        found = await self._store.find_recipient(draft.address or draft.reference)
+        if found is None or (draft.verified and not found.verified):
+            return None
+        return replace(found, address=draft.address, reference=draft.reference)
 
     def _wants_header(self, campaign: Campaign) -> bool:
         wanted = self._section.list_unsubscribe
@@ -161,13 +168,16 @@ _UNKNOWN: Final[Mapping[str, Reply | None]] = {
 }
 
 
-def _draft(recipients: Sequence[str]) -> RecipientDraft | None:
+def _draft(recipients: Sequence[str], content: bytes) -> RecipientDraft | None:
     """Return whom the links stand for; several recipients are one group of this message alone.
 
-    Nobody has signed the group's reference, so its links opt nobody out (docs/design.md).
+    The same message to the same group has the same links when a mailer sends it again. Nobody has
+    signed the group's reference, so its links opt nobody out (docs/design.md).
     """
     if len(recipients) > 1:
-        return RecipientDraft(reference=f"group-{token_hex(12)}", verified=False)
+        group = "\0".join(sorted(recipients)).encode("utf-8", "surrogateescape")
+        found = blake2b(group + b"\0\0" + content, digest_size=12, person=b"linkproxy:group")
+        return RecipientDraft(reference=f"group-{found.hexdigest()}", verified=False)
     [address] = recipients
     return None if recipient_fault(address=address) else RecipientDraft(address=address)
 
