@@ -8,12 +8,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from linkproxy import config_values as values
 
+MOST_WORKERS = 64
+
 Port = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=65535)]
 Seconds = Annotated[float, BeforeValidator(values.number), Field(ge=0.01, le=3600)]
 Days = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=36500)]
 Count = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=1_000_000_000)]
 Some = Annotated[int, BeforeValidator(values.number), Field(ge=1, le=100_000)]
-Workers = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=64)]
+Workers = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=MOST_WORKERS)]
 Bytes = Annotated[int, BeforeValidator(values.number), Field(ge=1024, le=1 << 40)]
 Url = Annotated[str, AfterValidator(values.url)]
 Anchored = Annotated[str, values.ANCHORED]

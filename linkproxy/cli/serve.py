@@ -10,13 +10,11 @@ import click
 from linkproxy.cli.config import warnings
 from linkproxy.cli.main import Invocation, pass_invocation
 from linkproxy.cli.output import say
+from linkproxy.config_types import MOST_WORKERS
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.server.app import Addresses
-
-
-MOST_WORKERS = 64
 
 
 @click.command("serve")

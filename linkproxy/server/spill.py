@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from linkproxy.visit.intake import Headers
-
 T = TypeVar("T")
 
 _MOST_AT_ONCE = 256
 _MOST_PROCESSES = 256
 _MOST_PROFILES = 256
+_PIECE_BYTES = 1 << 24
+
+_profile = lru_cache(maxsize=_MOST_PROFILES)(Profile)
+"""The same object for the same headers: a full file holds far fewer of them than visits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,10 @@ def _lock(path: Path) -> int | None:
 
 
 def _read(file: int) -> bytes:
-    return os.pread(file, os.fstat(file).st_size, 0)
+    """Return what a file holds, by pieces: one call returns no more than 2 GiB (read(2))."""
+    size = os.fstat(file).st_size
+    pieces = [os.pread(file, min(_PIECE_BYTES, size - at), at) for at in range(0, size, _PIECE_BYTES)]
+    return b"".join(pieces)
 
 
 class Spill:
@@ -283,12 +288,6 @@ def _read_visit(fields: dict[str, Any]) -> Visit:
     fields["recipient_id"] = RecipientId(fields["recipient_id"])
     fields["key"] = LinkKey(fields["key"])
     return Visit(**fields, profile=_profile(headers, profile.get("agent"), profile.get("complete", True)))
-
-
-@lru_cache(maxsize=_MOST_PROFILES)
-def _profile(headers: Headers, agent: str | None, complete: bool) -> Profile:  # noqa: FBT001  (as it is kept)
-    """Return the same object for the same headers: a full file holds far fewer of them than visits."""
-    return Profile(headers, agent, complete)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Final
 
+from linkproxy.config_types import MOST_WORKERS
 from linkproxy.model import LinkproxyError
 from linkproxy.server.app import Addresses
 from linkproxy.server.board import SEATS, Board, Counts, Seat, State
@@ -175,9 +176,13 @@ class Supervisor:
             self._leaving += before.workers.values()
             before.close_unused(self._crew.sockets)
             get_logger().info(Event.RELOADED, workers=self._crew.config.server.workers)
-        elif self._again and self._next is None:
+        elif self._again and self._next is None and self._has_room():
             self._again = False
             self._reload()
+
+    def _has_room(self) -> bool:
+        """Tell whether the largest crew finds seats; else new settings wait until some who leave are gone."""
+        return len(self._all()) + MOST_WORKERS + 1 < SEATS
 
     def _reload(self) -> None:
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")

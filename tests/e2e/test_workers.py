@@ -161,6 +161,24 @@ def test_a_worker_that_hangs_is_killed_and_replaced(crewed: Crewed) -> None:
     assert crewed.failures == []
 
 
+def test_new_settings_wait_while_too_many_who_leave_are_still_there(crewed: Crewed) -> None:
+    """Else the board has no seat for the new ones, and the supervisor could start nobody."""
+    cramped = (
+        "import linkproxy.server.supervisor as it; it.SEATS, it.MOST_WORKERS = 5, 1\n"
+        "from linkproxy.cli.main import main; main(['serve'])"
+    )
+    crewed.installation.settings["LINKPROXY__SERVER__SHUTDOWN_SECONDS"] = "3"
+    crewed.start(1, sys.executable, "-c", cramped)
+    host, port = crewed.public.removeprefix("http://").rsplit(":", 1)
+    with socket.create_connection((host, int(port))) as lasting:  # kept for a while by a worker that leaves
+        lasting.sendall(b"GET /robots.txt HTTP/1.1\r\nHost: click.example\r\n\r\n")
+        assert lasting.recv(4096)
+        for times in (1, 2, 3):
+            crewed.hang_up(times)
+    until(lambda: len(crewed.pids()) == 2)
+    assert crewed.stop() == 0
+
+
 def test_what_is_handed_over_and_is_no_listening_socket_is_told_in_one_line(crewed: Crewed) -> None:
     with open(os.devnull) as nothing:  # noqa: PTH123  (no file of ours)
         done = subprocess.run(

@@ -5,10 +5,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkproxy.model import AnswerKind, CampaignId, LinkKey, LinkproxyError, Profile, RecipientId, Visit
+from linkproxy.server import spill as spill_file
 from linkproxy.server.spill import Spill, SpilledVisit, SpillFile
 
 LARGE = 1 << 20
@@ -32,6 +33,7 @@ def spilled(at: float = 1.0, agent: str = "Mozilla/5.0") -> SpilledVisit:
     return SpilledVisit(visit(at, agent), AnswerKind.REDIRECT)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec=None), max_size=40))
 def test_what_is_read_back_is_what_was_written(agent: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -39,6 +41,18 @@ def test_what_is_read_back_is_what_was_written(agent: str) -> None:
         written = [spilled(1.5, agent), spilled(2.5)]
         assert file.append(written) == 2
         assert file.waiting(frozenset()) == written
+
+
+def test_a_file_beyond_what_one_call_reads_is_read_and_taken_over_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill_file, "_PIECE_BYTES", 100)
+    alive, dead = SpillFile(tmp_path / "spill", LARGE), SpillFile(tmp_path / "spill", LARGE)
+    left = [spilled(at) for at in range(9)]
+    dead.append(left)
+    dead.close()
+    assert alive.adopt() > 100
+    assert alive.waiting(frozenset()) == left
 
 
 def test_a_full_file_is_read_without_a_profile_of_its_own_for_each_visit(tmp_path: Path) -> None:
