@@ -11,6 +11,7 @@ import click
 
 from linkproxy.cli.main import Invocation, pass_invocation
 from linkproxy.cli.output import say
+from linkproxy.config_values import POSTGRES
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
@@ -164,8 +165,12 @@ def _templates(settings: Config) -> None:
 
 
 def _store(settings: Config) -> None:
-    paths = {"url": settings.store.url.partition(":")[2], "spill_path": settings.store.spill_path}
+    paths = {"spill_path": settings.store.spill_path}
     faults = []
+    if settings.store.url.startswith(POSTGRES):
+        faults += _database(settings)
+    else:
+        paths["url"] = settings.store.url.partition(":")[2]
     for key, path in paths.items():
         folder = Path(path).parent
         if not folder.is_dir():
@@ -174,6 +179,17 @@ def _store(settings: Config) -> None:
             faults.append(f"[store] {key}: you may not write in {folder}. Change its owner, or the setting.")
     if faults:
         raise LinkproxyError("\n".join(faults))
+
+
+def _database(settings: Config) -> list[str]:
+    """Return what is missing to ask a PostgreSQL server: the driver, or a readable password file."""
+    from linkproxy.store.connect import postgres_settings
+
+    try:
+        postgres_settings(settings.store.url, settings)
+    except LinkproxyError as error:
+        return str(error).splitlines()
+    return []
 
 
 def _relay(settings: Config) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import shutil
 import socket
 import sys
 import time
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,8 @@ import click
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from linkproxy.config import Config
     from linkproxy.demo.play import Clock
     from linkproxy.server.app import Addresses, Server
@@ -50,21 +54,37 @@ def demo(*, once: bool, folder: Path) -> None:
       linkproxy demo --once --folder /tmp/linkproxy-demo
     """
     _fresh(folder)
-    config = _configure(folder)
-    try:
-        asyncio.run(_run(config, folder, once=once))
-    except KeyboardInterrupt:
-        click.echo("\nStopped.")
+    with _claimed(folder):
+        config = _configure(folder)
+        try:
+            asyncio.run(_run(config, folder, once=once))
+        except KeyboardInterrupt:
+            click.echo("\nStopped.")
 
 
 def _fresh(folder: Path) -> None:
-    """Make the folder anew, but never delete one that is not a demonstration's."""
+    """Make the folder anew, but never delete one that is not a demonstration's, or whose still runs."""
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARKER).exists():
             raise LinkproxyError(f"{folder} is there and is not a demo's; choose another with --folder.")
-        shutil.rmtree(folder)
+        with _claimed(folder):
+            shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).touch()
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold a demonstration's folder; raise LinkproxyError if one that still runs does."""
+    with (folder / MARKER).open("a") as marker:
+        try:
+            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LinkproxyError(
+                f"{folder} belongs to a demonstration that still runs; stop that one with Ctrl-C, or choose "
+                "another with --folder."
+            ) from None
+        yield
 
 
 def _configure(folder: Path) -> Config:

@@ -70,19 +70,21 @@ class Stage:
         for place, url in enumerate(self._urls(scene)):
             self.clock.now = done.begins_at + place * scene.gap_seconds
             client = clients.at(scene.clients[place % len(scene.clients)])
-            done.statuses.append(await self._request(client, scene, url))
+            done.statuses += await self._request(client, scene, url)
         done.ends_at = self.clock.now
         return done
 
-    async def _request(self, client: aiohttp.ClientSession, scene: Scene, url: str) -> int:
-        """Send one request, follow the extra hop if there is one, and return the last status."""
+    async def _request(self, client: aiohttp.ClientSession, scene: Scene, url: str) -> list[int]:
+        """Send one request, follow the extra hop if there is one, and return the status of each."""
+        statuses = []
         while True:
             async with client.request(
                 scene.method, URL(url, encoded=True), headers=scene.headers, allow_redirects=False
             ) as response:
                 place = response.headers.get("Location", "")
+                statuses.append(response.status)
             if not place or "://" in place:
-                return response.status
+                return statuses
             self.clock.now += _HOP_SECONDS
             url = urljoin(url, place)
 

@@ -119,3 +119,21 @@ def test_check_warns_of_a_port_that_links_lead_to_and_nobody_listens_on(
     told = capsys.readouterr()
     assert told.out.startswith("OK: ")
     assert ("Warning: [server] base_url: tracked links lead to port" in told.err) is warned
+
+
+def test_check_takes_a_database_elsewhere_for_no_folder_of_this_machine(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installation.write_text("[store]\nurl = 'postgresql://linkproxy@db.brand.example/linkproxy'\n")
+    assert run(["--config", str(installation), "config", "check"]) == 0, capsys.readouterr().err
+
+
+def test_check_names_a_password_file_that_is_not_there(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installation.write_text(
+        "[store]\nurl = 'postgresql://linkproxy@db.brand.example/linkproxy'\npassword_file = 'missing.txt'\n"
+    )
+    assert run(["--config", str(installation), "config", "check"]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "missing.txt" in told

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from linkproxy.cli import demo as demos
+from linkproxy.cli.main import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,10 +122,10 @@ def test_a_wrong_policy_file_is_named_with_every_fault(here, demo) -> None:
 
 
 def test_a_progress_bar_is_shown_on_a_terminal(here, demo) -> None:
-    assert demo is not None
+    visits = len(demo("visits", "--format", "jsonl").lines)
     shown = here.on_terminal("stderr", "--config", "copy/config.toml", "replay", "--json")
     assert "Judging again" in shown
-    assert "/249" in shown
+    assert f"{visits}/{visits}" in shown
 
 
 # --- report ------------------------------------------------------------------------------------
@@ -198,3 +199,15 @@ def test_a_shadow_is_compared_when_the_command_settles(here, monkeypatch) -> Non
     monkeypatch.setenv("LINKPROXY__JUDGE__SHADOW_POLICY_FILE", str(here.folder / "strict.toml"))
     here.ok("settle")
     assert here.ok("shadow", "--json").json["counts"]
+
+
+def test_a_demonstration_that_still_runs_keeps_its_folder(tmp_path, capsys) -> None:
+    folder = tmp_path / "demo"
+    demos._fresh(folder)
+    (folder / "linkproxy.db").touch()
+    with demos._claimed(folder):
+        assert run(["demo", "--once", "--folder", str(folder)]) == 1
+        assert "still runs; stop that one with Ctrl-C" in capsys.readouterr().err
+        assert (folder / "linkproxy.db").exists()
+    demos._fresh(folder)
+    assert not (folder / "linkproxy.db").exists()
