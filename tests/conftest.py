@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+# Here, before anybody imports it: tests of other areas take fixtures from there.
+pytest.register_assert_rewrite("store")
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -88,6 +88,7 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         self._node = uuid.uuid4().hex
         self._under_way: set[asyncio.Task[Any]] = set()
         self._settling = asyncio.Lock()
+        self._listed: set[tuple[int, int]] = set()  # messages due, for which news was read
         self._forget()
 
     def _forget(self) -> None:
@@ -236,7 +237,9 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         """Return what is due to the one node that settles; the others have nothing to do."""
         if await self._database.fetch_one(_LEASE, self._node) is None:
             return []
+        await self._catch_up()
         found = await self._database.fetch(_DUE, last_before, first_before, limit)
+        self._listed = {(row[0], row[1]) for row in found}
         return [OpenMessage(CampaignId(row[0]), RecipientId(row[1]), row[2], row[3]) for row in found]
 
     async def settle(
@@ -255,15 +258,26 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
             neighbours=self._memory.neighbours,
             policy_ids=self._policy_id,
         )
-        return await self._whole(self._settle(work, locks.COUNTING + locks.recipients([recipient_id])))
+        wanted = locks.COUNTING + locks.recipients([recipient_id])
+        return await self._whole(self._settle(work, wanted, (campaign_id, recipient_id)))
 
     async def _settle(
-        self, work: Callable[[Transaction], Awaitable[Settlement | None]], wanted: str
+        self,
+        work: Callable[[Transaction], Awaitable[Settlement | None]],
+        wanted: str,
+        message: tuple[int, int],
     ) -> Settlement | None:
         """Settle in order of asking; only one pass at a time holds COUNTING in any case."""
         async with self._settling:
-            await catch_up(self._database, self._memory)
+            if self._memory.blank or message not in self._listed:
+                await self._catch_up()
+            self._listed.discard(message)
             return await self._transact(work, wanted)
+
+    async def _catch_up(self) -> None:
+        """Note what other nodes have committed: once for all messages that are listed, for they are quiet."""
+        async with self._intake.turn:
+            await catch_up(self._database, self._memory)
 
     async def list_siblings(self, visit_id: int, *, reach_seconds: float) -> MessageHistory:
         return await read_siblings(self._database, visit_id, reach_seconds)

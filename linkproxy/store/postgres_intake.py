@@ -30,13 +30,13 @@ class Intake:
         self._memory = memory
         self._privacy = privacy
         self._strays_kept = strays_kept
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()  # of what reads news into memory; never waited for in a transaction
 
     async def append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
         """Judge and journal a batch in one transaction; what it noted in memory is forgotten if it fails."""
         if not pending:
             return []
-        async with self._turn:
+        async with self.turn:
             try:
                 return await self._append(pending, take)
             except BaseException:

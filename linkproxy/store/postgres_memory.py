@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,6 @@ class Memory:
     seen: int = 0
     own: set[int] = field(default_factory=set)
     blank: bool = True
-    catching_up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     def bounded(cls, bounds: Bounds) -> Memory:

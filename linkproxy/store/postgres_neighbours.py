@@ -36,16 +36,18 @@ _NO_PROFILE = Profile()
 
 
 async def catch_up(source: Database | Transaction, memory: Memory, given: int | None = None) -> None:
-    """Note what other nodes have committed; ``given`` is the newest id before this batch's own."""
-    async with memory.catching_up:
-        while memory.seen + 1 in memory.own:
-            memory.seen += 1
-            memory.own.discard(memory.seen)
-        if given is None:
-            row = await source.fetch_one(_GIVEN)
-            given = int(row[0]) if row else 0
-        if memory.blank or given > memory.seen:
-            await _read(source, memory, min(given, await safe(source)))
+    """Note what other nodes have committed; ``given`` is the newest id before this batch's own.
+
+    One at a time, and not beside a batch: the caller has Intake's turn.
+    """
+    while memory.seen + 1 in memory.own:
+        memory.seen += 1
+        memory.own.discard(memory.seen)
+    if given is None:
+        row = await source.fetch_one(_GIVEN)
+        given = int(row[0]) if row else 0
+    if memory.blank or given > memory.seen:
+        await _read(source, memory, min(given, await safe(source)))
 
 
 async def _read(source: Database | Transaction, memory: Memory, newest: int) -> None:

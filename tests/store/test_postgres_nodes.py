@@ -15,7 +15,7 @@ from linkproxy.store.api import Cutoffs, StoreError
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
 from linkproxy.store.postgres_fence import allot
-from linkproxy.store.postgres_partitions import WEEK_SECONDS
+from linkproxy.store.postgres_partitions import TABLES, WEEK_SECONDS, Week, drop, make_span
 from linkproxy.store.privacy import Privacy
 
 __all__ = ["open_store"]
@@ -152,6 +152,42 @@ async def test_purging_drops_the_weeks_it_has_emptied_and_makes_new_ones(fresh, 
         {kept_since_it_holds_an_open_visit, *range(WEEK + 3, WEEK + 5), *range(WEEK + 10, WEEK + 15)}
     )
     assert len(await clicks(store)) == 2
+    await store.close()
+
+
+async def test_visits_and_settling_go_on_while_weeks_are_made_and_dropped(mail, open_store):
+    sides = [mail, Mail(await open_store(), mail.campaign, mail.links, mail.recipients)]
+    database, end = mail.store._database, asyncio.Event()
+
+    async def visitor(side, who):
+        while not end.is_set():
+            await side.visited(side.visit(1, who=who))
+
+    async def settler():
+        while not end.is_set():
+            await mail.settle()
+
+    lanes = [asyncio.create_task(visitor(side, who)) for side in sides for who in mail.recipients]
+    lanes.append(asyncio.create_task(settler()))
+    try:
+        for number in range(WEEK + 100, WEEK + 112):
+            at = number * WEEK_SECONDS
+            await make_span(database, at, at)
+            for parent in TABLES:
+                await drop(database, Week(number), parent)
+    finally:
+        end.set()
+        await asyncio.gather(*lanes)
+
+
+async def test_a_week_that_only_one_table_has_is_completed(fresh, privacy):
+    store = node(fresh, privacy, clock=lambda: NOW)
+    await store.open()
+    await drop(store._database, Week(WEEK + 1), "message_visit")
+    await store.close()
+    await store.open()
+    made = await rows(fresh, "SELECT 1 FROM pg_class WHERE relname ~ '^message_visit_w[0-9]+$'")
+    assert len(made) == 5
     await store.close()
 
 
