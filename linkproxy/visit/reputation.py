@@ -2,7 +2,9 @@
 
 Scanners rent machines, and people sit behind access providers. Learned is how likely each message's
 visits from a network were a machine's, by verdicts that know nothing of what was learned of networks
-or came of the extra hop. A wide network (/16, /32) is nobody's address.
+or came of the extra hop. Only visits that pass for a person's by their request teach: a company's
+filter that says what it is, beside people on one provider's lines, is no reason to doubt them. A wide
+network (/16, /32) is nobody's address.
 """
 
 from __future__ import annotations
@@ -12,22 +14,18 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from linkproxy.model import AnswerKind, ProfileScope
-from linkproxy.visit import agents
+from linkproxy.model import AnswerKind, Family, ProfileScope
 from linkproxy.visit.networks import wide_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from linkproxy.model import Evidence, Facts, JournalEntry, Learned, Verdict
+    from linkproxy.model import Facts, JournalEntry, Learned, Verdict
 
     Rejudge = Callable[[JournalEntry, Facts], Verdict]
 
 MOST_NETWORKS = 8
 """Wide networks that one message teaches of."""
-
-_AT_HOME = frozenset({"request.native-host", "request.robot-word", "request.unknown-product"})
-"""Programs that run beside a person, or say themselves what they are: neither marks a network."""
 
 
 def name_of(network: str) -> str:
@@ -46,7 +44,7 @@ def of_visits(
         if not name or (name not in found and len(found) >= MOST_NETWORKS):
             continue
         verdict = judge(entry, _untaught(facts))
-        if not any(_is_at_home(item) for item in verdict.evidence):
+        if not _is_given_away(verdict):
             found[name].append(verdict.probability)
     return tuple((name, round(fmean(all_), 3), round(1 - fmean(all_), 3)) for name, all_ in found.items())
 
@@ -56,9 +54,11 @@ def of_network(learned: Sequence[Learned]) -> Learned | None:
     return next((item for item in learned if item.scope is ProfileScope.NETWORK), None)
 
 
-def _is_at_home(item: Evidence) -> bool:
-    social = item.name == "request.previewer" and item.detail in agents.SOCIAL_PREVIEWERS
-    return social or item.decisive or item.name in _AT_HOME
+def _is_given_away(verdict: Verdict) -> bool:
+    """Tell whether the request by itself speaks for a machine more than for a person."""
+    counted = [item for item in verdict.evidence if item.counted]
+    own = sum(item.weight for item in counted if item.family is Family.REQUEST)
+    return own > 0 or any(item.decisive for item in counted)
 
 
 def _untaught(facts: Facts) -> Facts:

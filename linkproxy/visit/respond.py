@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 WEAK_FAMILIES = frozenset({Family.IN_STEP})
 """Evidence of what others did: with the bait's window, not enough for the neutral page alone."""
 
+_OF_OTHERS = frozenset({"network.learned"})
+"""Signals outside the weak families that tell of what others did."""
+
 BY_SIGNAL = {
     "request.speculation": AnswerKind.RETRY,
     "request.office-precheck": AnswerKind.PRECHECK,
@@ -86,15 +89,16 @@ def _goes_round(visit: Visit, facts: Facts, verdict: Verdict, policy: Policy) ->
 
 
 def _is_turned_aside(facts: Facts, verdict: Verdict, policy: Policy) -> bool:
+    """Tell whether a machine gets the neutral page: what others did must not be what tips the scales.
+
+    Whoever comes early in a domain that is scanned, from a network that scanners rent, may be a person.
+    """
+    speaking = [item for item in verdict.evidence if item.counted and item.weight > 0]
+    own = [item for item in speaking if item.family not in WEAK_FAMILIES and item.name not in _OF_OTHERS]
+    others = sum(item.weight for item in speaking) - sum(item.weight for item in own)
     return (
         facts.campaign.machine_answer is MachineAnswer.NEUTRAL
         and verdict.kind is VerdictKind.MACHINE
-        and verdict.score >= policy.neutral
-        and any(
-            item.counted
-            and item.weight > 0
-            and item.family not in WEAK_FAMILIES
-            and item.name != "bait.beside"
-            for item in verdict.evidence
-        )
+        and verdict.score - others >= policy.neutral
+        and any(item.name != "bait.beside" for item in own)
     )

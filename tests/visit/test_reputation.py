@@ -8,21 +8,27 @@ from claims.company import LIBRARY, company, settle_all, spread, weight_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkproxy.model import DeliverySource, Learned, ProfileScope, VerdictKind
+from linkproxy.model import AnswerKind, DeliverySource, Learned, ProfileScope, VerdictKind
+from linkproxy.store.api import Filter
 from linkproxy.store.privacy import Privacy
-from linkproxy.visit import arrivals, policy, reputation
+from linkproxy.visit import arrivals, policy, replay, reputation
 
 RULES = policy.load().learning
 HOUR = 3600.0
 MINUTE = 60.0
 
 
-async def swept(world, count, *, domain="far.example"):
-    """Let a library follow messages, each from a network of its own inside 198.18.0.0/16."""
+SWEEP = ("one", "two", "tre", "four", "bai1")
+
+
+async def swept(world, count, *, domain="far.example", headers=CHROME, names=SWEEP, begin=0.0):
+    """Let a scanner follow links of messages, each from a network of its own inside 198.18.0.0/16."""
     found = await company(world, count, domain)
     for number, person in enumerate(found.people):
-        await world.judged("one", at=40.0 * number, headers=LIBRARY, client=spread(number), recipient=person)
-    await settle_all(world, 40.0 * count + HOUR)
+        for place, name in enumerate(names):
+            at = begin + 40.0 * number + 0.1 * place
+            await world.judged(name, at=at, headers=headers, client=spread(number), recipient=person)
+    await settle_all(world, begin + 40.0 * count + HOUR)
 
 
 async def visited(world, people, *, after, headers=CHROME, begin=0.0):
@@ -66,6 +72,46 @@ async def test_a_network_that_people_came_from_speaks_for_a_person(world):
     assert -4.0 <= weight_of("network.learned", judged.verdict) < 0
 
 
+async def test_a_companys_own_filter_casts_no_doubt_on_who_shares_its_provider(world):
+    await swept(world, 25, headers=LIBRARY, names=("one",))
+    judged = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
+    assert weight_of("network.learned", judged.verdict) == 0.0
+
+
+async def test_what_others_did_never_adds_up_to_the_neutral_page(world):
+    """Early in a scanned domain, from a network that scanners rent: it may still be a person."""
+    for after in (0.0, 90_000.0):
+        await visited(world, await company(world, 24), after=45.0, begin=after)
+    await swept(world, 24, begin=200_000.0)
+    moment = 90 * HOUR
+    people = await company(world, 1, first=9_000)
+    await people.deliver(moment)
+    judged = await world.judged("two", at=moment + 40, client="198.18.240.1", recipient=people.people[0])
+    assert weight_of("network.learned", judged.verdict) > 5
+    assert weight_of("in-step.early", judged.verdict) > 5
+    assert judged.verdict.score >= world.policy.neutral
+    assert judged.answer.kind is AnswerKind.REDIRECT
+
+
+async def test_a_replay_finds_what_was_learned_of_networks_and_early_visits_as_it_was(world):
+    await visited(world, await company(world, 24), after=45.0)
+    await swept(world, 8, begin=10 * HOUR)
+    people = await company(world, 1, first=9_000)
+    await people.deliver(20 * HOUR)
+    await world.judged("two", at=20 * HOUR + 90, client="198.18.240.1", recipient=people.people[0])
+    await settle_all(world, 30 * HOUR)
+    await visited(
+        world, await company(world, 24, first=200), after=5 * HOUR, begin=40 * HOUR
+    )  # speaks otherwise
+    found = set()
+    async for message in world.store.messages(Filter(), reach_seconds=world.policy.reach_seconds):
+        for again in replay.replay(message.visits, world.policy):
+            assert again.first == again.entry.verdict
+            assert again.settled == again.entry.settled
+            found |= {item.name for item in again.entry.settled.evidence}
+    assert {"network.learned", "in-step.early"} <= found
+
+
 async def test_a_network_of_four_recipients_is_not_spoken_of(world):
     await swept(world, RULES.network_recipients - 1)
     judged = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
@@ -101,8 +147,8 @@ async def test_what_was_learned_of_networks_does_not_teach_of_networks(world):
             (person,) = (await company(world, 1, domain)).people
             address = f"{'100.64' if deaf else '198.18'}.{number}.1"
             base = 1e6 * len(taught) + 5 * HOUR * number
-            headers = LIBRARY if number < 8 else CHROME
-            await world.judged("one", at=base, headers=headers, client=address, recipient=person)
+            for place, name in enumerate(SWEEP if number < 8 else ("one",)):
+                await world.judged(name, at=base + 0.1 * place, client=address, recipient=person)
             await settle_all(world, base + HOUR)
         rows = await world.store.list_domain_profiles(min_recipients=20)
         found = [
