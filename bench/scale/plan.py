@@ -31,7 +31,7 @@ class Costs:
     commit_ms: float = told(2, "that a commit takes beside that: the disk's sync, round trips")
     settle_ms: float = told(0.5, "that settling takes for each message, one after the other")
     settle_us: float = told(450, "and for each visit of it, in microseconds")
-    visit_bytes: float = told(4_400, "on disk for each settled visit with all that is kept of it")
+    visit_bytes: float = told(1_250, "on disk for each settled visit with all that is kept of it")
     recipient_bytes: float = told(130, "on disk for each recipient")
     delivery_bytes: float = told(27, "on disk for each message with a delivery of its own")
     message_link_bytes: float = told(150, "on disk for each message link")
@@ -50,7 +50,7 @@ class Costs:
 
 SQLITE = Costs()
 POSTGRESQL = Costs(
-    cpu_us=150, database_us=110, commit_ms=5, settle_ms=4.8, settle_us=580, visit_bytes=5_000,
+    cpu_us=150, database_us=110, commit_ms=5, settle_ms=4.8, settle_us=580, visit_bytes=1_850,
     recipient_bytes=270, delivery_bytes=100, message_link_bytes=260, most_nodes=16, settler_shares=0,
 )  # fmt: skip
 

@@ -20,6 +20,7 @@ from linkproxy.model import (
 )
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import Failed
+from linkproxy.store.evidence_rows import sources_text, verdict_text
 from linkproxy.store.postgres_facts import MissingError
 from linkproxy.store.postgres_lookup import find_profiles
 from linkproxy.store.postgres_rows import stray_target, text, turned
@@ -89,6 +90,10 @@ INSERT INTO recipient (id, reference_hash, reference, verified, address, domain,
 SELECT w.*, '', '', true FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::boolean[]) AS w"""
 _PROFILES = """INSERT INTO profile (id, hash, agent, content, used_at)
 SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::double precision[])"""
+_FIND_POLICY = "SELECT id, sources <> '' FROM policy WHERE hash = $1"
+# Whoever stores the same one at this moment is waited for, and then seen.
+_POLICY = """INSERT INTO policy (hash, sources) VALUES ($1, $2)
+ON CONFLICT (hash) DO UPDATE SET sources = excluded.sources WHERE policy.sources = ''"""
 # The recipient's row is locked: nobody is erased between the look at them and the commit.
 _UNSUBSCRIBE = """INSERT INTO unsubscribe (id, at, campaign_id, recipient_id, one_click)
 SELECT nextval('unsubscribe_id'), $1, $2, id, $4 FROM recipient WHERE id = $3 FOR KEY SHARE
@@ -155,7 +160,7 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
             *(visit_id, visit.at, visit.campaign_id, recipient_id, text(visit.key), kind, role),
             *(text(visit.method), client, network, profile_id, visit.http_version, visit.secure),
             *(visit.reference != "", visit.verified, visit.one_click, judged.answer.kind, verdict.kind),
-            *(verdict.score, verdict.prior, rows.evidence_text(verdict.evidence)),
+            *(verdict.score, verdict.prior, verdict_text(verdict)),
             *(rows.facts_text(judged.facts), visit.hop_at, visit.hop_cookie, verdict.policy),
         )
     )
@@ -251,17 +256,20 @@ async def write_unsubscribe(work: Transaction, opt_out: Unsubscribe) -> None:
 
 
 async def policy_id(work: Transaction, memory: Memory, digest: str) -> int:
-    """Return the id of a rule set's hash; a new one is remembered when it is found again, committed."""
+    """Return the id of a rule set's hash.
+
+    It is remembered when it is found again, committed, and tells where its weights come from.
+    """
     known = memory.policies.get(digest)
     if known is not None:
         return known
-    row = await work.fetch_one("SELECT id FROM policy WHERE hash = $1", digest)
-    if row is not None:
-        if digest not in work.policies:
+    sources = sources_text(digest)
+    row = await work.fetch_one(_FIND_POLICY, digest)
+    if row is not None and (row[1] or not sources):
+        if row[1] and digest not in work.policies:
             memory.policies[digest] = int(row[0])
         return int(row[0])
     work.policies.add(digest)
-    # Whoever stores the same one at this moment is waited for, and then seen.
-    await work.execute("INSERT INTO policy (hash) VALUES ($1) ON CONFLICT DO NOTHING", digest)
-    row = await work.fetch_one("SELECT id FROM policy WHERE hash = $1", digest)
+    await work.execute(_POLICY, digest, sources)
+    row = await work.fetch_one(_FIND_POLICY, digest)
     return int(row[0]) if row else 0

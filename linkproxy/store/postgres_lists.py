@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.model import CampaignId
 from linkproxy.store import postgres_queries as queries
 from linkproxy.store import sqlite_queries as lines
+from linkproxy.store.evidence_rows import POLICIES, sources_by_id, with_sources
 from linkproxy.store.postgres_fence import safe
 from linkproxy.store.postgres_queries import Asked
 from linkproxy.store.postgres_recipients import ABOUT
@@ -71,10 +72,12 @@ class PostgresLists:
         """Return every row about a recipient, JSON-able; tables without one are there and empty."""
         found: dict[str, list[dict[str, Any]]] = {}
         async with self._database.transaction() as work:
+            sources = sources_by_id(await work.fetch(POLICIES))
             for table, where in ABOUT.items():
                 # By name: two nodes may differ in the order of columns after an upgrade.
                 listed: Any = await work.fetch(f"SELECT * FROM {table} WHERE {where}", recipient_id)
-                found[table] = [{name: _value(name, value) for name, value in row.items()} for row in listed]
+                values = [{name: _value(name, value) for name, value in row.items()} for row in listed]
+                found[table] = [with_sources(row, sources) for row in values]
         return found
 
     async def _stream(self, page: Callable[[Asked, int, int], Bound], where: Filter) -> AsyncIterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linkproxy.model import MessageHistory
-from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.evidence_rows import evidence_text, verdict_text
 from linkproxy.store.postgres_rows import ENTRY, ENTRY_JOINS, OF_IDS
 from linkproxy.store.postgres_settle import FIRST, campaign_of, write_clicks
 from linkproxy.store.review import FrozenMessage
@@ -71,7 +71,7 @@ async def rejudge(
     values = [
         (
             *(visit_id, entries[visit_id].visit.at, verdict.kind, verdict.score, verdict.prior),
-            *(rows.evidence_text(verdict.evidence), await policy_ids(work, verdict.policy)),
+            *(verdict_text(verdict), await policy_ids(work, verdict.policy)),
         )
         for visit_id, verdict in settlement.revised
         if visit_id in entries
@@ -127,7 +127,7 @@ async def add_shadow_verdicts(work: Transaction, verdicts: Sequence[ShadowVerdic
     different = [
         (
             *(item.visit_id, item.at, item.campaign_id, item.recipient_id, item.live, item.live_score),
-            *(item.shadow, item.shadow_score, rows.evidence_text(item.evidence), item.policy),
+            *(item.shadow, item.shadow_score, evidence_text(item.evidence), item.policy),
         )
         for item in verdicts
         if item.live is not item.shadow

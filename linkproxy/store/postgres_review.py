@@ -10,6 +10,7 @@ from linkproxy.model import CampaignId, RecipientId, VerdictKind
 from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_rejudge as rejudging
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.evidence_rows import evidence_from
 from linkproxy.store.postgres_queries import Bound
 from linkproxy.store.postgres_rows import PERSON
 from linkproxy.store.review import (
@@ -204,7 +205,7 @@ def _shadow_row(row: rows.Row) -> ShadowRow:
         live_score=row[5],
         shadow=VerdictKind(row[6]),
         shadow_score=row[7],
-        evidence=rows.evidence_from(row[8]),
+        evidence=evidence_from(row[8]),
         policy=row[9],
     )
     return ShadowRow(campaign=row[10], recipient=row[11], verdict=verdict)

@@ -9,6 +9,7 @@ from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
 from linkproxy.store.domains import HOUR_SECONDS
+from linkproxy.store.evidence_rows import verdict_text
 from linkproxy.store.postgres_domains import teach
 from linkproxy.store.postgres_engagement import count_engaged, engagements_of
 from linkproxy.store.postgres_recount import note_settled
@@ -192,7 +193,7 @@ async def _write_verdicts(
     values = [
         (
             *(visit_id, times[visit_id], verdict.kind, verdict.score, verdict.prior),
-            *(rows.evidence_text(verdict.evidence), policies[verdict.policy]),
+            *(verdict_text(verdict), policies[verdict.policy]),
             rows.settled_facts_text(
                 history.delivery,
                 newest,

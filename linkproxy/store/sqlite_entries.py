@@ -11,6 +11,7 @@ from linkproxy.model import (
     BaitStyle,
     Campaign,
     CampaignId,
+    Evidence,
     Facts,
     JournalEntry,
     Learned,
@@ -29,6 +30,7 @@ from linkproxy.model import (
     Visit,
 )
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.evidence_rows import evidence_from, sources_from
 from linkproxy.store.sqlite_engagement import afterlife_from
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ ENTRY = (
     "m.created_at, "
     f"{rows.RECIPIENT}, "
     "v.hop_at, v.hop_cookie, json_extract(v.settled_facts, '$.step'), "
-    "json_extract(v.settled_facts, '$.afterlife')"
+    "json_extract(v.settled_facts, '$.afterlife'), "
+    "p.sources, CASE WHEN v.settled_policy_id <> v.policy_id THEN sp.sources END"
 )
 ENTRY_TABLES = """visit v
     LEFT JOIN policy p ON p.id = v.policy_id
@@ -93,11 +96,11 @@ def entry_from(row: rows.Row, campaigns: Mapping[int, Campaign]) -> JournalEntry
         visit_id=row[0],
         visit=visit,
         facts=_facts(row, campaigns[row[2]]),
-        verdict=Verdict(VerdictKind(row[17]), row[18], row[19], rows.evidence_from(row[20]), row[21] or ""),
+        verdict=Verdict(VerdictKind(row[17]), row[18], row[19], _evidence(row), row[21] or ""),
         answer=AnswerKind(row[16]),
         recipient=replace(recipient, verified=visit.verified),
         settled=(
-            Verdict(VerdictKind(row[23]), row[24], row[25], rows.evidence_from(row[26]), row[27] or "")
+            Verdict(VerdictKind(row[23]), row[24], row[25], _settled_evidence(row), row[27] or "")
             if row[23]
             else None
         ),
@@ -105,6 +108,16 @@ def entry_from(row: rows.Row, campaigns: Mapping[int, Campaign]) -> JournalEntry
         settled_step=rows.step_from(json.loads(row[43])) if row[43] else None,
         settled_afterlife=afterlife_from(row[0], json.loads(row[44])) if row[44] else None,
     )
+
+
+def _evidence(row: rows.Row) -> tuple[Evidence, ...]:
+    return evidence_from(row[20], sources_from(row[21], row[45]))
+
+
+def _settled_evidence(row: rows.Row) -> tuple[Evidence, ...]:
+    """Return the evidence of the settled verdict; ``sources`` of the same rule set are there once."""
+    text = row[45] if row[46] is None else row[46]
+    return evidence_from(row[26], sources_from(row[27], text))
 
 
 def _facts(row: rows.Row, campaign: Campaign) -> Facts:

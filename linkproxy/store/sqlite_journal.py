@@ -21,6 +21,7 @@ from linkproxy.model import (
 )
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import Failed
+from linkproxy.store.evidence_rows import sources_text, verdict_text
 from linkproxy.store.sqlite_facts import SqliteFacts
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ _ORDINARY_VISIT = _INSERT.format("'content', 'GET', 0, 1, 0, 'redirect', 'human'
 _STRAY = """INSERT INTO stray (id, at, reason, method, target, client, network, profile_id, campaign_id,
     recipient_id)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_POLICY = """INSERT INTO policy (hash, sources) VALUES (?, ?)
+ON CONFLICT (hash) DO UPDATE SET sources = excluded.sources WHERE sources = ''"""
 _UNSUBSCRIBE = """INSERT OR IGNORE INTO unsubscribe (at, campaign_id, recipient_id, one_click)
 SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?)"""
 
@@ -107,7 +110,7 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
     row = (
         *(visit_id, visit.at, visit.campaign_id, recipient_id, visit.key, rows.STORED[role], client, network),
         *(profile_id, visit.http_version, 1 if visit.secure else 0, verdict.score, verdict.prior),
-        rows.evidence_text(verdict.evidence),
+        verdict_text(verdict),
         policy_id(batch.session, verdict.policy),
         rows.facts_text(known),
     )
@@ -203,10 +206,12 @@ def write_unsubscribe(session: Session, opt_out: Unsubscribe) -> None:
 
 
 def policy_id(session: Session, digest: str) -> int:
-    """Return the id of a rule set's hash."""
+    """Return the id of a rule set's hash; remembered once its row tells where its weights come from."""
     known = session.memory.policies.get(digest)
     if known is None:
-        session.db.execute("INSERT OR IGNORE INTO policy (hash) VALUES (?)", (digest,))
+        sources = sources_text(digest)
+        session.db.execute(_POLICY, (digest, sources))
         (known,) = session.db.execute("SELECT id FROM policy WHERE hash = ?", (digest,)).fetchone()
-        session.memory.policies[digest] = known
+        if sources:
+            session.memory.policies[digest] = known
     return int(known)

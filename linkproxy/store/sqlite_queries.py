@@ -11,6 +11,7 @@ from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.afterlife import RetractionRow
 from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
+from linkproxy.store.evidence_rows import reasons_from
 from linkproxy.store.privacy import is_address
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def click_row(row: rows.Row) -> ClickRow:
         recipient=row[6],
         domain=row[7],
         score=row[8],
-        reasons=tuple(json.loads(row[9])) if settled else rows.reasons_from(row[9]),
+        reasons=tuple(json.loads(row[9])) if settled else reasons_from(row[9]),
         verified=bool(row[10]),
         settled=settled,
         recipient_id=RecipientId(row[12]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from linkproxy.model import Verdict, VerdictKind
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.evidence_rows import evidence_from
 from linkproxy.store.rollups import (
     Change,
     CountedVisit,
@@ -68,7 +69,7 @@ def settled_row(row: rows.Row, sums: Mapping[Message, MessageSums]) -> SettledRo
     shapes = sums[message].shapes if message in sums else {}
     link = link_name(row[4], is_known=bool(row[12]), target=row[13], shapes=shapes)
     is_raw = row[6] == "GET" and row[7] is None
-    verdict = Verdict(VerdictKind(row[9]), row[10], 0.0, rows.evidence_from(row[11]))
+    verdict = Verdict(VerdictKind(row[9]), row[10], 0.0, evidence_from(row[11]))
     return SettledRow(
         visit_id=row[0],
         message=message,

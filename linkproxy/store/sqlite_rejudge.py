@@ -9,6 +9,7 @@ from linkproxy.model import MessageHistory
 from linkproxy.store import sqlite_entries as stored
 from linkproxy.store import sqlite_history as histories
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.evidence_rows import evidence_text, verdict_text
 from linkproxy.store.review import FrozenMessage, FrozenVisit
 from linkproxy.store.sqlite_journal import policy_id
 from linkproxy.store.sqlite_settle import PASSES_KEPT, write_clicks
@@ -74,7 +75,7 @@ def rejudge(
         _REVISE,
         [
             (
-                *(verdict.kind, verdict.score, verdict.prior, rows.evidence_text(verdict.evidence)),
+                *(verdict.kind, verdict.score, verdict.prior, verdict_text(verdict)),
                 *(policy_id(session, verdict.policy), settlement.settled_at, visit_id),
             )
             for visit_id, verdict in settlement.revised
@@ -132,7 +133,7 @@ def add_shadow_verdicts(session: Session, verdicts: Sequence[ShadowVerdict]) -> 
         [
             (
                 *(item.visit_id, item.at, item.campaign_id, item.recipient_id, item.live, item.live_score),
-                *(item.shadow, item.shadow_score, rows.evidence_text(item.evidence), item.policy),
+                *(item.shadow, item.shadow_score, evidence_text(item.evidence), item.policy),
             )
             for item in verdicts
             if item.live is not item.shadow

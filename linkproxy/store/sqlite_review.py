@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from linkproxy.model import CampaignId, RecipientId, VerdictKind
 from linkproxy.store import sqlite_rejudge as rejudging
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.evidence_rows import evidence_from
 from linkproxy.store.review import (
     CARRIED,
     MOST_VISITS,
@@ -185,7 +186,7 @@ def _shadow_row(row: rows.Row) -> ShadowRow:
         live_score=row[5],
         shadow=VerdictKind(row[6]),
         shadow_score=row[7],
-        evidence=rows.evidence_from(row[8]),
+        evidence=evidence_from(row[8]),
         policy=row[9],
     )
     return ShadowRow(campaign=row[10], recipient=row[11], verdict=verdict)

@@ -17,9 +17,7 @@ from linkproxy.model import (
     CampaignKind,
     Delivery,
     DeliverySource,
-    Evidence,
     Facts,
-    Family,
     Link,
     LinkKey,
     LinkKind,
@@ -33,7 +31,6 @@ from linkproxy.model import (
     Step,
     StrayCounts,
     Utm,
-    Verdict,
     VerdictKind,
     Zone,
     ZoneRole,
@@ -172,53 +169,6 @@ def profile_from(content: str) -> Profile:
 
 
 _quoted = json.encoder.encode_basestring_ascii
-
-_SHARED: dict[int, tuple[Evidence, str]] = {}
-_MOST_SHARED = 16_384
-
-
-def evidence_text(evidence: Sequence[Evidence]) -> str:
-    """Return evidence as JSON: one array for each signal, in the order of Evidence's fields."""
-    return f"[{','.join([_shared(item) or _item_text(item) for item in evidence])}]"
-
-
-def _shared(item: Evidence) -> str | None:
-    """Return the JSON of what requests say, which is one object for all that are alike; None of others."""
-    if item.family is not Family.REQUEST:
-        return None
-    known = _SHARED.get(id(item))
-    if known is None or known[0] is not item:
-        if len(_SHARED) >= _MOST_SHARED:
-            _SHARED.clear()
-        known = _SHARED[id(item)] = (item, _item_text(item))
-    return known[1]
-
-
-def _item_text(item: Evidence) -> str:
-    """Return one array; written out, since this is three times as fast as the encoder."""
-    return (
-        f"[{_constant(item.name)},{_constant(item.family)},{item.weight!r},{_constant(item.source)},"
-        f"{item.counted:d},{item.decisive:d},{_quoted(item.detail)}]"
-    )
-
-
-@lru_cache(maxsize=1024)
-def _constant(text: str) -> str:
-    """Return a text of the policy as JSON."""
-    return _quoted(text)
-
-
-def evidence_from(text: str) -> tuple[Evidence, ...]:
-    """Return stored evidence."""
-    return tuple(
-        Evidence(name, Family(family), weight, source, bool(counted), bool(decisive), detail)
-        for name, family, weight, source, counted, decisive, detail in json.loads(text)
-    )
-
-
-def reasons_from(text: str) -> tuple[str, ...]:
-    """Return the names of the counted signals of stored evidence, strongest first."""
-    return Verdict(VerdictKind.HUMAN, 0.0, 0.0, evidence_from(text)).reasons
 
 
 def facts_text(facts: Facts) -> str:

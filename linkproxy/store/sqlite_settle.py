@@ -9,6 +9,7 @@ from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_history as histories
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.domains import HOUR_SECONDS
+from linkproxy.store.evidence_rows import verdict_text
 from linkproxy.store.sqlite_domains import teach
 from linkproxy.store.sqlite_engagement import afterlife_value, count_engaged, engagements_of
 from linkproxy.store.sqlite_journal import policy_id
@@ -112,7 +113,7 @@ def _write_verdicts(
         _SETTLE,
         [
             (
-                *(verdict.kind, verdict.score, verdict.prior, rows.evidence_text(verdict.evidence)),
+                *(verdict.kind, verdict.score, verdict.prior, verdict_text(verdict)),
                 policy_id(session, verdict.policy),
                 rows.settled_facts_text(
                     history.delivery,

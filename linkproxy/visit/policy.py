@@ -17,6 +17,7 @@ from linkproxy.visit.in_step import StepRules
 from linkproxy.visit.learn import Learning
 from linkproxy.visit.networks import Catalogue, catalogue
 from linkproxy.visit.operators import Operator, operator
+from linkproxy.visit.sources import note_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -210,6 +211,8 @@ def _tables(tree: Tree, faults: list[str]) -> dict[str, Any]:
 
 def _build(tree: Tree, tables: Mapping[str, Any]) -> Policy:
     text = json.dumps(tree, sort_keys=True, separators=(",", ":"), default=str)
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    note_sources(digest, {name: rows["source"] for name, rows in tree["signals"].items()})
     return Policy(
         **{key: float(value) for key, value in tree["policy"].items()},
         prior={kind: float(tree["prior"][kind.value]) for kind in CampaignKind},
@@ -224,7 +227,7 @@ def _build(tree: Tree, tables: Mapping[str, Any]) -> Policy:
         learning=Learning(**tree["learning"]),
         in_step=StepRules(**tree["in_step"]),
         freemail=frozenset(name.lower() for rows in tree["freemail"].values() for name in rows),
-        digest=hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
+        digest=digest,
         text=text,
     )
 

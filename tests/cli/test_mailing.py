@@ -85,6 +85,13 @@ def test_a_file_column_pairs_each_file_with_its_recipient(folder: Path, tmp_path
     assert all(job.personal for job in mailing.jobs)
 
 
+def test_a_pair_does_not_leave_the_folder_of_results_by_a_way_around(folder: Path, tmp_path: Path) -> None:
+    table = csv(folder, f"file,email\n../{folder.name}/a.html,anna@example.com\n")
+    mailing = plan(Wish(folder, tmp_path / "elsewhere" / "out", table=table, most_bytes=MOST))
+    assert mailing.jobs == ()
+    assert "is not inside" in mailing.faults[0]
+
+
 def test_every_pair_that_cannot_be_done_is_named(folder: Path, tmp_path: Path) -> None:
     (folder / "large.html").write_text("x" * (MOST + 1))
     rows = ["file,email", "a.html,a@example.com", "a.html,b@example.com", "gone.html,c@example.com"]

@@ -16,6 +16,7 @@ from store.contract_people import PeopleContract
 from store.contract_review import ReviewContract
 from store.contract_rollups import RollupContract
 from store.contract_settling import SettlingContract
+from store.contract_sources import SourceContract
 from store.contract_together import TogetherContract
 
 
@@ -31,5 +32,6 @@ class StoreContract(
     GatewayContract,
     AfterlifeContract,
     RollupContract,
+    SourceContract,
 ):
     """The claims of all areas."""

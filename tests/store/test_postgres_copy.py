@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 from store.contract_afterlife import tell, telling
 from store.contract_rollups import Story, run, two_mails
-from store.world import NOW, Mail, clicks, ids, visits
+from store.contract_sources import judged_twice
+from store.world import NOW, Mail, clicks, ids, send, visits
 
 from linkproxy.model import NOBODY, Delivery, DeliverySource, StrayReason, Unsubscribe
 from linkproxy.store.api import ApiKey, Cutoffs, DeliveryDraft, Filter, RecipientDraft, StoreError
@@ -93,6 +94,19 @@ async def test_a_copy_answers_every_question_as_the_original_does(path, database
     assert await copy(path, database, privacy) == rows > 150
     original, copied = await both(path, database, privacy)
     assert await told(copied, lived) == await told(original, lived)
+    for store in (original, copied):
+        await store.close()
+
+
+async def test_a_copy_tells_where_weights_come_from(path, database, privacy):
+    original = SqliteStore(path, privacy=privacy)
+    await original.open()
+    visit_id, first, second = await judged_twice(await send(original))
+    await original.close()
+    await copy(path, database, privacy)
+    original, copied = await both(path, database, privacy)
+    entry = (await copied.get_visit(visit_id)).entry
+    assert (entry.verdict.evidence, entry.settled.evidence) == (first, second)
     for store in (original, copied):
         await store.close()
 

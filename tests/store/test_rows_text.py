@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +23,7 @@ from linkproxy.model import (
     Zone,
     ZoneRole,
 )
+from linkproxy.store import evidence_rows
 from linkproxy.store import sqlite_rows as rows
 
 texts = st.text(max_size=20)
@@ -36,11 +37,24 @@ evidence = st.builds(
 @settings(max_examples=200)
 @given(st.lists(evidence, max_size=5))
 def test_evidence_is_read_back_as_it_was_written(found):
-    text = rows.evidence_text(found)
+    text = evidence_rows.evidence_text(found)
     assert text == rows.compact(
-        [(*astuple(item)[:4], int(item.counted), int(item.decisive), item.detail) for item in found]
+        [
+            (*astuple(item)[:3], item.source or None, int(item.counted), int(item.decisive), item.detail)
+            for item in found
+        ]
     )
-    assert rows.evidence_from(text) == tuple(found)
+    assert evidence_rows.evidence_from(text) == tuple(found)
+
+
+@settings(max_examples=200)
+@given(st.lists(evidence, max_size=5), st.dictionaries(texts, texts, max_size=3), st.data())
+def test_no_source_is_lost_whatever_the_rule_set_says(found, sources, data):
+    names = st.sampled_from([*sources, "other"])
+    said = st.sampled_from([*sources.values(), "", "other"])
+    told = [replace(item, name=data.draw(names), source=data.draw(said)) for item in found]
+    text = evidence_rows.evidence_text(told, sources)
+    assert evidence_rows.evidence_from(text, sources) == tuple(told)
 
 
 @settings(max_examples=200)

@@ -1,0 +1,127 @@
+"""Evidence as it is stored: in the order of Evidence's fields, sources told once for each rule set."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.model import Evidence, Family, Verdict, VerdictKind
+from linkproxy.store.sqlite_rows import compact
+from linkproxy.visit.sources import NO_SOURCES, sources_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_quoted = json.encoder.encode_basestring_ascii
+
+_SHARED: dict[int, tuple[Evidence, Mapping[str, str], str]] = {}
+_MOST_SHARED = 16_384
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Return a verdict's evidence as JSON, to be stored with the id of its rule set.
+
+    Whoever stores it notes the rule set with ``sources_text`` in the same transaction.
+    """
+    return evidence_text(verdict.evidence, sources_of(verdict.policy))
+
+
+def evidence_text(evidence: Sequence[Evidence], sources: Mapping[str, str] = NO_SOURCES) -> str:
+    """Return evidence as JSON: one array for each signal, in the order of Evidence's fields.
+
+    ``sources``: those of the rule set, by the signal's name; such a source is left empty.
+    """
+    return f"[{','.join([_shared(item, sources) or _item_text(item, sources) for item in evidence])}]"
+
+
+def _shared(item: Evidence, sources: Mapping[str, str]) -> str | None:
+    """Return the JSON of what requests say, which is one object for all that are alike; None of others."""
+    if item.family is not Family.REQUEST:
+        return None
+    known = _SHARED.get(id(item))
+    if known is None or known[0] is not item or known[1] is not sources:
+        if len(_SHARED) >= _MOST_SHARED:
+            _SHARED.clear()
+        known = _SHARED[id(item)] = (item, sources, _item_text(item, sources))
+    return known[2]
+
+
+def _item_text(item: Evidence, sources: Mapping[str, str]) -> str:
+    """Return one array; written out, since this is three times as fast as the encoder."""
+    return (
+        f"[{_constant(item.name)},{_constant(item.family)},{item.weight!r},{_source_text(item, sources)},"
+        f"{item.counted:d},{item.decisive:d},{_quoted(item.detail)}]"
+    )
+
+
+def _source_text(item: Evidence, sources: Mapping[str, str]) -> str:
+    """Return a source as JSON: empty is what the rule set says, null is none whatever it says."""
+    if not item.source:
+        return "null"
+    return '""' if item.source == sources.get(item.name) else _constant(item.source)
+
+
+@lru_cache(maxsize=1024)
+def _constant(text: str) -> str:
+    """Return a text of the policy as JSON."""
+    return _quoted(text)
+
+
+def evidence_from(text: str, sources: Mapping[str, str] = NO_SOURCES) -> tuple[Evidence, ...]:
+    """Return stored evidence; ``sources``: those of its rule set, by the signal's name."""
+    return tuple(
+        Evidence(name, Family(family), weight, source, bool(counted), bool(decisive), detail)
+        for name, family, weight, source, counted, decisive, detail in told(json.loads(text), sources)
+    )
+
+
+def told(stored: Iterable[list[Any]], sources: Mapping[str, str]) -> list[list[Any]]:
+    """Return arrays of stored evidence with every source in words."""
+    return [
+        [*item[:3], sources.get(item[0], "") if item[3] == "" else item[3] or "", *item[4:]]
+        for item in stored
+    ]
+
+
+POLICIES = "SELECT id, hash, sources FROM policy"
+
+
+def sources_by_id(found: Iterable[Sequence[Any]]) -> dict[int, Mapping[str, str]]:
+    """Return the sources of rule sets by their ids, of rows of the statement POLICIES."""
+    return {row[0]: sources_from(row[1], row[2]) for row in found}
+
+
+def with_sources(row: dict[str, Any], sources: Mapping[Any, Mapping[str, str]]) -> dict[str, Any]:
+    """Return an exported row, in the evidence of which every source is in words."""
+    stored = (("evidence", "policy_id"), ("settled_evidence", "settled_policy_id"))
+    words = {
+        evidence: told(row[evidence], sources.get(row.get(policy), NO_SOURCES))
+        for evidence, policy in stored
+        if row.get(evidence) is not None
+    }
+    return row | words
+
+
+def reasons_from(text: str) -> tuple[str, ...]:
+    """Return the names of the counted signals of stored evidence, strongest first."""
+    return Verdict(VerdictKind.HUMAN, 0.0, 0.0, evidence_from(text)).reasons
+
+
+def sources_text(digest: str) -> str:
+    """Return the sources of a rule set as its row holds them; empty if it was not loaded here."""
+    sources = sources_of(digest)
+    return compact(dict(sources)) if sources else ""
+
+
+_STORED_SOURCES: dict[str, tuple[str, Mapping[str, str]]] = {}
+
+
+def sources_from(digest: str | None, text: str | None) -> Mapping[str, str]:
+    """Return the sources that a rule set's row holds; the last text of each rule set is kept, parsed."""
+    if not digest or not text:
+        return NO_SOURCES
+    known = _STORED_SOURCES.get(digest)
+    if known is None or known[0] != text:
+        known = _STORED_SOURCES[digest] = (text, json.loads(text))
+    return known[1]
