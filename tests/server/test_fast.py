@@ -288,7 +288,7 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 def begun() -> list[Connection]:
-    return [item for item in gc.get_objects() if isinstance(item, Connection) and item._transport]
+    return [item for item in gc.get_objects() if type(item) is Connection and item._transport]
 
 
 async def test_what_comes_behind_a_request_to_close_is_no_visit_however_slowly_the_client_reads(
@@ -333,7 +333,7 @@ async def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collect
         for number in range(5):
             await exchange(site, [get(headers=FIREFOX + f"X-Number: {number}\r\n" + CLOSE)])
         async with asyncio.timeout(20):
-            while left := [item for item in gc.get_objects() if isinstance(item, Connection | _Request)]:
+            while left := [item for item in gc.get_objects() if type(item) in {Connection, _Request}]:
                 del left
                 await asyncio.sleep(0)
     finally:

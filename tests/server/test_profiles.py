@@ -44,13 +44,12 @@ async def test_profiles_are_learned_by_the_settle_loop_and_told_over_the_api(sit
     status, body = await get(site, key, "/api/v1/profiles")
     found = {row["scope"]: row for row in body["profiles"]}
     of_domain = found["domain"]
-    assert (status, set(found)) == (200, {"domain", "network"})
+    assert (status, set(found)) == (200, {"domain"})
     assert (of_domain["name"], of_domain["recipients"], of_domain["machines"]) == (
         "company.example",
         20,
         20.0,
     )
-    assert found["network"]["name"] == "127.0.0.0/16"
     named = (await get(site, key, "/api/v1/profiles?name=company.example&limit=1"))[1]
     assert named["profiles"] == [of_domain]
     assert (await get(site, key, "/api/v1/profiles?name=other.example"))[1]["profiles"] == []
