@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import groupby
 from typing import TYPE_CHECKING
 
-from linkproxy.model import CampaignId, RecipientId, VerdictKind
+from linkproxy.model import CampaignId, VerdictKind
 from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_rejudge as rejudging
 from linkproxy.store import sqlite_rows as rows
-from linkproxy.store.evidence_rows import evidence_from
 from linkproxy.store.postgres_queries import Bound
 from linkproxy.store.postgres_rows import PERSON
 from linkproxy.store.review import (
-    CARRIED,
-    MOST_VISITS,
     AppliedReplay,
     FrozenMessage,
-    FrozenVisit,
     ShadowCount,
     ShadowRow,
     ShadowVerdict,
 )
-from linkproxy.store.sqlite_rejudge import REPLAY, frozen_from
+from linkproxy.store.review_rows import as_messages, shadow_row
+from linkproxy.store.sqlite_rejudge import REPLAY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -85,23 +81,8 @@ class PostgresReview:
         async def _policy_id(self, work: Transaction, digest: str) -> int: ...
 
     async def messages(self, where: Filter, *, reach_seconds: float) -> AsyncIterator[FrozenMessage]:
-        campaigns: dict[int, Campaign] = {}
-        held: list[FrozenVisit] = []
-        carried = 0
-        async for page in self._pages(where, reach_seconds):
-            campaigns |= await self._campaigns({row[2] for row in page} - campaigns.keys())
-            for message, group in groupby(page, key=lambda row: (row[2], row[3])):
-                if held and _message_of(held) != message:
-                    yield _part(held, carried)
-                    held, carried = [], 0
-                held += [frozen_from(row, campaigns) for row in group]
-                while len(held) - carried > MOST_VISITS:
-                    yield _part(held[: carried + MOST_VISITS], carried)
-                    begin = max(0, carried + MOST_VISITS - CARRIED)
-                    carried = carried + MOST_VISITS - begin
-                    held = held[begin:]
-        if len(held) > carried:
-            yield _part(held, carried)
+        async for message in as_messages(self._pages(where, reach_seconds), self._campaigns):
+            yield message
 
     async def _pages(self, where: Filter, reach_seconds: float) -> AsyncIterator[Sequence[rows.Row]]:
         wider = widened(where, reach_seconds)
@@ -163,7 +144,7 @@ class PostgresReview:
                 _DIFFERENCES, after, where.campaign, where.since, where.until, size
             )
             for row in found:
-                yield _shadow_row(row)
+                yield shadow_row(row)
             if len(found) < size:
                 return
             after = found[-1][0]
@@ -183,29 +164,3 @@ def widened(where: Filter, reach_seconds: float) -> Filter:
         since=None if where.since is None else where.since - reach_seconds,
         until=None if where.until is None else where.until + reach_seconds,
     )
-
-
-def _message_of(held: Sequence[FrozenVisit]) -> tuple[int, int]:
-    visit = held[0].entry.visit
-    return (visit.campaign_id, visit.recipient_id)
-
-
-def _part(held: Sequence[FrozenVisit], carried: int) -> FrozenMessage:
-    campaign_id, recipient_id = _message_of(held)
-    return FrozenMessage(CampaignId(campaign_id), RecipientId(recipient_id), tuple(held), carried)
-
-
-def _shadow_row(row: rows.Row) -> ShadowRow:
-    verdict = ShadowVerdict(
-        visit_id=row[0],
-        at=row[1],
-        campaign_id=CampaignId(row[2]),
-        recipient_id=RecipientId(row[3]),
-        live=VerdictKind(row[4]),
-        live_score=row[5],
-        shadow=VerdictKind(row[6]),
-        shadow_score=row[7],
-        evidence=evidence_from(row[8]),
-        policy=row[9],
-    )
-    return ShadowRow(campaign=row[10], recipient=row[11], verdict=verdict)
