@@ -6,6 +6,7 @@ import asyncio
 import random
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linkproxy.cli.init import installation
@@ -16,10 +17,11 @@ from linkproxy.store.api import RecipientDraft
 from linkproxy.store.connect import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from linkproxy.config import Config
+    from linkproxy.store.api import Store
 
 CAMPAIGNS = 20
 LINKS = 40
@@ -44,28 +46,26 @@ async def _fill(config: Config, messages: int) -> list[str]:
     )
     paths = []
     for number in range(CAMPAIGNS):
-        campaign = await store.add_campaign(
-            Campaign(CampaignId(0), f"c{number}", base_url="http://t.example")
-        )
-        links = [
-            Link(
-                campaign.id,
-                LinkKey(f"{place:04d}"),
-                f"https://shop.example/{place}",
-                LinkKind.CONTENT,
-                LinkRole.BODY,
-                place,
-            )
-            for place in range(LINKS)
-        ]
-        await store.add_links(links)
-        sign = keys.signer(campaign.id)
+        links = await add_campaign(store, Campaign(CampaignId(0), f"c{number}"), LINKS)
+        sign = keys.signer(links[0].campaign_id)
         for recipient in recipients:
             token = sign(recipient.id).decode()
             paths += [f"/{token}/{link.key}" for link in chance.sample(links, LINKS_FOLLOWED)]
     await store.close()
     chance.shuffle(paths)
     return paths
+
+
+async def add_campaign(store: Store, campaign: Campaign, links: int) -> Sequence[Link]:
+    """Add a campaign with so many links in its body; return those."""
+    added = await store.add_campaign(replace(campaign, base_url="http://t.example"))
+    body = (LinkKind.CONTENT, LinkRole.BODY)
+    made = [
+        Link(added.id, LinkKey(f"{place:04d}"), f"https://shop.example/{place}", *body, place)
+        for place in range(links)
+    ]
+    await store.add_links(made)
+    return made
 
 
 def count_visits(home: Path, url: str = "") -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,9 @@ import structlog
 pytest.register_assert_rewrite("store")
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +27,16 @@ def _logging_as_it_was() -> Iterator[None]:
     structlog.reset_defaults()
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
+    """Keep the database's writers waiting, as another process with a long transaction does."""
+
+    @contextmanager
+    def hold() -> Iterator[None]:
+        with (tmp_path / "linkproxy.db.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    return hold

@@ -18,9 +18,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bench.mailed import add_campaign
 from linkproxy.cli.init import installation
 from linkproxy.config import load
-from linkproxy.model import Campaign, CampaignId, Link, LinkKey, LinkKind, LinkRole, MachineAnswer
+from linkproxy.model import Campaign, CampaignId, MachineAnswer
 from linkproxy.server.wiring import keyring
 from linkproxy.store.api import RecipientDraft
 from linkproxy.store.connect import connect
@@ -119,23 +120,10 @@ async def _fill(home: Home, people: int, config: Any) -> None:
     store = connect(config)
     await store.open()
     recipients = await store.register_recipients([RecipientDraft(reference=f"r{at}") for at in range(people)])
-    campaign = await store.add_campaign(
-        # Whatever the judge makes of them, all are sent on: this is not about the judge.
-        Campaign(CampaignId(0), "load", base_url="http://t.example", machine_answer=MachineAnswer.REDIRECT)
-    )
-    links = [
-        Link(
-            campaign.id,
-            LinkKey(f"{at:04d}"),
-            f"https://shop.example/{at}",
-            LinkKind.CONTENT,
-            LinkRole.BODY,
-            at,
-        )
-        for at in range(LINKS)
-    ]
-    await store.add_links(links)
-    sign = keyring(config).signer(campaign.id)
+    # Whatever the judge makes of them, all are sent on: this is not about the judge.
+    mailing = Campaign(CampaignId(0), "load", machine_answer=MachineAnswer.REDIRECT)
+    links = await add_campaign(store, mailing, LINKS)
+    sign = keyring(config).signer(links[0].campaign_id)
     for recipient in recipients:
         token = sign(recipient.id).decode()
         home.of |= {f"/{token}/{link.key}": (recipient.id, link.key) for link in links}

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from linkproxy.cli.listing import filter_options
-from linkproxy.cli.output import Heading, json_option, print_json, print_table, say
-from linkproxy.cli.session import need_campaign, with_store
-from linkproxy.query.filters import read_filter
+from linkproxy.cli.listing import filter_options, judged_by_policy
+from linkproxy.cli.output import Heading, json_option, print_json, print_table, say, share_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from linkproxy.config import Config
-    from linkproxy.store.api import Store
+    from linkproxy.store.api import Filter, Store
+    from linkproxy.visit.policy import Policy
 
 _TABLES = {"By label": "by_label", "By gateway": "by_gateway", "By domain": "by_domain"}
 _DOMAINS_SHOWN = 30
@@ -38,17 +35,13 @@ def accuracy(*, as_json: bool, **given: str | None) -> None:
       linkproxy accuracy
       linkproxy accuracy --campaign spring --json
     """
-    where = read_filter(given, now=time.time())
 
-    async def work(config: Config, store: Store) -> dict[str, Any]:
+    async def record(store: Store, where: Filter, policy: Policy) -> dict[str, Any]:
         from linkproxy.query.accuracy import accuracy_record, measure
-        from linkproxy.server.wiring import policy
 
-        if where.campaign:
-            await need_campaign(store, where.campaign)
-        return accuracy_record(await measure(store, where, policy(config)))
+        return accuracy_record(await measure(store, where, policy))
 
-    found = with_store(work)
+    found = judged_by_policy(given, record)
     if as_json:
         print_json(found)
         return
@@ -81,17 +74,10 @@ def _print(title: str, rows: list[Mapping[str, Any]]) -> None:
             [
                 str(row["name"] or "(not known)"),
                 str(row["machines"]["messages"]),
-                _share(row["machines"]["counted_share"]),
+                share_text(row["machines"]["counted_share"]),
                 str(row["people"]["messages"]),
-                _share(row["people"]["lost_share"]),
+                share_text(row["people"]["lost_share"]),
             ]
             for row in rows
         ],
     )
-
-
-def _share(share: Mapping[str, float | None]) -> str:
-    value, low, high = share["value"], share["low"], share["high"]
-    if value is None or low is None or high is None:
-        return "-"
-    return f"{value:.1%} ({low:.1%} to {high:.1%})"

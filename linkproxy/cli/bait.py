@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from linkproxy.cli.listing import filter_options
-from linkproxy.cli.output import json_option, print_json, print_table, say
-from linkproxy.cli.session import need_campaign, with_store
-from linkproxy.query.filters import read_filter
+from linkproxy.cli.listing import filter_options, judged_by_policy
+from linkproxy.cli.output import json_option, print_json, print_table, say, share_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from linkproxy.config import Config
-    from linkproxy.store.api import Store
+    from linkproxy.store.api import Filter, Store
+    from linkproxy.visit.policy import Policy
 
 _TABLES = {"By style": ("by_style", "style"), "By gateway": ("by_gateway", "gateway")}
 
@@ -36,17 +33,13 @@ def bait(*, as_json: bool, **given: str | None) -> None:
       linkproxy bait
       linkproxy bait --campaign spring --json
     """
-    where = read_filter(given, now=time.time())
 
-    async def work(config: Config, store: Store) -> dict[str, Any]:
+    async def record(store: Store, where: Filter, policy: Policy) -> dict[str, Any]:
         from linkproxy.query.bait import bait_record, measure
-        from linkproxy.server.wiring import policy
 
-        if where.campaign:
-            await need_campaign(store, where.campaign)
-        return bait_record(await measure(store, where, policy(config)))
+        return bait_record(await measure(store, where, policy))
 
-    found = with_store(work)
+    found = judged_by_policy(given, record)
     if as_json:
         print_json(found)
         return
@@ -72,19 +65,12 @@ def _print(rows: Sequence[Mapping[str, Any]], column: str) -> None:
             [
                 str(row[column] or "(not known)"),
                 str(row["messages"]),
-                _share(row["share"]),
+                share_text(row["share"]),
                 str(row["early"]),
                 str(row["late"]),
                 str(row["told_otherwise"]["messages"]),
-                _share(row["told_otherwise"]["share"]),
+                share_text(row["told_otherwise"]["share"]),
             ]
             for row in rows
         ],
     )
-
-
-def _share(share: Mapping[str, float | None]) -> str:
-    value, low, high = share["value"], share["low"], share["high"]
-    if value is None or low is None or high is None:
-        return "-"
-    return f"{value:.1%} ({low:.1%} to {high:.1%})"

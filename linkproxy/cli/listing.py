@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.query.export import Column
     from linkproxy.store.api import Filter, Store
+    from linkproxy.visit.policy import Policy
 
 Row = TypeVar("Row")
+Found = TypeVar("Found")
 Decorator = Callable[[Any], Any]
 
 _OPTIONS: Mapping[str, Decorator] = {
@@ -53,6 +55,22 @@ def filter_options(*names: str) -> Decorator:
         return command
 
     return decorate
+
+
+def judged_by_policy(
+    given: Mapping[str, str | None], measured: Callable[[Store, Filter, Policy], Awaitable[Found]]
+) -> Found:
+    """Return what was measured for a user's filters under the installation's policy."""
+    where = read_filter(given, now=time.time())
+
+    async def work(config: Config, store: Store) -> Found:
+        from linkproxy.server.wiring import policy
+
+        if where.campaign:
+            await need_campaign(store, where.campaign)
+        return await measured(store, where, policy(config))
+
+    return with_store(work)
 
 
 def list_rows(

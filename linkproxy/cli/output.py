@@ -11,7 +11,7 @@ import click
 from linkproxy.query import export
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from linkproxy.query.export import Column
 
@@ -40,6 +40,14 @@ def chosen_format(form: str | None) -> str:
 def say(text: str) -> None:
     """Tell the user something that is not the command's output."""
     click.echo(text, err=True)
+
+
+def share_text(share: Mapping[str, float | None]) -> str:
+    """Return a share and its interval, as records hold them; "-" where there is none."""
+    value, low, high = share["value"], share["low"], share["high"]
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{value:.1%} ({low:.1%} to {high:.1%})"
 
 
 def print_json(value: Any) -> None:

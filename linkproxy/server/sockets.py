@@ -116,12 +116,13 @@ def _bound(host: str, port: int, listener: str) -> tuple[socket.socket, ...]:
     except OSError as error:
         for item in made:
             item.close()
-        raise LinkproxyError(_fault(error, host, port, listener)) from None
+        where = f"[server] {listener}_host and {listener}_port: {host}:{port}"
+        raise LinkproxyError(bind_fault(error, where)) from None
     return tuple(made)
 
 
-def _fault(error: OSError, host: str, port: int, listener: str) -> str:
-    where = f"[server] {listener}_host and {listener}_port: {host}:{port}"
+def bind_fault(error: OSError, where: str) -> str:
+    """Return why an address cannot be listened on; ``where`` names the settings and the address."""
     if error.errno == errno.EADDRINUSE:
         return f"{where} is in use by another program. Stop that one, or set another port."
     if error.errno == errno.EACCES:

@@ -32,6 +32,15 @@ FIREFOX = (
     ("Sec-Fetch-User", "?1"),
     ("Priority", "u=0, i"),
 )
+OVER_HTTP = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language": "en-US,en;q=0.5",
+    "Accept-Encoding": "gzip, deflate",
+    "Upgrade-Insecure-Requests": "1",
+}
+"""Firefox without TLS, where it tells less of itself."""
+
 OLD_CHROME = (
     (
         "User-Agent",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import re
 import smtplib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -164,19 +163,6 @@ async def post(tmp_path: Path, upstream: Server) -> AsyncIterator[Open]:
             return Post(found, upstream, config, tmp_path, campaign)
 
         yield begin
-
-
-@pytest.fixture
-def locked(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
-    """Keep the database's writers waiting, as another process with a long transaction does."""
-
-    @contextmanager
-    def hold() -> Iterator[None]:
-        with (tmp_path / "linkproxy.db.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    return hold
 
 
 @pytest.fixture(name="letter")

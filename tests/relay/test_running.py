@@ -10,6 +10,7 @@ import sys
 
 import aiohttp
 import pytest
+from claims.browsers import OVER_HTTP as BROWSER
 from claims.smtp import Mailer
 from click.testing import CliRunner
 
@@ -19,15 +20,6 @@ from linkproxy.model import Delivery, DeliverySource, LinkproxyError
 from linkproxy.server.app import running as serving
 from linkproxy.server.relay.app import running
 from linkproxy.store.api import Filter
-
-BROWSER = {
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Accept-Language": "en-US,en;q=0.5",
-    "Accept-Encoding": "gzip, deflate",
-    "Upgrade-Insecure-Requests": "1",
-}
-
 
 # --- from the mail to the click --------------------------------------------------------------------
 

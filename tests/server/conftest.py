@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 import uvloop
+from claims.browsers import OVER_HTTP as BROWSER
 from playwright.async_api import async_playwright
 
 from linkproxy import config as configs
@@ -47,13 +47,6 @@ if TYPE_CHECKING:
 
 START = 1_780_000_000.0
 
-BROWSER = {
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Accept-Language": "en-US,en;q=0.5",
-    "Accept-Encoding": "gzip, deflate",
-    "Upgrade-Insecure-Requests": "1",
-}
 SCANNER = {"User-Agent": "python-requests/2.32.3", "Accept": "*/*"}
 
 TARGETS = {
@@ -223,19 +216,6 @@ async def key(site: Site) -> str:
     made = new_api_key()
     await site.store.add_api_key(ApiKey("test", hash_key(made), site.START))
     return made
-
-
-@pytest.fixture
-def locked(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
-    """Keep the database's writers waiting, as another process with a long transaction does."""
-
-    @contextmanager
-    def hold() -> Iterator[None]:
-        with (tmp_path / "linkproxy.db.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    return hold
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import logging
 import signal
-import socket
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from linkproxy.model import LinkproxyError
 from linkproxy.server import ops, wiring
 from linkproxy.server.click import respond
 from linkproxy.server.relay.service import Relay
-from linkproxy.store.api import StoreError
+from linkproxy.server.sockets import bind_fault
 from linkproxy.store.connect import connect
 from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
 
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
     from linkproxy.config import Config
     from linkproxy.store.api import Store
-
-_PING_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +90,11 @@ async def _listen(config: Config, relay: Relay, stack: AsyncExitStack) -> tuple[
     try:
         server = await asyncio.get_running_loop().create_server(relay.conversation, host, port)
     except OSError as error:
-        raise LinkproxyError(_bind_fault(error, f"[relay] host and port: {host}:{port}")) from None
+        raise LinkproxyError(bind_fault(error, f"[relay] host and port: {host}:{port}")) from None
     stack.callback(server.close)
     bound = server.sockets[0].getsockname()
     get_logger().info(Event.LISTENING, listener="relay", address=f"{bound[0]}:{bound[1]}")
     return bound[0], bound[1]
-
-
-def _bind_fault(error: OSError, where: str) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use by another program. Stop that one, or set another port."
-    if error.errno == errno.EACCES:
-        return f"{where} needs rights that this user does not have. Set a port from 1024 up."
-    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return f"{where} is no address of this machine. Set one that is, or 127.0.0.1."
-    return f"{where} cannot be listened on: {error.strerror or error}"
 
 
 # --- health ------------------------------------------------------------------------------------
@@ -123,20 +109,21 @@ async def _serve_health(config: Config, relay: Relay, store: Store, stack: Async
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
         where = f"[server] private_host and [relay] private_port: {host}:{port}"
-        raise LinkproxyError(_bind_fault(error, where)) from None
+        raise LinkproxyError(bind_fault(error, where)) from None
     bound = runner.addresses[0]
     return f"http://[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"http://{bound[0]}:{bound[1]}"
 
 
 def _health_app(config: Config, relay: Relay, store: Store) -> web.Application:
     hosts = frozenset(name.lower() for name in config.server.private_hosts)
+    store_fault = ops.store_check(store)
 
     async def healthz(_request: web.Request) -> web.StreamResponse:
         return respond(ops.ALIVE)
 
     async def readyz(request: web.Request) -> web.StreamResponse:
         _check_host(request, hosts)
-        parts = {"store": await _store_fault(store), "upstream": relay.pool.fault}
+        parts = {"store": await store_fault(), "upstream": relay.pool.fault}
         ready = not any(parts.values()) and not relay.stopping
         shown = {"ready": ready, "parts": {name: fault or "ok" for name, fault in parts.items()}}
         return web.Response(
@@ -158,14 +145,3 @@ def _check_host(request: web.Request, hosts: frozenset[str]) -> None:
     """Refuse other names for this machine than the configured ones (DNS rebinding)."""
     if request.host.lower().rsplit(":", 1)[0] not in hosts:
         raise web.HTTPMisdirectedRequest(text="not a name of this listener; see [server] private_hosts\n")
-
-
-async def _store_fault(store: Store) -> str:
-    try:
-        async with asyncio.timeout(_PING_SECONDS):
-            await store.ping()
-    except TimeoutError:
-        return f"no answer within {_PING_SECONDS:g} s"
-    except StoreError as error:
-        return str(error)
-    return ""
