@@ -3,13 +3,15 @@
 All servers run in one interleaved series of rounds, pinned to one core, with wrk on the other (a
 server of two workers has both, and shares the second with wrk). Every linkproxy visit has a token of
 its own message, is judged, and is in the journal before its answer; the end compares rows stored with
-requests answered. Then bare aiohttp and linkproxy get a constant rate, half of linkproxy's highest.
+requests answered. Other trackers that keep clicks run beside it. Then bare aiohttp and linkproxy get a
+constant rate, half of linkproxy's highest.
 Ratios are the result: absolute rates are this machine's. CPU time moves least when the machine is
 not quiet. ``python -m bench.redirect --help`` lists the options.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 import sys
@@ -17,15 +19,15 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bench import mailed, report, servers, slow_disk, steady, wrk
+from bench import mailed, peers, report, servers, slow_disk, steady, wrk
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 CONNECTIONS = 64
 SLOW_FSYNC_MS = 2.0
@@ -42,8 +44,7 @@ class Rival:
     name: str
     url: str
     paths: Iterator[str]
-    home: Path | None = None  # of linkproxy
-    store_url: str = ""  # of its PostgreSQL
+    stored: Callable[[], int] | None = None  # how many clicks it has kept
     loads: dict[bool, list[wrk.Load]] = field(default_factory=lambda: {True: [], False: []})
     steady: list[steady.Steady] = field(default_factory=list)
 
@@ -75,12 +76,13 @@ def main() -> None:
             Rival(BASELINE, stack.enter_context(servers.bare_aiohttp(folder)), itertools.cycle(["/t/k"])),
             Rival(NGINX, stack.enter_context(servers.nginx(folder)), itertools.cycle(["/t/k"])),
         ]
+        rivals += [_begin_peer(each, folder, chosen.messages, stack) for each in _peers(chosen)]
         rivals += [_begin(each, folder, chosen.messages, stack) for each in _scenarios(chosen, folder)]
         _measure(rivals, folder, rounds, seconds)
         if steady.available():
             _measure_steady(rivals, folder, 1 if chosen.quick else 3, seconds)
         sync_ms = _fsync_ms(folder)
-        stored = {each.name: mailed.count_visits(each.home, each.store_url) for each in rivals if each.home}
+        stored = {each.name: each.stored() for each in rivals if each.stored}
     complete = _print(rivals, stored, sync_ms)
     results = {
         "loads": {each.name: _figures(each) for each in rivals},
@@ -104,6 +106,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="MS",
         help="also with so much added to each fsync (default 2; quick: none)",
+    )
+    parser.add_argument(
+        "--peers",
+        action=argparse.BooleanOptionalAction,
+        help="also measure other trackers that keep clicks (default; quick: not)",
     )
     parser.add_argument(
         "--store-url", metavar="URL", help="also on an empty PostgreSQL database: postgresql://..."
@@ -136,7 +143,19 @@ def _begin(scenario: Scenario, folder: Path, messages: int, stack: ExitStack) ->
     settings = {name: value for name, value in scenario.settings.items() if name.startswith("LINKPROXY")}
     paths = itertools.cycle(mailed.install(home, settings, messages))
     url = stack.enter_context(servers.linkproxy(home, scenario.settings, cores=scenario.cores))
-    return Rival(scenario.name, url, paths, home, scenario.store_url)
+    return Rival(scenario.name, url, paths, partial(mailed.count_visits, home, scenario.store_url))
+
+
+def _peers(chosen: argparse.Namespace) -> list[peers.Peer]:
+    wanted = chosen.peers if chosen.peers is not None else not chosen.quick
+    return peers.installed() if wanted else []
+
+
+def _begin_peer(peer: peers.Peer, folder: Path, messages: int, stack: ExitStack) -> Rival:
+    home = folder / peer.name
+    paths = itertools.cycle(peers.furnish(peer, home, messages))
+    url = stack.enter_context(peers.serving(peer, home))
+    return Rival(peer.name, url, paths, partial(peers.count, peer, home))
 
 
 def _measure(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> None:
@@ -224,7 +243,7 @@ def _print(rivals: list[Rival], stored: dict[str, int], sync_ms: float) -> bool:
     print(f"\none fdatasync on this disk: {sync_ms:.2f} ms")
     complete = True
     for rival in rivals:
-        if rival.home:
+        if rival.name in stored:
             complete = complete and stored[rival.name] >= rival.answered()
             print(f"{rival.name}: {rival.answered():,} answered, {stored[rival.name]:,} in the journal")
     return complete

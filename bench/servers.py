@@ -80,8 +80,8 @@ def free_port() -> int:
 def bare_aiohttp(_folder: Path) -> Iterator[str]:
     """Run an aiohttp application whose one handler returns a 302, on uvloop."""
     port = free_port()
-    with _process([sys.executable, "-c", _BARE, str(port)]) as process:
-        yield _noted(_wait(port), process)
+    with process([sys.executable, "-c", _BARE, str(port)]) as running:
+        yield noted(wait(port), running)
 
 
 @contextmanager
@@ -92,8 +92,8 @@ def nginx(folder: Path) -> Iterator[str]:
         raise SystemExit("nginx is not installed: apt-get install nginx-light")
     port = free_port()
     (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
-    with _process([program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]) as process:
-        yield _noted(_wait(port), process)
+    with process([program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]) as running:
+        yield noted(wait(port), running)
 
 
 @contextmanager
@@ -110,38 +110,41 @@ def linkproxy(
         **(settings or {}),
     }
     command = [sys.executable, "-m", "linkproxy", "serve"]
-    with _process(command, environment, stderr=subprocess.PIPE, cores=cores) as process:
-        for line in process.stderr or ():
+    with process(command, environment, stderr=subprocess.PIPE, cores=cores) as running:
+        for line in running.stderr or ():
             found = re.search(rb"Tracked links at (\S+?),", line)
             if found:
-                yield _noted(found[1].decode(), process)
+                yield noted(found[1].decode(), running)
                 return
         raise SystemExit("linkproxy ended before it was up")
 
 
 @contextmanager
-def _process(
+def process(
     command: list[str],
     environment: Mapping[str, str] | None = None,
     stderr: int | None = None,
     cores: tuple[int, ...] = (0,),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([*pinned(*cores), *command], env=environment, stderr=stderr)
+    """Run a command pinned to some cores; terminate it at the end."""
+    running = subprocess.Popen([*pinned(*cores), *command], env=environment, stderr=stderr)
     try:
-        yield process
+        yield running
     finally:
-        process.terminate()
-        process.wait(_PATIENCE_SECONDS)
-        if process.stderr is not None:
-            process.stderr.close()
+        running.terminate()
+        running.wait(_PATIENCE_SECONDS)
+        if running.stderr is not None:
+            running.stderr.close()
 
 
-def _noted(url: str, process: subprocess.Popen[bytes]) -> str:
-    _serving[url] = process.pid
+def noted(url: str, running: subprocess.Popen[bytes]) -> str:
+    """Remember which process serves a URL, for ``cpu_seconds``; return the URL."""
+    _serving[url] = running.pid
     return url
 
 
-def _wait(port: int) -> str:
+def wait(port: int) -> str:
+    """Return the URL of a port once somebody listens there; raise SystemExit when nobody comes."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         with socket.socket() as probe:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bench.detection.truth import MachineUnit, PersonUnit, Units, merge
 from bench.detection.truth import units as truth_units
 from linkproxy.model import LinkKind, VerdictKind
-from linkproxy.visit.settle import WENT_ON
+from linkproxy.visit.clicks import WENT_ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
