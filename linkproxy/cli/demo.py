@@ -102,7 +102,7 @@ def _configure(folder: Path) -> Config:
         "LINKPROXY__SERVER__PRIVATE_PORT": str(private),
         "LINKPROXY__SERVER__BASE_URL": f"http://127.0.0.1:{public}",
         "LINKPROXY__BRAND__NAME": "Kestrel Supply",
-        "LINKPROXY__LOG__LEVEL": "warning",
+        "LINKPROXY__LOG__LEVEL": "error",
     }
     return load(folder / "config.toml", changes)
 
@@ -172,7 +172,7 @@ async def _tell(folder: Path, server: Server, clock: Clock) -> None:
     tokens = {item.address: rewriter.token(campaign, item.id).decode() for item in recipients}
     played = await Stage(server.addresses.public, tokens, links, clock, delivered_at).play(_progress)
     clock.now = time.time()
-    await settle_due(store, server.services.policy, clock.now)
+    await settle_due(store, server.services.policy, clock.now, tokens=server.services.keyring.tokens_of)
     await print_report(store, played, campaign)
 
 

@@ -36,8 +36,8 @@ def init(folder: Path) -> None:
     there = [name for name in contents if (folder / name).exists()]
     if there:
         raise LinkproxyError(
-            f"{folder.absolute()}: {', '.join(there)} is there already; nothing was written. "
-            "Move it away, or choose another --folder."
+            f"{folder.absolute()}: nothing was written, since {' and '.join(there)} would be written over. "
+            "Move away what is there, or choose another --folder."
         )
     write_new({folder / name: text for name, text in contents.items()})
     for name in contents:

@@ -54,8 +54,8 @@ def test_one_file_that_is_there_keeps_all_from_being_written(
     (tmp_path / name).write_text("mine")
     assert run(["init", "--folder", str(tmp_path)]) == 1
     assert capsys.readouterr().err == (
-        f"linkproxy: {tmp_path}: {name} is there already; nothing was written. "
-        "Move it away, or choose another --folder.\n"
+        f"linkproxy: {tmp_path}: nothing was written, since {name} would be written over. "
+        "Move away what is there, or choose another --folder.\n"
     )
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
 

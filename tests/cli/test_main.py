@@ -123,3 +123,13 @@ def test_starting_a_command_imports_neither_server_nor_settings() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1:] == [""]
+
+
+@pytest.mark.parametrize(("written", "meant"), [("clcks", "'clicks'"), ("rewrit", "'rewrite'")])
+def test_a_command_that_is_nearly_right_is_told_what_was_meant(
+    capsys: pytest.CaptureFixture[str], written: str, meant: str
+) -> None:
+    assert frame.run([written]) == 2
+    told = capsys.readouterr().err
+    assert f"No such command '{written}'" in told
+    assert meant in told
