@@ -10,7 +10,7 @@ import base64
 import json
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from linkproxy.model import LinkproxyError
 
@@ -33,8 +33,8 @@ class Client:
 
     def __init__(self, url: str, key: str, *, timeout_seconds: float = 10.0) -> None:
         """Take the private listener's address, ``http://127.0.0.1:8081``, and an API key."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or _bad_port(url):
+        parts = _parts(url)
+        if parts is None or not parts.hostname:
             raise ClientError(f"{url!r} is not the address of a server; write it as http://127.0.0.1:8081")
         key = key.strip()  # of a file, it ends in a line feed
         if not (key.isascii() and key.isprintable()):
@@ -105,8 +105,13 @@ class Client:
         raise AssertionError  # the last try returned or raised
 
 
-def _bad_port(url: str) -> bool:
+def _parts(url: str) -> SplitResult | None:
+    """Return the parts of a server's address; None for one that cannot be asked."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return None
     try:
-        return urlsplit(url).port == 0
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and parts.port != 0
     except ValueError:
-        return True
+        return None
+    return parts if sound else None

@@ -75,7 +75,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.WORKER_LOOPING: "A worker dies again and again; it is still tried. `died`, `deaths` in a row.",
     Event.WORKER_HUNG: "A worker gave no sign of life for a minute and is ended. `died`.",
     Event.REQUEST: "One request, with `[server] request_log`. `listener`, `method`, `status`, `seconds`.",
-    Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 500. `listener`, `error`.",
+    Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 503, on the private "
+    "listener a 500. `listener`, `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
     Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. `operation`, `error`.",
     Event.STORE_RECOVERED: "The store works again. `operation`.",

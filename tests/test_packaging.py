@@ -86,6 +86,9 @@ def test_the_container_and_its_compose_file_agree_with_the_defaults() -> None:
     compose = (ROOT / "deploy/compose.yaml").read_text("utf-8")
     assert f"127.0.0.1:{config.server.public_port}:{config.server.public_port}" in compose
     assert f"stop_grace_period: {config.server.shutdown_seconds * 3:.0f}s" in compose
+    assert f"127.0.0.1:{config.relay.port}:{config.relay.port}" in compose
+    assert f"127.0.0.1:{config.relay.private_port}/healthz" in compose
+    assert f"stop_grace_period: {config.relay.shutdown_seconds * 1.5:.0f}s" in compose
 
 
 def test_variables_in_deploy_are_settings() -> None:
@@ -95,8 +98,9 @@ def test_variables_in_deploy_are_settings() -> None:
             assert key.lower() in type(part).model_fields, f"{path.name}: {section} {key}"
 
 
-def test_every_directive_of_the_unit_has_its_reason() -> None:
-    lines = (ROOT / "deploy/linkproxy.service").read_text("utf-8").splitlines()
+@pytest.mark.parametrize("name", ["linkproxy.service", "linkproxy-relay.conf"])
+def test_every_directive_of_a_unit_has_its_reason(name: str) -> None:
+    lines = (ROOT / "deploy" / name).read_text("utf-8").splitlines()
     for before, line in itertools.pairwise(lines):
         if before == "" and "=" in line and not line.startswith("#"):
             pytest.fail(f"{line} has no comment")

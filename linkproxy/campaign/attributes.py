@@ -38,7 +38,7 @@ _EXACT_REST: Final = rb"""(?x:
 )"""
 """To the ``>`` of any tag. A quote without its end swallows everything, so that no ``>`` is found."""
 
-REST: Final = rb"(?:" + QUICK_REST + rb"|" + _EXACT_REST + rb")"
+REST: Final = rb"(?>" + QUICK_REST + rb"|" + _EXACT_REST + rb")"
 """To the ``>`` of a tag, whatever it holds."""
 
 

@@ -16,7 +16,7 @@ from linkproxy.model import BaitPlaces, BaitStyle
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from linkproxy.campaign.markup import Walk
+    from linkproxy.campaign.markup import Region, Walk
     from linkproxy.campaign.mask import TemplateTag
 
 # <rp> is what a browser without ruby support would show in place of ruby; every other one gives it
@@ -96,26 +96,27 @@ def anchors(places: BaitPlaces, early: int, late: int) -> tuple[int, ...]:
 
 def _text_ends(walk: Walk, start: int, end: int) -> Iterator[int]:
     for region in walk.regions:
-        if region.clear and region.end > start:
-            for match in _TEXT_ELEMENT.finditer(walk.html, region.start, region.end):
-                if match[3] and start <= match.start(3) < end and not _UNSEEN.search(match[2]):
-                    yield match.start(3)
-        if region.end > end:
+        yield from _in_region(walk.html, region, start, end)
+        if region[1] > end:
             return
 
 
 def _last_text_end(walk: Walk, start: int) -> int | None:
     for region in reversed(walk.regions):
-        if region.end <= start:
+        if region[1] <= start:
             return None
-        if region.clear:
-            last = None
-            for match in _TEXT_ELEMENT.finditer(walk.html, region.start, region.end):
-                if match[3] and match.start(3) >= start and not _UNSEEN.search(match[2]):
-                    last = match.start(3)
-            if last is not None:
-                return last
+        *_, last = None, *_in_region(walk.html, region, start, len(walk.html))
+        if last is not None:
+            return last
     return None
+
+
+def _in_region(html: bytes, region: Region, start: int, end: int) -> Iterator[int]:
+    first, last, clear = region
+    if clear and last > start:
+        for match in _TEXT_ELEMENT.finditer(html, first, last):
+            if match[3] and start <= match.start(3) < end and not _UNSEEN.search(match[2]):
+                yield match.start(3)
 
 
 def _body_start(walk: Walk, limit: int) -> int | None:
@@ -123,13 +124,12 @@ def _body_start(walk: Walk, limit: int) -> int | None:
     if walk.body_start is not None:
         return walk.body_start
     anchor = next((tag for tag in walk.anchors if not tag.conditional), None)
-    for region in walk.regions:
-        if anchor is not None and anchor.start <= region.start:
+    for start, end, clear in walk.regions:
+        if anchor is not None and anchor.start <= start:
             break
-        end = min(region.end, limit) if region.start <= limit else region.end
-        match = _BEFORE_CONTENT.match(walk.html, region.start, end)
-        if match is not None and match.end() < region.end:
-            return match.end() if region.clear else None
+        match = _BEFORE_CONTENT.match(walk.html, start, min(end, limit) if start <= limit else end)
+        if match is not None and match.end() < end:
+            return match.end() if clear else None
     return anchor.start if anchor is not None and anchor.clear else None
 
 
@@ -144,8 +144,8 @@ def _body_end(walk: Walk) -> int | None:
 def _in_table_structure(walk: Walk, position: int) -> bool:
     """Tell whether the place is between cells: parsers move what stands there before the table."""
     open_tags: list[bytes] = []
-    for region in walk.regions:
-        for match in _TABLE_TAG.finditer(walk.html, region.start, min(region.end, position)):
+    for start, end, _ in walk.regions:
+        for match in _TABLE_TAG.finditer(walk.html, start, min(end, position)):
             if match[1] is not None:
                 _follow_table(open_tags, (match[2] or b"row").lower(), is_end=bool(match[1]))
     return bool(open_tags) and open_tags[-1] == b"table"

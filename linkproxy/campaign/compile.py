@@ -1,7 +1,7 @@
 """Compile a mail once into literal segments; stamping a recipient is then one join.
 
 Between two segments stands the token of a tracked URL, and nothing else varies. Everything
-outside changed ``href`` values and the two bait anchors is the mail's own bytes.
+outside changed ``href`` values, bait anchors and the picture of opens is the mail's own bytes.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def compile_html(
     decider = Decider(campaign, charset, found.base, recipient, by_reference=by_reference)
     holes = list(holes_of(found, decider, notes))
     table = LinkTable(campaign, known, known_message_links, recipient, now)
-    holes = with_bait(holes, found, campaign, table, notes)
+    holes = with_picture(with_bait(holes, found, campaign, table, notes), found, campaign, notes)
     for position, hole in enumerate(holes):
         table.enter(hole, position)
     table.give_keys(draw_keys)
@@ -134,6 +134,16 @@ def compile_html(
         tuple(table.new_message_links),
         tuple(notes),
     )
+
+
+_PICTURE: Final = (
+    b'<img src="',
+    (
+        b'" alt="" width="1" height="1" style="position:absolute!important;width:1px!important;'
+        b'height:1px!important;margin:-1px 0 0 -1px!important;padding:0!important;border:0!important">'
+    ),
+)
+"""What stands before and behind the URL of the picture: out of the flow, whatever the mail's styles say."""
 
 
 @dataclass(slots=True)
@@ -178,6 +188,18 @@ def with_bait(
     return sorted([*holes, *baits], key=lambda hole: hole.start)
 
 
+def with_picture(holes: list[Hole], found: Scan, campaign: Campaign, notes: list[Note]) -> list[Hole]:
+    """Add the picture that tells of opens, last in the body; a mail without tracked links gets none."""
+    if not holes or not campaign.opens:
+        return holes
+    place = found.bait_late
+    if place is None:
+        notes.append(Note(NoteReason.NO_PLACE_FOR_PICTURE, "", -1))
+        return holes
+    picture = Hole(place, place, "", LinkKind.OPEN, LinkRole.BODY, before=_PICTURE[0], after=_PICTURE[1])
+    return sorted([*holes, picture], key=lambda hole: hole.start)
+
+
 def _segments(html: bytes, base_url: str, holes: Iterable[Hole], keys: Iterable[LinkKey]) -> Iterator[bytes]:
     root = base_url.encode("ascii") + b"/"
     tail, position = b"", 0
@@ -214,13 +236,13 @@ class LinkTable:
 
     def baits(self, count: int) -> list[Link | None]:
         """Return so many known bait rows, whose style their anchors keep; None for those to be made."""
-        rows = [row for row in self._rows[LinkKind.BAIT, ""] if isinstance(row, Link)][:count]
+        rows = [row for row in self._rows.get((LinkKind.BAIT, ""), ()) if isinstance(row, Link)][:count]
         known = [row if row.style in bait.MARKUP else None for row in rows]
         return known + [None] * (count - len(known))
 
     def enter(self, hole: Hole, position: int) -> None:
         """Find the hole's row, or put it down as a new one."""
-        rows = self._rows.get((hole.kind, hole.target))
+        rows = self._rows.get((hole.kind, hole.target)) if self._rows else None
         if rows:
             self.keys[position] = rows.popleft().key
         else:
@@ -239,7 +261,7 @@ class LinkTable:
                 self.new_links.append(self._link(hole, position, key))
 
     def _is_of_message(self, hole: Hole, recipient: Recipient) -> bool:
-        if hole.kind is LinkKind.BAIT:
+        if hole.kind in {LinkKind.BAIT, LinkKind.OPEN}:
             return False
         return not self._starts_table or is_personal(hole.target, recipient)
 

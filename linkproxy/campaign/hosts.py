@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from publicsuffixlist import PublicSuffixList
 
+from linkproxy.campaign.links import HOST_CHARACTERS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
@@ -28,7 +30,8 @@ _SHOWN_CHARACTERS: Final = 2048
 def host_of(url: str) -> str:
     """Return the host of an http(s) URL in lower case, "" for anything else."""
     match = _WEB.match(url)
-    return match[1].lower().rstrip(".") if match else ""
+    host = match[1] if match else ""
+    return host.lower().rstrip(".") if len(host) <= HOST_CHARACTERS else ""
 
 
 def is_address(host: str) -> bool:

@@ -32,7 +32,9 @@ _OURS: Final = b"data-linkproxy"
 _PAIR: Final = re.compile(rb"([^\t\n\f\r =]+)=\"([^\"]*)\"")
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 _BREAKS: Final = re.compile(rb"</?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)(?=[\t\n\f\r />])", re.IGNORECASE)
-_MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^<>]*)>?)")
+_MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^>]*)>?)")
+# What most URLs are made of: the same in every charset that can be scanned, and no merge tag's.
+_USUAL: Final = re.compile(rb"https?://(?>(?:[A-Za-z0-9_.:/?=+,;!$()-]+|&amp;)*)")
 _ALT: Final = re.compile(rb"<img[^<>]*?\salt=\"([^\"<>]*)\"", re.IGNORECASE)
 
 
@@ -95,6 +97,7 @@ class _Reader:
         self._codec = codec
         self._tags = tags
         self._walk = walk
+        self._known: dict[bytes, Mapping[str, str]] = {}  # anchors of a mail have few sets of attributes
 
     def _text(self, start: int, end: int) -> str:
         return self._html[start:end].decode(self._codec, "replace")
@@ -110,24 +113,34 @@ class _Reader:
         links: list[FoundLink] = []
         is_original = self._walk.html is self._html
         for tag, text_end in zip(self._walk.anchors, self._walk.text_ends, strict=True):
-            if is_original and tag.href is not None:
-                text, kept = self._visible(tag.end, text_end), self._kept(tag.others)
-                links.append(
-                    self._link(tag, Attribute(b"href", *tag.href, '"', True), text, kept, len(links))
-                )
+            if is_original and tag.plain is not None:
+                links.append(self._plain_link(tag, tag.plain, len(links)))
                 continue
             hrefs, kept = self._attributes(tag)
             if hrefs:
-                text = self._visible(tag.end, text_end)
+                text = self._visible(self._html[tag.end : min(text_end, tag.end + TEXT_BYTES)])
                 links += [
                     self._link(tag, href, text, kept, len(links) + offset)
                     for offset, href in enumerate(hrefs)
                 ]
         return links
 
+    def _plain_link(self, tag: Tag, plain: re.Match[bytes], position: int) -> FoundLink:
+        before, raw, after, content = plain.groups()
+        others = before + after
+        kept = self._known.get(others)
+        if kept is None:
+            kept = self._known[others] = self._kept(others)
+        text = self._visible(content[:TEXT_BYTES])
+        start, end = plain.span(2)
+        if not _USUAL.fullmatch(raw):
+            return self._link(tag, Attribute(b"href", start, end, '"', True), text, kept, position)
+        value = raw.decode("ascii").replace("&amp;", "&")
+        return FoundLink(start, end, value, raw, '"', "a", text, kept, position, "", tag.conditional)
+
     def _kept(self, others: bytes) -> Mapping[str, str]:
         kept: dict[str, str] = {}
-        for name, value in _PAIR.findall(others) if others else ():
+        for name, value in _PAIR.findall(others):
             if _is_kept(lower := name.lower()):
                 text = entities.decode(value.decode(self._codec, "replace"))
                 kept.setdefault(lower.decode("ascii", "replace"), text)
@@ -173,12 +186,10 @@ class _Reader:
             tag.conditional,
         )
 
-    def _visible(self, start: int, end: int) -> str:
-        end = min(end, start + TEXT_BYTES)
-        content = self._html[start:end]
+    def _visible(self, content: bytes) -> str:
         if b"<" in content:
-            spaced = _MARKUP.sub(b"", _BREAKS.sub(rb" \g<0>", content))
-            content = b" ".join([spaced, *_ALT.findall(content)])
+            spaced = _BREAKS.sub(rb" \g<0>", content) if _BREAKS.search(content) else content
+            content = b" ".join([_MARKUP.sub(b"", spaced), *_ALT.findall(content)])
         text = content.decode(self._codec, "replace")
         if "&" in text:
             text = entities_of_text.unescape(text)

@@ -22,6 +22,8 @@ KEYS_PER_CAMPAIGN = 1_000_000
 """Of 62**4 = 14.8 million: keys stay sparse, so that a guessed one is nearly always unknown."""
 
 TARGET_CHARACTERS = 8192
+HOST_CHARACTERS = 254
+"""Of a name in DNS (RFC 1035 section 2.3.4), with the dot at its end; what is longer is no host."""
 
 Draw = Callable[[int], bytes]
 """Draws so many random bytes; ``secrets.token_bytes`` outside tests."""
@@ -53,6 +55,7 @@ def new_keys(count: int, taken: Collection[LinkKey], draw: Draw = secrets.token_
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _WEB = re.compile(r"https?:(//)?([^/?#]*)", re.IGNORECASE)
+_USUAL = re.compile(r"https?://([^/?#\x00-\x20\x7f-\U0010ffff]*)[\x21-\x7e]*")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 _PORT = re.compile(r"[0-9]{0,5}")
 # URL Standard section 3.1, forbidden domain code points; U+FFFD is what bad UTF-8 becomes, and
@@ -72,6 +75,8 @@ def target_fault(url: str) -> str | None:
     """
     if len(url) > TARGET_CHARACTERS:
         return f"is longer than {TARGET_CHARACTERS} characters"
+    if usual := _USUAL.fullmatch(url):
+        return _authority_fault(usual[1])
     if _UNPRINTABLE.search(url):
         return "has blanks or control characters in it"
     web = _WEB.match(url)
@@ -114,7 +119,7 @@ def _host_fault(host: str) -> str | None:
     labels = mapped.removesuffix(".").split(".")
     if not all(labels):
         return f"has a host with an empty label: {shown}"
-    if len(mapped) > 254 or any(_label_bytes(label) > 63 for label in labels):
+    if len(mapped) > HOST_CHARACTERS or any(_label_bytes(label) > 63 for label in labels):
         return f"has a host that is longer than DNS allows: {shown}"
     return None
 

@@ -37,27 +37,32 @@ def _either_case(names: list[bytes]) -> bytes:
 
 _WATCHED_TAG: Final = rb"(?:" + _either_case(_WATCHED) + rb")[\t\n\f\r />]|[vV]:"
 # Most tags of a mail are one of these: found first, they need no look at the watched ones.
+_COMMON_END: Final = rb"/(?:t(?:d|r|able|body)|div|p|span)>"
 _COMMON_TAG: Final = (
-    rb"(?:t(?:d|r|h|able|body)|p|div|span|img|br|strong|center|h[1-6]|font|b|meta|link|li)(?=[\t\n\f\r />])"
+    rb"/?(?:t(?:d|r|h|able|body)|div|p|span|img|br|strong|center|h[1-6]|font|b|meta|link|li)"
+    rb"(?:>|(?=[\t\n\f\r /])" + QUICK_REST + rb")"
 )
-_COMMON_END: Final = rb"/(?:t(?:d|r|able|body)|p|div|span|strong|center|h[1-6]|font|b|li|ul)>"
-PLAIN_COMMENT: Final = rb"!--(?!-?>)(?>(?:[^-hH]+|-(?!-!?>)|[hH](?![rR][eE][fF]))*)--!?>"
+PLAIN_COMMENT: Final = rb"!--(?!-?>)(?>[^-hH]*(?:(?:-(?!-!?>)|[hH](?![rR][eE][fF]))[^-hH]*)*)--!?>"
 """A comment, from behind its ``<``, that cannot hold a link."""
 
-_SKIP: Final = re.compile(
-    rb"(?>[^<]*(?:<(?:" + _COMMON_END + rb"|/?" + _COMMON_TAG + QUICK_REST
+_OF_NO_INTEREST: Final = (
+    rb"(?>[^<]*(?:<(?:" + _COMMON_END + rb"|" + _COMMON_TAG + rb"|" + PLAIN_COMMENT
     + rb"|/?(?!" + _WATCHED_TAG + rb")" + NAME + REST
-    + rb"|(?![a-zA-Z/!?])|" + PLAIN_COMMENT + rb")[^<]*){0,500})"
+    + rb"|(?![a-zA-Z/!?]))[^<]*){0,500})"
 )  # fmt: skip
-_SKIP_TEXT: Final = re.compile(rb"[^<]*")
 _PAIRS: Final = rb"""((?>(?:[\t\n\f\r ]+(?![hH][rR][eE][fF]=)[^\t\n\f\r />"'=<]+="[^"<>]*")*))"""
 # Most anchors of a mail: one href, every attribute a name="value", and inside nothing but text and
-# tags that leave the walk where it is. One match instead of a stop at either end.
-_PLAIN_ANCHOR: Final = re.compile(
+# tags that leave the walk where it is.
+_PLAIN_ANCHOR: Final = (
     rb"<[aA]" + _PAIRS + rb"[\t\n\f\r ]+[hH][rR][eE][fF]=\"([^\"<>]*)\"" + _PAIRS + rb"[\t\n\f\r ]*>"
     rb"((?>[^<]*(?:</?(?:img|span|br|strong|b|font|em|i|u|p|div|center|h[1-6])(?=[\t\n\f\r />])"
     + QUICK_REST + rb"[^<]*){0,50}))</[aA][\t\n\f\r ]*>"
 )  # fmt: skip
+# Each matches the empty text at least. One match for all up to and with an anchor, not a stop at
+# either end of it.
+_TO_ANCHOR: Final = re.compile(_OF_NO_INTEREST + rb"(?:" + _PLAIN_ANCHOR + rb")?")
+_TO_TAG: Final = re.compile(_OF_NO_INTEREST)
+_TO_MARKUP: Final = re.compile(rb"[^<]*")
 _TAG: Final = re.compile(rb"<(/?)(" + NAME + rb")(" + REST + rb")")
 _ANY_TAG: Final = re.compile(rb"<(?:(/?)(" + NAME + rb")" + REST + rb"|" + PLAIN_COMMENT + rb")")
 _TABLE_OR_CELL: Final = re.compile(rb"<(/?)[tT](?:[aA][bB][lL][eE]|[dD])[\t\n\f\r />]")
@@ -83,18 +88,13 @@ class Tag(NamedTuple):
     start: int
     attributes: int
     end: int
-    conditional: bool = False  # it stands in a conditional comment
-    clear: bool = False  # another anchor could stand before it
-    href: tuple[int, int] | None = None  # its href's value, if every attribute is a name="value"
-    others: bytes = b""  # the other attributes then
+    conditional: bool  # it stands in a conditional comment
+    clear: bool  # another anchor could stand before it
+    plain: re.Match[bytes] | None = None  # attributes, href, attributes, content of a plain anchor
 
 
-class Region(NamedTuple):
-    """Text, tags and comments between two stops; ``clear`` where an anchor could stand."""
-
-    start: int
-    end: int
-    clear: bool
+Region = tuple[int, int, bool]
+"""Text, tags and comments between two stops: from, to, and whether an anchor could stand there."""
 
 
 class Walk:
@@ -109,8 +109,8 @@ class Walk:
         self.body_start: int | None = None  # behind <body>, if clear
         self.body_end: int | None = None  # before the last </body>, else the last </html>, if clear
         self._saw_body_end = False
-        self._open: bytes | None = None  # the name of the anchor that is open
-        self._no_place: Counter[bytes] = Counter()
+        self._open: int | None = None  # which anchor is open
+        self._no_place: dict[bytes, int] = {}  # how many of each are open
         self._unsure = False  # an anchor may be open although its end tag has been seen
         self._foreign = Foreign()
         self._outside: Counter[bytes] = Counter()  # tags open, as far as they are counted
@@ -121,48 +121,46 @@ class Walk:
         self._end_open_text()
 
     def _run(self, position: int, end: int) -> bool:
+        regions: list[Region] = [] if self._conditional else self.regions
+        skip, clear = self._skip, self.clear
         while position < end:
             self.steps += 1
-            skip = _SKIP_TEXT if self._foreign.stack else _SKIP
-            start, position = position, skip.match(self.html, position, end).end()  # type: ignore[union-attr]  # both match the empty text
-            if not self._conditional and position > start:
-                self.regions.append(Region(start, position, self.clear))
+            found: re.Match[bytes] = skip.match(self.html, position, end)  # type: ignore[assignment]  # all match the empty text
+            if found.lastindex:
+                position = self._plain_anchor(position, found, regions, clear=clear)
+                continue
+            if found.end() > position:
+                regions.append((position, found.end(), clear))
+            position = found.end()
             if position < end:
-                position = self._plain_anchor(position, end) or self._step(position, end)
+                position = self._step(position, end)
+                skip, clear = self._skip, self.clear
             if position == NOWHERE:
                 return False
         return True
 
-    def _plain_anchor(self, position: int, end: int) -> int | None:
-        """Take a whole plain anchor and return the place behind it; None if there is none."""
-        if self._open or self._foreign.stack:
-            return None
-        anchor = _PLAIN_ANCHOR.match(self.html, position, end)
-        if not anchor:
-            return None
-        before, _, after, _ = anchor.groups()
-        content, content_end = anchor.span(4)
-        self.anchors.append(
-            Tag(
-                b"a",
-                position,
-                position + 2,
-                content,
-                self._conditional,
-                self.clear,
-                anchor.span(2),
-                before + after,
-            )
-        )
+    def _plain_anchor(self, start: int, found: re.Match[bytes], regions: list[Region], *, clear: bool) -> int:
+        """Take a whole plain anchor and return the place behind it."""
+        (_, end), (name_end, _), _, _, (content, content_end) = found.regs
+        position = name_end - len(b"<a")
+        if position > start:
+            regions.append((start, position, clear))
+        if content_end > content:
+            regions.append((content, content_end, False))
+        self.anchors.append(Tag(b"a", position, name_end, content, self._conditional, clear, found))
         self.text_ends.append(content_end)
-        if not self._conditional and content_end > content:
-            self.regions.append(Region(content, content_end, clear=False))
-        return anchor.end()
+        return end
+
+    @property
+    def _skip(self) -> re.Pattern[bytes]:
+        if self._foreign.stack:
+            return _TO_MARKUP
+        return _TO_ANCHOR if self._open is None else _TO_TAG
 
     @property
     def clear(self) -> bool:
         """Tell whether an anchor could stand where the walk is: at the end, once it is done."""
-        return not (self._open or self._unsure or self._no_place or self._foreign.stack)
+        return not (self._open is not None or self._unsure or self._no_place or self._foreign.stack)
 
     def _step(self, position: int, end: int) -> int:
         tag = _TAG.match(self.html, position, end)
@@ -193,7 +191,7 @@ class Walk:
         if tag.name in RAW_TEXT:
             return self._raw_text(tag.name, tag.end, end)
         if tag.name in NO_PLACE:
-            self._no_place[tag.name] += 1
+            self._no_place[tag.name] = self._no_place.get(tag.name, 0) + 1
         elif tag.name == b"base" and not self._conditional:
             self.bases.append(tag)
         elif tag.name == b"body" and self.body_start is None and not self._conditional and self.clear:
@@ -207,41 +205,45 @@ class Walk:
         self.anchors.append(tag)
         self.text_ends.append(tag.end)
         if tag.name != b"area":
-            self._open = tag.name
+            self._open = len(self.anchors) - 1
 
     def _close_anchor(self, position: int) -> None:
         if self._open is None:
             return
-        self.text_ends[-1] = position
-        self._open = None
-        if not _is_balanced(self.html, self.anchors[-1].end, position):
+        self.text_ends[self._open] = position
+        if not _is_balanced(self.html, self.anchors[self._open].end, position):
             # Such an end tag is ignored, or closes another anchor: nothing behind it is sure.
             self._unsure = True
+        self._open = None
+
+    def _is_open(self, name: bytes) -> bool:
+        return self._open is not None and self.anchors[self._open].name == name
 
     def _end_open_text(self) -> None:
         if self._open is not None:
-            self.text_ends[-1] = len(self.html)
+            self.text_ends[self._open] = len(self.html)
 
     def _end_tag(self, match: re.Match[bytes]) -> int:
         name = match[2].lower()
         self._foreign.end(name, self._is_open_outside)
-        if name == self._open:
+        if self._is_open(name):
             self._close_anchor(match.start())
-        elif self._no_place.get(name):
+        elif name in self._no_place:
             self._no_place[name] -= 1
-            self._no_place = +self._no_place
+            if not self._no_place[name]:
+                del self._no_place[name]
         elif name in {b"body", b"html"} and not self._conditional:
             self._body_end(name, match.start())
         return match.end()
 
     def _is_open_outside(self, name: bytes) -> bool:
         """Tell whether an element of that name is open around the ``<svg>`` where the walk is."""
-        for region in self.regions[self._counted :]:
-            for tag in _ANY_TAG.finditer(self.html, region.start, region.end):
+        for start, end, _ in self.regions[self._counted :]:
+            for tag in _ANY_TAG.finditer(self.html, start, end):
                 inner = (tag[2] or b"").lower()
                 self._outside[inner] = max(0, self._outside[inner] + (-1 if tag[1] else 1))
         self._counted = len(self.regions)
-        return name == self._open or bool(self._no_place.get(name)) or self._outside[name] > 0
+        return self._is_open(name) or name in self._no_place or self._outside[name] > 0
 
     def _body_end(self, name: bytes, position: int) -> None:
         is_body = name == b"body"
@@ -298,7 +300,7 @@ class Walk:
             return
         closing = _CONDITION_END.search(self.html, max(condition.end(), end - 200), end)
         outside = self._open, self._unsure, self._no_place, self._foreign
-        self._open, self._unsure, self._no_place, self._foreign = None, False, Counter(), Foreign()
+        self._open, self._unsure, self._no_place, self._foreign = None, False, {}, Foreign()
         self._conditional = True
         inner_end = closing.start() if closing else end
         self._run(condition.end(), inner_end)

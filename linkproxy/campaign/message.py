@@ -18,6 +18,7 @@ from linkproxy.campaign.compile import (
     holes_of,
     tag_suffix,
     with_bait,
+    with_picture,
 )
 from linkproxy.campaign.html import Scan, scan
 from linkproxy.campaign.links import new_keys
@@ -163,10 +164,9 @@ class _Compiler:
         holes = self._fitting(body, list(holes_of(found, decider, notes)), notes)
         if part.kind == "text/html":
             baited = with_bait(holes, found, self._campaign, self.table, notes)
-            if body.overlong([self._splice(hole, _KEY) for hole in baited]):
-                notes.append(Note(NoteReason.NO_PLACE_FOR_BAIT, "", -1))
-            else:
-                holes = baited
+            holes = self._unless_overlong(body, holes, baited, NoteReason.NO_PLACE_FOR_BAIT, notes)
+            told = with_picture(holes, found, self._campaign, notes)
+            holes = self._unless_overlong(body, holes, told, NoteReason.NO_PLACE_FOR_PICTURE, notes)
         self._notes += (
             replace(note, position=note.position + self._seen) if note.position >= 0 else note
             for note in notes
@@ -177,6 +177,15 @@ class _Compiler:
             self._entered += 1
         if holes:
             self._texts.append(_Text(part, body, holes))
+
+    def _unless_overlong(
+        self, body: Body, holes: list[Hole], more: list[Hole], reason: NoteReason, notes: list[Note]
+    ) -> list[Hole]:
+        """Return the holes with more of them, unless a line would exceed what mail may have."""
+        if more is holes or not body.overlong(self._splice(hole, _KEY) for hole in more):
+            return more
+        notes.append(Note(reason, "", -1))
+        return holes
 
     def _decoded(self, part: Part) -> Body | None:
         make = ENCODINGS.get(part.encoding)
@@ -211,7 +220,7 @@ class _Compiler:
 
     def _fitting(self, body: Body, holes: list[Hole], notes: list[Note]) -> list[Hole]:
         """Return the holes that make no line too long."""
-        overlong = body.overlong([self._splice(hole, _KEY) for hole in holes])
+        overlong = body.overlong(self._splice(hole, _KEY) for hole in holes)
         notes += (Note(NoteReason.LINE_TOO_LONG, holes[index].target, -1) for index in sorted(overlong))
         return [hole for index, hole in enumerate(holes) if index not in overlong]
 
@@ -237,9 +246,7 @@ class _Compiler:
     # --- writing -------------------------------------------------------------------------------
 
     def _splice(self, hole: Hole, key: bytes) -> Splice:
-        return Splice(
-            hole.start, hole.end, self._root, b"/" + key, self._suffix, before=hole.before, after=hole.after
-        )
+        return Splice(hole.start, hole.end, self._root, b"/" + key, self._suffix, hole.before, hole.after)
 
     def write(self, draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]]) -> CompiledMessage:
         """Return the segments and what is to be stored."""

@@ -15,7 +15,7 @@ from linkproxy.campaign.token_forms import PLAIN
 from linkproxy.campaign.tokens import TOKEN_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 MOST_LINE: Final = 998
 """Bytes of a line without its end (RFC 5321 section 4.5.3.1.6)."""
@@ -41,8 +41,7 @@ class Splice(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes that take the place."""
-        pieces = (self.before, self.root, self.key, self.tag, self.after)
-        return TOKEN_CHARACTERS + sum(map(len, pieces))
+        return len(self.before) + len(self.root) + TOKEN_CHARACTERS + len(self.rest)
 
     @property
     def rest(self) -> bytes:
@@ -78,7 +77,7 @@ class Body(ABC):
 
     content: bytes
 
-    def overlong(self, splices: Sequence[Splice]) -> frozenset[int]:  # noqa: ARG002 -- others look at them
+    def overlong(self, splices: Iterable[Splice]) -> frozenset[int]:  # noqa: ARG002 -- others look at them
         """Return which of the splices would make a line longer than mail may have."""
         return frozenset()
 
@@ -93,7 +92,7 @@ class Identity(Body):
     def __init__(self, encoded: bytes, eol: bytes) -> None:  # noqa: ARG002 -- all encodings are made alike
         self.content = encoded
 
-    def overlong(self, splices: Sequence[Splice]) -> frozenset[int]:
+    def overlong(self, splices: Iterable[Splice]) -> frozenset[int]:
         """See Body: a line that was short enough must not become too long."""
         content, dropped = self.content, set()
         line_start, line_end, grown = 0, -1, 0

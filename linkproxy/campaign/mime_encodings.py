@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # --- quoted-printable --------------------------------------------------------------------------
 
-_STANDS_FOR_NOTHING: Final = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)")
+_STANDS_FOR_NOTHING: Final = re.compile(rb"=(?!3D|\r\n|[0-9A-Fa-f]{2}|\n|\Z)")
 _BYTE: Final = re.compile(rb"=[0-9A-Fa-f]{2}")
 # Lines, and pieces of those that are longer than mail may have; none ends within what an = begins.
 _LINE: Final = re.compile(rb"[^\n]{0,998}(?:\n|\Z|(?<!=)(?<!=.))")
@@ -34,7 +34,7 @@ class QuotedPrintable(Body):
         if _STANDS_FOR_NOTHING.search(encoded):
             raise ValueError("an = that stands for nothing")
         lines = _LINE.findall(encoded)
-        decoded = [a2b_qp(line) if b"=" in line else line for line in lines]
+        decoded = list(map(a2b_qp, lines))
         # Where each line begins, in what it decodes to and as it stands.
         self._decoded_at = list(accumulate(map(len, decoded), initial=0))
         self._encoded_at = list(accumulate(map(len, lines), initial=0))
@@ -44,7 +44,7 @@ class QuotedPrintable(Body):
         """Return where the byte at a place of ``content`` begins."""
         line = bisect_right(self._decoded_at, decoded) - 1
         position, left = self._encoded_at[line], decoded - self._decoded_at[line]
-        for match in _BYTE.finditer(self._encoded, position):
+        for match in _BYTE.finditer(self._encoded, position, self._encoded_at[line : line + 2][-1]):
             plain = match.start() - position
             if left <= plain:
                 break
@@ -60,14 +60,14 @@ class QuotedPrintable(Body):
     def write(self, splices: Sequence[Splice], draft: Draft) -> None:
         """See Body: lines are broken before and behind a URL where they would become too long."""
         encoded, position, column = self._encoded, 0, 0
+        starts = [*(self._place(splice.start) for splice in splices), len(encoded)]
         for index, splice in enumerate(splices):
-            start = self._place(splice.start)
+            start, limit = starts[index : index + 2]
             end = self._behind(splice.end) if splice.end > splice.start else start
             newline = encoded.rfind(b"\n", position, start)
             column = start - newline - 1 if newline >= 0 else column + start - position
             draft.write(encoded[position:start])
             column = self._write_splice(splice, column, draft)
-            limit = self._place(splices[index + 1].start) if index + 1 < len(splices) else len(encoded)
             line_end = _LINE_END.search(encoded, end, limit)
             assert line_end is not None  # noqa: S101 -- the pattern matches at the limit at the latest
             rest = line_end.start() - end
@@ -171,8 +171,7 @@ class Base64(Body):
         """Return the usual length of a line; one that is no line's is the standard's."""
         first = _RUN.search(self._encoded)
         width = first.end() - first.start() if first else 0
-        is_only = first is not None and not self._encoded[first.end() :].strip(_BLANKS)
-        if is_only:
+        if first and not _RUN.search(self._encoded, first.end()):
             return max(width, ENCODED_LINE)
         return width if width >= GROUP_CHARACTERS else ENCODED_LINE
 
@@ -205,8 +204,8 @@ class _Lines:
             self._column += len(text)
             return
         width = self._width
-        lines = [text[:room], *(text[start : start + width] for start in range(room, len(text), width))]
-        self._draft.write(self._eol.join(lines))
+        lines = [text[start : start + width] for start in range(room, len(text), width)]
+        self._draft.write(text[:room], self._eol, self._eol.join(lines))
         self._column = len(lines[-1])
 
     def hole(self, after: bytes) -> None:

@@ -27,10 +27,12 @@ _FOLDED: Final = re.compile(rb"[ \t][^\r\n]*")
 _MAILBOX_LINE: Final = re.compile(rb">?From [^\r\n]*")
 EOL: Final = re.compile(rb"\r\n|\r|\n")
 
+_BLANKS: Final = " \t"  # RFC 5322 section 2.2.2; to Python, control characters are blank as well
 _COMMENT: Final = re.compile(r"\((?>[^()\\\"]*)\)")
-_TYPE: Final = re.compile(r"\s*([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+)\s*(?=;|\Z)", re.IGNORECASE)
+_TYPE: Final = re.compile(r"\s*([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+)\s*(?=;|\Z)", re.IGNORECASE | re.ASCII)
 _PARAMETER: Final = re.compile(
-    r"\s*;\s*(?:([^\s;=\"]+)\s*=\s*(?:\"((?>(?:[^\"\\]|\\.)*))\"|([^\s;\"]*))\s*)?(?=;|\Z)", re.DOTALL
+    r"\s*;\s*(?:([^\s;=\"\x00-\x1f\x7f-\xff]+)\s*=\s*(?:\"((?>(?:[^\"\\]|\\.)*))\"|([^\s;\"]*))\s*)?(?=;|\Z)",
+    re.DOTALL | re.ASCII,
 )
 _QUOTED: Final = re.compile(r"\\(.)", re.DOTALL)
 _CONTINUED: Final = re.compile(r"([^*]+)\*(?:(\d{1,3})\*?)?")
@@ -99,7 +101,7 @@ def _unfolded(fields: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
                 values[-1].append(line[1:])
             else:
                 values.append([line])
-        joined[name] = ["".join(pieces).strip() for pieces in values]
+        joined[name] = ["".join(pieces).strip(_BLANKS) for pieces in values]
     return joined
 
 
@@ -129,7 +131,7 @@ def disposition(value: str) -> ContentType | None:
     return _with_parameters(value, _DISPOSITION)
 
 
-_DISPOSITION: Final = re.compile(r"\s*([a-z0-9!#$&^_.+-]+)\s*(?=;|\Z)", re.IGNORECASE)
+_DISPOSITION: Final = re.compile(r"\s*([a-z0-9!#$&^_.+-]+)\s*(?=;|\Z)", re.IGNORECASE | re.ASCII)
 
 
 def _with_parameters(value: str, first: re.Pattern[str]) -> ContentType | None:

@@ -176,7 +176,7 @@ class _Finder:
                 self._stack.append(container)
                 return head
             left_alone = NoteReason.MALFORMED
-        self._open = _Open(read, (encoding or "").strip().lower(), head.body, left_alone)
+        self._open = _Open(read, (encoding or "").lower(), head.body, left_alone)
         return head
 
     @staticmethod

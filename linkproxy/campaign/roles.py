@@ -32,6 +32,8 @@ ROLE_ATTRIBUTE = "data-linkproxy-role"
 HAND_OVER_ATTRIBUTE = "data-linkproxy"
 HAND_OVER_UNSUBSCRIBE = "unsubscribe"
 
+# Looking a member up in its enumeration costs CPython 3.11 as much as a small regular expression.
+_HEADER, _BODY, _FOOTER = LinkRole.HEADER, LinkRole.BODY, LinkRole.FOOTER
 _ROLES = {role.value: role for role in LinkRole}
 _NONE: AbstractSet[Topic] = frozenset()
 _ANYWHERE = frozenset({Topic.FRAME})
@@ -55,11 +57,30 @@ class _Seen(NamedTuple):
 
     topics: AbstractSet[Topic]
     social: bool
-    home: bool  # leads to a site's root and looks like its logo
-    short: bool  # could stand in a navigation bar
-    closing: bool  # what closing blocks are made of
-    beside: bool  # stands in closing blocks and elsewhere: contact, help, an app's badge
-    content: bool  # surely stands in no closing block
+    host: str  # "" if it is no link to the web
+    segments: Sequence[str]  # of the path
+    words: Sequence[str]  # of the text
+
+    @property
+    def home(self) -> bool:  # leads to a site's root and looks like its logo
+        return bool(self.host) and not any(self.segments) and _names_host(self.words, self.host)
+
+    @property
+    def short(self) -> bool:  # could stand in a navigation bar
+        is_plain = bool(self.host) and self.topics <= _ANYWHERE
+        return is_plain and len(self.segments) < 2 and 0 < len(self.words) < 3
+
+    @property
+    def closing(self) -> bool:  # what closing blocks are made of
+        return self.social or not self.topics <= _ANYWHERE
+
+    @property
+    def beside(self) -> bool:  # stands in closing blocks and elsewhere: contact, help, an app's badge
+        return not self.host or self.host in social_hosts().beside or Topic.FRAME in self.topics
+
+    @property
+    def content(self) -> bool:  # surely stands in no closing block
+        return len(self.segments) > 1 or len(self.words) > 3
 
 
 class Assigned(NamedTuple):
@@ -106,10 +127,10 @@ def _role(seen: _Seen, position: int, total: int, frame: Frame) -> LinkRole:
     if topics and Topic.LEGAL in topics:
         return LinkRole.LEGAL
     if position >= frame.footer_start or (topics and not _LEAVING.isdisjoint(topics)):
-        return LinkRole.FOOTER
+        return _FOOTER
     if topics and Topic.BROWSER in topics:
-        return LinkRole.HEADER if position < total / 2 else LinkRole.FOOTER
-    return LinkRole.HEADER if position < frame.header_end else LinkRole.BODY
+        return _HEADER if position < total / 2 else _FOOTER
+    return _HEADER if position < frame.header_end else _BODY
 
 
 def _is_leaving(link: FoundLink, seen: _Seen) -> bool:
@@ -167,20 +188,7 @@ def _look(link: FoundLink) -> _Seen:
         topics = topics | by_target
     if ("unsub" in value and _LEAVING_TAG.search(value)) or (link.attributes and _is_named_leaving(link)):
         topics = topics | {Topic.LEAVE}
-    hosts = social_hosts()
-    social = hosts.is_social(host, path)
-    anywhere = not topics or topics <= _ANYWHERE
-    deep = len(segments) > 1
-    count = len(words)
-    return _Seen(
-        topics,
-        social,
-        bool(host) and not any(segments) and _names_host(words, host),  # home
-        bool(host) and anywhere and not deep and 0 < count < 3,  # short
-        social or not anywhere,  # closing
-        not host or host in hosts.beside or (bool(topics) and Topic.FRAME in topics),  # beside
-        deep or count > 3,  # content
-    )
+    return _Seen(topics, social_hosts().is_social(host, path), host, segments, words)
 
 
 def _names_host(words: Sequence[str], host: str) -> bool:
@@ -191,7 +199,9 @@ def _names_host(words: Sequence[str], host: str) -> bool:
 def _target_topics(words: Sequence[str], segments: Sequence[str], query: str) -> AbstractSet[Topic]:
     known = vocabulary()
     last = segments[-1].partition(".")[0] if segments else ""
-    slugs = [*_PARAMETER_ENDS.split(query), last] if query else [last]
+    if not query and last not in known.slugs:
+        return _NONE  # nearly every link
+    slugs = [*_PARAMETER_ENDS.split(query), last]
     if known.slugs.keys().isdisjoint(slugs):
         return _NONE
     topics = {known.slugs[slug] for slug in slugs if slug in known.slugs}

@@ -9,6 +9,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from linkproxy.campaign.links import HOST_CHARACTERS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,7 +24,7 @@ class SocialHosts:
 
     def is_social(self, host: str, path: str) -> bool:
         """Tell whether a page is a profile or a share button; host and path in lower case."""
-        paths = self._paths_of(host)
+        paths = self._paths_of(host) if len(host) <= HOST_CHARACTERS else None
         return paths is not None and paths.fullmatch(path.rstrip("/")) is not None
 
     @lru_cache(maxsize=4096)  # a mail has many links and few hosts  # noqa: B019 -- there is one of these

@@ -40,6 +40,7 @@ class NoteReason(StrEnum):
     TRACKED = "tracked"  # it leads to the campaign's own tracked URLs already
     CHARSET = "charset"  # the whole mail or part: its charset cannot be scanned over bytes
     NO_PLACE_FOR_BAIT = "no_place_for_bait"  # the mail has no place where an anchor stays hidden
+    NO_PLACE_FOR_PICTURE = "no_place_for_picture"  # nor one where the picture that tells of opens may stand
     AMBIGUOUS = "ambiguous"  # plain text: programs differ about where the URL ends
     LINE_TOO_LONG = "line_too_long"  # its line would exceed what mail may have, 998 bytes
     PROTECTED = "protected"  # a part that is signed or encrypted
@@ -68,6 +69,7 @@ class Decided(NamedTuple):
     role: LinkRole
 
 
+_CONTENT: Final = LinkKind.CONTENT  # looked up once: that is slow in CPython 3.11
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ORDINARY: Final = re.compile(r"https?://[\x21-\x7e]+\Z")
 _PARTS: Final = re.compile(r"([^:]*://[^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
@@ -121,7 +123,7 @@ class Decider:
             reached = NoteReason.SHOWN_URL
         if isinstance(reached, NoteReason):
             return Note(reached, link.value, link.position)
-        return Decided(link, add_parameters(reached, self._utm), LinkKind.CONTENT, assigned.role)
+        return Decided(link, add_parameters(reached, self._utm), _CONTENT, assigned.role)
 
     def _is_left_for_its_text(self, link: FoundLink) -> bool:
         """Tell whether the text of an HTML link is a URL that the campaign wants to stay true."""

@@ -20,7 +20,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 from secrets import token_bytes
 
-from linkproxy.model import CampaignId, LinkproxyError, RecipientId, TokenForm, TokenIds
+from linkproxy.model import NOBODY, CampaignId, LinkproxyError, RecipientId, TokenForm, TokenIds
 
 TOKEN_CHARACTERS = 24
 
@@ -52,10 +52,10 @@ _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_CHARACTERS}}}")
 
 # A leading "~" marks the extra hop, and "." and ".." are resolved away by whoever reads the URL
 # (RFC 3986 section 5.2.4), so neither can be a reference.
-_REFERENCE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-][A-Za-z0-9._~-]{0,63}")
+REFERENCE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-][A-Za-z0-9._~-]{0,63}")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{19}")
 _NONCE_TIME_BYTES = 6  # milliseconds since the epoch, until the year 10889
-_SIGNED_REFERENCE = re.compile(rf"({_REFERENCE.pattern})\.([A-Za-z0-9_-]{{11}})")
+_SIGNED_REFERENCE = re.compile(rf"({REFERENCE.pattern})\.([A-Za-z0-9_-]{{11}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ class Keyring:
             named = ", ".join(map(str, doubled))
             raise LinkproxyError(f"signing key id {named} is there twice; give each key an id of its own")
         self.active_id = ids[0]
+        self.fingerprint = keys[0].derive(b"fingerprint")[:8]  # tells the active key from others of its id
         self._forms = {(key.id, form): _FormKeys(key, form) for key in keys for form in TokenForm}
         self._columns = tuple(
             blake2b(key=key.derive(b"column"), digest_size=_MAC_BYTES, person=_PERSON_SIGNED_REFERENCE)
@@ -128,28 +129,21 @@ class Keyring:
         """Return the token of a message; OverflowError for ids out of the model's range."""
         return self.signer(campaign_id, form)(recipient_id).decode("ascii")
 
+    def tokens_of(self, campaign_id: CampaignId, recipient_id: RecipientId) -> tuple[str, ...]:
+        """Return every true token of a message: of each signing key, and in both forms."""
+        named = {TokenForm.MESSAGE: recipient_id, TokenForm.REFERENCE: NOBODY}
+        return tuple(
+            _signer(keys, campaign_id)(named[form]).decode("ascii")
+            for (_, form), keys in self._forms.items()
+            if form in named
+        )
+
     def signer(self, campaign_id: CampaignId, form: TokenForm = TokenForm.MESSAGE) -> Signer:
         """Return a function from recipient to token (24 ASCII bytes), for a whole mailing.
 
         The hash of key and campaign is made once here and copied for each recipient.
         """
-        keys = self._forms[self.active_id, form]
-        head, mask_state = keys.head, keys.mask
-        campaign_bits = campaign_id << _RECIPIENT_BITS
-        mac_state = keys.mac.copy()
-        mac_state.update(campaign_id.to_bytes(_CAMPAIGN_BYTES, "big"))
-
-        def sign_recipient(recipient_id: RecipientId) -> bytes:
-            mac = mac_state.copy()
-            mac.update(recipient_id.to_bytes(_RECIPIENT_BYTES, "big"))
-            tag = mac.digest()
-            mask = mask_state.copy()
-            mask.update(tag)
-            masked = (campaign_bits | recipient_id) ^ int.from_bytes(mask.digest(), "big")
-            packed = head + masked.to_bytes(_IDS_BYTES, "big") + tag
-            return b2a_base64(packed, newline=False).translate(_URLSAFE)
-
-        return sign_recipient
+        return _signer(self._forms[self.active_id, form], campaign_id)
 
     def read(self, token: str, form: TokenForm) -> TokenIds | None:
         """Return what a true token says; None for any other text.
@@ -164,7 +158,7 @@ class Keyring:
 
     def sign_reference(self, reference: str) -> str:
         """Return ``{reference}.{MAC}`` for merge-tag mode; LinkproxyError if it cannot stand in a URL."""
-        if not _REFERENCE.fullmatch(reference):
+        if not REFERENCE.fullmatch(reference):
             raise LinkproxyError(
                 f"reference {reference[:80]!r} cannot stand in a link: use 1 to 64 of A-Z a-z 0-9 . _ ~ -, "
                 "not starting with ~, and no mail address"
@@ -208,7 +202,26 @@ class Keyring:
             reference, mac = signed.groups()
             if any(compare_digest(_column_mac(column, reference), mac) for column in self._columns):
                 return reference, True
-        return (text, False) if _REFERENCE.fullmatch(text) else None
+        return (text, False) if REFERENCE.fullmatch(text) else None
+
+
+def _signer(keys: _FormKeys, campaign_id: CampaignId) -> Signer:
+    head, mask_state = keys.head, keys.mask
+    campaign_bits = campaign_id << _RECIPIENT_BITS
+    mac_state = keys.mac.copy()
+    mac_state.update(campaign_id.to_bytes(_CAMPAIGN_BYTES, "big"))
+
+    def sign_recipient(recipient_id: RecipientId) -> bytes:
+        mac = mac_state.copy()
+        mac.update(recipient_id.to_bytes(_RECIPIENT_BYTES, "big"))
+        tag = mac.digest()
+        mask = mask_state.copy()
+        mask.update(tag)
+        masked = (campaign_bits | recipient_id) ^ int.from_bytes(mask.digest(), "big")
+        packed = head + masked.to_bytes(_IDS_BYTES, "big") + tag
+        return b2a_base64(packed, newline=False).translate(_URLSAFE)
+
+    return sign_recipient
 
 
 def _column_mac(column: blake2b, reference: str) -> str:

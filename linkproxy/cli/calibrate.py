@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from linkproxy.cli.files import file_fault
 from linkproxy.cli.listing import filter_options
 from linkproxy.cli.output import print_table, say
 from linkproxy.cli.session import need_campaign, with_store
@@ -62,7 +63,7 @@ def calibrate(*, out: Path, **given: str | None) -> None:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise LinkproxyError(f"{out}: cannot be written: {error.strerror}") from None
+        raise LinkproxyError(file_fault(out, error)) from None
     print_table(
         ["Signal", "Factor on the weight", "Machines", "People"],
         [

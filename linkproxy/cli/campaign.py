@@ -109,6 +109,7 @@ def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | N
     metavar="NAME",
     help="Add a query parameter of this name to targets, so that they can tell of the visit.",
 )
+@click.option("--opens", is_flag=True, help="Put a picture into mails that tells when they are shown.")
 @click.option(
     "--html",
     "template",
@@ -136,6 +137,7 @@ def add(
     rewrite_unsubscribe: bool,
     leave_shown_urls: bool,
     click_id: str,
+    opens: bool,
 ) -> None:
     """Make a campaign: one mailing with a table of links.
 
@@ -160,6 +162,7 @@ def add(
             created_at=time.time(),
             click_id=click_id.strip(),
             leave_shown_urls=leave_shown_urls,
+            opens=opens,
         )
         _check(wished)
         if template is None:
@@ -256,5 +259,5 @@ def _headline(found: Campaign) -> str:
         f"bait {found.bait_style} ({found.bait_places})",
         f"machines get {found.machine_answer}",
     ]
-    parts += [f"click id {found.click_id}"] * bool(found.click_id)
+    parts += [f"click id {found.click_id}"] * bool(found.click_id) + ["opens are told"] * found.opens
     return "; ".join(parts + [utm] * bool(utm))

@@ -13,7 +13,7 @@ from linkproxy.cli.inputs import Person, read_people
 from linkproxy.cli.output import say
 from linkproxy.cli.session import need_campaign, with_store
 from linkproxy.model import NOBODY, Delivery, DeliverySource, LinkproxyError
-from linkproxy.query.filters import format_time, read_time
+from linkproxy.query.filters import can_have_been, format_time, read_time
 from linkproxy.server.recipients import read_recipient
 from linkproxy.store.api import DeliveryDraft, RecipientDraft
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _SOURCES = [source.value for source in DeliverySource if source is not DeliverySource.NONE]
 _BATCH = 1000
-# A clock of another machine may be ahead; beyond this a time is a mistake, such as milliseconds.
-_AHEAD_SECONDS = 86400.0
 
 Told = tuple[RecipientDraft | None, Delivery]
 
@@ -104,7 +102,7 @@ def _read_at(text: str, where: str) -> float:
         at = read_time(text, now=now)
     except ValueError as error:
         raise LinkproxyError(f"{where}: {error}") from None
-    if not 0 < at < now + _AHEAD_SECONDS:
+    if not can_have_been(at, now=now):
         raise LinkproxyError(f"{where}: {format_time(at)} cannot be when this mail was accepted")
     return at
 

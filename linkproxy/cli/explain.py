@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linkproxy.cli.files import STDIN
+from linkproxy.cli.files import STDIN, file_fault
 from linkproxy.cli.output import Heading, json_option, print_json, print_table, say
 from linkproxy.cli.session import current_config, with_store
 from linkproxy.model import LinkproxyError
@@ -207,4 +207,4 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
     except OSError as error:
-        raise LinkproxyError(f"{path if path != STDIN else 'standard input'}: {error.strerror}") from None
+        raise LinkproxyError(file_fault(path if path != STDIN else "standard input", error)) from None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
@@ -23,6 +24,23 @@ STDIN = Path("-")
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-")
 _NAME_CHARACTERS = 120
 _PART, _PART_BYTES = ".part", 8
+_WHAT_TO_DO: Final = {
+    errno.ENOENT: "there is no such file; check the name",
+    errno.ENOTDIR: "a part of the path is no folder; check the name",
+    errno.EISDIR: "is a folder; name a file in it",
+    errno.EACCES: "this user may not use it; change its rights, or run this as its owner",
+    errno.EPERM: "this user may not use it; change its rights, or run this as its owner",
+    errno.EROFS: "stands where nothing can be written; name another place",
+    errno.ENOSPC: "the disk is full; make room and try again",
+    errno.EDQUOT: "this user's share of the disk is full; make room and try again",
+    errno.EEXIST: "is there already; name another file",
+    errno.ENAMETOOLONG: "the name is too long for the file system; use a shorter one",
+}
+
+
+def file_fault(where: object, error: OSError) -> str:
+    """Return why a file cannot be used, and what to do; ``where`` names it."""
+    return f"{where}: {_WHAT_TO_DO.get(error.errno or 0) or error.strerror or error}"
 
 
 def read_charset(_context: click.Context, _parameter: click.Parameter, label: str | None) -> str | None:
@@ -37,9 +55,9 @@ def mail_fault(path: Path, most_bytes: int) -> str | None:
     try:
         size = path.stat().st_size
     except OSError as error:
-        return f"{path}: {error.strerror}"
+        return file_fault(path, error)
     if path.is_dir():
-        return f"{path} is a folder"
+        return f"{path}: {_WHAT_TO_DO[errno.EISDIR]}"
     return _size_fault(path, size, most_bytes)
 
 
@@ -66,7 +84,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise LinkproxyError(f"{path}: {error.strerror}") from None
+        raise LinkproxyError(file_fault(path, error)) from None
 
 
 def remove_parts(folders: Iterable[Path]) -> None:
@@ -95,7 +113,7 @@ def whole_file(path: Path, *, mode: int = 0o666, durable: bool = False) -> Itera
                 os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        raise LinkproxyError(f"{path}: {error.strerror}; nothing of it was written") from None
+        raise LinkproxyError(f"{file_fault(path, error)}; nothing of it was written") from None
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from linkproxy.cli.files import file_fault
 from linkproxy.model import LinkproxyError
 
 PRIVATE: Final = 0o600
@@ -71,7 +72,7 @@ def write_new(contents: dict[Path, str]) -> None:
         for path in written:
             path.unlink(missing_ok=True)
         where = error.filename or path
-        raise LinkproxyError(f"{where}: cannot be written: {error.strerror}; nothing was kept.") from None
+        raise LinkproxyError(f"{file_fault(where, error)}; nothing was kept.") from None
 
 
 def _example() -> str:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from linkproxy.cli.files import STDIN
+from linkproxy.cli.files import STDIN, file_fault
 from linkproxy.model import LinkproxyError
 from linkproxy.server.recipients import recipient_fault
 from linkproxy.store.api import RecipientDraft
@@ -87,7 +87,7 @@ def _read_text(path: Path) -> str:
     try:
         data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
-        raise LinkproxyError(f"{path}: {error.strerror}") from None
+        raise LinkproxyError(file_fault(path, error)) from None
     if data.startswith(_WIDE_BEGINNINGS) or b"\0" in data[:2]:
         raise LinkproxyError(
             f'{path}: is UTF-16, as a spreadsheet writes "Unicode text"; save it as CSV in UTF-8'

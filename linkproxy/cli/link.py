@@ -60,7 +60,7 @@ def set_target(campaign: str, key: str, url: str, who: str, *, yes: bool) -> Non
         found = await need_campaign(store, campaign)
         known = await need_link(store, found, key)
         if known.kind is not LinkKind.CONTENT:
-            raise LinkproxyError(f"link {key} is a {known.kind} link; it leads to linkproxy's own page")
+            raise LinkproxyError(f"link {key} is of the kind {known.kind}: linkproxy answers it itself")
         if known.target == url:
             say(f"Link {key} leads there already.")
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -147,7 +148,7 @@ def _each(wish: Wish) -> Mailing:
     faults: list[str] = []
     for spot, place in zip(spots, places, strict=True):
         try:
-            draft = addressee(spot, wish.header, wish.most_bytes) if wish.header else wish.draft
+            draft = wish.draft if wish.header is None else addressee(spot, wish.header, wish.most_bytes)
         except LinkproxyError as error:
             faults.append(str(error))
         else:
@@ -183,7 +184,7 @@ def _bulk(wish: Wish, out: Path, people: People) -> Mailing:
         return Mailing(tuple(jobs), people.faults, index, out, wish.as_mbox)
     spots = folder_spots(wish.source, out)
     folders = [out / spot.path.relative_to(wish.source).with_suffix("") for spot in spots]
-    doubled = sorted({str(folder) for folder in folders if folders.count(folder) > 1})
+    doubled = sorted(str(folder) for folder, times in Counter(folders).items() if times > 1)
     if doubled:
         raise LinkproxyError(f"two files of one name but for the suffix would share {doubled[0]}; rename one")
     jobs = [_template(wish, spot, folder, people) for spot, folder in zip(spots, folders, strict=True)]
@@ -232,12 +233,12 @@ def _checked(wish: Wish, mailing: Mailing) -> Mailing:
     """Refuse to overwrite a source, and take out jobs that cannot be done."""
     outputs = {copy.output.resolve() for job in mailing.jobs for copy in job.copies if copy.output}
     jobs: list[Job] = []
-    faults = list(mailing.faults)
+    faults = dict.fromkeys(mailing.faults)
     for job in mailing.jobs:
         if job.spot.path != STDIN and job.spot.path.resolve() in outputs:
             raise LinkproxyError(f"{job.spot.path} would be overwritten by its result; give another --out")
         found = _faults(wish, job.spot)
-        faults += [fault for fault in found if fault not in faults]
+        faults |= dict.fromkeys(found)
         if not found:
             jobs.append(job)
     return replace(mailing, jobs=tuple(jobs), faults=tuple(faults))

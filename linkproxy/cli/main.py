@@ -141,7 +141,9 @@ def _worded(error: Exception) -> str:
     if isinstance(error, LinkproxyError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'input or output'}: {error.strerror}."
+        from linkproxy.cli.files import file_fault
+
+        return f"{file_fault(error.filename or 'input or output', error)}."
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"this is a fault of linkproxy, please report it: {text} (set {DEBUG}=1 for the full trace)"
 

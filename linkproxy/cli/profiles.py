@@ -38,7 +38,8 @@ def profiles() -> None:
     """Show what the messages of recipient domains and gateways have taught the judge.
 
     A profile is made when 20 recipients have taught it, and moves the prior of later visits; freemail
-    domains have none of their own. `linkproxy explain` shows what it did to a visit.
+    domains have none of their own. A wide network has one when five domains have taught it; its
+    Recipients are domains, and those of freemail. `linkproxy explain` shows what it did to a visit.
 
     \b
     Example:
@@ -106,7 +107,10 @@ def show_profile(*, name: str, as_json: bool) -> None:
 async def _rows(config: Config, store: Store, name: str, limit: int) -> AsyncIterator[ProfileRow]:
     policy = _policy(config)
     found = await store.list_domain_profiles(
-        min_recipients=policy.learning.min_recipients, name=name.strip().lstrip("@").lower(), limit=limit
+        min_recipients=policy.learning.min_recipients,
+        min_domains=policy.learning.network_domains,
+        name=name.strip().lstrip("@").lower(),
+        limit=limit,
     )
     for profile in found:
         yield row_of(profile, policy, time.time())

@@ -13,7 +13,7 @@ from linkproxy.cli.listing import filter_options
 from linkproxy.cli.output import Heading, json_option, print_json, print_table, say
 from linkproxy.cli.progress import progress
 from linkproxy.cli.session import confirm, need_campaign, user_name, with_store
-from linkproxy.model import LinkproxyError, VerdictKind
+from linkproxy.model import VerdictKind
 from linkproxy.query.export import printable
 from linkproxy.query.filters import format_time, read_filter
 
@@ -92,15 +92,13 @@ def replay(
 
 
 def _policy(config: Config, path: Path | None) -> Policy:
+    from linkproxy.config_sources import read_text
     from linkproxy.server.wiring import policy
     from linkproxy.visit.policy import load
 
     if path is None:
         return policy(config)
-    try:
-        return load(path.read_text("utf-8-sig"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise LinkproxyError(f"{path}: cannot be read: {error}") from None
+    return load(read_text(path, "Name a policy file, or leave --policy out: the live one."), str(path))
 
 
 async def _compare(store: Store, policy: Policy, where: Filter) -> Comparison:
@@ -170,16 +168,16 @@ def _print_clicks(found: Comparison) -> None:
     print_table(
         [Heading("Campaign"), "Now", "Gained", "Lost", "Then"],
         [
-            [name, f"{item.now:,}", f"+{item.gained:,}", f"-{item.lost:,}", f"{_then(item):,}"]
+            [
+                name,
+                f"{item.now:,}",
+                f"+{item.gained:,}",
+                f"-{item.lost:,}",
+                f"{item.now + item.gained - item.lost:,}",
+            ]
             for name, item in sorted(found.clicks.items())
         ],
     )
-
-
-def _then(item: object) -> int:
-    from linkproxy.query.replay import Clicks
-
-    return item.now + item.gained - item.lost if isinstance(item, Clicks) else 0
 
 
 def _print_examples(found: Comparison) -> None:

@@ -15,6 +15,8 @@ from linkproxy.model import LinkproxyError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from linkproxy.cli.sinks import Sink
+
 _EVERY: Final = 64
 """Results between two notes; a run that is stopped makes so many again at most."""
 
@@ -42,19 +44,25 @@ class Run:
             self.resumed = True
         self._noted = self.done
         if not self.done:
-            self.save()
+            self._note()
 
-    def add(self, size: int) -> None:
-        """Count a result as whole; ``size`` is that of the mbox with it."""
-        self.done, self.size = self.done + 1, size
+    def add(self, sink: Sink) -> None:
+        """Count a result as whole; raise LinkproxyError."""
+        self.done += 1
         if self.done - self._noted >= _EVERY:
-            self.save()
+            self.save(sink)
 
-    def save(self) -> None:
-        """Note how far it is."""
+    def save(self, sink: Sink) -> None:
+        """Note how far it is, once a power cut takes no result that is noted; raise LinkproxyError."""
+        if self._path is not None:
+            sink.sync()
+            self.size = sink.size
+            self._note()
+
+    def _note(self) -> None:
         if self._path is not None:
             told = {"run": self._digest, "done": self.done, "size": self.size}
-            write_whole(self._path, json.dumps(told).encode())
+            write_whole(self._path, json.dumps(told).encode(), durable=True)
             self._noted = self.done
 
     def end(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,18 +121,13 @@ def rewrite(
     if signed and tag is None:
         raise click.UsageError("--signed is about the references of a --merge-tag")
     draft = read_recipient(recipient) if recipient is not None else None
-    only = [("--list-unsubscribe", list_unsubscribe), ("--recipient-header", header is not None)]
-    messages_only = tuple(name for name, given in only if given)
+    only = {"--list-unsubscribe": list_unsubscribe, "--recipient-header": header is not None}
     config = current_config()
     wish = Wish(
-        source, out, draft, table, tag, header, messages_only,
+        source, out, draft, table, tag, header, tuple(name for name, given in only.items() if given),
         most_bytes=config.limits.mail_bytes, refuse_signed=config.mail.signed == "refuse",
     )  # fmt: skip
-    mailing = plan(wish)
-    if mailing.faults and on_error == "stop":
-        raise LinkproxyError(
-            "\n".join([*mailing.faults, "nothing was written; --on-error skip does the rest all the same"])
-        )
+    mailing = _planned(wish, on_error)
     means = Means(tag, charset, notes, list_unsubscribe=list_unsubscribe, signed=signed)
     written = with_store(lambda config, store: _do(config, store, campaign, mailing, means))
     notes.show()
@@ -140,6 +135,15 @@ def rewrite(
         say(f"{written:,} mail{'' if written == 1 else 's'} written to {out}.")
     if mailing.faults:
         raise LinkproxyError("\n".join([*mailing.faults, f"{len(mailing.faults)} were skipped"]))
+
+
+def _planned(wish: Wish, on_error: str) -> Mailing:
+    mailing = plan(wish)
+    if mailing.faults and on_error == "stop":
+        raise LinkproxyError(
+            "\n".join([*mailing.faults, "nothing was written; --on-error skip does the rest all the same"])
+        )
+    return mailing
 
 
 async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: Means) -> int:
@@ -160,18 +164,20 @@ async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: 
             async for job, copy, recipient_id, ready in work.results(mailing):
                 if ready is not None:
                     sink.write(job.spot, copy, ready)
-                    run.add(sink.size)
+                    run.add(sink)
                 list_copy(copy, work.rewriter.token(campaign, recipient_id))
                 step(1)
+        # A run that is stopped between the two is done again; the other way round it would not go on.
+        run.end()
         sink.finish()
     except (LinkproxyError, asyncio.CancelledError):
-        run.save()
+        with suppress(LinkproxyError):  # a full disk has been told already, and the last note still holds
+            run.save(sink)
         if note:
             say(f"{run.done:,} of {mailing.total:,} mails are written; the same command goes on from there.")
         raise
     finally:
         sink.close()
-    run.end()
     return mailing.total
 
 
@@ -188,7 +194,7 @@ def _index(path: Path | None) -> Iterator[Callable[[Copy, bytes], None]]:
         yield lambda _copy, _token: None
         return
     folder = path.parent
-    with whole_file(path) as file:
+    with whole_file(path, durable=True) as file:
 
         def note(copy: Copy, token: bytes) -> None:
             name = str(copy.output.relative_to(folder)) if copy.output else ""

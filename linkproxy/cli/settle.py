@@ -26,12 +26,13 @@ def settle() -> None:
     """
     from linkproxy.server.settler import settle_due
     from linkproxy.server.shadow import Shadow
-    from linkproxy.server.wiring import policy, shadow_policy
+    from linkproxy.server.wiring import keyring, policy, shadow_policy
 
     async def work(config: Config, store: Store) -> int:
         second = shadow_policy(config)
         shadow = Shadow(second) if second is not None else None
-        return await settle_due(store, policy(config), time.time(), shadow=shadow)
+        tokens = keyring(config).tokens_of
+        return await settle_due(store, policy(config), time.time(), shadow=shadow, tokens=tokens)
 
     count = with_store(work)
     click.echo(f"Settled {count} message{'' if count == 1 else 's'}.")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from linkproxy.cli.files import STDIN, whole_file
+from linkproxy.cli.files import STDIN, file_fault, whole_file
 from linkproxy.cli.output import say
 from linkproxy.cli.progress import progress
 from linkproxy.cli.session import current_config
@@ -221,7 +221,7 @@ def _opened(path: Path) -> Iterator[Iterator[str]]:
             with progress("signing", size) if size else _no_bar() as step:
                 yield _lines(path, file, step)
     except OSError as error:
-        raise LinkproxyError(f"{path}: {error.strerror}") from None
+        raise LinkproxyError(file_fault(path, error)) from None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from linkproxy.cli.files import write_whole
+from linkproxy.cli.files import file_fault, write_whole
 from linkproxy.cli.mbox import enclosed
 from linkproxy.model import LinkproxyError
 
@@ -30,39 +30,53 @@ class Sink(Protocol):
     def write(self, spot: Spot, copy: Copy, ready: bytes) -> None:
         """Write one result; raise LinkproxyError."""
 
+    def sync(self) -> None:
+        """Return when a power cut takes nothing of what was written; raise LinkproxyError."""
+
     def finish(self) -> None:
-        """Put what was written in its place."""
+        """Put what was written in its place; raise LinkproxyError."""
 
     def close(self) -> None:
         """Let go, finished or not."""
 
 
 class Files:
-    """A file for each result, whole or not there at all."""
+    """A file for each result, whole or not there at all; after a power cut so far as they are noted."""
 
     size = 0
 
     def __init__(self, folders: Iterable[Path]) -> None:
         """Make the folders that are to be there in any case; raise LinkproxyError."""
+        self._unsure: list[Path] = []  # written, and perhaps not on the disk yet
         for folder in folders:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise LinkproxyError(f"{folder}: {error.strerror}") from None
+                raise LinkproxyError(file_fault(folder, error)) from None
 
     def has(self, copy: Copy) -> bool:
-        """See Sink; after a power cut a file may be there and empty."""
-        if copy.output is None or not copy.output.exists():
-            return False
-        return copy.output.stat().st_size > 0
+        """See Sink."""
+        return copy.output is not None and copy.output.exists()
 
     def write(self, spot: Spot, copy: Copy, ready: bytes) -> None:  # noqa: ARG002  (other sinks need it)
         """See Sink."""
         if copy.output is not None:
             write_whole(copy.output, ready)
+            self._unsure.append(copy.output)
+
+    def sync(self) -> None:
+        """See Sink; many at a time, since a disk takes them faster than one by one."""
+        while self._unsure:
+            try:
+                with self._unsure[-1].open("rb") as file:
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise LinkproxyError(file_fault(self._unsure[-1], error)) from None
+            self._unsure.pop()
 
     def finish(self) -> None:
         """See Sink: every file is in its place."""
+        self.sync()
 
     def close(self) -> None:
         """See Sink."""
@@ -90,7 +104,7 @@ class Mbox:
             self._file.close()
             raise LinkproxyError(f"{path}: another run is writing it; wait for that one") from None
         except OSError as error:
-            raise LinkproxyError(f"{self._beside}: {error.strerror}") from None
+            raise LinkproxyError(file_fault(self._beside, error)) from None
 
     def has(self, copy: Copy) -> bool:  # noqa: ARG002  (other sinks look at it)
         """See Sink: what is behind the noted size was cut off."""
@@ -101,15 +115,25 @@ class Mbox:
         data = in_mbox(spot, ready)
         try:
             self._file.write(data)
-            self._file.flush()
         except OSError as error:
-            raise LinkproxyError(f"{self._beside}: {error.strerror}") from None
+            raise LinkproxyError(file_fault(self._beside, error)) from None
         self.size += len(data)
+
+    def sync(self) -> None:
+        """See Sink."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise LinkproxyError(file_fault(self._beside, error)) from None
 
     def finish(self) -> None:
         """See Sink."""
-        self._file.close()
-        self._beside.replace(self._path)
+        self.sync()
+        try:
+            self._beside.replace(self._path)
+        except OSError as error:
+            raise LinkproxyError(file_fault(self._path, error)) from None
 
     def close(self) -> None:
         """See Sink."""
@@ -131,6 +155,9 @@ class StandardOutput:
     def write(self, spot: Spot, copy: Copy, ready: bytes) -> None:  # noqa: ARG002  (as above)
         """See Sink."""
         sys.stdout.buffer.write(in_mbox(spot, ready) if self._as_mbox else ready)
+
+    def sync(self) -> None:
+        """See Sink: whoever reads it has it."""
 
     def finish(self) -> None:
         """See Sink."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from linkproxy.campaign.lint import is_message
 from linkproxy.campaign.mime_headers import as_utf8, read_head
 from linkproxy.cli import mbox
-from linkproxy.cli.files import STDIN, mail_fault, read_mail
+from linkproxy.cli.files import STDIN, file_fault, mail_fault, read_mail
 from linkproxy.model import LinkproxyError
 from linkproxy.server.recipients import read_recipient
 
@@ -97,7 +97,7 @@ class Spot:
                 file.seek(start)
                 return file.read(end - start)
         except OSError as error:
-            raise LinkproxyError(f"{self}: {error.strerror}") from None
+            raise LinkproxyError(file_fault(self, error)) from None
 
 
 def spots_of(source: Path, most_bytes: int) -> list[Spot]:
@@ -130,7 +130,7 @@ def _messages(path: Path) -> list[Spot]:
     try:
         found = [Spot(path, True, number, piece) for number, piece in enumerate(mbox.pieces_of(path), 1)]
     except OSError as error:
-        raise LinkproxyError(f"{path}: {error.strerror}") from None
+        raise LinkproxyError(file_fault(path, error)) from None
     if not found:
         raise LinkproxyError(f"{path}: no message in it")
     return found

@@ -224,6 +224,7 @@ class Learned:
     name: str
     machines: float  # messages that a machine followed
     people: float  # messages that a person followed
+    browsers: float = 0.0  # of the machines, those with the headers of a current browser
 
 
 @lean(frozen=True, slots=True)
@@ -247,9 +248,11 @@ class Facts:
     gateway: str = ""  # who scans for the recipient's domain, as known when the visit came
     delivery: Delivery = NO_DELIVERY
     siblings: tuple[Sibling, ...] = ()
+    opens: tuple[Sibling, ...] = ()  # of the message, likewise; they are no siblings
     strays: StrayCounts = StrayCounts()
     answer: AnswerKind | None = None  # what the visit got; known when it is settled
     settled: bool = False  # siblings include what came after
+    beside_driven: bool = False  # settled, and a browser as scanners drive it came from elsewhere, too
     learned: tuple[Learned, ...] = ()  # the gateway's and the domain's, where enough recipients taught them
     step: Step | None = None  # None: the recipient's domain is not known, or it is a freemail domain
     afterlife: Afterlife | None = None  # None: not settled yet, or its target was given no click id

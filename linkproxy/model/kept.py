@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 from linkproxy.model.outgoing import NO_DELIVERY
 
 if TYPE_CHECKING:
-    from linkproxy.model.incoming import Afterlife, Engagement, Facts, Neighbour, Step, Visit
+    from collections.abc import Mapping, Sequence
+
+    from linkproxy.model.incoming import (
+        Afterlife,
+        Engagement,
+        Facts,
+        Neighbour,
+        Step,
+        StrayCounts,
+        StrayTrace,
+        Visit,
+    )
     from linkproxy.model.judged import Verdict
     from linkproxy.model.outgoing import Delivery, Recipient
     from linkproxy.model.words import AnswerKind, CampaignId, LinkKey, ProfileScope, RecipientId
@@ -33,6 +44,7 @@ class JournalEntry:
     settled_at: float | None = None
     settled_step: Step | None = None  # frozen when it was settled
     settled_afterlife: Afterlife | None = None  # likewise
+    settled_strays: StrayCounts | None = None  # likewise; None: no others than when it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,9 @@ class MessageHistory:
     known_at: float = 0.0  # when it is settled
     beyond: tuple[JournalEntry, ...] = ()
     clicked_beyond: frozenset[int] = frozenset()  # which of those the click log holds
+    clicked_at: tuple[tuple[int, float], ...] = ()  # by visit id, when those clicked were first settled
+    strays: Mapping[str, Sequence[StrayTrace]] | None = None  # by client, before and after; None as above
+    tokens: tuple[str, ...] = ()  # the message's true ones, which its changed links are known by
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +145,12 @@ class Settlement:
     revised: tuple[tuple[int, Verdict], ...]  # visit id and settled verdict
     clicks: tuple[Click, ...]  # new ones
     settled_at: float
+    merged: tuple[tuple[int, int], ...] = ()  # further requests of clicks of an earlier pass, by visit id
+    standing: tuple[int, ...] = ()  # visits that stay as they are, since their click stands
     withdrawn: tuple[int, ...] = ()  # clicks of an earlier pass that are none, by visit id
     steps: tuple[tuple[int, Step], ...] = ()  # what the settled verdicts went by, to be frozen
     afterlives: tuple[tuple[int, Afterlife], ...] = ()  # likewise
+    strays: tuple[tuple[int, StrayCounts], ...] = ()  # likewise, where there were more than before
     lesson: Lesson | None = None  # what the message teaches, once
     possible: PossibleClicks | None = None  # of the whole message; None: not looked at
 

@@ -50,6 +50,7 @@ class Campaign:
     click_id: str = ""  # query parameter that tells targets of the visit; "" tells them nothing
     bait_places: BaitPlaces = BaitPlaces.BOTH
     leave_shown_urls: bool = False  # True: a link whose text is a URL itself is not tracked
+    opens: bool = False  # True: its HTML holds a picture that tells when it is shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class LinkKind(Word):
     CONTENT = "content"
     BAIT = "bait"
     UNSUBSCRIBE = "unsubscribe"
+    OPEN = "open"  # a picture that tells when a mail is shown
 
 
 class LinkRole(Word):
@@ -149,6 +150,7 @@ class AnswerKind(Word):
     UNSUBSCRIBE = "unsubscribe"  # 200, the page that asks
     UNSUBSCRIBED = "unsubscribed"  # 200, the page that confirms; the opt-out is stored
     CONTINUED = "continued"  # 303 to the target, after Continue or "I am a person"
+    PICTURE = "picture"  # 200, the picture that tells of an open
     NOT_FOUND = "not_found"  # 404
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.campaign.bait import anchors
 from linkproxy.model import BaitPlaces, Family, LinkKind, VerdictKind
 from linkproxy.query.interval import wilson
+from linkproxy.visit.opens import is_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,6 +116,8 @@ def _look(found: _Message, message: FrozenMessage, where: Filter, policy: Policy
     for item in message.visits[message.carried :]:
         entry, settled = item.entry, item.entry.settled
         if settled is None or settled.kind is not VerdictKind.MACHINE or not where.spans(entry.visit.at):
+            continue
+        if is_open(entry.facts):  # whoever fetches pictures follows no links
             continue
         found.machine = True
         found.gateway = found.gateway or entry.facts.gateway

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SPAN = re.compile(r"([+-]?)(\d{1,9}(?:\.\d{1,3})?)(s|m|h|d|w)(\s+ago)?")
 _SPAN_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_AHEAD_SECONDS = 86400.0  # the clock of another machine may be ahead
 _DAY_WORDS = {"today": 0, "yesterday": -1}
 _KEY = re.compile(r"[A-Za-z0-9]{4}")
 _DOMAIN = re.compile(r"[^\s@/\\<>\x00-\x1f\x7f]{1,253}")
@@ -51,6 +52,11 @@ def read_time(text: str, *, now: float) -> float:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise ValueError(f"{text[:60]!r} is not {_TIME_FORMS}") from None
+
+
+def can_have_been(at: float, *, now: float) -> bool:
+    """Tell whether something can have happened then; milliseconds taken for seconds are far ahead."""
+    return 0 < at < now + _AHEAD_SECONDS
 
 
 def format_time(at: float | None) -> str:

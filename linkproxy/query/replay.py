@@ -102,8 +102,9 @@ class Comparison:
         policy: Policy,
     ) -> bool:
         ids = {item.entry.visit_id for item in inside}
-        logged = {item.entry.visit_id for item in message.visits if item.clicked} & ids
-        found = {click.visit_id for click in clicks_under(replayed, policy)} & ids
+        logged = _logged(message)
+        found = {click.visit_id for click in clicks_under(replayed, policy, logged)} & ids
+        logged &= ids
         tally = self.clicks.setdefault(inside[0].entry.facts.campaign.name, Clicks())
         tally.now += len(logged)
         tally.gained += len(found - logged)
@@ -122,8 +123,8 @@ def settlement_of(message: FrozenMessage, policy: Policy, where: Filter, now: fl
     replayed = replay(message.visits, policy)
     inside = [item for item in replayed[message.carried :] if where.spans(item.entry.visit.at)]
     ids = {item.entry.visit_id for item in inside if item.settled is not None}
-    clicks = [click for click in clicks_under(replayed, policy) if click.visit_id in ids]
-    logged = {item.entry.visit_id for item in message.visits if item.clicked} & ids
+    logged = _logged(message)
+    clicks = [click for click in clicks_under(replayed, policy, logged) if click.visit_id in ids]
     settlement = Settlement(
         revised=tuple(
             (item.entry.visit_id, item.settled)
@@ -132,13 +133,17 @@ def settlement_of(message: FrozenMessage, policy: Policy, where: Filter, now: fl
         ),
         clicks=tuple(_new(clicks, logged)),
         settled_at=now,
-        withdrawn=tuple(sorted(logged - {click.visit_id for click in clicks})),
+        withdrawn=tuple(sorted((logged & ids) - {click.visit_id for click in clicks})),
     )
     known = tuple(item.entry for item in (*message.visits, *message.beyond))
     return with_possible(MessageHistory(known, frozenset(), frozenset()), settlement, policy)
 
 
-def _new(clicks: Sequence[Click], logged: set[int]) -> list[Click]:
+def _logged(message: FrozenMessage) -> frozenset[int]:
+    return frozenset(item.entry.visit_id for item in message.visits if item.clicked)
+
+
+def _new(clicks: Sequence[Click], logged: frozenset[int]) -> list[Click]:
     return [click for click in clicks if click.visit_id not in logged]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,16 @@ NOT_STORED: Headers = (("Cache-Control", "no-store"), ("X-Robots-Tag", "noindex,
 _REDIRECT: Headers = (*NOT_STORED, ("Referrer-Policy", "strict-origin-when-cross-origin"))
 
 _METHODS = ("Allow", "GET, HEAD, POST, OPTIONS")
+
+_PICTURE = a2b_base64("R0lGODlhAQABAIAAAAAAAAAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
+"""One transparent dot (GIF89a specification, sections 17 to 27)."""
+
+_PICTURE_HEADERS: Headers = (
+    *NOT_STORED,
+    ("Content-Type", "image/gif"),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),  # webmail shows it on a page of its own
+    ("X-Content-Type-Options", "nosniff"),
+)
 
 RETRY_SECONDS = 5
 
@@ -57,6 +68,7 @@ class Answers:
             AnswerKind.UNSUBSCRIBE: _constant(self._page(PageName.UNSUBSCRIBE)),
             AnswerKind.UNSUBSCRIBED: _constant(self._page(PageName.UNSUBSCRIBED)),
             AnswerKind.CONTINUED: self._continued,
+            AnswerKind.PICTURE: _constant(Reply(200, _PICTURE_HEADERS, _PICTURE)),
             AnswerKind.NOT_FOUND: _constant(self._page(PageName.NOT_FOUND, 404)),
         }
         self.not_found = self._builders[AnswerKind.NOT_FOUND](Answer(AnswerKind.NOT_FOUND))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import (
@@ -36,7 +35,6 @@ from linkproxy.server.campaigns import (
     name_fault,
 )
 from linkproxy.server.profiles import profile_records
-from linkproxy.server.wiring import policy
 from linkproxy.store.api import DeliveryDraft, DuplicateError, RecipientDraft
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ _CAMPAIGN = (
         "utm",
         "rewrite_unsubscribe",
     ),
-    *("rewrite_unsubscribe", "click_id", "leave_shown_urls"),
+    *("click_id", "leave_shown_urls", "opens"),
 )
 _MOST_ROWS = 1000
 _UTM = tuple(field.name for field in fields(Utm))
@@ -82,8 +80,11 @@ class Call:
 class Api:
     """The handlers; each takes a Call and returns a JSON object, or raises ApiError."""
 
-    def __init__(self, store: Store, rewriter: Rewriter, config: Config, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, rewriter: Rewriter, policy: Policy, config: Config, clock: Callable[[], float]
+    ) -> None:
         self._store = store
+        self._policy = policy
         self._config = config
         self._clock = clock
         mail = MailApi(store, rewriter, config)
@@ -100,9 +101,9 @@ class Api:
             ("GET", "/api/v1/clicks", self.list_clicks),
             ("GET", "/api/v1/retractions", self.list_retractions),
             ("GET", "/api/v1/visits", self.list_visits),
-            *ReviewApi(store, config, clock).routes,
+            *ReviewApi(store, policy, clock).routes,
             *LintApi(store, config).routes,
-            *GatewayApi(store, config, clock).routes,
+            *GatewayApi(store, policy.gateways, config, clock).routes,
             ("GET", "/api/v1/profiles", self.list_profiles),
         )
 
@@ -135,6 +136,7 @@ class Api:
             utm=Utm(**body.mapping("utm", _UTM)),
             rewrite_unsubscribe=body.flag("rewrite_unsubscribe"),
             leave_shown_urls=body.flag("leave_shown_urls"),
+            opens=body.flag("opens"),
             created_at=self._clock(),
             click_id=body.text("click_id").strip(),
         )
@@ -222,10 +224,6 @@ class Api:
     async def list_profiles(self, call: Call) -> Answer:
         """Return what recipient domains and gateways have taught."""
         return await profile_records(self._store, self._policy, call.query, self._clock())
-
-    @cached_property
-    def _policy(self) -> Policy:
-        return policy(self._config)
 
     async def _listing(
         self,

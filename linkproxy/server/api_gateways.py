@@ -8,7 +8,7 @@ from linkproxy.query.export import record
 from linkproxy.query.gateways import GATEWAY_COLUMNS
 from linkproxy.server.body import ApiError, read_object
 from linkproxy.server.gateways import look_up_due, look_up_each, name_again
-from linkproxy.server.wiring import mx_resolver, policy
+from linkproxy.server.wiring import mx_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.server.api import Call
     from linkproxy.store.api import Store
+    from linkproxy.visit.gateways import Gateways
 
     Answer = dict[str, Any]
 
@@ -25,8 +26,9 @@ _MOST_DOMAINS = 1000
 class GatewayApi:
     """The handlers; each takes a Call and returns a JSON object, or raises ApiError."""
 
-    def __init__(self, store: Store, config: Config, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, gateways: Gateways, config: Config, clock: Callable[[], float]) -> None:
         self._store = store
+        self._gateways = gateways
         self._config = config
         self._clock = clock
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
@@ -59,7 +61,7 @@ class GatewayApi:
             if name not in known:
                 body.fault("domains", f"no recipient has the domain {name[:120]}")
         body.check()
-        rules, resolver, now = policy(self._config).gateways, mx_resolver(self._config), self._clock()
+        rules, resolver, now = self._gateways, mx_resolver(self._config), self._clock()
         await name_again(self._store, rules)
         if everything or names:
             asked = list(known.values()) if everything else [known[name] for name in dict.fromkeys(names)]

@@ -62,7 +62,7 @@ class MailApi:
 
     def lines(self) -> Callable[[bytes], Awaitable[Answer]]:
         """Return what answers the lines of one stream; it remembers what lines say for those after."""
-        return _Lines(self, self._config.limits.mail_bytes).answer
+        return _Lines(self, Templates(self._rewriter), self._config.limits.mail_bytes).answer
 
     async def fill(self, order: Order, known: Templates | None = None) -> Answer:
         """Rewrite a mail; a template that ``known`` has is not compiled again."""
@@ -116,10 +116,10 @@ class Templates:
 class _Lines:
     """One stream: ``{"defaults": {...}}`` holds for the lines after it, other lines are mails."""
 
-    def __init__(self, api: MailApi, most_bytes: int) -> None:
+    def __init__(self, api: MailApi, templates: Templates, most_bytes: int) -> None:
         self._api = api
+        self._templates = templates
         self._most_bytes = most_bytes
-        self._templates = Templates(api._rewriter)  # noqa: SLF001  (a part of the class above)
         self._defaults: Mapping[str, Any] = {}
 
     async def answer(self, data: bytes) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.query.accuracy import accuracy_record, measure
@@ -13,12 +12,10 @@ from linkproxy.query.reports import report, report_record
 from linkproxy.query.shadow import shadow_record
 from linkproxy.server.body import ApiError
 from linkproxy.server.campaigns import known_campaign
-from linkproxy.server.wiring import policy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from linkproxy.config import Config
     from linkproxy.server.api import Call
     from linkproxy.store.api import Filter, Store
     from linkproxy.visit.policy import Policy
@@ -31,9 +28,9 @@ _SHADOW_ROWS = "100"
 class ReviewApi:
     """The handlers; each takes a Call and returns a JSON object, or raises ApiError."""
 
-    def __init__(self, store: Store, config: Config, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, policy: Policy, clock: Callable[[], float]) -> None:
         self._store = store
-        self._config = config
+        self._policy = policy
         self._clock = clock
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
             ("GET", "/api/v1/campaigns/{name}/report", self.report),
@@ -41,10 +38,6 @@ class ReviewApi:
             ("GET", "/api/v1/bait", self.bait),
             ("GET", "/api/v1/shadow", self.shadow),
         )
-
-    @cached_property
-    def _policy(self) -> Policy:
-        return policy(self._config)
 
     async def report(self, call: Call) -> Answer:
         """Return what a campaign's visits come to."""

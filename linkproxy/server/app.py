@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Flag
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from linkproxy.server import ops
 from linkproxy.server.board import Beat, Counts, State
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from linkproxy.server.settler import Settler
     from linkproxy.store.api import Store
     from linkproxy.visit.policy import Policy
+
+
+COLLECT_AFTER: Final = (20_000, 20, 50)
+"""Visits make no cycles; a collection for every 700 new values would only delay answers."""
 
 
 class Duty(Flag):
@@ -136,8 +140,7 @@ async def serve(
     # What lives as long as the process need not be looked at by every garbage collection.
     gc.collect()
     gc.freeze()
-    # Visits make no cycles; a collection for every 700 new values would only delay answers.
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(*COLLECT_AFTER)
     try:
         if ready is not None:
             ready(server.addresses)

@@ -1,4 +1,9 @@
-"""Group commit: what arrives while one commit runs is the next commit. Nothing waits on purpose."""
+"""Group commit: what arrives while one commit runs is the next commit. No time is waited on purpose.
+
+A commit begins when a turn of the event loop has brought nothing more. People whose answers went out
+together ask again together, one turn after the other: without those few turns the first of them had a
+commit of its own, and all others waited for two.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +56,7 @@ class GroupCommit(Generic[Item]):
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
+            while await self._come():
                 self._begun = self._waiting[: self._most]
                 del self._waiting[: self._most]
                 await self._commit(self._begun)
@@ -59,3 +64,11 @@ class GroupCommit(Generic[Item]):
         finally:
             self._begun = []
             self._running = None
+
+    async def _come(self) -> bool:
+        """Return whether anything waits, once a turn of the loop has brought nothing more."""
+        seen = 0
+        while seen < len(self._waiting) < self._most:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
+        return bool(self._waiting)

@@ -8,16 +8,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from linkproxy.model import LinkproxyError
-from linkproxy.query.filters import read_time
+from linkproxy.query.filters import can_have_been, read_time
 from linkproxy.store.api import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Choice = TypeVar("Choice", bound=StrEnum)
-
-# A clock of another machine may be ahead; beyond this a time is a mistake, such as milliseconds.
-_AHEAD_SECONDS = 86400.0
 
 
 class ApiError(Exception):
@@ -148,7 +145,7 @@ class Body:
         except (ValueError, OverflowError) as error:
             self.fault(name, str(error))
             return now
-        if not 0 < at < now + _AHEAD_SECONDS:
+        if not can_have_been(at, now=now):
             self.fault(name, "cannot be; seconds since 1970 are wanted, or ISO 8601 text")
         return at
 

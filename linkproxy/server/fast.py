@@ -13,6 +13,7 @@ aiohttp's as well: what it makes of a broken one among them is for it alone to k
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from linkproxy.visit.intake import Caller
 
 KEEP_ALIVE_SECONDS: Final = 3630.0  # longer than fronts keep theirs, so that they close first
+HEAD_SECONDS: Final = 60.0  # for the head of the first request that aiohttp reads of a connection
 MOST_HELD_BYTES: Final = 65536  # of requests that wait for the answer to the one before
 MOST_REDIRECTS: Final = 20_000  # responses kept ready, about 600 bytes each
 _SWEEPS: Final = 10  # in the time that a connection may be idle
@@ -172,7 +174,7 @@ class PublicServer(web.Server):
 
     def __init__(self, public: Public, door: Door, *, line_bytes: int) -> None:
         super().__init__(
-            public,
+            self._asked,
             access_log=None,
             max_line_size=line_bytes,
             max_field_size=line_bytes,
@@ -183,9 +185,11 @@ class PublicServer(web.Server):
         self.heads = Heads(self.gate)
         self._public = public
         self._begun: set[Connection] = set()
+        # Those of aiohttp that have not had the head of a request yet.
+        self._headless: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._emptied = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._redirects: dict[str, Wire] = {}
+        self._redirects: OrderedDict[str, Wire] = OrderedDict()
         self._dated = Dated()
         self._counts: dict[str, int] = {}
 
@@ -196,8 +200,11 @@ class PublicServer(web.Server):
         return Connection(self)  # type: ignore[return-value]  # asyncio wants a protocol, and this is one
 
     def handler(self) -> web.RequestHandler:
-        """Return aiohttp's own protocol."""
-        return super().__call__()
+        """Return aiohttp's own protocol, which would wait for the rest of a request for ever."""
+        made = super().__call__()
+        loop = asyncio.get_running_loop()
+        self._headless[made] = loop.call_later(HEAD_SECONDS, self._need_head, made)
+        return made
 
     @property
     def connections(self) -> list[web.RequestHandler]:
@@ -229,6 +236,10 @@ class PublicServer(web.Server):
             asyncio.get_running_loop().call_soon(self._count)
         self._counts[found.status] = self._counts.get(found.status, 0) + 1
         return self._dated.bytes_of(found, close=close)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        self._need_no_head(handler)
+        super().connection_lost(handler, exc)
 
     def pre_shutdown(self) -> None:
         for connection in list(self._begun):
@@ -262,10 +273,23 @@ class PublicServer(web.Server):
         found = self._redirects.get(target)
         if found is None:
             if len(self._redirects) >= MOST_REDIRECTS:
-                del self._redirects[next(iter(self._redirects))]
+                self._redirects.popitem(last=False)
             reply = self._public.clicks.reply(outcome, visit, head.headers, path)
             found = self._redirects[target] = wire(reply, to_head=False)
         return found
+
+    async def _asked(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._need_no_head(request.protocol)
+        return await self._public(request)
+
+    def _need_head(self, handler: web.RequestHandler) -> None:
+        del self._headless[handler]
+        if handler.transport is not None:
+            handler.transport.close()
+
+    def _need_no_head(self, handler: web.RequestHandler) -> None:
+        if (timer := self._headless.pop(handler, None)) is not None:
+            timer.cancel()
 
     def _count(self) -> None:
         for status, count in self._counts.items():

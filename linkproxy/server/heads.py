@@ -10,6 +10,7 @@ Whatever is unusual is not read here at all: ``read`` returns None, and aiohttp 
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httptools
@@ -55,7 +56,7 @@ class Heads:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._known: dict[str, Head] = {}
+        self._known: OrderedDict[str, Head] = OrderedDict()
         self._characters = 0
 
     def __len__(self) -> int:
@@ -78,8 +79,7 @@ class Heads:
         self._known[rest] = head
         self._characters += len(rest)
         while len(self._known) > MOST_HEADS or self._characters > MOST_CHARACTERS:
-            oldest = next(iter(self._known))
-            del self._known[oldest]
+            oldest, _ = self._known.popitem(last=False)
             self._characters -= len(oldest)
 
 

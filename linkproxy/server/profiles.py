@@ -34,6 +34,7 @@ async def profile_records(
         raise ApiError(400, *faults)
     found = await store.list_domain_profiles(
         min_recipients=policy.learning.min_recipients,
+        min_domains=policy.learning.network_domains,
         name=query.get("name", "").strip().lower(),
         limit=where.limit or _ROWS,
     )

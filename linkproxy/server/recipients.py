@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
+from linkproxy.campaign.tokens import REFERENCE
 from linkproxy.model import LinkproxyError
 from linkproxy.store.api import RecipientDraft
 
 # Lenient on purpose: mailers accept more than RFC 5321 says. What is refused would break a log
 # line, a file name or the split at the domain.
 _ADDRESS = re.compile(r"[^\s@<>\x00-\x1f\x7f]{1,64}@[^\s@<>\x00-\x1f\x7f/\\]{1,255}")
-_REFERENCE = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-][A-Za-z0-9._~-]{0,63}")  # as campaign.tokens has it
 
 
 def recipient_fault(*, address: str = "", reference: str = "") -> str | None:
@@ -19,7 +19,7 @@ def recipient_fault(*, address: str = "", reference: str = "") -> str | None:
         return "neither an address nor a reference"
     if address and not _ADDRESS.fullmatch(address):
         return f"{address[:80]!r} is not a mail address such as anna@example.com"
-    if reference and not _REFERENCE.fullmatch(reference):
+    if reference and not REFERENCE.fullmatch(reference):
         return f"{reference[:80]!r} is not a reference: 1 to 64 of A-Z a-z 0-9 . _ ~ -, not starting with ~"
     return None
 

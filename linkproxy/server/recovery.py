@@ -118,14 +118,19 @@ class Recovery:
             get_logger().info(Event.STORE_RECOVERED, operation="append")
 
     async def _read_back(self) -> None:
-        """Append what waits in the spill file, striking each batch once it is in the journal."""
-        if self._late:
+        """Append what waits in the spill file now, striking each batch once it is in the journal.
+
+        Only what waits now: while visits go on coming into the file, nobody else would say that the
+        store works again, and visits that a commit has yet will not have been struck.
+        """
+        while self._late:
             await asyncio.wait(self._late)
-        while waiting := await self._spill.waiting():
-            for start in range(0, len(waiting), _AT_ONCE):
-                # Shielded: a stop between commit and strike would let the batch be read back again.
-                self._entering = asyncio.create_task(self._enter(waiting[start : start + _AT_ONCE]))
-                await asyncio.shield(self._entering)
+        waiting = await self._spill.waiting()
+        for start in range(0, len(waiting), _AT_ONCE):
+            # Shielded: a stop between commit and strike would let the batch be read back again.
+            self._entering = asyncio.create_task(self._enter(waiting[start : start + _AT_ONCE]))
+            await asyncio.shield(self._entering)
+        if waiting:
             get_logger().info(Event.SPILL_READ_BACK, visits=len(waiting))
 
     async def _enter(self, batch: Sequence[SpilledVisit]) -> None:

@@ -97,26 +97,9 @@ class Rewriter:
             for recipient, draft in zip(stored, drafts, strict=True)
         ]
 
-    async def prepare(
-        self, campaign: Campaign, html: bytes, *, charset: str = "utf-8", by_reference: bool = False
-    ) -> Compiled:
-        """Compile a template once for all recipients; its new links are stored before this returns.
-
-        ``by_reference``: it is for ``reference``, and its unsubscribe links stay the mail's own.
-        """
-        return await self._compiled(
-            campaign,
-            partial(compiler.compile_html, html, campaign, charset=charset, by_reference=by_reference),
-        )
-
-    async def personal(
-        self, campaign: Campaign, html: bytes, recipient: Recipient, *, charset: str = "utf-8"
-    ) -> tuple[bytes, Compiled]:
-        """Rewrite one recipient's own mail; targets of its own become message links, stored first.
-
-        ``recipient`` carries address and reference in the clear, as ``register`` returns it.
-        """
-        return await self.personal_mail(campaign, Mail(html, charset=charset), recipient)
+    async def prepare(self, campaign: Campaign, html: bytes, *, charset: str = "utf-8") -> Compiled:
+        """Compile a template once for all recipients; its new links are stored before this returns."""
+        return await self.prepare_mail(campaign, Mail(html, charset=charset))
 
     async def prepare_mail(self, campaign: Campaign, mail: Mail, merge_tag: str | None = None) -> Compiled:
         """Compile a mail of either form, as ``prepare`` does; its URLs end in a merge tag, if given.
@@ -134,7 +117,11 @@ class Rewriter:
     async def personal_mail(
         self, campaign: Campaign, mail: Mail, recipient: Recipient
     ) -> tuple[bytes, Compiled]:
-        """Rewrite one recipient's own mail of either form, as ``personal`` does; signed as above."""
+        """Rewrite one recipient's own mail; targets of its own become message links, stored first.
+
+        ``recipient`` carries address and reference in the clear, as ``register`` returns it. A signed
+        message as above.
+        """
         if untouched := self._signed(mail):
             return mail.content, untouched
         compiled = await self._compiled(campaign, mail.compiler(campaign), recipient)
@@ -164,9 +151,8 @@ class Rewriter:
             )
             return await self._keep(found, known)
 
-        compiled = await _until_undisputed(attempt, campaign)
         await self._note_key(campaign.id)
-        return compiled
+        return await _until_undisputed(attempt, campaign)
 
     def token(self, campaign: Campaign, recipient_id: RecipientId) -> bytes:
         """Return the token of a message, 24 ASCII bytes."""
@@ -178,10 +164,6 @@ class Rewriter:
     def stamp(self, compiled: Compiled, campaign: Campaign, recipient_id: RecipientId) -> bytes:
         """Return a compiled mail with one recipient's token in its links."""
         return compiler.stamp(compiled, self.token(campaign, recipient_id))
-
-    def reference(self, compiled: Compiled, campaign: Campaign, tag: str) -> bytes:
-        """Return compiled HTML for the sender's own mailer, which fills in ``tag``."""
-        return self.stamp_reference(compiler.with_reference(compiled, tag), campaign)
 
     def stamp_reference(self, compiled: Compiled, campaign: Campaign) -> bytes:
         """Return a mail that was prepared with a merge tag, for the sender's own mailer."""
@@ -197,9 +179,16 @@ class Rewriter:
         return compiled
 
     async def _note_key(self, campaign_id: CampaignId) -> None:
-        if campaign_id not in self._noted:
-            await self._store.note_signing_key(campaign_id, self._keyring.active_id)
-            self._noted.add(campaign_id)
+        if campaign_id in self._noted:
+            return
+        key_id = self._keyring.active_id
+        if not await self._store.note_signing_key(campaign_id, key_id, self._keyring.fingerprint):
+            raise LinkproxyError(
+                f"signing key {key_id} is not the key of that id which signed mail of this store: links "
+                "would lead nowhere. Name the store's own keys in [signing] keys_file; if they are lost, "
+                "`linkproxy signing-keys rotate` adds a key with another id"
+            )
+        self._noted.add(campaign_id)
 
 
 def _placed_after(known: Sequence[Link], new: Sequence[Link]) -> tuple[Link, ...]:

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from linkproxy.telemetry import Metrics
     from linkproxy.visit.policy import Policy
 
+    TokensOf = Callable[[CampaignId, RecipientId], tuple[str, ...]]
+
 SETTLE_SECONDS = 5.0
 PURGE_SECONDS = 86400.0
 _PAGE = 500
 _MOST_TOGETHER = 16
 _LEAST_TOGETHER = 1
-"""Messages that share a commit; between the two as many as take ``_HELD_UP_SECONDS``."""
-_HELD_UP_SECONDS = 0.01
-"""How long visits wait for a writer that settles. Long enough that its commits are a small part."""
+"""Messages that share a commit; between the two as many as take the store's ``turn_seconds``."""
 
 _REBUILT_TOGETHER = 50
 _REBUILDS_A_PASS = 100
@@ -48,8 +48,13 @@ async def settle_due(
     now: float,
     metrics: Metrics | None = None,
     shadow: Shadow | None = None,
+    *,
+    tokens: TokensOf | None = None,
 ) -> int:
     """Settle every message whose hold window is over at ``now``; return how many were.
+
+    ``tokens``: those of a message, by which its changed links are known; without it only those whose
+    token is whole are.
 
     A message that cannot be settled is logged and passed over, so that it holds up no other.
     Raises StoreError.
@@ -69,10 +74,13 @@ async def settle_due(
             together, fresh = fresh[:size], fresh[size:]
             began = time.perf_counter()
             done = await asyncio.gather(
-                *(_settle(store, item, policy, now, metrics=metrics, shadow=shadow) for item in together),
+                *(
+                    _settle(store, item, policy, now, metrics=metrics, shadow=shadow, tokens=tokens)
+                    for item in together
+                ),
                 return_exceptions=True,
             )
-            size = together_next(len(together), time.perf_counter() - began)
+            size = together_next(len(together), time.perf_counter() - began, store.turn_seconds)
             for message, settlement in zip(together, done, strict=True):
                 if _is_settled(settlement):
                     settled += 1
@@ -80,9 +88,9 @@ async def settle_due(
                     failed.add((message.campaign_id, message.recipient_id))
 
 
-def together_next(settled: int, seconds: float) -> int:
+def together_next(settled: int, seconds: float, turn_seconds: float) -> int:
     """Return how many messages may share the next commit when so many have taken so long."""
-    fitting = int(settled * _HELD_UP_SECONDS / max(seconds, 1e-6))
+    fitting = int(settled * turn_seconds / max(seconds, 1e-6))
     return max(_LEAST_TOGETHER, min(_MOST_TOGETHER, fitting))
 
 
@@ -104,12 +112,15 @@ async def _settle(
     *,
     metrics: Metrics | None,
     shadow: Shadow | None,
+    tokens: TokensOf | None,
 ) -> Settlement | None:
     first: dict[int, VerdictKind] = {}
     seen: list[MessageHistory] = []
 
     def revise_noting(history: MessageHistory) -> Settlement:
         first.update((entry.visit_id, entry.verdict.kind) for entry in history.entries)
+        if history.strays and tokens is not None:
+            history = replace(history, tokens=tokens(message.campaign_id, message.recipient_id))
         seen.append(replace(history, known_at=now))
         return with_possible(history, revise(history, policy=policy, now=now), policy)
 
@@ -154,6 +165,7 @@ class Settler(Loop):
         clock: Callable[[], float],
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
         shadow: Shadow | None = None,
+        tokens: TokensOf | None = None,
     ) -> None:
         super().__init__()
         self._store = store
@@ -163,6 +175,7 @@ class Settler(Loop):
         self._clock = clock
         self._wait = wait
         self._shadow = shadow
+        self._tokens = tokens
         self._purge_at = clock()
 
     async def turn(self) -> None:
@@ -173,7 +186,7 @@ class Settler(Loop):
         """Settle what is due, and purge if a day has passed; a failure is logged and tried again."""
         now = self._clock()
         try:
-            await settle_due(self._store, self._policy, now, self._metrics, self._shadow)
+            await settle_due(self._store, self._policy, now, self._metrics, self._shadow, tokens=self._tokens)
         except Exception as error:  # noqa: BLE001  (the loop outlives whatever happens to a pass)
             self._metrics.store_failures.labels(operation="settle").inc()
             get_logger().error(Event.SETTLE_FAILED, error=str(error))

@@ -140,7 +140,7 @@ def start_settler(ground: Ground, stack: AsyncExitStack) -> Settler:
     shadow = Shadow(second, ground.metrics) if second is not None else None
     settler = Settler(
         ground.store, ground.policy, ground.config.retention,
-        metrics=ground.metrics, clock=ground.clock, shadow=shadow,
+        metrics=ground.metrics, clock=ground.clock, shadow=shadow, tokens=ground.keyring.tokens_of,
     )  # fmt: skip
     stack.push_async_callback(settler.close)
     settler.start()
@@ -169,7 +169,8 @@ async def serve_private(
 ) -> None:
     """Serve API and metrics until ``stack`` closes; ``counted`` returns what /metrics exports."""
     config = ground.config
-    api = Api(ground.store, rewriter_of(config, ground.store, ground.clock), config, ground.clock)
+    rewriter = rewriter_of(config, ground.store, ground.clock)
+    api = Api(ground.store, rewriter, ground.policy, config, ground.clock)
     app = private_app(
         config, ground.store, api, readiness, ground.metrics,
         engagements=_engagements(ground), exposition=lambda: ops.exposition(counted()),

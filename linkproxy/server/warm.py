@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from linkproxy.model import Visit
     from linkproxy.store.api import Store
 
-MOST_LINKS = 200_000  # about 100 MB at worst; the store keeps the truth
+MOST_LINKS = 200_000  # about 100 MB with ordinary targets; the store keeps the truth
 
 RENEW_SECONDS = 5.0
 

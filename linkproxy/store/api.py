@@ -189,6 +189,10 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
     count in ``rollups.py``.
     """
 
+    turn_seconds: float
+    """How long messages that settle together may take: visits wait for them, those of everybody in
+    SQLite, those of their recipients in PostgreSQL. Long enough that commits are a small part."""
+
     # life ------------------------------------------------------------------------------------
     async def open(self) -> None:
         """Connect and bring the schema up to date, under a lock; raise StoreError."""
@@ -228,8 +232,13 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
 
     async def list_audit(self, campaign_id: CampaignId) -> list[AuditEntry]: ...
 
-    async def note_signing_key(self, campaign_id: CampaignId, signing_key_id: int) -> None:
-        """Remember that mail of this campaign carries tokens of this signing key."""
+    async def note_signing_key(
+        self, campaign_id: CampaignId, signing_key_id: int, fingerprint: bytes
+    ) -> bool:
+        """Remember that mail of this campaign carries tokens of this signing key.
+
+        False, and nothing is remembered, when mail carries tokens of another key of the same id.
+        """
 
     async def list_signing_key_campaigns(self, signing_key_id: int) -> list[str]: ...
 

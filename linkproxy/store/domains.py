@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from linkproxy.model import LinkKind, Neighbour
 from linkproxy.visit.in_step import delivered_at
+from linkproxy.visit.learn import FEWEST_RECIPIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,11 +34,12 @@ class DomainStore(Protocol):
     """What every engine does about domain profiles."""
 
     async def list_domain_profiles(
-        self, *, min_recipients: int, name: str = "", limit: int = 1_000
+        self, *, min_recipients: int, min_domains: int = FEWEST_RECIPIENTS, name: str = "", limit: int = 1_000
     ) -> list[DomainProfile]:
-        """Return profiles that enough recipients have taught, those with most lessons first.
+        """Return profiles that enough have taught, those with most lessons first.
 
-        ``name`` asks for one domain or gateway.
+        ``min_domains`` counts for wide networks, which are taught by domains and by freemail's
+        recipients one by one. ``name`` asks for one domain, gateway or network.
         """
 
 
@@ -49,16 +51,23 @@ class Neighbours:
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
-        self._windows: OrderedDict[tuple[int, str], OrderedDict[RecipientId, Neighbour]] = OrderedDict()
+        self._windows: OrderedDict[tuple[int, str], dict[RecipientId, Neighbour]] = OrderedDict()
 
     def remember(
         self, visit: Visit, domain: str, profile_id: int, delivery: Delivery, kind: LinkKind
     ) -> None:
-        """Note a visit that was kept; ``visit.recipient_id`` is known. A domain of "" is nobody's."""
-        if not domain:
+        """Note a visit that was kept; ``visit.recipient_id`` is known. A domain of "" is nobody's.
+
+        Opens are not noted: a mail service fetches the pictures of many mails together.
+        """
+        if not domain or kind is LinkKind.OPEN:
             return
-        window = self._windows.setdefault((visit.campaign_id, domain), OrderedDict())
-        self._windows.move_to_end((visit.campaign_id, domain))
+        place = (visit.campaign_id, domain)
+        window = self._windows.get(place)
+        if window is None:
+            window = self._windows[place] = {}
+        else:
+            self._windows.move_to_end(place)
         known = window.get(visit.recipient_id)
         if known is None or abs(visit.at - known.at) > EPISODE_SECONDS:
             window.pop(visit.recipient_id, None)
@@ -67,7 +76,7 @@ class Neighbours:
             known = replace(known, unsubscribe_at=visit.at)
         window[visit.recipient_id] = known
         if len(window) > MOST_NEIGHBOURS:
-            window.popitem(last=False)
+            del window[next(iter(window))]
 
     def others(
         self, campaign_id: CampaignId, domain: str, but: RecipientId, *, since: float

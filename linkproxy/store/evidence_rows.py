@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _quoted = json.encoder.encode_basestring_ascii
 
+_REQUEST = Family.REQUEST
+_FAMILIES = {family: _quoted(family) for family in Family}
+
 _SHARED: dict[int, tuple[Evidence, Mapping[str, str], str]] = {}
 _MOST_SHARED = 16_384
 
@@ -37,7 +40,7 @@ def evidence_text(evidence: Sequence[Evidence], sources: Mapping[str, str] = NO_
 
 def _shared(item: Evidence, sources: Mapping[str, str]) -> str | None:
     """Return the JSON of what requests say, which is one object for all that are alike; None of others."""
-    if item.family is not Family.REQUEST:
+    if item.family is not _REQUEST:
         return None
     known = _SHARED.get(id(item))
     if known is None or known[0] is not item or known[1] is not sources:
@@ -49,9 +52,10 @@ def _shared(item: Evidence, sources: Mapping[str, str]) -> str | None:
 
 def _item_text(item: Evidence, sources: Mapping[str, str]) -> str:
     """Return one array; written out, since this is three times as fast as the encoder."""
+    counted, decisive = "1" if item.counted else "0", "1" if item.decisive else "0"
     return (
-        f"[{_constant(item.name)},{_constant(item.family)},{item.weight!r},{_source_text(item, sources)},"
-        f"{item.counted:d},{item.decisive:d},{_quoted(item.detail)}]"
+        f"[{_constant(item.name)},{_FAMILIES[item.family]},{item.weight!r},{_source_text(item, sources)},"
+        f"{counted},{decisive},{_quoted(item.detail)}]"
     )
 
 

@@ -10,25 +10,16 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from linkproxy.model import NO_DELIVERY, Delivery
 from linkproxy.store.domains import Neighbours
+from linkproxy.visit.facts import CampaignTable
 
 if TYPE_CHECKING:
     from collections import deque
 
-    from linkproxy.model import (
-        Campaign,
-        CampaignId,
-        DomainProfile,
-        Link,
-        LinkKey,
-        Profile,
-        Recipient,
-        RecipientId,
-        Sibling,
-        StrayTrace,
-    )
-    from linkproxy.visit.facts import LinkCounts
+    from linkproxy.model import CampaignId, DomainProfile, Profile, Sibling, StrayTrace
+    from linkproxy.visit.facts import KnownMessage
+
+__all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "Message", "Recent"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -58,16 +49,6 @@ class Recent(dict[K, V]):
         if len(self) > self._bound:
             for key in list(islice(self, len(self) - self._bound * 3 // 4)):
                 del self[key]
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignTable:
-    """A campaign with its link table, and when the mailing as a whole was delivered."""
-
-    campaign: Campaign
-    links: dict[LinkKey, Link]
-    counts: LinkCounts
-    delivery: Delivery = NO_DELIVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +86,7 @@ class Memory:
     """Copies of rows."""
 
     campaigns: Recent[CampaignId, CampaignTable]
-    recipients: Recent[RecipientId, Recipient]
-    deliveries: Recent[Message, Delivery]
+    messages: Recent[Message, KnownMessage]
     siblings: Recent[Message, list[Sibling]]
     profiles: Recent[Profile, KnownProfile]
     held: Recent[int, HeldProfile]  # by the id() of the profile, since hashing one costs 3 us
@@ -121,8 +101,7 @@ class Memory:
     def bounded(cls, bounds: Bounds) -> Memory:
         return cls(
             campaigns=Recent(bounds.campaigns),
-            recipients=Recent(bounds.messages),
-            deliveries=Recent(bounds.messages),
+            messages=Recent(bounds.messages),
             siblings=Recent(bounds.messages),
             profiles=Recent(bounds.profiles),
             held=Recent(bounds.profiles),
@@ -137,8 +116,7 @@ class Memory:
         """Drop what other commands change: campaigns, links, recipients, deliveries, gateways, profiles."""
         self.campaigns.clear()
         self.gateways.clear()
-        self.recipients.clear()
-        self.deliveries.clear()
+        self.messages.clear()
         self.learned.clear()
 
     def forget(self) -> None:
@@ -154,8 +132,7 @@ class Memory:
     def trim(self) -> None:
         """Shrink everything to its bound; only between batches."""
         self.campaigns.trim()
-        self.recipients.trim()
-        self.deliveries.trim()
+        self.messages.trim()
         self.siblings.trim()
         self.profiles.trim()
         self.held.trim()

@@ -33,6 +33,7 @@ from linkproxy.store.postgres_queries import recipient_column
 from linkproxy.store.postgres_review import PostgresReview
 from linkproxy.store.postgres_rollups import PostgresRollups
 from linkproxy.store.postgres_settle import read_siblings, settle
+from linkproxy.store.postgres_together import Together
 from linkproxy.store.postgres_upkeep import PostgresUpkeep
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ WHERE signing_key_id = $1 ORDER BY name"""
 class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollups, PostgresCorrections):
     """A Store in the database of ``settings``."""
 
+    turn_seconds = 0.05
+
     def __init__(
         self,
         settings: ServerSettings,
@@ -87,7 +90,7 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         self._database = Database(settings)
         self._node = uuid.uuid4().hex
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._settling = asyncio.Lock()
+        self._together = Together(self._database, self._catch_up_for)
         self._listed: set[tuple[int, int]] = set()  # messages due, for which news was read
         self._forget()
 
@@ -106,6 +109,7 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         self._forget()
 
     async def close(self) -> None:
+        self._database.stop_asking()
         while self._under_way:
             await asyncio.wait(self._under_way)
         with suppress(StoreError):  # closed already, or the server is gone: the lease ends by itself
@@ -191,9 +195,16 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         )
         return [AuditEntry(row[0], CampaignId(row[1]), LinkKey(row[2]), *row[3:]) for row in found]
 
-    async def note_signing_key(self, campaign_id: CampaignId, signing_key_id: int) -> None:
-        await self._write(
-            partial(outgoing.note_signing_key, campaign_id=campaign_id, signing_key_id=signing_key_id)
+    async def note_signing_key(
+        self, campaign_id: CampaignId, signing_key_id: int, fingerprint: bytes
+    ) -> bool:
+        return await self._write(
+            partial(
+                outgoing.note_signing_key,
+                campaign_id=campaign_id,
+                signing_key_id=signing_key_id,
+                fingerprint=fingerprint,
+            )
         )
 
     async def list_signing_key_campaigns(self, signing_key_id: int) -> list[str]:
@@ -258,24 +269,16 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
             neighbours=self._memory.neighbours,
             policy_ids=self._policy_id,
         )
-        wanted = locks.COUNTING + locks.recipients([recipient_id])
-        return await self._whole(self._settle(work, wanted, (campaign_id, recipient_id)))
+        return await self._whole(self._together.settle((campaign_id, recipient_id), work))
 
-    async def _settle(
-        self,
-        work: Callable[[Transaction], Awaitable[Settlement | None]],
-        wanted: str,
-        message: tuple[int, int],
-    ) -> Settlement | None:
-        """Settle in order of asking; only one pass at a time holds COUNTING in any case."""
-        async with self._settling:
-            if self._memory.blank or message not in self._listed:
-                await self._catch_up()
-            self._listed.discard(message)
-            return await self._transact(work, wanted)
+    async def _catch_up_for(self, messages: set[tuple[int, int]]) -> None:
+        """Note what other nodes have committed, unless that was done when these messages were listed."""
+        if self._memory.blank or not messages <= self._listed:
+            await self._catch_up()
+        self._listed -= messages
 
     async def _catch_up(self) -> None:
-        """Note what other nodes have committed: once for all messages that are listed, for they are quiet."""
+        """Do so once for all messages that are listed, for they are quiet."""
         async with self._intake.turn:
             await catch_up(self._database, self._memory)
 

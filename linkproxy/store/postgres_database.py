@@ -46,6 +46,10 @@ class ServerSettings:
         return f"{host}{f':{parts.port}' if parts.port else ''}/{parts.path.lstrip('/')}"
 
 
+class _UnknownYetError(Exception):
+    """The server is away, or has not found out itself."""
+
+
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
     """A connection that is given back clean: nothing here is of the session."""
 
@@ -88,10 +92,12 @@ class Database:
         self.settings = settings
         self.where = settings.where
         self._pool: Any = None
+        self._closing = asyncio.Event()
 
     async def open(self) -> None:
         """Connect; raise StoreError."""
         settings = self.settings
+        self._closing.clear()
         try:
             self._pool = await asyncpg.create_pool(
                 settings.url,
@@ -105,6 +111,10 @@ class Database:
             )
         except (*FAULTS, ValueError) as error:
             raise store_error(error, self.where) from error
+
+    def stop_asking(self) -> None:
+        """Let nobody ask any more what became of a commit: the store is about to be closed."""
+        self._closing.set()
 
     async def close(self) -> None:
         """Wait for what is under way, then let all connections go."""
@@ -138,7 +148,8 @@ class Database:
         """Begin, take ``locks`` (statements), and commit at the end; raise StoreError.
 
         Whatever is raised inside undoes the transaction. A commit whose answer was lost is looked
-        up if the transaction's id is known, so that an error means that nothing was written.
+        up if the transaction's id is known, however long the server stays away, so that an error
+        means that nothing was written.
         """
         begin = self._begin(wait_seconds or self.settings.lock_seconds) + locks
         async with self._lend(begin) as db:
@@ -194,21 +205,23 @@ class Database:
         raise AssertionError("unreachable")
 
     async def _was_committed(self, xid: str) -> bool:
-        """Ask a new connection what became of a transaction; False when nobody can tell in time."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.lock_seconds):
-                while xid:
-                    status = await self._status(xid)
-                    if status != "in progress":
-                        return status == "committed"
-                    await asyncio.sleep(_STATUS_SECONDS)
+        """Ask new connections what became of a transaction; False if it is undone, or nobody will tell."""
+        while xid and not self._closing.is_set():
+            with suppress(_UnknownYetError):
+                return await self._status(xid) == "committed"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _STATUS_SECONDS)
         return False
 
     async def _status(self, xid: str) -> str:
         try:
             row = await self.fetch_one("SELECT pg_xact_status($1::text::xid8)", xid)
-        except StoreError:
-            return "in progress"
+        except StoreError as error:
+            if isinstance(error.__cause__, asyncpg.DataError):
+                return ""  # it never heard of it: a replica that was behind has taken over
+            raise _UnknownYetError from error
+        if row is not None and row[0] == "in progress":
+            raise _UnknownYetError
         return str(row[0]) if row else ""
 
 

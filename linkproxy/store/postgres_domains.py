@@ -21,13 +21,17 @@ COLUMNS = (
     "recipients"
 )
 _LIST = f"""SELECT {COLUMNS} FROM domain_profile
-WHERE recipients >= $1 AND ($2 = '' OR name = $2)
+WHERE recipients >= CASE scope WHEN 'network' THEN $4::int ELSE $1::int END AND ($2 = '' OR name = $2)
 ORDER BY machines + people DESC, scope, name LIMIT $3"""
 _SOME = f"""SELECT {", ".join(f"p.{name.strip()}" for name in COLUMNS.split(","))}
 FROM unnest($1::text[], $2::text[]) AS w (scope, name) JOIN domain_profile p USING (scope, name)"""
 _TEACHERS_OF = """INSERT INTO domain_teacher (scope, name, recipient_id)
 SELECT w.scope, w.name, r.id FROM unnest($1::text[], $2::text[]) AS w (scope, name)
-JOIN recipient r ON r.id = $3 ON CONFLICT DO NOTHING RETURNING scope, name"""
+JOIN recipient r ON r.id = $3
+WHERE w.scope <> 'network' OR $4::text = '' OR NOT EXISTS (
+    SELECT 1 FROM domain_teacher t JOIN recipient o ON o.id = t.recipient_id
+    WHERE t.scope = w.scope AND t.name = w.name AND o.domain = $4)
+ON CONFLICT DO NOTHING RETURNING scope, name"""
 _PUT = f"""INSERT INTO domain_profile ({COLUMNS})
 SELECT * FROM unnest($1::text[], $2::text[], {", ".join(f"${n}::double precision[]" for n in range(3, 11))},
     $11::int[])
@@ -52,11 +56,11 @@ def profile_from(row: Row) -> DomainProfile:
 
 
 async def list_profiles(
-    database: Database, *, min_recipients: int, name: str, limit: int
+    database: Database, *, min_recipients: int, min_domains: int, name: str, limit: int
 ) -> list[DomainProfile]:
     """Return profiles that enough recipients have taught, those with most lessons first."""
     least = max(FEWEST_RECIPIENTS, min_recipients)
-    return [profile_from(row) for row in await database.fetch(_LIST, least, name.lower(), limit)]
+    return [profile_from(row) for row in await database.fetch(_LIST, least, name.lower(), limit, min_domains)]
 
 
 async def teach(work: Transaction, lesson: Lesson, at: float) -> None:
@@ -68,9 +72,13 @@ async def teach(work: Transaction, lesson: Lesson, at: float) -> None:
     before = {(profile.scope, profile.name): profile for profile in found}
     profiles = [before.get(place) or DomainProfile(*place) for place in wanted]
     fewer = [(item.scope, item.name) for item in profiles if item.recipients < MOST_TEACHERS]
-    new = await work.fetch(_TEACHERS_OF, *turned(fewer), lesson.recipient_id) if fewer else ()
+    new = await work.fetch(_TEACHERS_OF, *turned(fewer), lesson.recipient_id, lesson.domain) if fewer else ()
     more = {(row[0], row[1]) for row in new}
-    values = [_row(taught(item, lesson, at), (item.scope, item.name) in more) for item in profiles]
+    another = [(item.scope, item.name) in more for item in profiles]
+    values = [
+        _row(taught(item, lesson, at, by_another=one_more), one_more)
+        for item, one_more in zip(profiles, another, strict=True)
+    ]
     await work.execute(_PUT, *turned(values))
 
 

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 from linkproxy.model import (
     NO_DELIVERY,
     NOBODY,
-    Campaign,
     CampaignId,
     Delivery,
     DomainProfile,
-    Link,
     LinkKey,
     MessageLink,
     Neighbour,
@@ -31,7 +29,7 @@ from linkproxy.model import (
 )
 from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.postgres_rows import text
-from linkproxy.visit.facts import MOST_SIBLINGS, LinkCounts
+from linkproxy.visit.facts import MOST_SIBLINGS, KnownMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,38 +102,39 @@ class KnownFacts:
 
     # --- what goes out -------------------------------------------------------------------------
 
-    def campaign(self, campaign_id: CampaignId) -> Campaign | None:
-        table = self.known.campaigns.get(campaign_id)
-        return table.campaign if table else None
+    def table(self, campaign_id: CampaignId) -> CampaignTable | None:
+        return self.known.campaigns.get(campaign_id)
 
-    def link_counts(self, campaign_id: CampaignId) -> LinkCounts:
-        table = self.known.campaigns.get(campaign_id)
-        return table.counts if table else LinkCounts()
-
-    def link(
+    def message_link(
         self, campaign_id: CampaignId, recipient_id: RecipientId, key: LinkKey
-    ) -> Link | MessageLink | None:
-        table = self.known.campaigns.get(campaign_id)
-        if table and (link := table.links.get(key)):
-            return link
+    ) -> MessageLink | None:
         return self.known.message_links.get((campaign_id, recipient_id, key))
 
     # --- people --------------------------------------------------------------------------------
 
-    def recipient(self, recipient_id: RecipientId) -> Recipient | None:
-        return self.known.recipients.get(recipient_id)
+    def message(self, visit: Visit) -> KnownMessage | None:
+        recipient = (
+            self._recipient_of_reference(visit.reference, verified=visit.verified)
+            if visit.reference
+            else self.known.recipients.get(visit.recipient_id)
+        )
+        if recipient is None:
+            return None
+        message = (visit.campaign_id, recipient.id)
+        delivery = self.known.deliveries.get(message) or self.known.deliveries.get((message[0], NOBODY))
+        return KnownMessage(recipient, delivery or NO_DELIVERY)
 
-    def recipient_of_reference(self, reference: str, *, verified: bool) -> Recipient:
+    def _recipient_of_reference(self, reference: str, *, verified: bool) -> Recipient | None:
         """Return the recipient of a reference; ``verified`` is this visit's, not the row's.
 
-        An erased reference stays erased: its recipient is nobody, who is not tracked.
+        An erased reference stays erased: it has none.
         """
         found = self._privacy.reference_hash(reference) or b""
         if known := self.known.references.get(found):
             return replace(known, verified=verified)
         new = self.known.new_references.get(found)
         if new is None:
-            return Recipient(NOBODY, track=False, verified=verified)
+            return None
         if not new.wanted:
             new.wanted = True
             new.recipient = replace(
@@ -146,9 +145,7 @@ class KnownFacts:
     def gateway(self, domain: str) -> str:
         return self.known.gateways.get(domain, "")
 
-    def domain_profile(self, scope: ProfileScope, name: str) -> DomainProfile | None:
-        if not name:
-            return None
+    def domain_profile(self, scope: ProfileScope, name: str) -> DomainProfile:
         if (scope, name) not in self.known.asked:
             raise MissingError(scope, name)
         return self.known.domain_profiles.get((scope, name)) or DomainProfile(scope, name)
@@ -156,10 +153,6 @@ class KnownFacts:
     def neighbours(self, visit: Visit, domain: str) -> Iterable[Neighbour]:
         since = visit.at - HOUR_SECONDS
         return self._memory.neighbours.others(visit.campaign_id, domain, visit.recipient_id, since=since)
-
-    def delivery(self, campaign_id: CampaignId, recipient_id: RecipientId) -> Delivery:
-        own = self.known.deliveries.get((campaign_id, recipient_id))
-        return own or self.known.deliveries.get((campaign_id, 0), NO_DELIVERY)
 
     # --- earlier visits ------------------------------------------------------------------------
 

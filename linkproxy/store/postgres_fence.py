@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING
 from linkproxy.store.postgres_locks import FENCE_CLASS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from linkproxy.store.postgres_database import Database, Transaction
+    from linkproxy.store.sqlite_rows import Row
 
 _WRAP = 1 << 31
 """A lock's second part has 31 bits to us; ids in flight lie closer together than that."""
 
 NEWEST = "last_value - (NOT is_called)::int"
 
-_ALLOT = f"""WITH fence AS MATERIALIZED (
+ALLOT = f"""WITH fence AS MATERIALIZED (
     SELECT pg_advisory_xact_lock_shared({FENCE_CLASS}, (({NEWEST}) % {_WRAP})::int) AS held FROM visit_id)
 SELECT nextval('visit_id'), held::text, pg_current_xact_id()::text FROM fence, generate_series(1, $1)"""
+"""Draws so many ids, and tells the transaction's own beside each."""
+
 _SAFE = f"""WITH newest AS MATERIALIZED (SELECT {NEWEST} AS id FROM visit_id)
 SELECT id, (SELECT array_agg(objid::bigint) FROM pg_locks
     WHERE locktype = 'advisory' AND classid = {FENCE_CLASS} AND objsubid = 2 AND granted
@@ -29,9 +34,8 @@ SELECT id, (SELECT array_agg(objid::bigint) FROM pg_locks
 FROM newest"""
 
 
-async def allot(work: Transaction, count: int) -> list[int]:
-    """Return new visit ids, which belong to this transaction."""
-    found = await work.fetch(_ALLOT, count)
+def allotted_ids(work: Transaction, found: Sequence[Row]) -> list[int]:
+    """Return the visit ids that ALLOT has drawn; they belong to this transaction."""
     if found:
         work.xid = found[0][2]
     return [row[0] for row in found]

@@ -6,9 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from linkproxy.store import postgres_journal as journal
-from linkproxy.store.memory import KnownProfile
-from linkproxy.store.postgres_facts import KnownFacts
-from linkproxy.store.postgres_lookup import lock_statements, look_up, look_up_clients
+from linkproxy.store.postgres_headers import remember
+from linkproxy.store.postgres_lookup import lock_statements, look_up
 from linkproxy.store.postgres_neighbours import catch_up
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from linkproxy.store.postgres_database import Database
     from linkproxy.store.postgres_memory import Memory
     from linkproxy.store.privacy import Privacy
-
-_DAY_SECONDS = 86_400
 
 
 class Intake:
@@ -50,9 +47,8 @@ class Intake:
         memory = self._memory
         locks = lock_statements(pending, self._privacy)
         async with self._database.transaction(locks) as work:
-            known = await look_up(work, memory, self._privacy, pending)
-            facts = KnownFacts(known, memory, self._privacy)
-            await look_up_clients(work, facts, memory, pending)
+            facts = await look_up(work, memory, self._privacy, pending)
+            known = facts.known
             await catch_up(work, memory, known.visit_ids[0] - 1 if known.visit_ids else None)
             memory.own.update(known.visit_ids)
             batch = journal.Batch(facts, memory, iter(known.visit_ids))
@@ -60,7 +56,5 @@ class Intake:
             await journal.write(work, batch, self._strays_kept)
         for profile_id, item in known.new_profiles.items():
             if profile_id in batch.profiles:
-                day = int(item.used_at // _DAY_SECONDS)
-                for profile in item.profiles:
-                    memory.profiles.put(profile, KnownProfile(profile_id, day))
+                remember(memory, item.profiles, profile_id, item.used_at)
         return outcomes

@@ -149,45 +149,33 @@ def _take(batch: Batch, item: Pending, take: Take) -> Outcome:
 
 def _keep(batch: Batch, judged: Judged) -> Judged:
     visit_id = next(batch.ids)
-    visit, verdict, link = judged.visit, judged.verdict, judged.facts.link
-    recipient_id = judged.recipient.id if judged.recipient else visit.recipient_id
-    client, network = batch.facts.pseudonym(visit.client, visit.network)
-    profile_id = judged.facts.profile_id or batch.facts.profile_id(visit.profile)
+    visit, verdict, known, answer = judged.visit, judged.verdict, judged.facts, judged.answer.kind
+    recipient, link, client, network = judged.recipient, known.link, known.client, known.network
+    recipient_id = recipient.id if recipient else visit.recipient_id
+    profile_id = known.profile_id or batch.facts.profile_id(visit.profile)
     kind = link.kind if link else LinkKind.CONTENT
     role = link.role if link else LinkRole.BODY
     batch.visits.append(
         (
             *(visit_id, visit.at, visit.campaign_id, recipient_id, text(visit.key), kind, role),
             *(text(visit.method), client, network, profile_id, visit.http_version, visit.secure),
-            *(visit.reference != "", visit.verified, visit.one_click, judged.answer.kind, verdict.kind),
+            *(visit.reference != "", visit.verified, visit.one_click, answer, verdict.kind),
             *(verdict.score, verdict.prior, verdict_text(verdict)),
-            *(rows.facts_text(judged.facts), visit.hop_at, visit.hop_cookie, verdict.policy),
+            *(rows.facts_text(known), visit.hop_at, visit.hop_cookie, verdict.policy),
         )
     )
     batch.profiles.add(profile_id)
     sibling = Sibling(
-        visit_id=visit_id,
-        at=visit.at,
-        method=visit.method,
-        key=visit.key,
-        kind=kind,
-        role=role,
-        client=client,
-        network=network,
-        profile_id=profile_id,
-        verdict=verdict.kind,
-        answer=judged.answer.kind,
-        hop_at=visit.hop_at,
-        hop_cookie=visit.hop_cookie,
+        *(visit_id, visit.at, visit.method, visit.key, kind, role, client, network, profile_id),
+        *(verdict.kind, answer, visit.hop_at, visit.hop_cookie),
     )
     batch.facts.remember_visit((visit.campaign_id, recipient_id), sibling)
-    if judged.recipient:
-        seen = replace(visit, recipient_id=recipient_id)
-        domain = judged.recipient.domain
-        batch.memory.neighbours.remember(seen, domain, profile_id, judged.facts.delivery, kind)
+    if recipient and recipient.domain:
+        seen = visit if visit.recipient_id == recipient_id else replace(visit, recipient_id=recipient_id)
+        batch.memory.neighbours.remember(seen, recipient.domain, profile_id, known.delivery, kind)
     if opt_out := _opt_out(judged):
         batch.opt_outs.append(opt_out)
-    return replace(judged, visit_id=visit_id)
+    return Judged(visit, known, verdict, judged.answer, recipient, visit_id)
 
 
 def _opt_out(judged: Judged) -> Unsubscribe | None:

@@ -1,11 +1,10 @@
-"""Reading for a batch: a few statements, each for all of its visits together."""
+"""Reading for a batch: in one round trip, for all of its visits together."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import (
     CampaignId,
@@ -20,42 +19,38 @@ from linkproxy.model import (
 )
 from linkproxy.store import postgres_locks as locks
 from linkproxy.store import sqlite_rows as rows
-from linkproxy.store.memory import CampaignTable, KnownProfile
+from linkproxy.store.memory import CampaignTable
 from linkproxy.store.postgres_domains import COLUMNS, profile_from
-from linkproxy.store.postgres_facts import STRAYS_A_CLIENT, Known, NewProfile, NewReference
-from linkproxy.store.postgres_fence import allot
-from linkproxy.store.postgres_rows import columns, text, turned
+from linkproxy.store.postgres_facts import STRAYS_A_CLIENT, Known, KnownFacts, NewReference
+from linkproxy.store.postgres_fence import ALLOT, allotted_ids
+from linkproxy.store.postgres_headers import find_headers
+from linkproxy.store.postgres_rows import columns, lists, text, turned
 from linkproxy.visit.facts import MOST_SIBLINGS, LinkCounts
 from linkproxy.visit.reputation import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from linkproxy.model import Profile
     from linkproxy.store.api import Pending
     from linkproxy.store.postgres_database import Transaction
-    from linkproxy.store.postgres_facts import KnownFacts
     from linkproxy.store.postgres_memory import Memory
     from linkproxy.store.privacy import Privacy
 
 DAY_SECONDS = 86_400
 """Settled siblings are read this far back; the rules look at half an hour (reach_seconds)."""
 
-_EPOCH = "SELECT number FROM meta WHERE name = 'epoch'"
 _REFERENCES = "SELECT hash, recipient_id FROM recipient_hash WHERE hash = ANY($1::bytea[])"
 _ERASED = "SELECT reference_hash FROM erased_reference WHERE reference_hash = ANY($1::bytea[])"
 _NEW_RECIPIENTS = "SELECT nextval('recipient_id') FROM generate_series(1, $1)"
 _CAMPAIGNS = f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = ANY($1::bigint[])"
 _LINKS = f"SELECT {rows.LINK} FROM link WHERE campaign_id = ANY($1::bigint[]) ORDER BY campaign_id"
-_WANTED = "unnest($1::bigint[], $2::bigint[]) AS w (campaign_id, recipient_id)"
-_MESSAGES = f"""SELECT w.campaign_id, d.delivered_at, d.source, {rows.RECIPIENT}
+
+_WANTED = "unnest($2::bigint[], $3::bigint[]) AS w (campaign_id, recipient_id)"
+_MESSAGES = f"""SELECT w.campaign_id, d.delivered_at, d.source, coalesce(g.name, '') AS gateway,
+    {rows.RECIPIENT}
 FROM {_WANTED} JOIN recipient r ON r.id = w.recipient_id
-LEFT JOIN delivery d ON d.campaign_id = w.campaign_id AND d.recipient_id = w.recipient_id"""
-_CAMPAIGN_DELIVERIES = """SELECT campaign_id, delivered_at, source FROM campaign_delivery
-WHERE campaign_id = ANY($1::bigint[])"""
-_MESSAGE_LINKS = f"""SELECT {columns(rows.MESSAGE_LINK, "m.")}
-FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS w (campaign_id, recipient_id, key)
-JOIN message_link m USING (campaign_id, recipient_id, key)"""
+LEFT JOIN delivery d ON d.campaign_id = w.campaign_id AND d.recipient_id = w.recipient_id
+LEFT JOIN gateway g ON g.domain = r.domain"""
 
 
 def _newest(table: str, only: str = "") -> str:
@@ -64,26 +59,43 @@ def _newest(table: str, only: str = "") -> str:
         ORDER BY i.visit_id DESC LIMIT {MOST_SIBLINGS})"""
 
 
+def _strays(clients: str) -> str:
+    return f"""SELECT s.client, s.at, s.target, s.profile_id, s.campaign_id, s.recipient_id
+    FROM unnest({clients}::text[]) AS w (client) CROSS JOIN LATERAL (
+        SELECT * FROM stray i WHERE i.client = w.client ORDER BY i.id DESC LIMIT {STRAYS_A_CLIENT}) AS s
+    ORDER BY s.id"""
+
+
+# LIMIT 1 keeps the planner from reading the index of a whole week for each message, which is what it
+# does while it takes that week for empty.
 _SIBLINGS = f"""SELECT {rows.SIBLING}, w.campaign_id, w.recipient_id FROM {_WANTED}
 CROSS JOIN LATERAL (
     SELECT visit_id, seen_at FROM (
-        {_newest("open_visit")} UNION ALL {_newest("message_visit", "AND i.at >= $3")}) AS both_kinds
+        {_newest("open_visit")} UNION ALL {_newest("message_visit", "AND i.at >= $4")}) AS both_kinds
     ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}) AS n
-JOIN visit v ON v.id = n.visit_id AND v.recipient_id = w.recipient_id AND v.at = n.seen_at
+CROSS JOIN LATERAL (SELECT * FROM visit
+    WHERE id = n.visit_id AND recipient_id = w.recipient_id AND at = n.seen_at LIMIT 1) AS v
 ORDER BY w.campaign_id, w.recipient_id, v.id"""
-_GATEWAYS = "SELECT domain, name FROM gateway WHERE domain = ANY($1::text[])"
+_OF_DOMAINS = (ProfileScope.DOMAIN, ProfileScope.EARLY)
+_TAUGHT = f"""SELECT {columns(COLUMNS, "p.")} FROM (
+    SELECT unnest(ARRAY['{"', '".join(_OF_DOMAINS)}']) AS scope, domain AS name FROM message
+    UNION SELECT '{ProfileScope.GATEWAY}', gateway FROM message
+    UNION SELECT '{ProfileScope.NETWORK}', unnest($6::text[])) AS w
+JOIN domain_profile p USING (scope, name)"""
+_CAMPAIGN_DELIVERIES = """SELECT campaign_id, delivered_at, source FROM campaign_delivery
+WHERE campaign_id = ANY($10::bigint[])"""
+_MESSAGE_LINKS = f"""SELECT {columns(rows.MESSAGE_LINK, "m.")}
+FROM unnest($7::bigint[], $8::bigint[], $9::text[]) AS w (campaign_id, recipient_id, key)
+JOIN message_link m USING (campaign_id, recipient_id, key)"""
+_ALL = lists(
+    *(ALLOT, "SELECT * FROM message", _SIBLINGS, _strays("$5"), _TAUGHT, _CAMPAIGN_DELIVERIES),
+    *(_MESSAGE_LINKS, "SELECT number FROM meta WHERE name = 'epoch'"),
+)
+_LOOK_UP = f"WITH message AS MATERIALIZED ({_MESSAGES}) SELECT {_ALL}"
+"""All of it at once."""
+
 _PROFILES = f"""SELECT {columns(COLUMNS, "p.")}
 FROM unnest($1::text[], $2::text[]) AS w (scope, name) JOIN domain_profile p USING (scope, name)"""
-_OF_DOMAINS = (ProfileScope.DOMAIN, ProfileScope.EARLY)
-_STRAYS = f"""SELECT s.client, s.at, s.target, s.profile_id, s.campaign_id, s.recipient_id
-FROM unnest($1::text[]) AS w (client) CROSS JOIN LATERAL (
-    SELECT * FROM stray i WHERE i.client = w.client ORDER BY i.id DESC LIMIT {STRAYS_A_CLIENT}) AS s
-ORDER BY s.id"""
-_HEADERS = "SELECT hash, id, used_at FROM profile WHERE hash = ANY($1::bytea[])"
-_USED = """UPDATE profile SET used_at = greatest(profile.used_at, w.at)
-FROM (SELECT p.id, n.at FROM unnest($1::bigint[], $2::double precision[]) AS n (id, at)
-    JOIN profile p USING (id) ORDER BY p.id FOR UPDATE OF p) AS w WHERE profile.id = w.id"""
-_NEW_HEADERS = "SELECT nextval('profile_id') FROM generate_series(1, $1)"
 
 
 def lock_statements(pending: Sequence[Pending], privacy: Privacy) -> str:
@@ -103,25 +115,50 @@ def _reference_hashes(pending: Iterable[Pending], privacy: Privacy) -> set[bytes
     return {item for item in found if item}
 
 
-async def look_up(work: Transaction, memory: Memory, privacy: Privacy, pending: Sequence[Pending]) -> Known:
-    """Read what the judge of a batch may ask, but for strays and headers (``look_up_clients``)."""
+async def look_up(
+    work: Transaction, memory: Memory, privacy: Privacy, pending: Sequence[Pending]
+) -> KnownFacts:
+    """Return what the judge of a batch may ask; its visits are given their ids."""
     visits = _visits(pending)
     known = Known([])
+    facts = KnownFacts(known, memory, privacy)
     ids = await _find_references(work, known, privacy, visits)
     if ids:
         wanted = {item.recipient_id for item in visits if item.recipient_id} | set(ids.values())
         await work.db.execute(locks.recipients(wanted))
-    known.visit_ids = await allot(work, len(visits))
     messages = sorted(_messages(visits, ids, privacy))
-    await _find_campaigns(work, known, memory, {item.campaign_id for item in visits})
-    await _find_messages(work, known, messages)
-    for found, recipient_id in ids.items():
-        if recipient := known.recipients.get(recipient_id):
-            known.references[found] = recipient
-    await _find_message_links(work, known, visits, ids, privacy)
-    await _find_siblings(work, known, messages, min((item.at for item in visits), default=0.0))
-    await _find_gateways(work, known)
-    return known
+    clients = {facts.pseudonym(item.client, "")[0] for item in pending if item.client}
+    networks = {name_of(facts.pseudonym(item.client, item.network)[1]) for item in visits}
+    campaigns = {item.campaign_id for item in visits}
+    links = sorted(_maybe_message_links(visits, ids, privacy, memory))
+    (found,) = await work.fetch(
+        _LOOK_UP,
+        len(visits),
+        *_columns(messages, 2),
+        min((item.at for item in visits), default=0.0) - DAY_SECONDS,
+        sorted(clients - {""}),
+        sorted(networks - {""}),
+        *_columns(links, 3),
+        sorted(campaigns),
+    )
+    allotted, of_messages, siblings, strays, taught, deliveries, message_links, epoch = found
+    known.visit_ids = allotted_ids(work, allotted)
+    for message, group in groupby(siblings, key=lambda row: (row[-2], row[-1])):
+        known.siblings[message] = deque(map(rows.sibling_from, group), maxlen=MOST_SIBLINGS)
+    for row in strays:
+        facts.remember_stray(row[0], StrayTrace(*row[1:]))
+    known.message_links = {(row[0], row[1], row[2]): rows.message_link_from(row) for row in message_links}
+    known.deliveries = {(row[0], 0): Delivery(row[1], DeliverySource(row[2])) for row in deliveries}
+    _note_messages(known, of_messages, ids)
+    known.asked |= {(ProfileScope.NETWORK, name) for name in networks if name}
+    known.domain_profiles = {(row[0], row[1]): profile_from(row) for row in taught}
+    await _find_campaigns(work, known, memory, campaigns, epoch)
+    await find_headers(work, known, memory, pending)
+    return facts
+
+
+def _columns(values: Sequence[rows.Row], count: int) -> list[list[Any]]:
+    return turned(values) or [[] for _ in range(count)]
 
 
 def _messages(visits: Iterable[Visit], ids: dict[bytes, int], privacy: Privacy) -> set[tuple[int, int]]:
@@ -153,11 +190,13 @@ async def _find_references(
     return ids
 
 
-async def _find_campaigns(work: Transaction, known: Known, memory: Memory, wanted: set[CampaignId]) -> None:
-    epoch = await work.fetch_one(_EPOCH)
-    if epoch is None or epoch[0] != memory.epoch:
+async def _find_campaigns(
+    work: Transaction, known: Known, memory: Memory, wanted: set[CampaignId], epoch: Sequence[rows.Row]
+) -> None:
+    changed = epoch[0][0] if epoch else -1
+    if changed != memory.epoch:
         memory.campaigns.clear()
-        memory.epoch = epoch[0] if epoch else -1
+        memory.epoch = changed
     tables = {campaign_id: memory.campaigns.get(campaign_id) for campaign_id in wanted}
     missing = [campaign_id for campaign_id, table in tables.items() if table is None]
     if missing:
@@ -168,8 +207,6 @@ async def _find_campaigns(work: Transaction, known: Known, memory: Memory, wante
             tables[row[0]] = table
             memory.campaigns.put(table.campaign.id, table)
     known.campaigns = {key: table for key, table in tables.items() if table is not None}
-    for row in await work.fetch(_CAMPAIGN_DELIVERIES, sorted(wanted)):
-        known.deliveries[row[0], 0] = Delivery(row[1], DeliverySource(row[2]))
 
 
 def _table(row: rows.Row, link_rows: Sequence[rows.Row]) -> CampaignTable:
@@ -179,45 +216,32 @@ def _table(row: rows.Row, link_rows: Sequence[rows.Row]) -> CampaignTable:
     return CampaignTable(rows.campaign_from(row), {link.key: link for link in links}, counts)
 
 
-async def _find_messages(work: Transaction, known: Known, messages: Sequence[tuple[int, int]]) -> None:
-    if not messages:
-        return
-    for row in await work.fetch(_MESSAGES, *turned(messages)):
-        recipient = rows.recipient_from(row[3:])
+def _note_messages(known: Known, found: Sequence[rows.Row], ids: dict[bytes, int]) -> None:
+    for campaign_id, delivered_at, source, gateway, *row in found:
+        recipient = rows.recipient_from(row)
         known.recipients[recipient.id] = recipient
-        if row[2] is not None:
-            known.deliveries[row[0], recipient.id] = Delivery(row[1], DeliverySource(row[2]))
+        if source is not None:
+            known.deliveries[campaign_id, recipient.id] = Delivery(delivered_at, DeliverySource(source))
+        if recipient.domain:
+            known.gateways[recipient.domain] = gateway
+            known.asked |= {(scope, recipient.domain) for scope in _OF_DOMAINS}
+            known.asked.add((ProfileScope.GATEWAY, gateway))
+    known.references = {
+        digest: known.recipients[recipient_id]
+        for digest, recipient_id in ids.items()
+        if recipient_id in known.recipients
+    }
 
 
-async def _find_message_links(
-    work: Transaction, known: Known, visits: Sequence[Visit], ids: dict[bytes, int], privacy: Privacy
-) -> None:
-    wanted = {
+def _maybe_message_links(
+    visits: Sequence[Visit], ids: dict[bytes, int], privacy: Privacy, memory: Memory
+) -> set[tuple[int, int, str]]:
+    """Return what may be a message link: a key that the campaign, as it is remembered, does not have."""
+    return {
         (visit.campaign_id, _recipient_id(visit, ids, privacy), text(visit.key))
         for visit in visits
-        if (table := known.campaigns.get(visit.campaign_id)) and visit.key not in table.links
+        if not (table := memory.campaigns.get(visit.campaign_id)) or visit.key not in table.links
     }
-    if wanted:
-        for row in await work.fetch(_MESSAGE_LINKS, *turned(sorted(wanted))):
-            known.message_links[row[0], row[1], row[2]] = rows.message_link_from(row)
-
-
-async def _find_siblings(
-    work: Transaction, known: Known, messages: Sequence[tuple[int, int]], first_at: float
-) -> None:
-    if not messages:
-        return
-    found = await work.fetch(_SIBLINGS, *turned(messages), first_at - DAY_SECONDS)
-    for message, group in groupby(found, key=lambda row: (row[-2], row[-1])):
-        known.siblings[message] = deque(map(rows.sibling_from, group), maxlen=MOST_SIBLINGS)
-
-
-async def _find_gateways(work: Transaction, known: Known) -> None:
-    domains = sorted({item.domain for item in known.recipients.values() if item.domain})
-    if domains:
-        known.gateways = {row[0]: row[1] for row in await work.fetch(_GATEWAYS, domains)}
-        known.asked |= {(scope, name) for name in domains for scope in _OF_DOMAINS}
-    known.asked |= {(ProfileScope.GATEWAY, name) for name in known.gateways.values() if name}
 
 
 async def find_profiles(work: Transaction, known: Known, wanted: Iterable[tuple[ProfileScope, str]]) -> None:
@@ -229,61 +253,10 @@ async def find_profiles(work: Transaction, known: Known, wanted: Iterable[tuple[
             known.domain_profiles[row[0], row[1]] = profile_from(row)
 
 
-async def look_up_clients(
-    work: Transaction, facts: KnownFacts, memory: Memory, pending: Sequence[Pending]
-) -> None:
-    """Read the strays of the batch's clients, what was learned, and the ids of its header profiles."""
-    clients = sorted({facts.pseudonym(item.client, "")[0] for item in pending if item.client} - {""})
-    if clients:
-        for row in await work.fetch(_STRAYS, clients):
-            facts.remember_stray(row[0], StrayTrace(*row[1:]))
-    networks = {name_of(facts.pseudonym(item.client, item.network)[1]) for item in _visits(pending)}
-    of_networks = {(ProfileScope.NETWORK, name) for name in networks if name}
-    await find_profiles(work, facts.known, facts.known.asked | of_networks)
-    latest: dict[Profile, float] = {}
-    for item in pending:
-        latest[item.profile] = max(item.at, latest.get(item.profile, item.at))
-    await _find_headers(work, facts.known, memory, latest)
-
-
-@dataclass(slots=True)
-class _Headers:
-    """Profiles that are stored alike: they differ in headers that are never stored."""
-
-    content: str
-    at: float
-    profiles: list[Profile] = field(default_factory=list)
-
-
-async def _find_headers(
-    work: Transaction, known: Known, memory: Memory, latest: dict[Profile, float]
-) -> None:
-    wanted: dict[bytes, _Headers] = {}
-    for profile, at in latest.items():
-        remembered = memory.profiles.get(profile)
-        if remembered is not None and remembered.day >= int(at // DAY_SECONDS):
-            known.profile_ids[profile] = remembered.id
-            continue
-        content = rows.profile_content(profile)
-        headers = wanted.setdefault(rows.profile_hash(content), _Headers(content, at))
-        headers.at = max(headers.at, at)
-        headers.profiles.append(profile)
-    if not wanted:
-        return
-    found = await work.fetch(_HEADERS, list(wanted))
-    if len(found) < len(wanted):
-        await work.db.execute(locks.profiles(wanted.keys() - {row[0] for row in found}))
-        found = await work.fetch(_HEADERS, list(wanted))
-    stale = [(row[1], wanted[row[0]].at) for row in found if wanted[row[0]].at > row[2]]
-    if stale:
-        await work.execute(_USED, *turned(stale))
-    for digest, profile_id, _ in found:
-        for profile in wanted[digest].profiles:
-            known.profile_ids[profile] = profile_id
-            memory.profiles.put(profile, KnownProfile(profile_id, int(wanted[digest].at // DAY_SECONDS)))
-    new = sorted(wanted.keys() - {row[0] for row in found})
-    for digest, row in zip(new, await work.fetch(_NEW_HEADERS, len(new)) if new else (), strict=True):
-        headers = wanted[digest]
-        for profile in headers.profiles:
-            known.profile_ids[profile] = row[0]
-        known.new_profiles[row[0]] = NewProfile(tuple(headers.profiles), digest, headers.content, headers.at)
+async def strays_of(work: Transaction, clients: set[str]) -> dict[str, list[StrayTrace]]:
+    """Return the newest strays of clients, as the privacy setting stores these, oldest first."""
+    found: dict[str, list[StrayTrace]] = {}
+    if known := sorted(clients - {""}):
+        for client, *trace in await work.fetch(_strays("$1"), known):
+            found.setdefault(client, []).append(StrayTrace(*trace))
+    return found

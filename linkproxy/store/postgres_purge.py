@@ -100,12 +100,16 @@ async def _delete(work: Transaction, walk: Walk, doomed: list[Row]) -> None:
 
 
 async def purge_profiles(work: Transaction, cutoff: float) -> int:
-    """Delete header profiles that no visit can refer to: used_at is right to a day."""
+    """Delete header profiles that no visit can refer to: used_at is right to a day.
+
+    One that a batch is just using again is left to it.
+    """
     return await work.execute(
-        """DELETE FROM profile WHERE used_at < $1
+        """DELETE FROM profile WHERE id IN (SELECT id FROM profile WHERE used_at < $1
         AND id <> ALL (ARRAY(SELECT DISTINCT profile_id FROM stray))
         AND id <> ALL (ARRAY(SELECT DISTINCT v.profile_id FROM open_visit o JOIN visit v
-            ON v.id = o.visit_id AND v.recipient_id = o.recipient_id AND v.at = o.at))""",
+            ON v.id = o.visit_id AND v.recipient_id = o.recipient_id AND v.at = o.at))
+        FOR UPDATE SKIP LOCKED)""",
         cutoff - 2 * _DAY_SECONDS,
     )
 

@@ -45,16 +45,14 @@ JOIN click c ON c.visit_id = w.visit_id AND c.recipient_id = w.of_id
 LEFT JOIN recipient r ON r.id = c.recipient_id {LINKS.format("c")} ORDER BY c.visit_id"""
 
 
-async def note_settled(work: Transaction, message: Message, done: Resettled) -> None:
-    """Bring the rollups up to what a settlement has changed."""
+async def note_settled(work: Transaction, ledger: Ledger, message: Message, done: Resettled) -> None:
+    """Bring the rollups up to what a settlement has changed; the caller writes the ledger."""
     if not done.entries:
         return
     domain = next(iter(done.entries.values())).recipient.domain
     before = await read_message(work, message)
     after, change = settled_change(done, before, domain)
-    ledger = Ledger(work)
     await ledger.add(message, change)
-    await ledger.write()
     if after != before:
         await write_message(work, message, after)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.model import MessageHistory
 from linkproxy.store.evidence_rows import evidence_text, verdict_text
+from linkproxy.store.postgres_ledger import Ledger
 from linkproxy.store.postgres_rows import ENTRY, ENTRY_JOINS, OF_IDS
 from linkproxy.store.postgres_settle import FIRST, campaign_of, write_clicks
 from linkproxy.store.review import FrozenMessage
@@ -87,7 +88,9 @@ async def rejudge(
         beyond=tuple(item.entry for item in known.beyond),
         clicked_beyond=frozenset(item.entry.visit_id for item in known.beyond if item.clicked),
     )
-    await write_clicks(work, (message.campaign_id, message.recipient_id), settlement, history)
+    ledger = Ledger(work)
+    await write_clicks(work, ledger, (message.campaign_id, message.recipient_id), settlement, history)
+    await ledger.write()
     changed = sum(
         (before := entries[visit_id].settled) is None or before.kind is not verdict.kind
         for visit_id, verdict in settlement.revised

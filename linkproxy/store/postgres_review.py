@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from linkproxy.model import CampaignId, VerdictKind
 from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_rejudge as rejudging
 from linkproxy.store import sqlite_rows as rows
@@ -18,24 +16,27 @@ from linkproxy.store.review import (
     ShadowRow,
     ShadowVerdict,
 )
-from linkproxy.store.review_rows import as_messages, shadow_row
+from linkproxy.store.review_rows import (
+    PAGE,
+    SHADOW_COUNTS,
+    as_messages,
+    pages_of,
+    shadow_counts,
+    shadow_rows,
+    widened,
+)
 from linkproxy.store.sqlite_rejudge import REPLAY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from linkproxy.model import Campaign, Settlement
+    from linkproxy.model import Campaign, CampaignId, Settlement
     from linkproxy.store.api import Filter
     from linkproxy.store.postgres_database import Database, Transaction
-
-PAGE = 200
-"""Rows of one read: a server that reports goes on answering visits."""
 
 _KEY = "campaign_id, recipient_id, visit_id"
 _DELIVERED = """SELECT coalesce(r.domain, ''), count(*) FROM delivery d
 LEFT JOIN recipient r ON r.id = d.recipient_id WHERE d.campaign_id = $1 GROUP BY 1"""
-_SHADOW_COUNTS = """SELECT s.policy, c.name, s.live, s.shadow, s.visits
-FROM shadow_count s JOIN campaign c ON c.id = s.campaign_id ORDER BY 1, 2, 3, 4"""
 _DIFFERENCES = f"""SELECT s.visit_id, s.at, s.campaign_id, s.recipient_id, s.live, s.live_score, s.shadow,
     s.shadow_score, s.evidence, s.policy, c.name, {PERSON}
 FROM shadow_verdict s JOIN campaign c ON c.id = s.campaign_id LEFT JOIN recipient r ON r.id = s.recipient_id
@@ -84,16 +85,14 @@ class PostgresReview:
         async for message in as_messages(self._pages(where, reach_seconds), self._campaigns):
             yield message
 
-    async def _pages(self, where: Filter, reach_seconds: float) -> AsyncIterator[Sequence[rows.Row]]:
+    def _pages(self, where: Filter, reach_seconds: float) -> AsyncIterator[Sequence[rows.Row]]:
         wider = widened(where, reach_seconds)
-        after = (0, -1, 0)
-        while True:
+
+        async def read(after: tuple[int, int, int]) -> Sequence[rows.Row]:
             page = _page(wider, after)
-            found = await self._database.fetch(page.statement, *page.values)
-            if not found:
-                return
-            yield found
-            after = (found[-1][2], found[-1][3], found[-1][0])
+            return await self._database.fetch(page.statement, *page.values)
+
+        return pages_of(read)
 
     async def _campaigns(self, ids: set[int]) -> dict[int, Campaign]:
         found = await self._database.fetch(
@@ -136,31 +135,12 @@ class PostgresReview:
             async with self._database.transaction() as work:
                 await rejudging.add_shadow_verdicts(work, verdicts)
 
-    async def shadow_verdicts(self, where: Filter) -> AsyncIterator[ShadowRow]:
-        after, left = where.after_id, where.limit
-        while left is None or left > 0:
-            size = PAGE if left is None else min(left, PAGE)
-            found = await self._database.fetch(
-                _DIFFERENCES, after, where.campaign, where.since, where.until, size
-            )
-            for row in found:
-                yield shadow_row(row)
-            if len(found) < size:
-                return
-            after = found[-1][0]
-            left = None if left is None else left - size
+    def shadow_verdicts(self, where: Filter) -> AsyncIterator[ShadowRow]:
+        async def read(after: int, size: int) -> Sequence[rows.Row]:
+            asked = (after, where.campaign, where.since, where.until, size)
+            return await self._database.fetch(_DIFFERENCES, *asked)
+
+        return shadow_rows(read, where)
 
     async def count_shadow_verdicts(self) -> list[ShadowCount]:
-        return [
-            ShadowCount(row[0], row[1], VerdictKind(row[2]), VerdictKind(row[3]), row[4])
-            for row in await self._database.fetch(_SHADOW_COUNTS)
-        ]
-
-
-def widened(where: Filter, reach_seconds: float) -> Filter:
-    """Return a filter whose times reach further on both sides: siblings come along."""
-    return replace(
-        where,
-        since=None if where.since is None else where.since - reach_seconds,
-        until=None if where.until is None else where.until + reach_seconds,
-    )
+        return shadow_counts(await self._database.fetch(SHADOW_COUNTS))

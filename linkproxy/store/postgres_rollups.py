@@ -9,17 +9,13 @@ from linkproxy.store import postgres_locks as locks
 from linkproxy.store.postgres_ledger import Ledger, read_message, write_message
 from linkproxy.store.postgres_recount import LINKS, settled_rows
 from linkproxy.store.postgres_settle import campaign_of, read_entries
+from linkproxy.store.rollup_rows import campaign_sums_from, difference
 from linkproxy.store.rollups import (
     CampaignSums,
-    Change,
     Figure,
-    MessageSums,
-    OpenVisit,
     Part,
     RebuildStep,
-    Sums,
     add_message,
-    link_name,
 )
 from linkproxy.store.sqlite_rebuild import message_sums
 from linkproxy.store.sqlite_recount import visits_change
@@ -89,19 +85,7 @@ class PostgresRollups:
             sums, possible, opened, blank = [
                 await work.fetch(statement, campaign_id) for statement in (_SUMS, _POSSIBLE, _OPEN, _BLANK)
             ]
-        parts: dict[Part, dict[str, Sums]] = {part: {} for part in Part}
-        for part, name, *figures in sums:
-            parts[Part(part)][name] = dict(zip(Figure, figures, strict=True))
-        return CampaignSums(
-            sums=parts,
-            possible={(domain, score, clicks): units for domain, score, clicks, units in possible},
-            open=[
-                OpenVisit(link_name(key, is_known=known, target=target, shapes={}), at, domain, raw)
-                for key, at, domain, raw, _, known, target, _ in opened
-            ],
-            open_messages=len({row[4] for row in opened if row[3] and not row[7]}),
-            blank=bool(blank[0][0]),
-        )
+        return campaign_sums_from(sums, possible, opened, blank)
 
     async def count_messages(self, campaign_id: CampaignId | None = None) -> int:
         row = await self._database.fetch_one(_COUNT, campaign_id)
@@ -119,7 +103,7 @@ class PostgresRollups:
 
 async def _rebuild(work: Transaction, possible: Find, limit: int, only: int | None) -> RebuildStep:
     """Count some messages again, of the campaign that is due, and of the next ones while there is room."""
-    left = limit
+    left, counted = limit, 0
     while left > 0 and (due := await work.fetch_one(_DUE, only)) is not None:
         campaign_id, after = due
         if after < 0:
@@ -133,9 +117,10 @@ async def _rebuild(work: Transaction, possible: Find, limit: int, only: int | No
             await _replace(work, campaign_id)
         else:
             await work.execute(_CURSOR, campaign_id, found[-1])
+        counted += len(found)
         left -= max(1, len(found))
     campaigns = await work.fetch_one(_LEFT, only)
-    return RebuildStep(limit - max(0, left), campaigns[0] if campaigns else 0)
+    return RebuildStep(counted, campaigns[0] if campaigns else 0)
 
 
 async def _drop(work: Transaction, campaign_id: int, state: str) -> None:
@@ -162,7 +147,7 @@ async def _recount(work: Transaction, ledger: Ledger, message: Message, possible
     settled = await read_entries(work, looked_at, message[1], await campaign_of(work, message[0]))
     logged = await work.fetch(_CLICKS, *message)
     after = message_sums(before, found, logged, possible(settled) if settled else ())
-    await ledger.add(message, _difference(before, after, domain))
+    await ledger.add(message, difference(before, after, domain))
     whole = visits_change(found, domain)
     add_message(whole, after, domain)
     delivered = await work.fetch_one(_DELIVERED, *message)
@@ -170,10 +155,3 @@ async def _recount(work: Transaction, ledger: Ledger, message: Message, possible
     whole.add(((Part.CAMPAIGN, ""), (Part.DOMAIN, domain)), Figure.DELIVERED, count)
     ledger.recount(message, whole)
     await write_message(work, message, after)
-
-
-def _difference(before: MessageSums, after: MessageSums, domain: str) -> Change:
-    change = Change()
-    add_message(change, before, domain, -1)
-    add_message(change, after, domain)
-    return change

@@ -42,6 +42,11 @@ def columns(table: str, prefix: str = "") -> str:
     return ", ".join(f"{prefix}{name.strip()}" for name in table.split(","))
 
 
+def lists(*statements: str) -> str:
+    """Return columns that hold the rows of a statement each: several answers in one round trip."""
+    return ", ".join(f"array(SELECT part FROM ({statement}) AS part)" for statement in statements)
+
+
 def turned(values: Iterable[Sequence[Any]]) -> list[list[Any]]:
     """Return rows as columns, which is how ``unnest`` takes them."""
     return [list(column) for column in zip(*values, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from linkproxy.model import NO_DELIVERY, Delivery, DeliverySource, MessageHistory, VerdictKind
 from linkproxy.store import sqlite_entries as entries
@@ -12,8 +12,9 @@ from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.evidence_rows import verdict_text
 from linkproxy.store.postgres_domains import teach
 from linkproxy.store.postgres_engagement import count_engaged, engagements_of
+from linkproxy.store.postgres_lookup import strays_of
 from linkproxy.store.postgres_recount import note_settled
-from linkproxy.store.postgres_rows import ENTRY, ENTRY_JOINS, OF_IDS, turned
+from linkproxy.store.postgres_rows import ENTRY, ENTRY_JOINS, OF_IDS, lists, turned
 from linkproxy.store.sqlite_engagement import afterlife_value
 from linkproxy.store.sqlite_history import MOST_OPEN, MOST_SETTLED
 from linkproxy.store.sqlite_settle import resettled
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from linkproxy.model import Campaign, JournalEntry, Neighbour, Settlement, Verdict
     from linkproxy.store.domains import Neighbours
     from linkproxy.store.postgres_database import Database, Transaction
+    from linkproxy.store.postgres_ledger import Ledger
 
     PolicyIds = Callable[[Transaction, str], Awaitable[int]]
 
@@ -32,16 +34,26 @@ Message = tuple[int, int]
 
 _MESSAGE = "campaign_id = $1 AND recipient_id = $2"
 _OPEN = f"SELECT visit_id, at FROM open_visit WHERE {_MESSAGE} ORDER BY visit_id LIMIT {MOST_OPEN}"
-_SETTLED = f"""SELECT visit_id, at FROM message_visit WHERE {_MESSAGE} AND at BETWEEN $3 AND $4
-ORDER BY visit_id DESC LIMIT {MOST_SETTLED}"""
+
+
+def _settled(since: str, until: str) -> str:
+    return f"""SELECT visit_id, at FROM message_visit WHERE {_MESSAGE} AND at BETWEEN {since} AND {until}
+    ORDER BY visit_id DESC LIMIT {MOST_SETTLED}"""
+
+
+_SETTLED = _settled("$3", "$4")
 _ENTRIES = f"SELECT {ENTRY} FROM {OF_IDS} {ENTRY_JOINS} ORDER BY v.id"
 FIRST = f"SELECT visit_id, at FROM message_visit WHERE {_MESSAGE} ORDER BY visit_id LIMIT {MOST_LOOKED_AT}"
-_CLICKED = "SELECT visit_id FROM click WHERE recipient_id = $2 AND visit_id = ANY($1::bigint[])"
+_CLICKED = """SELECT visit_id, coalesce(settled_at, at) FROM click
+WHERE recipient_id = $2 AND visit_id = ANY($1::bigint[])"""
 _CAMPAIGN = f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = $1"
 _DELIVERY = f"""SELECT delivered_at, source FROM (
     SELECT delivered_at, source, 0 AS place FROM delivery WHERE {_MESSAGE}
     UNION ALL SELECT delivered_at, source, 1 FROM campaign_delivery WHERE campaign_id = $1) AS both_kinds
 ORDER BY place LIMIT 1"""
+_IN_REACH = _settled("(SELECT min(at) - $3 FROM opened)", "(SELECT max(at) + $3 FROM opened)")
+_SEEN = f"""WITH opened AS MATERIALIZED ({_OPEN})
+SELECT {lists("SELECT * FROM opened", _IN_REACH, FIRST, _CAMPAIGN, _DELIVERY)}"""
 _SETTLE = """WITH settled AS (
     UPDATE visit v SET settled_verdict = w.verdict, settled_score = w.score, settled_prior = w.prior,
         settled_evidence = w.evidence, settled_policy_id = w.policy_id, settled_facts = w.facts,
@@ -54,22 +66,27 @@ closed AS (
     DELETE FROM open_visit WHERE campaign_id = $1 AND recipient_id = $2 AND visit_id = ANY($12::bigint[]))
 INSERT INTO message_visit (campaign_id, recipient_id, visit_id, at)
 SELECT $1, $2, w.* FROM unnest($12::bigint[], $13::double precision[]) AS w ON CONFLICT DO NOTHING"""
-_CLICK = """INSERT INTO click (visit_id, at, campaign_id, recipient_id, key, score, reasons, verified, merged)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+_SETTLED_COLUMNS = 8
+_CLICK = """WITH restored AS (DELETE FROM retraction WHERE recipient_id = $2 AND visit_id = ANY($4::bigint[]))
+INSERT INTO click
+    (campaign_id, recipient_id, settled_at, visit_id, at, key, score, reasons, verified, merged)
+SELECT $1, $2, $3, w.* FROM unnest($4::bigint[], $5::double precision[], $6::text[], $7::double precision[],
+    $8::text[], $9::boolean[], $10::int[]) AS w
 ON CONFLICT (visit_id, recipient_id) DO UPDATE
 SET score = excluded.score, reasons = excluded.reasons, merged = excluded.merged"""
 _RESCORE = "UPDATE click SET score = $3, reasons = $4 WHERE recipient_id = $1 AND visit_id = $2"
+_MERGED = "UPDATE click SET merged = $3 WHERE recipient_id = $1 AND visit_id = $2"
 _WITHDRAW = """WITH gone AS (DELETE FROM click WHERE recipient_id = $1 AND visit_id = $2 RETURNING *)
 INSERT INTO retraction
     (visit_id, at, withdrawn_at, campaign_id, recipient_id, key, score, reasons, verified)
 SELECT visit_id, at, $3, campaign_id, recipient_id, key, $4, $5, verified FROM gone
 ON CONFLICT (visit_id, recipient_id) DO UPDATE
 SET withdrawn_at = excluded.withdrawn_at, score = excluded.score, reasons = excluded.reasons"""
-_RESTORE = "DELETE FROM retraction WHERE recipient_id = $1 AND visit_id = ANY($2::bigint[])"
 
 
 async def settle(
     work: Transaction,
+    ledger: Ledger,
     message: Message,
     revise: Callable[[MessageHistory], Settlement],
     *,
@@ -86,45 +103,49 @@ async def settle(
         await teach(work, settlement.lesson, settlement.settled_at)
     policies = {verdict.policy: await policy_ids(work, verdict.policy) for _, verdict in settlement.revised}
     await _write_verdicts(work, message, settlement, history, policies)
-    await write_clicks(work, message, settlement, history)
+    await write_clicks(work, ledger, message, settlement, history)
     return settlement
 
 
 async def _read(
     work: Transaction, neighbours: Neighbours, message: Message, reach_seconds: float
 ) -> MessageHistory | None:
-    opened = await work.fetch(_OPEN, *message)
+    ((opened, settled, first, campaigns, deliveries),) = await work.fetch(_SEEN, *message, reach_seconds)
     if not opened:
         return None
     times = [row[1] for row in opened]
-    settled = await work.fetch(_SETTLED, *message, min(times) - reach_seconds, max(times) + reach_seconds)
-    first = await work.fetch(FIRST, *message)
-    campaign = await campaign_of(work, message[0])
+    campaign = _campaign_from(campaigns, message[0])
     seen = {row[0]: row for row in (*opened, *settled, *first)}
     known = await read_entries(work, list(seen.values()), message[1], campaign)
     within = {row[0] for row in (*opened, *settled)}
     journal = tuple(entry for entry in known if entry.visit_id in within)
-    clicked = await _clicked(work, known, message[1])
+    clicked_at = await _clicked(work, known, message[1])
+    clicked = frozenset(visit_id for visit_id, _ in clicked_at)
     tells = bool(campaign.click_id)
     return MessageHistory(
         entries=journal,
         open_ids=frozenset(row[0] for row in opened),
         clicked=clicked & within,
-        delivery=await _delivery(work, message),
+        delivery=_delivery_from(deliveries),
         neighbours=_beside(neighbours, journal, since=min(times) - HOUR_SECONDS),
         engagements=await engagements_of(work, message) if tells else None,
         engaged=await count_engaged(work, message) if tells else 0,
         beyond=tuple(entry for entry in known if entry.visit_id not in within),
         clicked_beyond=clicked - within,
+        clicked_at=clicked_at,
+        strays=await strays_of(work, {entry.visit.client for entry in journal}),
     )
 
 
 async def campaign_of(source: Database | Transaction, campaign_id: int) -> Campaign:
     """Return the campaign of a visit; raise StoreError if it is missing."""
-    row = await source.fetch_one(_CAMPAIGN, campaign_id)
-    if row is None:
+    return _campaign_from(await source.fetch(_CAMPAIGN, campaign_id), campaign_id)
+
+
+def _campaign_from(found: Sequence[rows.Row], campaign_id: int) -> Campaign:
+    if not found:
         raise StoreError(f"campaign {campaign_id} of a visit is missing from the store")
-    return rows.campaign_from(row)
+    return rows.campaign_from(found[0])
 
 
 async def read_entries(
@@ -137,14 +158,14 @@ async def read_entries(
 
 async def _clicked(
     source: Database | Transaction, journal: Sequence[JournalEntry], recipient_id: int
-) -> frozenset[int]:
+) -> tuple[tuple[int, float], ...]:
+    """Return which visits the click log holds, and when each was first settled as a click."""
     ids = [entry.visit_id for entry in journal]
-    return frozenset(row[0] for row in await source.fetch(_CLICKED, ids, recipient_id))
+    return tuple((row[0], row[1]) for row in await source.fetch(_CLICKED, ids, recipient_id))
 
 
-async def _delivery(source: Database | Transaction, message: Message) -> Delivery:
-    row = await source.fetch_one(_DELIVERY, *message)
-    return Delivery(row[0], DeliverySource(row[1])) if row else NO_DELIVERY
+def _delivery_from(found: Sequence[rows.Row]) -> Delivery:
+    return Delivery(found[0][0], DeliverySource(found[0][1])) if found else NO_DELIVERY
 
 
 async def read_siblings(database: Database, visit_id: int, reach_seconds: float) -> MessageHistory:
@@ -164,8 +185,8 @@ async def read_siblings(database: Database, visit_id: int, reach_seconds: float)
     return MessageHistory(
         entries=journal,
         open_ids=frozenset(row[0] for row in opened),
-        clicked=await _clicked(database, journal, message[1]),
-        delivery=await _delivery(database, message),
+        clicked=frozenset(visit_id for visit_id, _ in await _clicked(database, journal, message[1])),
+        delivery=_delivery_from(await database.fetch(_DELIVERY, *message)),
     )
 
 
@@ -185,11 +206,12 @@ async def _write_verdicts(
     history: MessageHistory,
     policies: dict[str, int],
 ) -> None:
-    if not settlement.revised:
+    if not settlement.revised and not settlement.standing:
         return
     newest = max(entry.visit_id for entry in history.entries)
     times = {entry.visit_id: entry.visit.at for entry in history.entries}
     steps, afterlives = dict(settlement.steps), dict(settlement.afterlives)
+    strays = dict(settlement.strays)
     values = [
         (
             *(visit_id, times[visit_id], verdict.kind, verdict.score, verdict.prior),
@@ -199,18 +221,21 @@ async def _write_verdicts(
                 newest,
                 step=rows.step_value(steps.get(visit_id)),
                 afterlife=afterlife_value(afterlives.get(visit_id)),
+                strays=rows.strays_value(strays.get(visit_id)),
             ),
         )
         for visit_id, verdict in settlement.revised
         if visit_id in times
     ]
     done = [visit_id for visit_id, _ in settlement.revised if visit_id in history.open_ids]
+    done += settlement.standing
     opened_at = [times[visit_id] for visit_id in done]
-    await work.execute(_SETTLE, *message, settlement.settled_at, *turned(values), done, opened_at)
+    columns = turned(values) or [[]] * _SETTLED_COLUMNS
+    await work.execute(_SETTLE, *message, settlement.settled_at, *columns, done, opened_at)
 
 
 async def write_clicks(
-    work: Transaction, message: Message, settlement: Settlement, history: MessageHistory
+    work: Transaction, ledger: Ledger, message: Message, settlement: Settlement, history: MessageHistory
 ) -> None:
     """Write the new clicks; one whose visit turned out to be no person's is withdrawn.
 
@@ -231,20 +256,21 @@ async def write_clicks(
         score, reasons = _against(verdicts.get(visit_id))
         await work.execute(_WITHDRAW, recipient_id, visit_id, settlement.settled_at, score, reasons)
     if settlement.clicks:
-        await _write_new(work, settlement, recipient_id)
-    await note_settled(work, message, resettled(settlement, history, withdrawn & history.clicked))
+        await _write_new(work, message, settlement)
+    for visit_id, merged in settlement.merged:
+        await work.execute(_MERGED, recipient_id, visit_id, merged)
+    await note_settled(work, ledger, message, resettled(settlement, history, withdrawn & history.clicked))
 
 
-async def _write_new(work: Transaction, settlement: Settlement, recipient_id: int) -> None:
-    await work.execute(_RESTORE, recipient_id, [click.visit_id for click in settlement.clicks])
-    values: list[tuple[Any, ...]] = [
+async def _write_new(work: Transaction, message: Message, settlement: Settlement) -> None:
+    values = [
         (
-            *(click.visit_id, click.at, click.campaign_id, click.recipient_id, click.key, click.score),
-            *(rows.compact(click.reasons), click.verified, click.merged),
+            *(click.visit_id, click.at, click.key, click.score, rows.compact(click.reasons)),
+            *(click.verified, click.merged),
         )
         for click in settlement.clicks
     ]
-    await work.db.executemany(_CLICK, values)
+    await work.execute(_CLICK, *message, settlement.settled_at, *turned(values))
 
 
 def _against(verdict: Verdict | None) -> tuple[float, str]:

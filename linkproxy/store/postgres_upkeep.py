@@ -12,6 +12,7 @@ from linkproxy.store import postgres_purge as purging
 from linkproxy.store.afterlife import EngagementOutcome
 from linkproxy.store.gateways import DomainGateway, LookupOutcome
 from linkproxy.store.postgres_partitions import drop_empty, make_ahead
+from linkproxy.visit.learn import FEWEST_RECIPIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -60,10 +61,10 @@ class PostgresUpkeep:
             await self._write(partial(_put_gateways, wanted=rows), locks.REGISTERING)
 
     async def list_domain_profiles(
-        self, *, min_recipients: int, name: str = "", limit: int = 1_000
+        self, *, min_recipients: int, min_domains: int = FEWEST_RECIPIENTS, name: str = "", limit: int = 1_000
     ) -> list[DomainProfile]:
         return await domains.list_profiles(
-            self._database, min_recipients=min_recipients, name=name, limit=limit
+            self._database, min_recipients=min_recipients, min_domains=min_domains, name=name, limit=limit
         )
 
     async def add_engagement(self, engagement: Engagement, *, client: str = "") -> EngagementOutcome:

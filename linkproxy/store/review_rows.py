@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from linkproxy.store.review import (
     MOST_VISITS,
     FrozenMessage,
     FrozenVisit,
+    ShadowCount,
     ShadowRow,
     ShadowVerdict,
 )
@@ -21,7 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from linkproxy.model import Campaign
+    from linkproxy.store.api import Filter
     from linkproxy.store.sqlite_rows import Row
+
+
+PAGE = 200
+"""Rows of one read: a server that reports goes on answering visits."""
+
+SHADOW_COUNTS = """SELECT s.policy, c.name, s.live, s.shadow, s.visits
+FROM shadow_count s JOIN campaign c ON c.id = s.campaign_id ORDER BY 1, 2, 3, 4"""
 
 
 async def as_messages(
@@ -47,8 +57,47 @@ async def as_messages(
         yield _part(held, carried)
 
 
-def shadow_row(row: Row) -> ShadowRow:
-    """Return a difference between live and shadow policy of its columns."""
+async def pages_of(
+    read: Callable[[tuple[int, int, int]], Awaitable[Sequence[Row]]],
+) -> AsyncIterator[Sequence[Row]]:
+    """Yield what is read after a campaign, recipient and visit, from the first page to the last."""
+    after = (0, -1, 0)
+    while found := await read(after):
+        yield found
+        after = (found[-1][2], found[-1][3], found[-1][0])
+
+
+async def shadow_rows(
+    read: Callable[[int, int], Awaitable[Sequence[Row]]], where: Filter
+) -> AsyncIterator[ShadowRow]:
+    """Yield what is read after a visit, so many rows of it, page by page."""
+    after, left = where.after_id, where.limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(left, PAGE)
+        found = await read(after, size)
+        for row in found:
+            yield _shadow_row(row)
+        if len(found) < size:
+            return
+        after = found[-1][0]
+        left = None if left is None else left - size
+
+
+def shadow_counts(found: Sequence[Row]) -> list[ShadowCount]:
+    """Return the counts of the columns of SHADOW_COUNTS."""
+    return [ShadowCount(row[0], row[1], VerdictKind(row[2]), VerdictKind(row[3]), row[4]) for row in found]
+
+
+def widened(where: Filter, reach_seconds: float) -> Filter:
+    """Return a filter whose times reach further on both sides: siblings come along."""
+    return replace(
+        where,
+        since=None if where.since is None else where.since - reach_seconds,
+        until=None if where.until is None else where.until + reach_seconds,
+    )
+
+
+def _shadow_row(row: Row) -> ShadowRow:
     verdict = ShadowVerdict(
         visit_id=row[0],
         at=row[1],

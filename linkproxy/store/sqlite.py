@@ -73,6 +73,8 @@ class SqliteStore(
 ):
     """A Store in the file ``path``; ``lock_seconds`` bounds how long a write waits for its turn."""
 
+    turn_seconds = 0.01
+
     def __init__(
         self,
         path: Path,
@@ -175,9 +177,16 @@ class SqliteStore(
         )
         return [AuditEntry(row[0], CampaignId(row[1]), LinkKey(row[2]), *row[3:]) for row in found]
 
-    async def note_signing_key(self, campaign_id: CampaignId, signing_key_id: int) -> None:
-        await self._writer.run(
-            partial(outgoing.note_signing_key, campaign_id=campaign_id, signing_key_id=signing_key_id)
+    async def note_signing_key(
+        self, campaign_id: CampaignId, signing_key_id: int, fingerprint: bytes
+    ) -> bool:
+        return await self._writer.run(
+            partial(
+                outgoing.note_signing_key,
+                campaign_id=campaign_id,
+                signing_key_id=signing_key_id,
+                fingerprint=fingerprint,
+            )
         )
 
     async def list_signing_key_campaigns(self, signing_key_id: int) -> list[str]:

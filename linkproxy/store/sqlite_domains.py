@@ -36,11 +36,14 @@ _RECIPIENTS = """(SELECT count(*) FROM domain_teacher t
     WHERE t.scope = domain_profile.scope AND t.name = domain_profile.name)"""
 _ONE = f"SELECT {_COLUMNS}, {_RECIPIENTS} FROM domain_profile WHERE scope = ? AND name = ?"
 _LIST = f"""SELECT {_COLUMNS}, {_RECIPIENTS} AS recipients FROM domain_profile
-WHERE recipients >= :least AND (:name = '' OR name = :name)
+WHERE recipients >= iif(scope = 'network', :least_network, :least) AND (:name = '' OR name = :name)
 ORDER BY machines + people DESC, scope, name LIMIT :limit"""
 _PUT = f"INSERT OR REPLACE INTO domain_profile ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _TEACHER = """INSERT OR IGNORE INTO domain_teacher (scope, name, recipient_id)
-SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?3)"""
+SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?3)
+AND (?1 <> 'network' OR ?4 = '' OR NOT EXISTS (
+    SELECT 1 FROM domain_teacher t JOIN recipient r ON r.id = t.recipient_id
+    WHERE t.scope = ?1 AND t.name = ?2 AND r.domain = ?4))"""
 _TAUGHT = "SELECT scope, name FROM domain_teacher WHERE recipient_id = ?"
 _FEW = f"DELETE FROM domain_profile WHERE scope = ? AND name = ? AND {_RECIPIENTS} < {FEWEST_RECIPIENTS}"
 _TEACHERS = """DELETE FROM domain_teacher WHERE scope = ?1 AND name = ?2
@@ -61,9 +64,14 @@ class SqliteDomains:
     _writer: Writer
 
     async def list_domain_profiles(
-        self, *, min_recipients: int, name: str = "", limit: int = 1_000
+        self, *, min_recipients: int, min_domains: int = FEWEST_RECIPIENTS, name: str = "", limit: int = 1_000
     ) -> list[DomainProfile]:
-        asked = {"least": max(FEWEST_RECIPIENTS, min_recipients), "name": name.lower(), "limit": limit}
+        asked = {
+            "least": max(FEWEST_RECIPIENTS, min_recipients),
+            "least_network": min_domains,
+            "name": name.lower(),
+            "limit": limit,
+        }
         return [_profile_from(row) for row in await self._readers.fetch(_LIST, asked)]
 
     async def _purge_domains(self, cutoff: float | None) -> dict[str, int]:
@@ -72,10 +80,8 @@ class SqliteDomains:
         return {"domain_profile": await self._writer.run(partial(_purge, cutoff=cutoff))}
 
 
-def domain_profile(session: Session, scope: ProfileScope, name: str) -> DomainProfile | None:
-    """Return what was learned of a domain or gateway, remembering it; None for the name ""."""
-    if not name:
-        return None
+def domain_profile(session: Session, scope: ProfileScope, name: str) -> DomainProfile:
+    """Return what was learned of a domain, gateway or network, remembering it."""
     known = session.memory.learned.get((scope, name))
     if known is None:
         row = session.db.execute(_ONE, (scope, name)).fetchone()
@@ -87,11 +93,12 @@ def domain_profile(session: Session, scope: ProfileScope, name: str) -> DomainPr
 def teach(session: Session, lesson: Lesson, at: float) -> None:
     """Add what a message teaches to the profiles of its domain and gateway."""
     for scope, name in scopes(lesson):
-        profile = domain_profile(session, scope, name) or DomainProfile(scope, name)
-        after = taught(profile, lesson, at)
+        profile = domain_profile(session, scope, name)
+        another = profile.recipients < MOST_TEACHERS and bool(
+            session.db.execute(_TEACHER, (scope, name, lesson.recipient_id, lesson.domain)).rowcount
+        )
+        after = taught(profile, lesson, at, by_another=another)
         session.db.execute(_PUT, _profile_row(after))
-        if profile.recipients < MOST_TEACHERS:
-            session.db.execute(_TEACHER, (scope, name, lesson.recipient_id))
         session.memory.learned.drop((scope, name))
 
 

@@ -47,7 +47,7 @@ ENTRY = (
     "m.created_at, "
     f"{rows.RECIPIENT}, "
     "v.hop_at, v.hop_cookie, json_extract(v.settled_facts, '$.step'), "
-    "json_extract(v.settled_facts, '$.afterlife'), "
+    "json_extract(v.settled_facts, '$.afterlife'), json_extract(v.settled_facts, '$.strays'), "
     "p.sources, CASE WHEN v.settled_policy_id <> v.policy_id THEN sp.sources END"
 )
 ENTRY_TABLES = """visit v
@@ -107,16 +107,17 @@ def entry_from(row: rows.Row, campaigns: Mapping[int, Campaign]) -> JournalEntry
         settled_at=row[28],
         settled_step=rows.step_from(json.loads(row[43])) if row[43] else None,
         settled_afterlife=afterlife_from(row[0], json.loads(row[44])) if row[44] else None,
+        settled_strays=StrayCounts(*json.loads(row[45])) if row[45] else None,
     )
 
 
 def _evidence(row: rows.Row) -> tuple[Evidence, ...]:
-    return evidence_from(row[20], sources_from(row[21], row[45]))
+    return evidence_from(row[20], sources_from(row[21], row[46]))
 
 
 def _settled_evidence(row: rows.Row) -> tuple[Evidence, ...]:
     """Return the evidence of the settled verdict; ``sources`` of the same rule set are there once."""
-    text = row[45] if row[46] is None else row[46]
+    text = row[46] if row[47] is None else row[47]
     return evidence_from(row[26], sources_from(row[27], text))
 
 

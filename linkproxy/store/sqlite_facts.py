@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from sys import intern
 from typing import TYPE_CHECKING
 
 from linkproxy.model import (
+    NO_DELIVERY,
     NOBODY,
-    Campaign,
     CampaignId,
     Delivery,
-    Link,
     LinkKey,
     LinkKind,
     MessageLink,
@@ -28,7 +28,7 @@ from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
 from linkproxy.store.sqlite_history import DELIVERY, delivery_from
 from linkproxy.store.sqlite_session import CampaignTable, HeldProfile, KnownProfile, Message
-from linkproxy.visit.facts import MOST_SIBLINGS, LinkCounts
+from linkproxy.visit.facts import MOST_SIBLINGS, KnownMessage, LinkCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,32 +74,31 @@ class SqliteFacts:
 
     def expect(self, pending: Sequence[Pending]) -> None:
         """Read what is not remembered of the messages that a batch is about, by one statement."""
-        memory = self._memory
-        cold = {
-            item.campaign_id << _RECIPIENT_BITS | item.recipient_id
-            for item in pending
-            if isinstance(item, Visit)
-            and item.recipient_id
-            and not (
-                item.recipient_id in memory.recipients
-                and (message := (item.campaign_id, item.recipient_id)) in memory.deliveries
-                and message in memory.siblings
-            )
-        }
+        known, siblings = self._memory.messages, self._memory.siblings
+        cold: set[int] = set()
+        for item in pending:
+            message: Message = (item.campaign_id, item.recipient_id)
+            if item.recipient_id and not (message in known and message in siblings):
+                cold.add(message[0] << _RECIPIENT_BITS | message[1])
         if not cold:
             return
-        for number, *recipient, delivered_at, source, visited in self._db.execute(
-            _MESSAGES, (rows.compact(list(cold)),)
-        ):
-            message = (number >> _RECIPIENT_BITS, number & _RECIPIENTS)
-            if recipient[0] is not None:
-                memory.recipients.put(recipient[0], rows.recipient_from(recipient))
-            if source is not None:
-                memory.deliveries.put(message, Delivery(delivered_at, rows.DELIVERY_SOURCES[source]))
-            elif table := self._table(CampaignId(message[0])):
-                memory.deliveries.put(message, table.delivery)
-            if not visited and message not in memory.siblings and message not in self._session.waiting:
-                memory.siblings.put(message, [])
+        for row in self._db.execute(_MESSAGES, (rows.compact(list(cold)),)):
+            message, visited = self._learn_message(row), row[-1]
+            if not visited and message not in siblings and message not in self._session.waiting:
+                siblings[message] = []
+
+    def _learn_message(self, row: rows.Row) -> Message:
+        """Remember a row of the statement _MESSAGES, and return whose it is."""
+        number, recipient_id, address, reference, domain, track, verified, delivered_at, source, _ = row
+        message = (number >> _RECIPIENT_BITS, number & _RECIPIENTS)
+        table = self.table(CampaignId(message[0]))
+        if recipient_id is not None and table is not None:
+            known = KnownMessage(
+                Recipient(recipient_id, address, reference, intern(domain), track != 0, verified != 0),
+                table.delivery if source is None else Delivery(delivered_at, rows.DELIVERY_SOURCES[source]),
+            )
+            self._memory.messages[message] = known
+        return message
 
     def at(self, request: Visit | Stray) -> SqliteFacts:
         """Return the source as a request's judge asks it."""
@@ -108,20 +107,9 @@ class SqliteFacts:
 
     # --- what goes out -------------------------------------------------------------------------
 
-    def campaign(self, campaign_id: CampaignId) -> Campaign | None:
-        table = self._table(campaign_id)
-        return table.campaign if table else None
-
-    def link_counts(self, campaign_id: CampaignId) -> LinkCounts:
-        table = self._table(campaign_id)
-        return table.counts if table else LinkCounts()
-
-    def link(
+    def message_link(
         self, campaign_id: CampaignId, recipient_id: RecipientId, key: LinkKey
-    ) -> Link | MessageLink | None:
-        table = self._table(campaign_id)
-        if table and (link := table.links.get(key)):
-            return link
+    ) -> MessageLink | None:
         row = self._db.execute(
             f"SELECT {rows.MESSAGE_LINK} FROM message_link "
             "WHERE campaign_id = ? AND recipient_id = ? AND key = ?",
@@ -129,7 +117,7 @@ class SqliteFacts:
         ).fetchone()
         return rows.message_link_from(row) if row else None
 
-    def _table(self, campaign_id: CampaignId) -> CampaignTable | None:
+    def table(self, campaign_id: CampaignId) -> CampaignTable | None:
         table = self._memory.campaigns.get(campaign_id)
         if table is None:
             table = _read_table(self._session, campaign_id)
@@ -139,22 +127,28 @@ class SqliteFacts:
 
     # --- people --------------------------------------------------------------------------------
 
-    def recipient(self, recipient_id: RecipientId) -> Recipient | None:
-        known = self._memory.recipients.get(recipient_id)
-        if known is None:
-            row = self._db.execute(
-                f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.id = ?", (recipient_id,)
-            ).fetchone()
-            if row is None:
-                return None
-            known = rows.recipient_from(row)
-            self._memory.recipients.put(recipient_id, known)
+    def message(self, visit: Visit) -> KnownMessage | None:
+        if not visit.reference:
+            message = (visit.campaign_id, visit.recipient_id)
+            return self._memory.messages.get(message) or self._known_message(message)
+        recipient = self._recipient_of_reference(visit.reference, verified=visit.verified)
+        if recipient is None:
+            return None
+        known = self._known_message((visit.campaign_id, recipient.id))
+        return KnownMessage(recipient, known.delivery if known else NO_DELIVERY)
+
+    def _known_message(self, message: Message) -> KnownMessage | None:
+        known = self._memory.messages.get(message)
+        if known is None and message[1] != NOBODY:
+            number = message[0] << _RECIPIENT_BITS | message[1]
+            self._learn_message(self._db.execute(_MESSAGES, (rows.compact([number]),)).fetchone())
+            known = self._memory.messages.get(message)
         return known
 
-    def recipient_of_reference(self, reference: str, *, verified: bool) -> Recipient:
+    def _recipient_of_reference(self, reference: str, *, verified: bool) -> Recipient | None:
         """Return the recipient of a reference; ``verified`` is this visit's, not the row's.
 
-        An erased reference stays erased: its recipient is nobody, who is not tracked.
+        An erased reference stays erased: it has none.
         """
         found = self._session.privacy.reference_hash(reference)
         row = self._db.execute(
@@ -163,7 +157,7 @@ class SqliteFacts:
         if row is None:
             erased = self._db.execute("SELECT 1 FROM erased_reference WHERE reference_hash = ?", (found,))
             if erased.fetchone():
-                return Recipient(NOBODY, track=False, verified=verified)
+                return None
             return self._register(reference, found, verified=verified)
         return replace(rows.recipient_from(row), verified=verified)
 
@@ -177,22 +171,15 @@ class SqliteFacts:
         return Recipient(RecipientId(new_id), reference=stored, verified=verified)
 
     def gateway(self, domain: str) -> str:
-        return gateway_of(self._session, domain) if domain else ""
+        known = self._memory.gateways.get(domain)
+        return gateway_of(self._session, domain) if known is None and domain else known or ""
 
-    def domain_profile(self, scope: ProfileScope, name: str) -> DomainProfile | None:
-        return domain_profile(self._session, scope, name)
+    def domain_profile(self, scope: ProfileScope, name: str) -> DomainProfile:
+        return self._memory.learned.get((scope, name)) or domain_profile(self._session, scope, name)
 
     def neighbours(self, visit: Visit, domain: str) -> Iterable[Neighbour]:
         since = visit.at - HOUR_SECONDS
         return self._memory.neighbours.others(visit.campaign_id, domain, visit.recipient_id, since=since)
-
-    def delivery(self, campaign_id: CampaignId, recipient_id: RecipientId) -> Delivery:
-        message = (campaign_id, recipient_id)
-        known = self._memory.deliveries.get(message)
-        if known is None:
-            known = delivery_from(self._db.execute(DELIVERY, message).fetchone())
-            self._memory.deliveries.put(message, known)
-        return known
 
     # --- earlier visits ------------------------------------------------------------------------
 
@@ -203,7 +190,8 @@ class SqliteFacts:
         return tuple([item for item in known if item.at >= since]) if known else ()
 
     def strays(self, client: str, *, since: float) -> tuple[StrayTrace, ...]:
-        traces = self._memory.strays.get(self.pseudonym(client, "")[0]) if client else None
+        known = self._memory.strays
+        traces = known.get(self.pseudonym(client, "")[0]) if known and client else None
         return tuple(trace for trace in traces if trace.at >= since) if traces else ()
 
     def remember_visit(self, message: Message, sibling: Sibling) -> None:

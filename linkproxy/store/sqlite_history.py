@@ -35,7 +35,8 @@ ORDER BY visit_id LIMIT {MOST_LOOKED_AT}"""
 ENTRIES = f"""SELECT {entries.ENTRY} FROM {entries.ENTRY_TABLES}
 WHERE v.id IN (SELECT value FROM json_each(?)) ORDER BY v.id"""
 
-CLICKED = "SELECT visit_id FROM click WHERE visit_id IN (SELECT value FROM json_each(?))"
+CLICKED = """SELECT visit_id, coalesce(settled_at, at) FROM click
+WHERE visit_id IN (SELECT value FROM json_each(?))"""
 
 CAMPAIGN = f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = ?"
 

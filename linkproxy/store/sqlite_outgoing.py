@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _CAMPAIGN = """INSERT INTO campaign (name, kind, base_url, machine_answer, bait_style, utm_source, utm_medium,
     utm_campaign, utm_term, utm_content, rewrite_unsubscribe, created_at, click_id,
-    leave_shown_urls, bait_places)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+    leave_shown_urls, bait_places, opens)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
 _LINK = f"INSERT INTO link ({rows.LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK_TAKEN = (
     "SELECT 1 FROM message_link WHERE campaign_id = ? AND key IN (SELECT value FROM json_each(?)) LIMIT 1"
@@ -103,12 +103,19 @@ def set_target(
     return str(row[0])
 
 
-def note_signing_key(session: Session, campaign_id: CampaignId, signing_key_id: int) -> None:
-    """Remember that mail of a campaign carries tokens of a signing key."""
-    session.db.execute(
-        "INSERT OR IGNORE INTO signing_key_use (signing_key_id, campaign_id) VALUES (?, ?)",
-        (signing_key_id, campaign_id),
-    )
+_OTHER_KEY = "SELECT 1 FROM signing_key_use WHERE signing_key_id = ? AND fingerprint <> ? LIMIT 1"
+_NOTE_KEY = """INSERT INTO signing_key_use (signing_key_id, campaign_id, fingerprint) VALUES (?, ?, ?)
+ON CONFLICT (signing_key_id, campaign_id) DO UPDATE SET fingerprint = excluded.fingerprint"""
+
+
+def note_signing_key(
+    session: Session, campaign_id: CampaignId, signing_key_id: int, fingerprint: bytes
+) -> bool:
+    """Remember a key's use, unless another key of that id was used before; see Store."""
+    if session.db.execute(_OTHER_KEY, (signing_key_id, fingerprint)).fetchone():
+        return False
+    session.db.execute(_NOTE_KEY, (signing_key_id, campaign_id, fingerprint))
+    return True
 
 
 def add_api_key(session: Session, key: ApiKey) -> None:

@@ -11,15 +11,13 @@ from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_history as histories
 from linkproxy.store import sqlite_queries as queries
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.rollup_rows import campaign_sums_from, difference
 from linkproxy.store.rollups import (
     CampaignSums,
-    Change,
     Figure,
     MessageSums,
-    OpenVisit,
     Part,
     RebuildStep,
-    Sums,
     add_message,
     link_name,
     with_clicks,
@@ -105,21 +103,7 @@ class SqliteRollups:
                 for statement in (_SUMS, _POSSIBLE, _OPEN, _BLANK)
             ]
             await db.execute("COMMIT")
-        parts: dict[Part, dict[str, Sums]] = {part: {} for part in Part}
-        for part, name, *figures in sums:
-            parts[Part(part)][name] = dict(zip(Figure, figures, strict=True))
-        return CampaignSums(
-            sums=parts,
-            possible={(domain, score, clicks): units for domain, score, clicks, units in possible},
-            open=[
-                OpenVisit(
-                    link_name(key, is_known=bool(known), target=target, shapes={}), at, domain, bool(raw)
-                )
-                for key, at, domain, raw, _, known, target, _ in opened
-            ],
-            open_messages=len({row[4] for row in opened if row[3] and not row[7]}),
-            blank=bool(blank[0][0]),
-        )
+        return campaign_sums_from(sums, possible, opened, blank)
 
     async def count_messages(self, campaign_id: CampaignId | None = None) -> int:
         row = await self._readers.fetch_one(_COUNT, {"campaign": campaign_id})
@@ -182,7 +166,7 @@ def _recount(session: Session, ledger: Ledger, message: Message, possible: Find)
     row = db.execute(_DOMAIN, message[1:]).fetchone()
     domain = row[0] if row else ""
     after = _sums(db, message, before, found, possible)
-    ledger.add(message, _difference(before, after, domain))
+    ledger.add(message, difference(before, after, domain))
     whole = visits_change(found, domain)
     add_message(whole, after, domain)
     (delivered,) = db.execute(_DELIVERED, message).fetchone()
@@ -191,13 +175,6 @@ def _recount(session: Session, ledger: Ledger, message: Message, possible: Find)
     write_message(db, message, after)
     db.executemany(LIST, [(message[0], item.visit_id, domain, item.verdict.kind, item.key) for item in found])
     note_hours(db, [(item.visit_id, item.visit.at) for item in found])
-
-
-def _difference(before: MessageSums, after: MessageSums, domain: str) -> Change:
-    change = Change()
-    add_message(change, before, domain, -1)
-    add_message(change, after, domain)
-    return change
 
 
 def _sums(

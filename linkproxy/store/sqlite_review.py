@@ -6,7 +6,6 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from linkproxy.model import CampaignId, VerdictKind
 from linkproxy.store import sqlite_rejudge as rejudging
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.review import (
@@ -16,26 +15,29 @@ from linkproxy.store.review import (
     ShadowRow,
     ShadowVerdict,
 )
-from linkproxy.store.review_rows import as_messages, shadow_row
+from linkproxy.store.review_rows import (
+    PAGE,
+    SHADOW_COUNTS,
+    as_messages,
+    pages_of,
+    shadow_counts,
+    shadow_rows,
+    widened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from linkproxy.model import Campaign, Settlement
+    from linkproxy.model import Campaign, CampaignId, Settlement
     from linkproxy.store.api import Filter
     from linkproxy.store.sqlite_reads import Readers
     from linkproxy.store.sqlite_writer import Writer
-
-PAGE = 200
-"""Rows of one read, as in ``sqlite_queries``: a server that reports goes on answering visits."""
 
 _KEY = "campaign_id, recipient_id, visit_id"
 _DELIVERED = """SELECT coalesce(r.domain, ''), count(*) FROM delivery d
 LEFT JOIN recipient r ON r.id = d.recipient_id
 WHERE d.campaign_id = ? AND d.recipient_id <> 0 GROUP BY 1"""
 _REPLAYS = f"SELECT {rejudging.REPLAY} FROM replay ORDER BY id"
-_SHADOW_COUNTS = """SELECT s.policy, c.name, s.live, s.shadow, s.visits
-FROM shadow_count s JOIN campaign c ON c.id = s.campaign_id ORDER BY 1, 2, 3, 4"""
 _DIFFERENCES = """SELECT s.visit_id, s.at, s.campaign_id, s.recipient_id, s.live, s.live_score, s.shadow,
     s.shadow_score, s.evidence, s.policy, c.name,
     CASE WHEN r.address <> '' THEN r.address ELSE coalesce(r.reference, '') END
@@ -73,21 +75,14 @@ class SqliteReview:
         async for message in as_messages(self._pages(where, reach_seconds), self._campaigns):
             yield message
 
-    async def _pages(self, where: Filter, reach_seconds: float) -> AsyncIterator[list[rows.Row]]:
-        statement = _page(where)
-        values = {
-            "campaign": where.campaign,
-            "since": None if where.since is None else where.since - reach_seconds,
-            "until": None if where.until is None else where.until + reach_seconds,
-        }
-        after = (0, -1, 0)
-        while True:
-            key = dict(zip("crv", after, strict=True))
-            found = await self._readers.fetch(statement, values | key)
-            if not found:
-                return
-            yield found
-            after = (found[-1][2], found[-1][3], found[-1][0])
+    def _pages(self, where: Filter, reach_seconds: float) -> AsyncIterator[Sequence[rows.Row]]:
+        wider = widened(where, reach_seconds)
+        values = {"campaign": where.campaign, "since": wider.since, "until": wider.until}
+
+        async def read(after: tuple[int, int, int]) -> Sequence[rows.Row]:
+            return await self._readers.fetch(_page(where), values | dict(zip("crv", after, strict=True)))
+
+        return pages_of(read)
 
     async def _campaigns(self, ids: set[int]) -> dict[int, Campaign]:
         found = await self._readers.fetch(
@@ -127,21 +122,13 @@ class SqliteReview:
         if verdicts:
             await self._writer.run(partial(rejudging.add_shadow_verdicts, verdicts=verdicts))
 
-    async def shadow_verdicts(self, where: Filter) -> AsyncIterator[ShadowRow]:
-        after, left = where.after_id, where.limit
-        while left is None or left > 0:
-            size = PAGE if left is None else min(left, PAGE)
-            values = {"campaign": where.campaign, "since": where.since, "until": where.until}
-            found = await self._readers.fetch(_DIFFERENCES, values | {"after": after, "limit": size})
-            for row in found:
-                yield shadow_row(row)
-            if len(found) < size:
-                return
-            after = found[-1][0]
-            left = None if left is None else left - size
+    def shadow_verdicts(self, where: Filter) -> AsyncIterator[ShadowRow]:
+        values = {"campaign": where.campaign, "since": where.since, "until": where.until}
+
+        async def read(after: int, size: int) -> Sequence[rows.Row]:
+            return await self._readers.fetch(_DIFFERENCES, values | {"after": after, "limit": size})
+
+        return shadow_rows(read, where)
 
     async def count_shadow_verdicts(self) -> list[ShadowCount]:
-        return [
-            ShadowCount(row[0], row[1], VerdictKind(row[2]), VerdictKind(row[3]), row[4])
-            for row in await self._readers.fetch(_SHADOW_COUNTS)
-        ]
+        return shadow_counts(await self._readers.fetch(SHADOW_COUNTS))

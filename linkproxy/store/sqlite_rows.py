@@ -57,7 +57,7 @@ def plain(text: str) -> str:
 
 CAMPAIGN = (
     "id, name, kind, base_url, machine_answer, bait_style, utm_source, utm_medium, utm_campaign, utm_term, "
-    "utm_content, rewrite_unsubscribe, created_at, click_id, leave_shown_urls, bait_places"
+    "utm_content, rewrite_unsubscribe, created_at, click_id, leave_shown_urls, bait_places, opens"
 )
 LINK = "campaign_id, key, target, kind, role, position, style, shape"
 MESSAGE_LINK = "campaign_id, recipient_id, key, target, kind, role, position, shape, created_at"
@@ -83,6 +83,7 @@ def campaign_from(row: Row) -> Campaign:
         click_id=row[13],
         leave_shown_urls=bool(row[14]),
         bait_places=BaitPlaces(row[15]),
+        opens=bool(row[16]),
     )
 
 
@@ -101,6 +102,7 @@ def campaign_row(campaign: Campaign) -> Row:
         campaign.click_id,
         campaign.leave_shown_urls,
         campaign.bait_places,
+        campaign.opens,
     )
 
 
@@ -196,15 +198,18 @@ def _rare_text(facts: Facts) -> str:
     """Return what few visits have, each as ``,"name":value``; what is empty takes no room."""
     rare = {
         "listed": facts.listed,
-        "strays": _strays_value(facts.strays),
-        "learned": [(item.scope, item.name, item.machines, item.people) for item in facts.learned],
+        "strays": strays_value(facts.strays),
+        "learned": [
+            (item.scope, item.name, item.machines, item.people, item.browsers) for item in facts.learned
+        ],
     }
     kept = {name: value for name, value in rare.items() if value}
     return f",{compact(kept)[1:-1]}" if kept else ""
 
 
-def _strays_value(strays: StrayCounts) -> tuple[int, int, int] | None:
-    return (strays.message, strays.alike, strays.other) if strays.all else None
+def strays_value(strays: StrayCounts | None) -> tuple[int, int, int] | None:
+    """Return changed links for JSON; none takes no room."""
+    return (strays.message, strays.alike, strays.other) if strays is not None and strays.all else None
 
 
 def delivery_value(delivery: Delivery) -> tuple[float, str]:

@@ -19,7 +19,7 @@ from linkproxy.visit.possible import MOST_LOOKED_AT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linkproxy.model import JournalEntry, Neighbour, Settlement, Verdict
+    from linkproxy.model import JournalEntry, Neighbour, Settlement, StrayTrace, Verdict
     from linkproxy.store.sqlite_session import Message, Session
 
 PASSES_KEPT = 10_000
@@ -30,11 +30,12 @@ _CLOSE = "DELETE FROM open_visit WHERE campaign_id = ? AND recipient_id = ? AND 
 _INDEX = """INSERT OR IGNORE INTO message_visit (campaign_id, recipient_id, visit_id, at)
 SELECT campaign_id, recipient_id, id, at FROM visit WHERE id = ?"""
 _CLICK = """INSERT INTO click (visit_id, at, campaign_id, recipient_id, key, score, reasons, verified, merged,
-    domain)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, coalesce((SELECT domain FROM recipient WHERE id = ?4), ''))
+    settled_at, domain)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, coalesce((SELECT domain FROM recipient WHERE id = ?4), ''))
 ON CONFLICT (visit_id) DO UPDATE
 SET score = excluded.score, reasons = excluded.reasons, merged = excluded.merged"""
 _RESCORE = "UPDATE click SET score = ?, reasons = ? WHERE visit_id = ?"
+_MERGED = "UPDATE click SET merged = ? WHERE visit_id = ?"
 _WITHDRAW = "DELETE FROM click WHERE visit_id = ?"
 _RETRACT = """INSERT OR REPLACE INTO retraction
 (visit_id, at, withdrawn_at, campaign_id, recipient_id, key, score, reasons, verified)
@@ -81,7 +82,8 @@ def _read(session: Session, message: Message, reach_seconds: float) -> MessageHi
     found = db.execute(histories.ENTRIES, (ids,))
     known = [entries.entry_from(row, {campaign.id: campaign}) for row in found]
     journal = tuple(entry for entry in known if entry.visit_id in within)
-    clicked = frozenset(visit_id for (visit_id,) in db.execute(histories.CLICKED, (ids,)))
+    clicked_at = db.execute(histories.CLICKED, (ids,)).fetchall()
+    clicked = frozenset(visit_id for visit_id, _ in clicked_at)
     return MessageHistory(
         entries=journal,
         open_ids=frozenset(open_ids),
@@ -92,7 +94,15 @@ def _read(session: Session, message: Message, reach_seconds: float) -> MessageHi
         engaged=count_engaged(db, message) if campaign.click_id else 0,
         beyond=tuple(entry for entry in known if entry.visit_id not in within),
         clicked_beyond=clicked - within,
+        clicked_at=tuple(clicked_at),
+        strays=_strays(session, journal),
     )
+
+
+def _strays(session: Session, journal: tuple[JournalEntry, ...]) -> dict[str, tuple[StrayTrace, ...]]:
+    """Return the newest strays of the clients that visited, as far as they are remembered."""
+    clients = {entry.visit.client for entry in journal}
+    return {client: tuple(traces) for client in clients if (traces := session.memory.strays.get(client))}
 
 
 def _neighbours(
@@ -109,6 +119,7 @@ def _write_verdicts(
 ) -> None:
     newest = max(entry.visit_id for entry in history.entries)
     steps, afterlives = dict(settlement.steps), dict(settlement.afterlives)
+    strays = dict(settlement.strays)
     session.db.executemany(
         _SETTLE,
         [
@@ -120,6 +131,7 @@ def _write_verdicts(
                     newest,
                     step=rows.step_value(steps.get(visit_id)),
                     afterlife=afterlife_value(afterlives.get(visit_id)),
+                    strays=rows.strays_value(strays.get(visit_id)),
                 ),
                 *(settlement.settled_at, visit_id),
             )
@@ -127,6 +139,7 @@ def _write_verdicts(
         ],
     )
     done = [visit_id for visit_id, _ in settlement.revised if visit_id in history.open_ids]
+    done += settlement.standing
     session.db.executemany(_CLOSE, [(*message, visit_id) for visit_id in done])
     session.db.executemany(_INDEX, [(visit_id,) for visit_id in done])
 
@@ -155,11 +168,12 @@ def write_clicks(session: Session, message: Message, settlement: Settlement, his
         [
             (
                 *(click.visit_id, click.at, click.campaign_id, click.recipient_id, click.key, click.score),
-                *(rows.compact(click.reasons), click.verified, click.merged),
+                *(rows.compact(click.reasons), click.verified, click.merged, settlement.settled_at),
             )
             for click in settlement.clicks
         ],
     )
+    session.db.executemany(_MERGED, [(merged, visit_id) for visit_id, merged in settlement.merged])
     _note(session, message, settlement, history, withdrawn & history.clicked)
 
 

@@ -114,6 +114,11 @@ def handheld(agent: str) -> bool:
     return "Mobile" in agent or "Android" in agent or _WEBKIT_ON_IOS.search(agent) is not None
 
 
+def driven(agent: str) -> bool:
+    """Return whether a browser is of the kind that scanners are known to drive: Chromium on a desk."""
+    return engine(agent).name == "chromium" and not handheld(agent)
+
+
 def matches(agent: str, patterns: Sequence[str]) -> bool:
     """Return whether any of the patterns is in an agent; case does not matter."""
     # An empty list is an empty pattern, which would be in every agent.

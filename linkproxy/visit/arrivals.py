@@ -22,10 +22,19 @@ if TYPE_CHECKING:
 Seen = tuple["JournalEntry", "Facts", "Verdict"]
 
 
+def tells_when(source: DeliverySource, kind: CampaignKind) -> bool:
+    """Tell whether a delivery time is a message's at all.
+
+    A mailing's begin is near that of a newsletter; password resets are sent for months after it.
+    """
+    of_mailing = source is DeliverySource.CAMPAIGN and kind is CampaignKind.MARKETING
+    return of_mailing or source in OF_MESSAGE
+
+
 def is_early(at: float, facts: Facts, rules: Learning) -> bool | None:
     """Tell whether a visit came early for its message's delivery, or its mailing's; None when unknown."""
     delivery = facts.delivery
-    if delivery.source is DeliverySource.NONE:
+    if not tells_when(delivery.source, facts.campaign.kind):
         return None
     return at - delivery.delivered_at <= early_seconds(delivery, rules)
 

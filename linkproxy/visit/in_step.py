@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from linkproxy.model import OF_MESSAGE, Step
+from linkproxy.model.lean import lean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +46,7 @@ class StepRules:
         return faults
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Seen:
     """The visit that others may be in step with."""
 

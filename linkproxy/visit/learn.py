@@ -36,6 +36,9 @@ FEWEST_RECIPIENTS = 20
 MOST_VISITS = 256
 """Visits of a message that are judged again for its lesson."""
 
+AGAIN_SHARE = 0.25
+"""What a domain's further messages teach of a wide network: one company must not speak for its provider."""
+
 SHORTEST_DELAY = 0.5  # seconds; what came earlier came at once, by clocks that differ
 _OWN_MACHINES = frozenset({"request.speculation", "request.office-precheck"})
 """A person's own browser or Office program: they say nothing of the gateway."""
@@ -54,8 +57,10 @@ class Learning:
     least_score: float
     early_seconds: float
     early_mailing_seconds: float
+    early_wait_seconds: float
+    early_least: float
     early_doubt: float
-    network_recipients: int
+    network_domains: int
     network_machines: float
     network_people: float
 
@@ -73,8 +78,10 @@ class Learning:
             (self.most_for >= 0, "learning.most_for must not be below 0"),
             (self.early_seconds > 0, "learning.early_seconds must be above 0"),
             (self.early_mailing_seconds > 0, "learning.early_mailing_seconds must be above 0"),
+            (self.early_wait_seconds >= 0, "learning.early_wait_seconds must not be below 0"),
+            (self.early_least >= 0, "learning.early_least must not be below 0"),
             (self.early_doubt >= 1, "learning.early_doubt must not be below 1"),
-            (self.network_recipients >= 1, "learning.network_recipients must be at least 1"),
+            (self.network_domains >= 1, "learning.network_domains must be at least 1"),
             (self.network_machines > 0, "learning.network_machines must be above 0"),
             (self.network_people > 0, "learning.network_people must be above 0"),
         )
@@ -172,16 +179,20 @@ def _is_click(entry: JournalEntry, facts: Facts, verdict: Verdict) -> bool:
     )
 
 
-def taught(profile: DomainProfile, found: Lesson, at: float) -> DomainProfile:
-    """Return a profile after a lesson at a time; what came before is worn off until then."""
+def taught(profile: DomainProfile, found: Lesson, at: float, *, by_another: bool = True) -> DomainProfile:
+    """Return a profile after a lesson at a time; what came before is worn off until then.
+
+    ``by_another``: a recipient, or of a network a domain, taught it that had not before.
+    """
     at = max(at, profile.taught_at)
     kept = worn(at - profile.taught_at, found.half_life_seconds)
     if profile.scope in (ProfileScope.EARLY, ProfileScope.NETWORK):
         machines, people = _taught_apart(profile, found)
+        share = 1.0 if by_another or profile.scope is ProfileScope.EARLY else AGAIN_SHARE
         return replace(
             profile,
-            machines=profile.machines * kept + machines,
-            people=profile.people * kept + people,
+            machines=profile.machines * kept + share * machines,
+            people=profile.people * kept + share * people,
             taught_at=at,
         )
     delay = found.delay_seconds
@@ -223,22 +234,29 @@ def scopes(found: Lesson) -> tuple[tuple[ProfileScope, str], ...]:
 # --- what it says ------------------------------------------------------------------------------
 
 
-def recall(profiles: Iterable[DomainProfile | None], at: float, rules: Learning) -> tuple[Learned, ...]:
+def recall(profiles: Iterable[DomainProfile], at: float, rules: Learning) -> tuple[Learned, ...]:
     """Return what profiles say at a time, without those that too few recipients have taught."""
     half_life = rules.half_life_days * DAY_SECONDS
     found = []
     for profile in profiles:
-        if profile is None or profile.recipients < _fewest(profile.scope, rules):
+        if not profile.recipients or profile.recipients < _fewest(profile.scope, rules):
+            continue
+        if profile.scope is ProfileScope.EARLY and _is_young(profile, at, rules):
             continue
         kept = worn(at - profile.taught_at, half_life)
-        machines, people = round(profile.machines * kept, 3), round(profile.people * kept, 3)
-        found.append(Learned(profile.scope, profile.name, machines, people))
+        counts = (round(count * kept, 3) for count in (profile.machines, profile.people, profile.browsers))
+        found.append(Learned(profile.scope, profile.name, *counts))
     return tuple(found)
 
 
 def _fewest(scope: ProfileScope, rules: Learning) -> int:
     """Return how many recipients must have taught: a wide network is nobody's, a domain may be somebody's."""
-    return rules.network_recipients if scope is ProfileScope.NETWORK else rules.min_recipients
+    return rules.network_domains if scope is ProfileScope.NETWORK else rules.min_recipients
+
+
+def _is_young(early: DomainProfile, at: float, rules: Learning) -> bool:
+    """Tell whether people's later visits have hardly had time to come, so that all are early as yet."""
+    return early.people < rules.early_least and at - early.taught_at < rules.early_wait_seconds
 
 
 def machine_share(share: float, machines: float, people: float, rules: Learning) -> float:
@@ -261,7 +279,9 @@ def shifts(learned: Sequence[Learned], rules: Learning) -> tuple[tuple[Learned, 
         item = next((item for item in learned if item.scope is scope), None)
         if scope is ProfileScope.DOMAIN and early is not None and unseen:
             item = item or Learned(scope, early.name, 0.0, 0.0)
-            item = replace(item, machines=round(item.machines + unseen, 3))
+            # Until now they passed for people of as many messages.
+            people = max(0.0, item.people - unseen)
+            item = replace(item, machines=round(item.machines + unseen, 3), people=round(people, 3))
         if item is None:
             continue
         share = machine_share(share, item.machines, item.people, rules)

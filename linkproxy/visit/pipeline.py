@@ -16,21 +16,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import (
-    NOBODY,
     Answer,
     AnswerKind,
     Judged,
-    Recipient,
+    LinkKind,
     Stray,
     StrayReason,
     Unlogged,
     Unsubscribe,
     Visit,
 )
-from linkproxy.visit import facts, respond, verdict
+from linkproxy.visit import facts, opens, respond, verdict
 
 if TYPE_CHECKING:
-    from linkproxy.model import Link, MessageLink
+    from linkproxy.model import Link, MessageLink, Recipient
     from linkproxy.visit.facts import FactSource, Systems
     from linkproxy.visit.policy import Policy
 
@@ -47,29 +46,26 @@ def take(
 
     ``extra_hop`` False sends uncertain visits straight on.
     """
-    campaign = source.campaign(visit.campaign_id)
-    if campaign is None:
+    table = source.table(visit.campaign_id)
+    if table is None:
         return _stray(visit, StrayReason.UNKNOWN_CAMPAIGN)
-    recipient = _recipient(visit, source)
+    message = source.message(visit)
+    recipient = message.recipient if message else None
     if recipient is not None and recipient.id != visit.recipient_id:
         visit = replace(visit, recipient_id=recipient.id)
-    link = source.link(campaign.id, visit.recipient_id, visit.key)
+    link = table.links.get(visit.key) or source.message_link(visit.campaign_id, visit.recipient_id, visit.key)
     if link is None:
         return _stray(visit, StrayReason.UNKNOWN_KEY)
-    if recipient is None or not recipient.track:
+    if message is None or recipient is None or not recipient.track:
         return _unlogged(visit, link, recipient)
     known = facts.gather(
-        visit, source, campaign=campaign, recipient=recipient, link=link, policy=policy, systems=systems
+        visit, source, table=table, message=message, link=link, policy=policy, systems=systems
     )
+    if link.kind is LinkKind.OPEN and len(known.opens) >= opens.MOST_OPENS:
+        return _unlogged(visit, link, recipient)
     found = verdict.judge(visit, known, policy)
     answer = respond.choose(visit, known, found, policy, extra_hop=extra_hop)
     return Judged(visit, known, found, answer, recipient)
-
-
-def _recipient(visit: Visit, source: FactSource) -> Recipient | None:
-    if visit.reference:
-        return source.recipient_of_reference(visit.reference, verified=visit.verified)
-    return source.recipient(visit.recipient_id) if visit.recipient_id != NOBODY else None
 
 
 def _unlogged(visit: Visit, link: Link | MessageLink, recipient: Recipient | None) -> Unlogged:

@@ -38,6 +38,7 @@ SHIPPED = (
     "agents.toml",
     "engines.toml",
     "fingerprints.toml",
+    "opens.toml",
 )
 """Files under ``rules/``, each about one topic; together they are the whole vocabulary."""
 

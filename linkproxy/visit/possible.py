@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import VerdictKind
-from linkproxy.visit.settle import clicks_of
+from linkproxy.visit.clicks import clicks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

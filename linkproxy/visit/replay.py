@@ -6,12 +6,14 @@ would have made of the same visits. Who was answered how is history and stays as
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from linkproxy.model import MessageHistory
+from linkproxy.visit import opens
+from linkproxy.visit.clicks import clicks_of
 from linkproxy.visit.facts import MOST_SIBLINGS
-from linkproxy.visit.settle import as_sibling, clicks_of, judge_again
+from linkproxy.visit.settle import as_sibling, judge_again
 from linkproxy.visit.verdict import judge
 
 if TYPE_CHECKING:
@@ -53,16 +55,18 @@ def replay(visits: Sequence[Frozen], policy: Policy) -> tuple[Replayed, ...]:
     )
 
 
-def clicks_under(replayed: Sequence[Replayed], policy: Policy) -> tuple[Click, ...]:
-    """Return the clicks of a message under a policy that replayed it."""
+def clicks_under(
+    replayed: Sequence[Replayed], policy: Policy, logged: frozenset[int] = frozenset()
+) -> tuple[Click, ...]:
+    """Return the clicks of a message under a policy that replayed it; ``logged`` as of ``clicks_of``."""
     settled = {item.entry.visit_id: item.settled for item in replayed if item.settled is not None}
-    return clicks_of([item.entry for item in replayed], settled, policy)
+    return clicks_of([item.entry for item in replayed], settled, policy, logged)
 
 
 def _first(entry: JournalEntry, before: Sequence[JournalEntry], policy: Policy) -> Verdict:
     since = entry.visit.at - policy.reach_seconds
     siblings = tuple(as_sibling(other) for other in before[-MOST_SIBLINGS:] if other.visit.at >= since)
-    return judge(entry.visit, replace(entry.facts, siblings=siblings), policy)
+    return judge(entry.visit, opens.beside(entry.facts, siblings), policy)
 
 
 def _settled(item: Frozen, entries: Sequence[JournalEntry], policy: Policy) -> Verdict | None:

@@ -7,12 +7,13 @@ as it looks like it: the token of its message with a few characters changed, or 
 from __future__ import annotations
 
 from codecs import encode
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from linkproxy.model import NOBODY, StrayCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from linkproxy.model import StrayTrace, Visit
 
@@ -21,19 +22,22 @@ ALIKE_CHARACTERS = 12
 
 
 BURST_SECONDS = 10.0
-"""Later and under other headers it may be the reader, whose antivirus was there before."""
+"""Under other headers a stray before that, or behind, may be the antivirus of the reader."""
 
 
-def count(visit: Visit, profile_id: int, traces: Iterable[StrayTrace]) -> StrayCounts:
-    """Return how many strays of a visit's client look how much like it."""
+def count(visit: Visit, profile_id: int, traces: Iterable[StrayTrace], tokens: Sequence[str]) -> StrayCounts:
+    """Return how many strays of a visit's client look how much like it.
+
+    ``tokens``: that of the visit's URL, or all true ones of its message where that is not known any more.
+    """
     message = alike = other = 0
     for trace in traces:
-        if _is_the_link_itself(visit, trace):
+        if _is_the_link_itself(visit, trace, tokens):
             # Unchanged, so it was we who did not know its signing key then: nobody's doing.
             continue
         same_headers = trace.profile_id == profile_id
-        copied = _is_of_message(visit, trace)
-        if copied and (same_headers or visit.at - trace.at <= BURST_SECONDS):
+        copied = _is_of_message(visit, trace, tokens)
+        if copied and (same_headers or 0 <= visit.at - trace.at <= BURST_SECONDS):
             message += 1
         elif copied or (same_headers and _names_link(visit, trace)):
             alike += 1
@@ -42,6 +46,16 @@ def count(visit: Visit, profile_id: int, traces: Iterable[StrayTrace]) -> StrayC
     return StrayCounts(message, alike, other)
 
 
+def fuller(*counts: StrayCounts) -> StrayCounts:
+    """Return the most that was known of each kind: what is forgotten since was there all the same."""
+    return StrayCounts(
+        max(item.message for item in counts),
+        max(item.alike for item in counts),
+        max(item.other for item in counts),
+    )
+
+
+@lru_cache(maxsize=4096)
 def is_copy(text: str, token: str) -> bool:
     """Tell whether a text is a token with something changed, added, cut off, or in other letters.
 
@@ -57,7 +71,7 @@ def _alike(left: str, right: str) -> bool:
     return max(in_place, at_the_end) >= ALIKE_CHARACTERS
 
 
-def _is_of_message(visit: Visit, trace: StrayTrace) -> bool:
+def _is_of_message(visit: Visit, trace: StrayTrace, tokens: Sequence[str]) -> bool:
     if trace.recipient_id != NOBODY:
         return (trace.campaign_id, trace.recipient_id) == (visit.campaign_id, visit.recipient_id)
     parts = _parts(trace.target)
@@ -65,11 +79,12 @@ def _is_of_message(visit: Visit, trace: StrayTrace) -> bool:
         # In merge-tag mode the token is the campaign's; who was meant stands behind it.
         said = parts[3] if len(parts) > 3 else ""
         return said == visit.reference or said.startswith(f"{visit.reference}.")
-    return len(parts) > 1 and visit.token != "" and is_copy(parts[1], visit.token)
+    return len(parts) > 1 and any(is_copy(parts[1], token) for token in tokens)
 
 
-def _is_the_link_itself(visit: Visit, trace: StrayTrace) -> bool:
-    return visit.token != "" and _parts(trace.target)[1:3] == [visit.token, visit.key]
+def _is_the_link_itself(visit: Visit, trace: StrayTrace, tokens: Sequence[str]) -> bool:
+    asked = _parts(trace.target)[1:3]
+    return len(asked) == 2 and asked[0] in tokens and asked[1] == visit.key
 
 
 def _names_link(visit: Visit, trace: StrayTrace) -> bool:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from linkproxy.model import (
     NO_DELIVERY,
     Afterlife,
-    AnswerKind,
     CampaignKind,
-    Click,
     JournalEntry,
     LinkKind,
     LinkRole,
@@ -19,24 +17,30 @@ from linkproxy.model import (
     Settlement,
     Sibling,
     Verdict,
-    VerdictKind,
 )
-from linkproxy.visit import arrivals, in_step, learn
+from linkproxy.visit import arrivals, in_step, learn, opens, resemblance
+from linkproxy.visit.clicks import are_doubles, clicks_of, is_click
 from linkproxy.visit.signals import timing
-from linkproxy.visit.signals.redirect import given_out_for
+from linkproxy.visit.signals.headers import is_driven
 from linkproxy.visit.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from linkproxy.model import Delivery, Facts, Lesson, Step
+    from linkproxy.model import Click, Delivery, Facts, Lesson, Step, StrayCounts
     from linkproxy.visit.policy import Policy
 
-WENT_ON = frozenset({AnswerKind.REDIRECT, AnswerKind.HOP, AnswerKind.NEUTRAL, AnswerKind.CONTINUED})
-"""Answers of visits that can be clicks: who was shown a page by mistake wanted the target too."""
+STANDS_AFTER_SECONDS = 86_400.0
+"""A click that has been settled for so long stands: whoever acts on clicks has acted by then."""
 
 SIBLINGS_EACH_SIDE = 128
 """How many visits before and behind it a settled verdict looks at: a flood must not hold up the store."""
+
+
+class _Clicks(TypedDict):
+    clicks: tuple[Click, ...]
+    merged: tuple[tuple[int, int], ...]
+    withdrawn: tuple[int, ...]
 
 
 def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement:
@@ -45,29 +49,70 @@ def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement
     The same history gives the same settlement, whoever computes it and how often.
     """
     history = replace(history, known_at=now)
+    standing = _standing(history)
     opened = {
         entry.visit_id: facts_again(entry, history, policy)
         for entry in history.entries
-        if entry.visit_id in history.open_ids
+        if entry.visit_id in history.open_ids and entry.visit_id not in standing
     }
     revised = {
         entry.visit_id: judge(entry.visit, opened[entry.visit_id], policy)
         for entry in history.entries
         if entry.visit_id in opened
     }
-    human = [entry for entry in history.entries if _is_click(entry, revised.get(entry.visit_id))]
-    withdrawn = (history.clicked & revised.keys()) - {entry.visit_id for entry in human}
-    gone = [entry for entry in history.entries if entry.visit_id in withdrawn]
     return Settlement(
         revised=tuple(revised.items()),
-        clicks=tuple(_clicks(human, history.clicked, revised, policy, gone)),
         settled_at=now,
-        withdrawn=tuple(sorted(withdrawn)),
+        standing=tuple(sorted(standing & history.open_ids)),
         steps=tuple((visit_id, facts.step) for visit_id, facts in opened.items() if facts.step is not None),
         lesson=_lesson(history, opened, revised, policy),
         afterlives=tuple(
             (visit_id, facts.afterlife) for visit_id, facts in opened.items() if facts.afterlife is not None
         ),
+        strays=tuple(
+            (entry.visit_id, opened[entry.visit_id].strays)
+            for entry in history.entries
+            if entry.visit_id in opened and opened[entry.visit_id].strays != entry.facts.strays
+        ),
+        **_of_clicks(history, revised, policy),
+    )
+
+
+def _standing(history: MessageHistory) -> frozenset[int]:
+    """Return the visits whose click is too old to be withdrawn, and which are left as they are."""
+    since = history.known_at - STANDS_AFTER_SECONDS
+    return frozenset(visit_id for visit_id, at in history.clicked_at if at < since)
+
+
+def _of_clicks(history: MessageHistory, revised: Mapping[int, Verdict], policy: Policy) -> _Clicks:
+    """Return what the verdicts do to the click log: clicks that are new, withdrawn, or stand for more."""
+    before = {entry.visit_id: entry.settled for entry in history.entries if entry.settled is not None}
+    clicks = clicks_of(history.entries, {**before, **revised}, policy, history.clicked)
+    if not history.clicked:
+        return _Clicks(
+            clicks=tuple(click for click in clicks if click.visit_id in revised), merged=(), withdrawn=()
+        )
+    by_id = {entry.visit_id: entry for entry in history.entries}
+    gone = [
+        by_id[visit_id]
+        for visit_id in sorted(history.clicked & revised.keys())
+        if not is_click(by_id[visit_id], revised[visit_id])
+    ]
+    stood = clicks_of(history.entries, before, policy, history.clicked)
+    merged = {click.visit_id: click.merged for click in clicks if click.visit_id in history.clicked}
+    return _Clicks(
+        clicks=tuple(
+            click
+            for click in clicks
+            if click.visit_id not in history.clicked
+            # A click that is withdrawn leaves its place to a double request that was settled before.
+            and (
+                click.visit_id in revised
+                or any(are_doubles(by_id[click.visit_id], entry, policy) for entry in gone)
+            )
+        ),
+        merged=tuple(sorted(merged.items() - {(click.visit_id, click.merged) for click in stood})),
+        withdrawn=tuple(entry.visit_id for entry in gone),
     )
 
 
@@ -83,6 +128,7 @@ def _lesson(
     again = [
         (entry, opened.get(entry.visit_id) or facts_again(entry, history, policy))
         for entry in history.entries[: learn.MOST_VISITS]
+        if not opens.is_open(entry.facts)
     ]
     return learn.lesson(
         history,
@@ -108,14 +154,34 @@ def facts_again(entry: JournalEntry, history: MessageHistory, policy: Policy) ->
         if abs(other.visit.at - entry.visit.at) <= policy.reach_seconds
     )
     delivery = history.delivery if history.delivery != NO_DELIVERY else entry.facts.delivery
-    return replace(
+    facts = replace(
         entry.facts,
-        siblings=siblings,
         delivery=delivery,
         answer=entry.answer,
         settled=True,
+        beside_driven=_is_beside_driven(entry, history, policy),
         step=_step_again(entry, history, delivery, policy),
         afterlife=_afterlife_again(entry, history),
+        strays=_strays_again(entry, history, policy),
+    )
+    return opens.beside(facts, siblings)
+
+
+def _is_beside_driven(entry: JournalEntry, history: MessageHistory, policy: Policy) -> bool:
+    """Tell whether another visit is as likely a driven browser's: at any time before, or within reach.
+
+    Looked at are the first visits of the message, which a replay knows, too.
+    """
+    if not entry.facts.learned:
+        return False
+    first = sorted((*history.entries, *history.beyond), key=lambda other: other.visit_id)[:SIBLINGS_EACH_SIDE]
+    return any(
+        other.facts.profile_id != entry.facts.profile_id
+        and other.facts.network != entry.facts.network
+        and other.visit.at - entry.visit.at <= policy.reach_seconds
+        and is_driven(other.visit)
+        and not opens.is_open(other.facts)
+        for other in first
     )
 
 
@@ -137,6 +203,17 @@ def _afterlife_again(entry: JournalEntry, history: MessageHistory) -> Afterlife 
     return Afterlife(history.known_at, own, history.engaged)
 
 
+def _strays_again(entry: JournalEntry, history: MessageHistory, policy: Policy) -> StrayCounts:
+    """Return the changed links on both sides; without a look-up, what was frozen."""
+    frozen = entry.settled_strays or entry.facts.strays
+    known = history.strays.get(entry.visit.client, ()) if history.strays else ()
+    near = [item for item in known if abs(item.at - entry.visit.at) <= policy.stray_seconds]
+    if not near:
+        return frozen
+    found = resemblance.count(entry.visit, entry.facts.profile_id, near, history.tokens)
+    return resemblance.fuller(found, frozen)
+
+
 def _step_again(
     entry: JournalEntry, history: MessageHistory, delivery: Delivery, policy: Policy
 ) -> Step | None:
@@ -148,18 +225,6 @@ def _step_again(
         entry.visit.at, entry.visit.key, entry.facts.profile_id, in_step.delivered_at(delivery)
     )
     return in_step.fuller((in_step.step(seen, history.neighbours, policy.in_step), *frozen))
-
-
-def clicks_of(
-    entries: Sequence[JournalEntry], verdicts: Mapping[int, Verdict], policy: Policy
-) -> tuple[Click, ...]:
-    """Return all clicks among a message's visits under settled verdicts, which are by visit id."""
-    human = [
-        entry
-        for entry in entries
-        if entry.visit_id in verdicts and _is_click(entry, verdicts[entry.visit_id])
-    ]
-    return tuple(_clicks(human, frozenset(), verdicts, policy))
 
 
 def as_sibling(entry: JournalEntry) -> Sibling:
@@ -179,100 +244,4 @@ def as_sibling(entry: JournalEntry) -> Sibling:
         answer=entry.answer,
         hop_at=entry.visit.hop_at,
         hop_cookie=entry.visit.hop_cookie,
-    )
-
-
-def _clicks(
-    human: Sequence[JournalEntry],
-    clicked: frozenset[int],
-    revised: Mapping[int, Verdict],
-    policy: Policy,
-    withdrawn: Sequence[JournalEntry] = (),
-) -> list[Click]:
-    """Return one new click for each group of requests that stand for the same one.
-
-    A group whose click was ``withdrawn`` keeps one: that of its other requests, settled before.
-    """
-    groups: list[list[JournalEntry]] = []
-    # By time, not arrival: visits read back from the spill file arrive late.
-    for entry in sorted(human, key=_when):
-        group = next((group for group in groups if _is_double(entry, group[0], policy)), None)
-        if group is None:
-            groups.append([entry])
-        else:
-            group.append(entry)
-    clicks = []
-    for group in groups:
-        head = _head(group, revised)
-        verdict = revised.get(head.visit_id)
-        if verdict is None and any(_are_doubles(head, gone, policy) for gone in withdrawn):
-            verdict = head.settled
-        if verdict is not None and not any(entry.visit_id in clicked for entry in group):
-            clicks.append(_click(head, verdict, merged=len(group) - 1))
-    return clicks
-
-
-def _when(entry: JournalEntry) -> tuple[float, int]:
-    return entry.visit.at, entry.visit_id
-
-
-def _are_doubles(one: JournalEntry, other: JournalEntry, policy: Policy) -> bool:
-    first, second = sorted((one, other), key=_when)
-    return _is_double(second, first, policy)
-
-
-def _head(group: Sequence[JournalEntry], revised: Mapping[int, Verdict]) -> JournalEntry:
-    """Return the request that a click is known by: the first one of the likeliest person's."""
-    likeliest = min(group, key=lambda entry: _score(entry, revised))
-    return next(entry for entry in group if entry.visit.network == likeliest.visit.network)
-
-
-def _score(entry: JournalEntry, revised: Mapping[int, Verdict]) -> float:
-    found = revised.get(entry.visit_id) or entry.settled
-    return found.score if found else 0.0
-
-
-def _is_click(entry: JournalEntry, verdict: Verdict | None) -> bool:
-    link = entry.facts.link
-    found = verdict or entry.settled
-    return (
-        found is not None
-        and found.kind is VerdictKind.HUMAN
-        and entry.visit.method in {"GET", "POST"}
-        and entry.answer in WENT_ON
-        and (link is None or link.kind is LinkKind.CONTENT)
-    )
-
-
-def _is_double(entry: JournalEntry, head: JournalEntry, policy: Policy) -> bool:
-    if entry.visit.key != head.visit.key:
-        return False
-    if given_out_for(entry.visit.hop_at, head.visit.at):
-        return True
-    apart = entry.visit.at - head.visit.at
-    if entry.visit.network != head.visit.network and apart <= policy.twin_seconds:
-        # A scanner looks at what a person has just followed, or is about to: neither costs nor adds one.
-        return True
-    # Continue is pressed by whoever was shown the page, after any time of reading.
-    continued = entry.answer is AnswerKind.CONTINUED and head.answer is AnswerKind.NEUTRAL
-    return _same_client(entry, head) and (apart <= policy.merge_seconds or continued)
-
-
-def _same_client(entry: JournalEntry, other: JournalEntry) -> bool:
-    return entry.facts.profile_id == other.facts.profile_id or (
-        entry.visit.network != "" and entry.visit.network == other.visit.network
-    )
-
-
-def _click(entry: JournalEntry, verdict: Verdict, *, merged: int) -> Click:
-    return Click(
-        visit_id=entry.visit_id,
-        at=entry.visit.at,
-        campaign_id=entry.visit.campaign_id,
-        recipient_id=entry.visit.recipient_id,
-        key=entry.visit.key,
-        score=verdict.score,
-        reasons=verdict.reasons,
-        verified=entry.visit.verified,
-        merged=merged,
     )

@@ -18,6 +18,7 @@ from linkproxy.model import (
     VerdictKind,
     Visit,
 )
+from linkproxy.visit import opens
 from linkproxy.visit.prior import prior_of
 from linkproxy.visit.signals import SIGNALS, Look, burst_of, needs
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 Asked = tuple[list[Evidence], tuple[str, ...]]
 """What spoke, and the names of the signals that broke."""
+
+# To read a member off its class costs 0.08 us before Python 3.12.
+_REQUEST = Family.REQUEST
+_HUMAN, _MACHINE = VerdictKind.HUMAN, VerdictKind.MACHINE
 
 DAY_SECONDS = 86400.0
 MOST_REQUESTS = 8192
@@ -111,6 +116,8 @@ def judge(visit: Visit, facts: Facts, policy: Policy) -> Verdict:
 
     A signal that fails is no evidence; its name is in ``broken``.
     """
+    if opens.is_open(facts):
+        visit = opens.as_picture(visit)
     memo = _memo(policy)
     request = memo.request(visit)
     burst = burst_of(visit, facts, policy.burst_seconds) if facts.siblings else ()
@@ -138,7 +145,7 @@ def _adds_up(found: Sequence[Evidence], request: Request, memo: Memo) -> bool:
     item = found[0]
     return (
         len(found) == 1
-        and item.family is not Family.REQUEST
+        and item.family is not _REQUEST
         and item.name not in memo.silencing
         and item.name not in request.silenced
     )
@@ -190,8 +197,9 @@ def _ask(
             broken.append(signal.name)
             continue
         if finding is not None:
-            said = (signal.name, signal.family, finding.weight, rule.source)
-            found.append(Evidence(*said, True, rule.decisive, finding.detail))
+            # By place, in the order of the fields: it is made for every click, and names cost time.
+            weight, source, decisive = finding.weight, rule.source, rule.decisive
+            found.append(Evidence(signal.name, signal.family, weight, source, True, decisive, finding.detail))
     return found, tuple(broken)
 
 
@@ -220,5 +228,5 @@ def _overshadow(found: Sequence[Evidence], silenced: frozenset[str]) -> tuple[Ev
 
 def _kind(score: float, policy: Policy) -> VerdictKind:
     if score >= policy.machine:
-        return VerdictKind.MACHINE
-    return VerdictKind.HUMAN if score <= policy.human else VerdictKind.UNCERTAIN
+        return _MACHINE
+    return _HUMAN if score <= policy.human else VerdictKind.UNCERTAIN

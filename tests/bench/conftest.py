@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
+from store.postgres_fixtures import own_postgres  # noqa: F401  (a fixture)
 
 from bench.detection.played import Asked, Played
 from bench.detection.traffic import Domain, Links, MailKind, Request, Scene, Truth

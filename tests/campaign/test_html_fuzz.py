@@ -65,6 +65,7 @@ ANCHORS = [
     b'<a href="https://x.example/1">', b'<a class="c" href="https://x.example/2" title="&lt;t">', b'<A HREF="https://x.example/3" >',
     b'<a href="#" href="https://x.example/4">', b'<a data-linkproxy="off" href="https://x.example/5">', b"</a>", b"</A >", b"</a", b"text", b" ",
     b"<b>", b"</b>", b'<img alt="x" src="y">', b"<table>", b"<td>", b"</td>", b"</table>", b"<svg>", b"</svg>", b"<p>", b"</p>", b"<!-- x -->",
+    b'<a href="https://x.example/?a=1&amp;b=2&amp;amp;c&copy=3">', b'<a href="https://x.example/%20~/{x}">', b'<a href="http://x.example/$(1)">',
     b"<!--[if mso]>", b"<![endif]-->", b"<select>", b"</select>", b"<div title='\"'>", b"<br>", b"&amp;", b"{{ x }}", b"{% if x %}", b"{% end %}",
 ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from claims.messages import PIECES, decoded, leaves, parsed
+from claims.messages import PIECES, decoded, leaves, parsed, rewritten
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +88,14 @@ def test_boundaries_that_can_be_taken_for_each_other_leave_the_part_alone(inner)
     assert found(raw)[0][::2] == ("multipart/mixed", NoteReason.MALFORMED)
 
 
+@pytest.mark.parametrize("other", [b"\x1e", b"\x0c", b"\x85", b"\xa0"])
+def test_only_blanks_and_tabs_stand_around_an_encoding(other):
+    """Python takes some control characters for blanks; other programs read an encoding nobody knows."""
+    raw = b"Content-Transfer-Encoding: %bquoted-printable\n\nhttps://x.example/\n" % other
+    assert rewritten(raw)[1] == raw
+    assert rewritten(raw.replace(other, b"\t"))[1] != raw.replace(other, b"\t")
+
+
 def test_of_related_parts_only_the_one_that_is_shown_is_a_text():
     raw = multipart(b"multipart/related", HTML, HTML)
     assert [left_alone for _, _, left_alone in found(raw)] == [None, NoteReason.ATTACHMENT]
@@ -132,6 +140,8 @@ def test_what_a_content_type_says(value, kind, parameters):
         'text/html; charset="x',
         "text/html; a=b c",
         "text/html;" + "a" * 9000,
+        "text/html;\x1echarset=x",
+        "\xa0text/html",
     ],
 )
 def test_a_content_type_that_programs_read_differently_is_not_read(value):

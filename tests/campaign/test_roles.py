@@ -324,12 +324,13 @@ def test_a_mail_without_links_or_with_one_has_roles_too():
     assert roles(link("https://app.example/reset/1", "Reset your password")) == ["body"]
 
 
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "found",
     [
         link("{" * 100_000, "unsub"),
         link("https://e.example/" + "a/" * 50_000, "x"),
-        link("https://" + "a." * 50_000 + "example/", "x"),
+        link("https://" + "a." * 500_000 + "example/", "x"),
         link(text="a" * 100_000 + "@"),
         link("https://e.example/?" + "&" * 100_000, "privacy " * 10_000),
     ],

@@ -111,3 +111,11 @@ def test_where_bait_stands_is_a_campaigns_choice(here: Installation) -> None:
     assert shown["bait_places"] == "double"
     assert sum(link["kind"] == "bait" for link in shown["links"]) == 4
     assert "bait hidden (double)" in here.ok("campaign", "show", "spring").text
+
+
+def test_telling_of_opens_is_a_campaigns_choice(here: Installation) -> None:
+    here.ok("campaign", "add", "spring", "--opens", "--html", "newsletter.html", "--quiet")
+    shown = here.ok("campaign", "show", "spring", "--json").json
+    assert shown["opens"] is True
+    assert sum(link["kind"] == "open" for link in shown["links"]) == 1
+    assert "opens are told" in here.ok("campaign", "show", "spring").text

@@ -89,7 +89,7 @@ def test_a_file_without_a_usable_first_line_is_refused(tmp_path: Path, content: 
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LinkproxyError, match=r"nowhere\.csv: No such file"):
+    with pytest.raises(LinkproxyError, match=r"nowhere\.csv: there is no such file"):
         read_people(tmp_path / "nowhere.csv")
 
 

@@ -53,3 +53,12 @@ def test_what_cannot_be_a_target_is_refused(here: Installation, key: str, url: s
 
 def test_a_key_that_is_not_there_is_told_with_where_to_look(here: Installation, key: str) -> None:
     assert "campaign show spring" in here.fails("link", "set-target", "spring", "0000", NEW, "--yes")
+
+
+@pytest.mark.parametrize("kind", ["bait", "open"])
+def test_a_link_that_linkproxy_answers_itself_has_no_target(here: Installation, kind: str) -> None:
+    here.ok("campaign", "add", "told", "--opens", "--html", "newsletter.html", "--quiet")
+    links = here.ok("campaign", "show", "told", "--json").json["links"]
+    own = next(link["key"] for link in links if link["kind"] == kind)
+    assert f"of the kind {kind}" in here.fails("link", "set-target", "told", own, NEW, "--yes")
+    assert here.ok("link", "audit", "told", "--json").json["changes"] == []

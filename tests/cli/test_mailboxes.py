@@ -127,6 +127,7 @@ def test_every_message_that_names_no_one_recipient_is_told_before_anything_is_wr
     told = spring.fails(*options, "--out", "ready.mbox")
     assert "outbox.mbox: message 1: its To names 2 addresses" in told
     assert "outbox.mbox: message 2: its To names nobody" in told
+    assert "message 3: its  names nobody" in spring.fails(*options[:-1], "")
     assert not (spring.folder / "ready.mbox").exists()
     told = spring.fails(*options, "--out", "ready.mbox", "--on-error", "skip")
     assert "2 were skipped" in told
@@ -194,7 +195,9 @@ def test_a_message_in_an_mbox_is_one_message_that_reads_back_as_it_was(
 
 def test_an_mbox_that_is_not_there_or_comes_by_standard_input_is_told(spring: Installation) -> None:
     options = ("--campaign", "spring", "--recipient-header", "To")
-    assert "gone.mbox: No such file" in spring.fails("rewrite", "gone.mbox", *options)
+    assert "gone.mbox: there is no such file; check the name" in spring.fails(
+        "rewrite", "gone.mbox", *options
+    )
     told = spring.fails("rewrite", "-", *options, stdin=outbox("anna@example.com").encode())
     assert "standard input is an mbox" in told
     spring.write("empty.mbox", b"")

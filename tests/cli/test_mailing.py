@@ -100,7 +100,7 @@ def test_every_pair_that_cannot_be_done_is_named(folder: Path, tmp_path: Path) -
     assert [job.spot.path.name for job in mailing.jobs] == ["a.html", "b.HTM"]
     for number, what in (
         (3, "on line 2"),
-        (4, "No such file"),
+        (4, "there is no such file"),
         (5, "not inside"),
         (6, "is empty"),
         (7, "1,000 bytes"),
@@ -112,7 +112,7 @@ def test_every_pair_that_cannot_be_done_is_named(folder: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("wish", "told"),
     [
-        ({"source": "gone.html", "draft": ANNA}, "No such file"),
+        ({"source": "gone.html", "draft": ANNA}, "there is no such file"),
         ({"source": ".", "draft": ANNA}, "give --out DIR"),
         ({"source": "a.html", "table": "list.csv"}, "give --out DIR"),
         ({"source": "a.html", "draft": ANNA, "out": "a.html"}, "would be overwritten"),

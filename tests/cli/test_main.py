@@ -42,9 +42,13 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
         (
             OSError(28, "No space left on device", "out.html"),
             1,
-            "linkproxy: out.html: No space left on device.\n",
+            "linkproxy: out.html: the disk is full; make room and try again.\n",
         ),
-        (OSError(28, "No space left on device"), 1, "linkproxy: input or output: No space left on device.\n"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "linkproxy: input or output: the disk is full; make room and try again.\n",
+        ),
         (
             ValueError("a\nb"),
             1,

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from linkproxy.cli.mailing import Copy
 from linkproxy.cli.resume import Run
+from linkproxy.cli.sinks import Files, Mbox
+from linkproxy.cli.spots import Spot
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
@@ -120,10 +123,47 @@ def test_a_note_that_cannot_be_read_is_another_runs(tmp_path: Path) -> None:
     with pytest.raises(LinkproxyError, match="another run's results"):
         Run(note, "a")
     note.unlink()
+    sink = Mbox(tmp_path / "ready.mbox", 0)
     first = Run(note, "a")
-    first.add(10)
-    first.save()
+    sink.write(Spot(tmp_path, is_message=True), Copy(None, None), b"Subject: x\n\nx\n")
+    first.add(sink)
+    first.save(sink)
     again = Run(note, "a")
-    assert (again.done, again.size) == (1, 10)
+    assert (again.done, again.size) == (1, sink.size)
+    sink.close()
     again.end()
     assert not note.exists()
+
+
+def test_a_run_that_was_killed_before_its_mbox_took_its_place_is_done_again(spring: Installation) -> None:
+    command = ["rewrite", "outbox.mbox", "--recipient-header", "To", "--campaign", "spring", "--out"]
+    killed(spring, 5, *command, "ready.mbox")  # four notes come first
+    assert not (spring.folder / "ready.mbox").exists()
+    spring.ok(*command, "ready.mbox")
+    spring.ok(*command, "whole.mbox")
+    assert (spring.folder / "ready.mbox").read_bytes() == (spring.folder / "whole.mbox").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "synced"), [("ready.mbox", 1), ("ready", 64)])
+def test_what_is_noted_as_written_is_on_the_disk_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, synced: int
+) -> None:
+    on_disk: list[tuple[str, int]] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        on_disk.append((path.suffixes[0], path.stat().st_size))
+        fsync(descriptor)
+
+    results = tmp_path / name
+    sink = Mbox(results, 0) if results.suffix else Files([results])
+    run, mail = Run(tmp_path / "note", "a"), b"Subject: x\n"
+    monkeypatch.setattr(os, "fsync", noted)
+    for number in range(64):
+        sink.write(Spot(tmp_path, is_message=True), Copy(None, results / f"{number}.mbox"), mail)
+        run.add(sink)
+    sink.close()
+    assert [suffix for suffix, _ in on_disk] == [".mbox"] * synced + [".part"]
+    assert {size for _, size in on_disk[:-1]} == {sink.size or len(mail)}
+    assert run.size == sink.size

@@ -113,38 +113,27 @@ def test_a_recipient_gets_the_same_links_alone_as_in_a_list(spring: Installation
     assert (spring.folder / "ready" / "anna@example.com.html").read_bytes() == alone
 
 
-def test_nothing_is_done_when_a_line_is_bad_and_nothing_else_was_said(spring: Installation) -> None:
+@pytest.fixture
+def bad_list(spring: Installation) -> tuple[str, ...]:
+    """Return a command whose list has a bad line."""
     spring.write("list.csv", "email\nanna@example.com\nnot an address\n")
-    options = (
-        "rewrite",
-        "newsletter.html",
-        "--campaign",
-        "spring",
-        "--recipients",
-        "list.csv",
-        "--out",
-        "ready",
-    )
-    told = spring.fails(*options)
+    return "rewrite", "newsletter.html", "--campaign", "spring", "--recipients", "list.csv", "--out", "ready"
+
+
+def test_nothing_is_done_when_a_line_is_bad_and_nothing_else_was_said(
+    spring: Installation, bad_list: tuple[str, ...]
+) -> None:
+    told = spring.fails(*bad_list)
     assert "list.csv: line 3: 'not an address' is not a mail address" in told
     assert "nothing was written" in told
     assert not (spring.folder / "ready").exists()
     assert "no recipient" in spring.fails("recipients", "export", "anna@example.com")
 
 
-def test_the_rest_is_done_when_bad_lines_are_to_be_skipped(spring: Installation) -> None:
-    spring.write("list.csv", "email\nanna@example.com\nnot an address\n")
-    options = (
-        "rewrite",
-        "newsletter.html",
-        "--campaign",
-        "spring",
-        "--recipients",
-        "list.csv",
-        "--out",
-        "ready",
-    )
-    told = spring.fails(*options, "--on-error", "skip")
+def test_the_rest_is_done_when_bad_lines_are_to_be_skipped(
+    spring: Installation, bad_list: tuple[str, ...]
+) -> None:
+    told = spring.fails(*bad_list, "--on-error", "skip")
     assert "line 3" in told
     assert sorted(path.name for path in (spring.folder / "ready").iterdir()) == [
         "anna@example.com.html",
@@ -309,3 +298,18 @@ def test_a_message_that_is_signed_already_is_refused_where_the_configuration_say
     told = spring.fails("rewrite", signed(spring), "--campaign", "spring", "--recipient", "a@b.example")
     assert "signed.eml: the message is signed already (DKIM-Signature)" in told
     assert "[mail] signed" in told
+
+
+def test_the_keys_of_another_installation_sign_nothing_here(spring: Installation) -> None:
+    """Every installation's first key has the id 1, so the id alone does not tell."""
+    own = (spring.folder / "signing-keys.txt").read_text()
+    spring.write("signing-keys.txt", f"1:{'A' * 43}\n")
+    told = spring.fails(
+        "rewrite", "newsletter.html", "--campaign", "spring", "--recipient", "anna@example.com"
+    )
+    assert "signing key 1 is not the key of that id which signed mail of this store" in told
+    assert "[signing] keys_file" in told
+    spring.ok("signing-keys", "rotate")
+    assert rewrite(spring, "--recipient", "anna@example.com")
+    spring.write("signing-keys.txt", own)
+    assert rewrite(spring, "--recipient", "anna@example.com")

@@ -98,7 +98,10 @@ def test_a_file_that_cannot_be_signed_says_why(here: Installation, content: byte
 
 
 def test_a_missing_file_is_one_line(here: Installation) -> None:
-    assert here.fails("recipients", "sign", "none.csv") == "linkproxy: none.csv: No such file or directory\n"
+    assert (
+        here.fails("recipients", "sign", "none.csv")
+        == "linkproxy: none.csv: there is no such file; check the name\n"
+    )
 
 
 def test_many_bad_lines_are_counted_and_not_all_shown(here: Installation) -> None:

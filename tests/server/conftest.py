@@ -15,6 +15,7 @@ import pytest
 import uvloop
 from claims.browsers import OVER_HTTP as BROWSER
 from playwright.async_api import async_playwright
+from store.postgres_fixtures import own_database, own_postgres  # noqa: F401  (fixtures)
 
 from linkproxy import config as configs
 from linkproxy.campaign.tokens import format_keys, new_key

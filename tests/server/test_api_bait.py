@@ -65,6 +65,16 @@ async def test_of_the_messages_that_machines_visited_it_is_told_how_many_took_th
     assert whole["told_otherwise"]["messages"] == 3
 
 
+async def test_a_mail_service_that_fetches_the_picture_is_no_machine_that_left_the_bait(
+    baited: Site, key: str
+) -> None:
+    picture = Link(baited.campaign.id, LinkKey("Pic1"), "", LinkKind.OPEN, LinkRole.BODY, 90)
+    await baited.store.add_links([picture])
+    await baited.ask(baited.url("Pic1"), headers={"User-Agent": "GoogleImageProxy"})
+    assert (await figures(baited, key))["whole"]["messages"] == 0
+    assert [str(row.entry.settled.kind) for row in await baited.visits()] == ["machine"]
+
+
 async def test_a_machine_that_the_bait_alone_gave_away_is_counted_by_itself(baited: Site, key: str) -> None:
     (ben,) = await people(baited, "ben@other.example")
     await baited.ask(baited.url(EARLY, ben))  # like a person's browser in everything else

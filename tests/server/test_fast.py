@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp.web_protocol import RequestHandler
 from claims.raw_requests import CASES, CLOSE, END, FIREFOX, ODD, ORDINARY, PIPELINED, SMUGGLED, get
 
 from linkproxy.model import (
@@ -340,6 +341,14 @@ async def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collect
         gc.enable()
 
 
+async def test_a_connection_that_aiohttp_had_is_not_kept_until_its_time_is_over(site: Site) -> None:
+    await exchange(site, [get("/healthz", FIREFOX + CLOSE)])
+    async with asyncio.timeout(20):
+        while any(type(item) is RequestHandler and item.transport is None for item in gc.get_objects()):
+            gc.collect()
+            await asyncio.sleep(0)
+
+
 async def test_a_connection_that_nobody_uses_is_closed_in_the_end(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,4 +359,25 @@ async def test_a_connection_that_nobody_uses_is_closed_in_the_end(
     writer.write(filled(site, get(headers=FIREFOX)))
     async with asyncio.timeout(20):
         assert (await reader.read()).startswith(b"HTTP/1.1 302 Found\r\n")
+    writer.close()
+
+
+@pytest.mark.parametrize("part", ["GET {path} HTTP/1.1\r\nHost: click.exam", "GET {path} HT", ""])
+@pytest.mark.parametrize("logged", [False, True])
+async def test_half_a_request_does_not_hold_its_connection_for_ever(start, monkeypatch, part, logged):
+    monkeypatch.setattr(fast, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(fast, "KEEP_ALIVE_SECONDS", 0.5)
+    site = await start(server={"request_log": logged})
+    assert await exchange(site, [part]) == b""
+
+
+async def test_a_connection_whose_requests_are_whole_stays(start, monkeypatch):
+    monkeypatch.setattr(fast, "HEAD_SECONDS", 0.2)
+    site = await start(server={"request_log": True})
+    host, port = site.server.addresses.public.removeprefix("http://").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    until = asyncio.get_running_loop().time() + 3 * fast.HEAD_SECONDS
+    while asyncio.get_running_loop().time() < until:
+        writer.write(filled(site, get(headers=FIREFOX)))
+        assert await reader.readuntil(b"\r\n\r\n")
     writer.close()

@@ -85,8 +85,9 @@ async def test_the_clients_errors_are_the_servers_own_words(site: Site, key: str
     assert (wrong.status, "keys add" in str(wrong)) == (401, True)
     away = await asyncio.to_thread(refused, key, "http://127.0.0.1:9")
     assert (away.status, "cannot be reached" in str(away)) == (0, True)
-    with pytest.raises(ClientError, match="is not the address of a server"):
-        Client("localhost:8081", key)
+    for url in ("localhost:8081", "http://[::1", "http://127.0.0.1:0", "http://a b.example", "https://"):
+        with pytest.raises(ClientError, match="is not the address of a server"):
+            Client(url, key)
 
 
 async def test_a_connection_that_the_server_has_closed_is_opened_again(site: Site, key: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,12 @@ async def visit_of(site: Site) -> Visit:
 
 
 def journal_of(
-    site: Site, path: Path, judge: Any, wait: Callable[[float], Awaitable[None]] = asyncio.sleep
+    site: Site,
+    path: Path | SpillFile,
+    judge: Any,
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> tuple[Journal, Spill]:
-    spill = Spill(SpillFile(path, LARGE))
+    spill = Spill(path if isinstance(path, SpillFile) else SpillFile(path, LARGE))
     journal = Journal(
         site.store,
         judge,
@@ -91,6 +95,38 @@ async def test_a_late_commit_and_a_slow_spill_file_make_one_visit(site: Site, tm
     await journal.close()
     assert len(await site.visits()) == 2
     assert SpillFile(tmp_path / "own.spill", LARGE).waiting(frozenset()) == []
+
+
+class Trickle(SpillFile):
+    """Finds another visit in the file whenever it is looked into, a hundred times."""
+
+    def __init__(self, path: Path, visit: Visit) -> None:
+        super().__init__(path, LARGE)
+        self._visit = visit
+        self.left = 100
+
+    def waiting(self, done: frozenset[str]) -> list[SpilledVisit]:
+        if self.left:
+            self.left -= 1
+            self.append([SpilledVisit(self._visit, AnswerKind.REDIRECT)])
+        return super().waiting(done)
+
+
+async def test_who_keeps_spilling_does_not_keep_visits_from_the_store_that_works(
+    site: Site, tmp_path: Path
+) -> None:
+    visit = await visit_of(site)
+    policy = site.server.services.policy
+    file = Trickle(tmp_path / "own.spill", visit)
+    journal, spill = journal_of(site, file, partial(take, policy=policy))
+    spill.may_hold_visits = True
+    journal.start()
+    await until(lambda: file.left < 99)
+    journal._fail("a commit that came late")
+    await until(lambda: not journal.failing)
+    assert file.left > 0
+    await journal.recovered()
+    await journal.close()
 
 
 async def test_a_stop_amid_reading_back_leaves_nothing_to_be_read_twice(site: Site, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from linkproxy.campaign.tokens import Keyring, SigningKey
 from linkproxy.model import NOBODY, Campaign, CampaignId, TokenForm
 from linkproxy.server.recipients import read_recipient
-from linkproxy.server.rewriter import Rewriter
+from linkproxy.server.rewriter import Mail, Rewriter
 from linkproxy.store.privacy import Privacy
 from linkproxy.store.sqlite import SqliteStore
 
@@ -71,11 +71,11 @@ async def test_a_merged_address_is_known_however_addresses_are_stored(tmp_path: 
         campaign = await store.add_campaign(SPRING)
         rewriter = Rewriter(store, KEYRING)
         (anna,) = await rewriter.register([read_recipient("anna@example.com")])
-        ready, compiled = await rewriter.personal(campaign, html, anna)
+        ready, compiled = await rewriter.personal_mail(campaign, Mail(html), anna)
         (own,) = await store.list_message_links(campaign.id, anna.id)
         assert own.target == "https://www.brand.example/u?e=anna%40example.com"
         assert "https://www.brand.example/a" in {link.target for link in compiled.new_links}
-        again, repeated = await rewriter.personal(campaign, html, anna)
+        again, repeated = await rewriter.personal_mail(campaign, Mail(html), anna)
         assert again == ready
         assert not repeated.new_message_links
 
@@ -84,7 +84,8 @@ async def test_a_merge_tag_mail_carries_the_token_of_nobody(tmp_path: Path) -> N
     async with opened(tmp_path) as store:
         campaign = await store.add_campaign(SPRING)
         rewriter = Rewriter(store, KEYRING)
-        html = rewriter.reference(await rewriter.prepare(campaign, TEMPLATE), campaign, "{{id}}")
+        compiled = await rewriter.prepare_mail(campaign, Mail(TEMPLATE), "{{id}}")
+        html = rewriter.stamp_reference(compiled, campaign)
         token = html.split(b"https://click.brand.example/")[1][:24].decode()
         ids = KEYRING.read(token, TokenForm.REFERENCE)
         assert ids is not None

@@ -43,6 +43,16 @@ async def test_everything_that_became_due_during_a_downtime_is_settled_in_one_pa
     assert await settle_due(site.store, policy, site.START + 86400) == 40
 
 
+async def test_a_changed_link_that_comes_after_the_visit_is_held_against_it(site: Site) -> None:
+    await site.ask(site.url())
+    site.clock.now += 3
+    assert (await site.ask(site.url().replace(f"/{site.CONTENT}", f"%27/{site.CONTENT}"))).status == 404
+    site.clock.now += 1000
+    await site.server.services.settler.once()
+    (row,) = await site.visits()
+    assert {item.name: item.weight for item in row.entry.settled.evidence}["mutation.stray"] == 25.0
+
+
 async def test_the_first_hit_of_a_sweep_becomes_a_machines_when_the_rest_is_known(site: Site) -> None:
     client = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36", "Accept": "*/*"}
     for key in site.TARGETS:
@@ -129,4 +139,4 @@ def test_zero_days_keep_things_for_good() -> None:
 
 
 def test_slow_settling_takes_fewer_messages_at_once_so_that_visits_wait_less():
-    assert [together_next(4, seconds) for seconds in (0.0, 0.004, 0.01, 0.02, 1.0)] == [16, 10, 4, 2, 1]
+    assert [together_next(4, seconds, 0.01) for seconds in (0.0, 0.004, 0.01, 0.02, 1.0)] == [16, 10, 4, 2, 1]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from store.world import NOW, Mail, judge, send, settled, visits
+from store.world import NOW, Mail, judge, key, send, settled, visits
 
 from linkproxy.model import (
     Delivery,
     DeliverySource,
     Learned,
     Lesson,
+    Link,
+    LinkKind,
+    LinkRole,
     Neighbour,
     ProfileScope,
     Step,
@@ -121,6 +124,19 @@ class DomainContract:
         found, *_ = await asked(mail, mail.visit(4000, who=three))
         assert ids(found) == [two.id]
 
+    async def test_who_opened_a_mail_is_nobodys_neighbour_and_a_sibling_known_for_an_open(
+        self, store, mail, open_store
+    ):
+        await store.add_links([Link(mail.campaign.id, key(70), "", LinkKind.OPEN, LinkRole.BODY, 70)])
+        one, two = await crowd(mail, 2)
+        await mail.visited(mail.visit(0, link=70, who=one))
+        other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        for place, asker in enumerate((mail, other), 1):
+            found, *_ = await asked(asker, asker.visit(place, who=two))
+            assert found == []
+        (judged,) = await mail.visited(mail.visit(5, who=one))
+        assert [(item.kind, item.at) for item in judged.facts.siblings] == [(LinkKind.OPEN, NOW)]
+
     async def test_recipients_of_no_domain_are_nobodys_neighbours(self, mail):
         (reference,) = await mail.store.register_recipients([RecipientDraft(reference="r-1")])
         await mail.visited(mail.visit(who=reference))
@@ -216,6 +232,25 @@ class DomainContract:
         assert found.recipients == 20
         assert await store.list_domain_profiles(min_recipients=21) == []
         assert await store.list_domain_profiles(min_recipients=20, name="other.example") == []
+
+    async def test_of_a_network_each_domain_is_one_teacher_and_its_further_messages_weigh_less(
+        self, store, mail
+    ):
+        networks = (("192.0.0.0/16", 1.0, 0.0),)
+        for domain in ("one.example", "two.example"):
+            for person in await crowd(mail, 3, domain):
+                found = lesson(person, domain=domain, networks=networks)
+                await mail.visited(mail.visit(who=person))
+                await mail.settle(teaching(found), who=person)
+        for person in await crowd(mail, 2, "gmail.com"):
+            # Of a freemail domain nothing is learned, so its recipients speak for themselves.
+            await mail.visited(mail.visit(who=person))
+            await mail.settle(teaching(lesson(person, domain="", networks=networks)), who=person)
+        (found,) = await store.list_domain_profiles(min_recipients=20, min_domains=4)
+        assert (found.scope, found.name, found.recipients) == (ProfileScope.NETWORK, "192.0.0.0/16", 4)
+        assert found.machines == pytest.approx(4 + 4 * 0.25, rel=1e-3)
+        assert await store.list_domain_profiles(min_recipients=20, min_domains=5) == []
+        assert await store.list_domain_profiles(min_recipients=20) == []
 
     async def test_a_pass_that_fails_teaches_nothing(self, mail):
         one, two = await crowd(mail, 2)

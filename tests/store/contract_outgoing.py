@@ -64,6 +64,7 @@ class OutgoingContract:
             created_at=NOW,
             leave_shown_urls=True,
             bait_places=BaitPlaces.DOUBLE,
+            opens=True,
         )
         stored = await store.add_campaign(given)
         assert replace(stored, id=given.id) == given
@@ -147,10 +148,16 @@ class OutgoingContract:
         assert await store.list_audit(mail.campaign.id) == []
 
     async def test_campaigns_of_a_signing_key_are_remembered_once(self, store, mail):
-        await store.note_signing_key(mail.campaign.id, 3)
-        await store.note_signing_key(mail.campaign.id, 3)
+        assert await store.note_signing_key(mail.campaign.id, 3, b"one key!")
+        assert await store.note_signing_key(mail.campaign.id, 3, b"one key!")
         assert await store.list_signing_key_campaigns(3) == ["news"]
         assert await store.list_signing_key_campaigns(4) == []
+
+    async def test_another_signing_key_of_an_id_that_was_used_is_not_taken_for_it(self, store, mail):
+        assert await store.note_signing_key(mail.campaign.id, 3, b"one key!")
+        assert not await store.note_signing_key(mail.campaign.id, 3, b"another!")
+        assert await store.note_signing_key(mail.campaign.id, 4, b"another!")
+        assert await store.note_signing_key(mail.campaign.id, 3, b"one key!")
 
     async def test_api_keys_are_added_listed_and_removed_by_name(self, store):
         given = ApiKey("ci", b"\x00" * 32, NOW)

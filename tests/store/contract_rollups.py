@@ -24,9 +24,9 @@ from linkproxy.model import (
 from linkproxy.query.replay import settlement_of
 from linkproxy.store.api import Cutoffs, DeliveryDraft, Filter, RecipientDraft
 from linkproxy.store.review import AppliedReplay
+from linkproxy.visit.clicks import clicks_of
 from linkproxy.visit.policy import load
 from linkproxy.visit.possible import possible_among, with_possible
-from linkproxy.visit.settle import clicks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,15 +166,16 @@ async def run(story: Story, rounds: int) -> None:
         await story.check()
 
 
-async def rebuilt(store, *, limit: int = 3, between=None) -> None:
+async def rebuilt(store, *, limit: int = 3, between=None) -> int:
+    """Count all again; return how many messages that were."""
     await store.begin_rebuild()
-    left = 1
+    messages, left = 0, 1
     while left:
-        left = (
-            await store.rebuild(lambda entries: possible_among(entries, POLICY), limit=limit)
-        ).campaigns_left
+        step = await store.rebuild(lambda entries: possible_among(entries, POLICY), limit=limit)
+        messages, left = messages + step.messages, step.campaigns_left
         if between is not None:
             await between()
+    return messages
 
 
 class RollupContract:
@@ -271,6 +272,12 @@ class RollupContract:
 
         await rebuilt(store, limit=2, between=between)
         await story.check()
+
+    async def test_a_rebuild_tells_how_many_messages_it_has_counted(self, store, mail):
+        for name in ("earlier", "later"):
+            await send(store, name)
+        await mail.visited(mail.visit(0), mail.visit(1), mail.visit(2, who=mail.bob))
+        assert await rebuilt(store) == await store.count_messages() == 2
 
     async def test_visits_that_are_open_are_told_apart(self, store, mail):
         await mail.visited(mail.visit(0), mail.visit(1, link=4), mail.visit(2, who=mail.bob, method="HEAD"))

@@ -9,7 +9,7 @@ import pytest
 from store.contract_outgoing import message_link
 from store.world import EVIDENCE, NOW, clicks, ids, judge, send, settled, visits
 
-from linkproxy.model import Settlement, Unsubscribe, Verdict, VerdictKind
+from linkproxy.model import Settlement, StrayCounts, Unsubscribe, Verdict, VerdictKind
 from linkproxy.store.api import Cutoffs, Filter, OpenMessage
 
 
@@ -67,6 +67,19 @@ class SettlingContract:
         assert len(await due(store)) == 1
         assert await clicks(store) == []
 
+    async def test_a_message_that_cannot_be_settled_holds_up_none_that_are_settled_with_it(self, store, mail):
+        await mail.visited(mail.visit(), mail.visit(1, who=mail.bob))
+
+        def revise(history):
+            raise ZeroDivisionError("a broken rule")
+
+        broken, done = await asyncio.gather(
+            mail.settle(revise), mail.settle(who=mail.bob), return_exceptions=True
+        )
+        assert isinstance(broken, ZeroDivisionError)
+        assert len(done.clicks) == len(await clicks(store)) == 1
+        assert [message.recipient_id for message in await due(store)] == [mail.ann.id]
+
     async def test_a_history_holds_open_visits_and_settled_ones_within_reach(self, mail):
         first, second, _ = await mail.visited(mail.visit(0), mail.visit(500), mail.visit(1, who=mail.bob))
         await mail.settle()
@@ -122,6 +135,52 @@ class SettlingContract:
         await mail.settle(revise)
         assert len(await clicks(store)) == 1
         assert (await store.export_recipient(mail.ann.id))["click"][0]["merged"] == 1
+
+    async def test_a_later_pass_can_merge_more_requests_into_a_click(self, store, mail):
+        (judged,) = await mail.visited(mail.visit(0))
+        await mail.settle()
+        await mail.visited(mail.visit(1))
+        await mail.settle(
+            lambda history: replace(settled()(history), clicks=(), merged=((judged.visit_id, 1),))
+        )
+        assert [row.visit_id for row in await clicks(store)] == [judged.visit_id]
+        assert (await store.export_recipient(mail.ann.id))["click"][0]["merged"] == 1
+
+    async def test_a_history_tells_when_each_click_was_first_settled(self, mail):
+        (judged,) = await mail.visited(mail.visit(0))
+        await mail.settle(settled(at=NOW + 500))
+        for later in (900, 1_300):
+            await mail.deliver(NOW - later)
+            seen = []
+            await mail.settle(settled(at=NOW + later, seen=seen))
+            assert seen[0].clicked_at == ((judged.visit_id, NOW + 500),)
+
+    async def test_a_visit_whose_click_stands_is_closed_and_stays_as_it_is(self, store, mail):
+        (judged,) = await mail.visited(mail.visit(0))
+        await mail.settle()
+        before = (await store.get_visit(judged.visit_id)).entry, await clicks(store)
+        await mail.deliver(NOW - 900)
+        assert len(await due(store)) == 1
+        await mail.settle(lambda _: Settlement((), (), NOW + 2e5, standing=(judged.visit_id,)))
+        assert ((await store.get_visit(judged.visit_id)).entry, await clicks(store)) == before
+        assert await due(store) == []
+
+    async def test_a_history_holds_the_strays_of_its_clients_whenever_they_came(self, mail):
+        await mail.append(mail.stray(-5, target="/a/b"))
+        await mail.visited(mail.visit(0), mail.visit(1, client="198.51.100.4", network="198.51.100.0/24"))
+        await mail.append(mail.stray(7, target="/c/d"), mail.stray(8, client="203.0.113.3"))
+        seen = []
+        await mail.settle(settled(seen=seen))
+        known = {
+            client: [(item.at, item.target) for item in found] for client, found in seen[0].strays.items()
+        }
+        assert known == {"192.0.2.7": [(NOW - 5, "/a/b"), (NOW + 7, "/c/d")]}
+
+    async def test_what_strays_a_settled_verdict_went_by_is_frozen_with_it(self, store, mail):
+        (judged,) = await mail.visited(mail.visit(0))
+        counts = ((judged.visit_id, StrayCounts(3, 2, 1)),)
+        await mail.settle(lambda history: replace(settled()(history), strays=counts))
+        assert (await store.get_visit(judged.visit_id)).entry.settled_strays == StrayCounts(3, 2, 1)
 
     async def test_a_message_that_was_flooded_is_settled_in_several_passes(self, store, mail):
         for start in range(0, 2_500, 500):

@@ -6,14 +6,13 @@ there is one server for all modules.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
-from claims.postgres import NoServerError, Server, server
+from claims.postgres import NoServerError, Server, own_server, server
 
+from bench.database import command, empty_database
 from linkproxy.store.memory import Bounds
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
@@ -41,27 +40,33 @@ _EMPTY = """DO $$ DECLARE found record; tables text; BEGIN
 END $$"""
 
 
-async def command(url: str, *statements: str) -> None:
-    """Run statements on a connection of its own."""
-    db = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await db.execute(statement)
-    finally:
-        await db.close()
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """Return a running server that has a database for this process's tests."""
     try:
-        with server() as found:
-            asyncio.run(command(found.url, f"DROP DATABASE IF EXISTS {_NAME} WITH (FORCE)"))
-            asyncio.run(command(found.url, f"CREATE DATABASE {_NAME}"))
+        with server() as found, empty_database(found.url, _NAME):
             yield found
-            asyncio.run(command(found.url, f"DROP DATABASE IF EXISTS {_NAME} WITH (FORCE)"))
     except NoServerError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[Server]:
+    """Return a server of a module's own, which may be stopped."""
+    try:
+        with own_server() as found:
+            yield found
+    except NoServerError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+async def own_database(own_postgres: Server) -> str:
+    """Return the URL of an empty database on it."""
+    name = "linkproxy_own"
+    drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+    await command(own_postgres.url, drop, f"CREATE DATABASE {name}")
+    return own_postgres.database(name)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ async def lived(path, privacy):
     await store.add_unsubscribe(Unsubscribe(NOW, mail.campaign.id, mail.ann.id, one_click=True))
     await store.set_track("@b.example", track=False)
     await store.add_api_key(ApiKey("ci", b"\x00" * 32, NOW))
-    await store.note_signing_key(mail.campaign.id, 3)
+    await store.note_signing_key(mail.campaign.id, 3, b"12345678")
     key = mail.links[0].key
     await store.set_target(mail.campaign.id, key, "https://new.example/", who="op", at=NOW)
     await store.put_gateways([DomainGateway("a.example", "g", ("mx",), LookupOutcome.FOUND, NOW, NOW + 1)])

@@ -6,33 +6,19 @@ import asyncio
 import os
 import shutil
 import subprocess
+import tempfile
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
-from claims.postgres import NoServerError, as_nobody, own_server
+from claims.postgres import as_nobody
+from claims.postgres_front import front
 from store.postgres_fixtures import command
 from store.world import Mail, clicks, ids, send, settled
 
 from linkproxy.store.api import StoreError
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
-
-
-@pytest.fixture(scope="module")
-def server():
-    """Return a server of this module's own, which may be stopped."""
-    try:
-        with own_server() as found:
-            yield found
-    except NoServerError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-async def url(server):
-    name = "linkproxy_faults"
-    await command(server.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
-    return server.database(name)
 
 
 async def opened(url, privacy, **more):
@@ -43,9 +29,9 @@ async def opened(url, privacy, **more):
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 async def test_every_visit_that_was_answered_is_there_after_the_server_was_stopped_under_load(
-    server, url, privacy, mode
+    own_postgres, own_database, privacy, mode
 ):
-    nodes = [await opened(url, privacy, lock_seconds=30.0) for _ in range(2)]
+    nodes = [await opened(own_database, privacy, lock_seconds=30.0) for _ in range(2)]
     mail = await send(nodes[0])
     sides = [Mail(store, mail.campaign, mail.links, mail.recipients) for store in nodes]
     answered, failed, end, moved = [], [], asyncio.Event(), asyncio.Event()
@@ -69,10 +55,10 @@ async def test_every_visit_that_was_answered_is_there_after_the_server_was_stopp
 
     lanes = [asyncio.create_task(visitor(side, lane)) for lane in range(3) for side in sides]
     await until(lambda: len(answered) >= 150)
-    await asyncio.to_thread(server.stop, mode)
+    await asyncio.to_thread(own_postgres.stop, mode)
     before = len(answered)
     await until(lambda: len(failed) >= 6)
-    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(own_postgres.start)
     await until(lambda: len(answered) >= before + 150)
     end.set()
     await asyncio.gather(*lanes)
@@ -82,8 +68,8 @@ async def test_every_visit_that_was_answered_is_there_after_the_server_was_stopp
         await store.close()
 
 
-async def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_taken_for_a_failure(url, privacy):
-    store = await opened(url, privacy)
+async def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_taken_for_a_failure(own_database, privacy):
+    store = await opened(own_database, privacy)
     mail = await send(store)
     async with store._database.transaction() as work:
         row = await work.fetch_one("SELECT pg_current_xact_id()::text")
@@ -94,6 +80,21 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_taken_for_a_f
     assert not await store._database._was_committed(undone)
     await mail.visited(mail.visit())
     await store.close()
+
+
+async def test_a_store_that_closes_asks_no_longer_what_became_of_a_commit(
+    own_postgres, own_database, privacy
+):
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket has 107 bytes
+        async with front(Path(short), own_postgres.folder) as between:
+            store = await opened(own_database.replace(str(own_postgres.folder), short), privacy)
+            mail = await send(store)
+            between.losing = True
+            visiting = asyncio.create_task(mail.visited(mail.visit()))
+            await between.lost.wait()
+            await store.close()
+            with pytest.raises(StoreError):
+                await visiting
 
 
 async def _undo(database):
@@ -127,7 +128,7 @@ def pgbouncer(server, tmp_path):
     log = (tmp_path / "pgbouncer.log").open("w")
     process = subprocess.Popen([program, folder / "ini"], stdout=log, stderr=log, cwd="/", **as_nobody())
     try:
-        yield f"postgresql://postgres@/linkproxy_faults?host={folder}&port=6432"
+        yield f"postgresql://postgres@/linkproxy_own?host={folder}&port=6432"
     finally:
         process.terminate()
         process.wait(10)
@@ -135,8 +136,10 @@ def pgbouncer(server, tmp_path):
         shutil.rmtree(folder)
 
 
-async def test_two_nodes_work_through_a_pooler_in_transaction_mode(server, url, privacy, tmp_path):
-    with pgbouncer(server, tmp_path) as pooled:
+async def test_two_nodes_work_through_a_pooler_in_transaction_mode(
+    own_postgres, own_database, privacy, tmp_path
+):
+    with pgbouncer(own_postgres, tmp_path) as pooled:
         for _ in range(100):
             try:
                 await command(pooled, "SELECT 1")

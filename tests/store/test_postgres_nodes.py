@@ -9,12 +9,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 from store.postgres_fixtures import command, open_store
-from store.world import NOW, Mail, clicks, ids, send, settled, visits
+from store.world import BROWSER, NOW, Mail, clicks, ids, send, settled, visits
 
 from linkproxy.store.api import Cutoffs, StoreError
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
-from linkproxy.store.postgres_fence import allot
+from linkproxy.store.postgres_fence import ALLOT, allotted_ids
 from linkproxy.store.postgres_partitions import TABLES, WEEK_SECONDS, Week, drop, make_span
 from linkproxy.store.privacy import Privacy
 
@@ -22,6 +22,7 @@ __all__ = ["open_store"]
 
 STORE = Path(__file__).parents[2] / "linkproxy" / "store"
 WEEK = int(NOW // WEEK_SECONDS)
+DAY_SECONDS = 86_400
 
 
 async def rows(url, statement):
@@ -67,7 +68,7 @@ async def test_a_reader_never_passes_a_visit_that_is_committed_late(mail, open_s
     (first,) = await mail.visited(mail.visit(0))
     other = await open_store()
     async with mail.store._database.transaction() as slow:
-        (held,) = await allot(slow, 1)
+        (held,) = allotted_ids(slow, await slow.fetch(ALLOT, 1))
         later = Mail(other, mail.campaign, mail.links, mail.recipients)
         (judged,) = await later.visited(later.visit(1, who=mail.bob))
         assert judged.visit_id > held
@@ -189,6 +190,21 @@ async def test_a_week_that_only_one_table_has_is_completed(fresh, privacy):
     made = await rows(fresh, "SELECT 1 FROM pg_class WHERE relname ~ '^message_visit_w[0-9]+$'")
     assert len(made) == 5
     await store.close()
+
+
+async def test_headers_that_are_purged_while_a_visit_comes_with_them_are_stored_again(mail, database):
+    """The purge is in the middle of its transaction; the visit waits for it."""
+    await mail.visited(mail.visit())
+    purging = await asyncpg.connect(database)
+    async with purging.transaction():
+        await purging.execute("DELETE FROM profile")
+        visiting = asyncio.create_task(mail.visited(mail.visit(100 * DAY_SECONDS)))
+        while not await rows(database, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert not visiting.done()
+    await purging.close()
+    (judged,) = await visiting
+    (row,) = [row for row in await visits(mail.store) if row.entry.visit_id == judged.visit_id]
+    assert row.entry.visit.profile.agent == BROWSER.agent
 
 
 # what is refused -------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from store.files import locked, query
 from store.world import NOW, ids, send
 
 from linkproxy.store import migrate as migrations
+from linkproxy.store import sqlite_checkpoint
 from linkproxy.store.api import StoreError
 from linkproxy.store.migrate import Migration, migrate, shipped, statements
 from linkproxy.store.privacy import Privacy
@@ -230,3 +231,17 @@ async def test_the_log_is_folded_in_while_the_store_is_open(store, path):
         await mail.visited(*(mail.visit(start + number) for number in range(500)))
     await asyncio.to_thread(store._checkpointer.close)
     assert path.stat().st_size > 500_000
+
+
+async def test_a_long_log_begins_anew_in_the_same_file(open_store, path, monkeypatch):
+    monkeypatch.setattr(sqlite_checkpoint, "_LONG_LOG_PAGES", 10)
+    store = await open_store()
+    mail = await send(store)
+    log = path.with_name(f"{path.name}-wal")
+    for start in range(0, 4_500, 500):
+        await mail.visited(*(mail.visit(start + number) for number in range(500)))
+    await asyncio.to_thread(store._checkpointer.close)
+    length = log.stat().st_size
+    assert path.stat().st_size > 500_000
+    await mail.visited(*(mail.visit(4_500 + number) for number in range(500)))
+    assert log.stat().st_size == length

@@ -11,6 +11,8 @@ from linkproxy.model import (
     Campaign,
     CampaignId,
     Click,
+    Delivery,
+    DeliverySource,
     Evidence,
     Facts,
     Family,
@@ -20,6 +22,7 @@ from linkproxy.model import (
     LinkKind,
     LinkRole,
     MessageHistory,
+    MessageLink,
     Profile,
     Recipient,
     Settlement,
@@ -31,13 +34,13 @@ from linkproxy.model import (
     VerdictKind,
     Visit,
 )
-from linkproxy.store.api import Filter, RecipientDraft, Store
+from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkproxy.store.api import ClickRow, Outcome, Pending, Take, VisitRow
-    from linkproxy.visit.facts import FactSource
+    from linkproxy.visit.facts import CampaignTable, FactSource, KnownMessage
 
 NOW = 1_790_000_000.0
 REACH = 1_800.0
@@ -99,6 +102,11 @@ class Mail:
         assert all(isinstance(outcome, Judged) for outcome in outcomes), outcomes
         return outcomes  # type: ignore[return-value]
 
+    async def deliver(self, at: float, *, who: Recipient | None = None) -> None:
+        """Tell by a receiving server's word when a message was delivered, which opens it again."""
+        told = Delivery(at, DeliverySource.MX)
+        await self.store.add_deliveries([DeliveryDraft(self.campaign.id, (who or self.ann).id, told)])
+
     async def settle(
         self,
         revise: Callable[[MessageHistory], Settlement] | None = None,
@@ -137,10 +145,8 @@ def judge(
     """Return a judge that asks everything and always says the same; ``seen`` collects what it was told."""
 
     def take(visit: Visit, source: FactSource) -> Judged | Unlogged | Stray:
-        campaign = source.campaign(visit.campaign_id)
-        recipient = who(visit, source)
-        link = source.link(visit.campaign_id, visit.recipient_id, visit.key)
-        if campaign is None or link is None:
+        table, message = source.table(visit.campaign_id), source.message(visit)
+        if table is None or (link := _link(visit, table, source)) is None:
             return Stray(
                 visit.at,
                 StrayReason.UNKNOWN_KEY,
@@ -150,9 +156,9 @@ def judge(
                 visit.network,
                 visit.profile,
             )
-        if recipient is None or not recipient.track:
+        if message is None or not message.recipient.track:
             return Unlogged(Answer(AnswerKind.REDIRECT, link.target))
-        facts = facts_of(visit, source, campaign, recipient, link)
+        facts = facts_of(visit, source, table, message, link)
         if seen is not None:
             seen.append(facts)
         return Judged(
@@ -160,31 +166,30 @@ def judge(
             facts,
             Verdict(kind, score, -12.0, EVIDENCE, "policy-1"),
             Answer(answer, link.target),
-            recipient,
+            message.recipient,
         )
 
     return take
 
 
-def who(visit: Visit, source: FactSource) -> Recipient | None:
-    if visit.reference:
-        return source.recipient_of_reference(visit.reference, verified=visit.verified)
-    return source.recipient(visit.recipient_id)
+def _link(visit: Visit, table: CampaignTable, source: FactSource) -> Link | MessageLink | None:
+    return table.links.get(visit.key) or source.message_link(visit.campaign_id, visit.recipient_id, visit.key)
 
 
-def facts_of(visit: Visit, source: FactSource, campaign: Campaign, recipient: Recipient, link: Link) -> Facts:
+def facts_of(
+    visit: Visit, source: FactSource, table: CampaignTable, message: KnownMessage, link: Link | MessageLink
+) -> Facts:
     client, network = source.pseudonym(visit.client, visit.network)
-    counts = source.link_counts(campaign.id)
     return Facts(
-        campaign=campaign,
+        campaign=table.campaign,
         link=link,
-        link_count=counts.content,
-        bait_count=counts.bait,
+        link_count=table.counts.content,
+        bait_count=table.counts.bait,
         profile_id=source.profile_id(visit.profile),
         client=client,
         network=network,
-        delivery=source.delivery(campaign.id, recipient.id),
-        siblings=source.siblings(campaign.id, recipient.id, since=visit.at - REACH),
+        delivery=message.delivery,
+        siblings=source.siblings(visit.campaign_id, message.recipient.id, since=visit.at - REACH),
         strays=StrayCounts(other=len(source.strays(visit.client, since=visit.at - 300.0))),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from linkproxy.model import Settlement
+    from linkproxy.model import MessageHistory, Settlement
 
 NOW = 1_795_000_000.0  # 2026-11-18
 
@@ -140,10 +140,15 @@ class World:
             found = await self.store.settle(
                 message.campaign_id,
                 message.recipient_id,
-                partial(settle.revise, policy=self.policy, now=now),
+                partial(self.revise, now=now),
                 reach_seconds=self.policy.reach_seconds,
             )
         return found
+
+    def revise(self, history: MessageHistory, now: float) -> Settlement:
+        visit = history.entries[0].visit
+        tokens = self.keyring.tokens_of(visit.campaign_id, visit.recipient_id)
+        return settle.revise(replace(history, tokens=tokens), policy=self.policy, now=now)
 
 
 async def build(folder: Path, kind: CampaignKind = CampaignKind.MARKETING, *, click_id: str = "") -> World:

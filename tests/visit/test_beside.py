@@ -194,6 +194,64 @@ async def test_a_changed_link_of_another_message_says_next_to_nothing(world):
     assert person.verdict.kind is VerdictKind.HUMAN
 
 
+async def late_stray(world, copy: str, *, seconds: float, settled_at: float = 0.0, **stray):
+    """Return the settled evidence of mutation on a visit at 900 s, and its verdict then and before."""
+    visit = await world.judged("one", at=900)
+    assert isinstance(await world.send(target=copy, at=900 + seconds, **stray), Stray)
+    await world.settle(at=settled_at or 3600)
+    entry = (await world.store.get_visit(visit.visit_id)).entry
+    found = [item.weight for item in entry.settled.evidence if item.name == "mutation.stray"]
+    return found, visit.verdict.kind, entry.settled.kind
+
+
+@pytest.mark.parametrize("place", range(6))
+async def test_a_changed_copy_that_comes_after_the_visit_is_seen_when_its_message_settles(world, place):
+    _, token, key = world.url("one").split("/")
+    found, first, kind = await late_stray(world, f"/{changed(token)[place]}/{key}", seconds=20)
+    assert (found, first) == ([25.0], VerdictKind.HUMAN)
+    assert kind is not VerdictKind.HUMAN
+    assert await clicks(world) == []
+
+
+async def test_a_link_key_that_nobody_made_counts_as_a_changed_copy_that_came_after(world):
+    _, token, _ = world.url("one").split("/")
+    found, *_ = await late_stray(world, f"/{token}/zzzz", seconds=20)
+    assert found == [25.0]
+
+
+@pytest.mark.parametrize(
+    ("stray", "seconds", "settled_at"),
+    [
+        ({"client": SCANNER}, 20, 3600),
+        ({}, 301, 3600),
+        ({}, 95, 994),  # settled before it came
+    ],
+    ids=["another client", "other minutes", "a settled message"],
+)
+async def test_a_changed_copy_of_elsewhere_or_of_another_time_says_nothing(world, stray, seconds, settled_at):
+    visit = await world.judged("one", at=900)
+    if seconds == 95:
+        await world.settle(at=settled_at)
+    _, token, key = world.url("one").split("/")
+    await world.send(target=f"/{changed(token)[0]}/{key}", at=900 + seconds, **stray)
+    await world.settle()
+    assert await settled(world, visit) is VerdictKind.HUMAN
+
+
+async def test_a_person_whose_antivirus_tries_changed_copies_afterwards_is_kept(world):
+    _, token, key = world.url("one").split("/")
+    found, _, kind = await late_stray(world, f"/{token}%27/{key}", seconds=2, headers=OLD_CHROME)
+    assert (found, kind) == ([5.0], VerdictKind.HUMAN)
+    assert len(await clicks(world)) == 1
+
+
+async def test_a_changed_link_of_another_message_that_comes_after_says_next_to_nothing(world):
+    (bob,) = await world.store.register_recipients([RecipientDraft("bob@customer.example")])
+    _, token, _ = world.url("one", bob).split("/")
+    found, _, kind = await late_stray(world, f"/{token[:-2]}AA/two0", seconds=5)
+    assert (found, kind) == ([1.0], VerdictKind.HUMAN)
+
+
 def test_two_messages_tokens_are_no_copies_of_each_other(world):
     tokens = [world.keyring.sign(world.campaign.id, number) for number in range(1, 400)]
     assert not any(is_copy(token, tokens[0]) for token in tokens[1:])

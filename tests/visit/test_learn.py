@@ -23,10 +23,11 @@ DOMAIN, GATEWAY = ProfileScope.DOMAIN, ProfileScope.GATEWAY
 counts = st.floats(0, 1e6)
 
 
-async def scanned(world, count, *, domain="company.example", at=43.0, first=0):
+async def scanned(world, count, *, domain="company.example", at=43.0, first=0, told=True):
     """Let every message of a domain be followed by a library, its bait too."""
     found = await company(world, count, domain, first)
-    await found.deliver(0.0)
+    if told:
+        await found.deliver(0.0)
     for number, person in enumerate(found.people):
         for name in ("one", "bai1"):
             await world.judged(
@@ -36,10 +37,11 @@ async def scanned(world, count, *, domain="company.example", at=43.0, first=0):
     return found
 
 
-async def read(world, count, *, domain="company.example", first=0):
+async def read(world, count, *, domain="company.example", first=0, told=True):
     """Let every message of a domain be followed by its reader alone, ten minutes and more after delivery."""
     found = await company(world, count, domain, first)
-    await found.deliver(0.0)
+    if told:
+        await found.deliver(0.0)
     for number, person in enumerate(found.people):
         await world.judged(
             "one", at=1200 + 700 * number, headers=FIREFOX, client=spread(number), recipient=person
@@ -66,6 +68,19 @@ async def set_gateway(world, domain, name):
 
 
 # --- the whole path ----------------------------------------------------------------------------
+
+
+async def test_messages_whose_delivery_nobody_told_of_teach_all_but_early_visits(world):
+    await scanned(world, 24, told=False)
+    await read(world, 24, domain="readers.example", told=False)
+    machines, people = await known(world), await known(world, "readers.example")
+    assert round(machines.machines) == 24
+    assert machines.people < 1
+    assert round(people.people) == 24
+    assert people.machines < 1
+    every = await world.store.list_domain_profiles(min_recipients=1, min_domains=1)
+    scopes = {profile.scope for profile in every}
+    assert (ProfileScope.NETWORK in scopes, ProfileScope.EARLY in scopes) == (True, False)
 
 
 async def test_a_domain_whose_messages_are_scanned_raises_the_prior_of_its_visits(world):

@@ -73,7 +73,7 @@ async def test_a_program_that_borrows_a_browsers_agent_is_known_by_its_own_produ
     [
         ((), 20.0),
         ((("Accept", "*/*"),), 20.0),
-        ((("Accept", "*/*"), ("Accept-Encoding", "gzip")), 12.0),
+        ((("Accept", "*/*"), ("Accept-Encoding", "gzip")), 16.0),
         ((("Accept", "text/html"), ("Accept-Encoding", "gzip")), 4.0),
     ],
 )

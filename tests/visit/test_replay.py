@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from linkproxy.model import DeliverySource, VerdictKind
-from linkproxy.store.api import Filter
+from claims.browsers import FIREFOX
+
+from linkproxy.model import DeliverySource, StrayCounts, VerdictKind
+from linkproxy.store.api import Cutoffs, Filter
 from linkproxy.visit import policy
 from linkproxy.visit.replay import clicks_under, replay
 
 if TYPE_CHECKING:
     from visit.conftest import World
 
+NOW = 1_795_000_000.0  # the world's
 LIBRARY = (("User-Agent", "python-requests/2.32.3"), ("Accept", "*/*"))
 
 
@@ -28,7 +31,7 @@ async def assert_same(world: World) -> None:
         for item in replayed:
             assert item.first == item.entry.verdict
             assert item.settled == item.entry.settled
-        again |= {click.visit_id for click in clicks_under(replayed, world.policy)}
+        again |= {click.visit_id for click in clicks_under(replayed, world.policy, frozenset(logged))}
     assert again == logged
 
 
@@ -67,6 +70,27 @@ async def test_forged_links_are_replayed_with_their_visit(world: World) -> None:
     await world.send(at=100, target=f"/{changed}/one0")
     await world.send("one", at=101)
     await world.settle()
+    await assert_same(world)
+
+
+async def test_forged_links_that_came_after_their_visit_are_replayed_with_it(world: World) -> None:
+    token = world.url("one").split("/")[1]
+    await world.send("one", at=100)
+    await world.send(at=105, target=f"/{token}%27/one0")
+    await world.settle()
+    (row,) = [row async for row in world.store.visits(Filter())]
+    assert row.entry.settled_strays == StrayCounts(message=1)
+    await world.store.purge(Cutoffs(strays=NOW + 1e6))
+    await assert_same(world)
+
+
+async def test_a_double_request_that_looks_better_than_a_click_is_replayed_as_its_double(
+    world: World,
+) -> None:
+    await world.send("one", at=900)
+    await world.settle(at=1000)
+    await world.send("one", at=930, client="192.0.2.9", headers=FIREFOX)
+    await world.settle(at=2000)
     await assert_same(world)
 
 

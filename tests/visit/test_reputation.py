@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import pytest
 from claims.browsers import CHROME, FIREFOX
-from claims.company import LIBRARY, company, settle_all, spread, weight_of
+from claims.company import LIBRARY, company, settle_all, settled, spread, weight_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from visit.conftest import NOW, build
 
-from linkproxy.model import AnswerKind, DeliverySource, Learned, ProfileScope, VerdictKind
-from linkproxy.store.api import Filter
+from linkproxy.model import (
+    NOBODY,
+    AnswerKind,
+    CampaignKind,
+    Delivery,
+    DeliverySource,
+    Learned,
+    ProfileScope,
+    VerdictKind,
+)
+from linkproxy.store.api import DeliveryDraft, Filter
 from linkproxy.store.privacy import Privacy
 from linkproxy.visit import arrivals, policy, replay, reputation
 
@@ -18,13 +28,21 @@ HOUR = 3600.0
 MINUTE = 60.0
 
 
+GERMAN = (*CHROME[:-1], ("Accept-Language", "de-DE,de;q=0.9"))
+"""Another one's browser of the same kind."""
+
 SWEEP = ("one", "two", "tre", "four", "bai1")
 
 
-async def swept(world, count, *, domain="far.example", headers=CHROME, names=SWEEP, begin=0.0):
+async def strangers(world, count):
+    """Register recipients of as many domains."""
+    return [(await company(world, 1, f"far{number}.example")).people[0] for number in range(count)]
+
+
+async def swept(world, people, *, headers=CHROME, names=SWEEP, begin=0.0):
     """Let a scanner follow links of messages, each from a network of its own inside 198.18.0.0/16."""
-    found = await company(world, count, domain)
-    for number, person in enumerate(found.people):
+    count = len(people)
+    for number, person in enumerate(people):
         for place, name in enumerate(names):
             at = begin + 40.0 * number + 0.1 * place
             await world.judged(name, at=at, headers=headers, client=spread(number), recipient=person)
@@ -55,7 +73,7 @@ async def newcomer(world, *, at, client="203.0.113.9", headers=CHROME, delivered
 
 
 async def test_a_network_that_scanners_came_from_is_evidence_in_another_domain(world):
-    await swept(world, 12)
+    await swept(world, await strangers(world, 12))
     there = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
     elsewhere = await newcomer(world, at=9 * HOUR, client="192.0.2.1")
     assert weight_of("network.learned", there.verdict) > 5
@@ -64,8 +82,7 @@ async def test_a_network_that_scanners_came_from_is_evidence_in_another_domain(w
 
 
 async def test_a_network_that_people_came_from_speaks_for_a_person(world):
-    people = (await company(world, 12, "far.example")).people
-    for number, person in enumerate(people):
+    for number, person in enumerate(await strangers(world, 12)):
         await world.judged("one", at=700.0 * number, headers=FIREFOX, client=spread(number), recipient=person)
     await settle_all(world, 12 * HOUR)
     judged = await newcomer(world, at=13 * HOUR, client="198.18.240.1")
@@ -73,7 +90,7 @@ async def test_a_network_that_people_came_from_speaks_for_a_person(world):
 
 
 async def test_a_companys_own_filter_casts_no_doubt_on_who_shares_its_provider(world):
-    await swept(world, 25, headers=LIBRARY, names=("one",))
+    await swept(world, await strangers(world, 25), headers=LIBRARY, names=("one",))
     judged = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
     assert weight_of("network.learned", judged.verdict) == 0.0
 
@@ -82,7 +99,7 @@ async def test_what_others_did_never_adds_up_to_the_neutral_page(world):
     """Early in a scanned domain, from a network that scanners rent: it may still be a person."""
     for after in (0.0, 90_000.0):
         await visited(world, await company(world, 24), after=45.0, begin=after)
-    await swept(world, 24, begin=200_000.0)
+    await swept(world, await strangers(world, 24), begin=200_000.0)
     moment = 90 * HOUR
     people = await company(world, 1, first=9_000)
     await people.deliver(moment)
@@ -95,7 +112,7 @@ async def test_what_others_did_never_adds_up_to_the_neutral_page(world):
 
 async def test_a_replay_finds_what_was_learned_of_networks_and_early_visits_as_it_was(world):
     await visited(world, await company(world, 24), after=45.0)
-    await swept(world, 8, begin=10 * HOUR)
+    await swept(world, await strangers(world, 8), begin=10 * HOUR)
     people = await company(world, 1, first=9_000)
     await people.deliver(20 * HOUR)
     await world.judged("two", at=20 * HOUR + 90, client="198.18.240.1", recipient=people.people[0])
@@ -112,10 +129,31 @@ async def test_a_replay_finds_what_was_learned_of_networks_and_early_visits_as_i
     assert {"network.learned", "in-step.early"} <= found
 
 
-async def test_a_network_of_four_recipients_is_not_spoken_of(world):
-    await swept(world, RULES.network_recipients - 1)
+async def test_a_network_that_four_domains_have_taught_is_not_spoken_of(world):
+    await swept(world, await strangers(world, RULES.network_domains - 1))
     judged = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
     assert weight_of("network.learned", judged.verdict) == 0.0
+
+
+async def test_one_company_alone_says_nothing_of_its_provider_however_much_it_clicks(world):
+    await swept(world, (await company(world, 24, "far.example")).people)
+    judged = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
+    assert weight_of("network.learned", judged.verdict) == 0.0
+
+
+async def test_freemail_recipients_teach_of_a_network_one_by_one(world):
+    await swept(world, (await company(world, 12, "gmail.com")).people)
+    judged = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
+    assert weight_of("network.learned", judged.verdict) > 5
+
+
+async def test_networks_that_weigh_are_listed(world):
+    await swept(world, await strangers(world, RULES.network_domains))
+    least = {"min_recipients": RULES.min_recipients, "min_domains": RULES.network_domains}
+    (found,) = await world.store.list_domain_profiles(**least)
+    assert (found.scope, found.name, found.recipients) == (ProfileScope.NETWORK, "198.18.0.0/16", 5)
+    judged = await newcomer(world, at=9 * HOUR, client="198.18.240.1")
+    assert weight_of("network.learned", judged.verdict) != 0.0
 
 
 async def test_robots_that_name_themselves_mark_no_network(world):
@@ -123,8 +161,7 @@ async def test_robots_that_name_themselves_mark_no_network(world):
         ("User-Agent", "Slackbot-LinkExpanding 1.0 (+https://api.slack.example/robots)"),
         ("Accept", "*/*"),
     )
-    people = (await company(world, 12, "far.example")).people
-    for number, person in enumerate(people):
+    for number, person in enumerate(await strangers(world, 12)):
         await world.judged("one", at=40.0 * number, headers=slack, client=spread(number), recipient=person)
     await settle_all(world, 9 * HOUR)
     judged = await newcomer(world, at=10 * HOUR, client="198.18.240.1")
@@ -200,10 +237,101 @@ async def test_a_domain_of_ordinary_readers_with_some_quick_ones_is_not_scanned(
     assert weight_of("in-step.early", judged.verdict) == 0.0
 
 
+async def test_before_later_visits_had_time_to_come_early_ones_say_nothing(world):
+    """While a mailing is young all its readers are early."""
+    await visited(world, await company(world, 24), after=45.0)
+    soon = await newcomer(world, at=3 * HOUR + 90, delivered=3 * HOUR)
+    assert weight_of("in-step.early", soon.verdict) == 0.0
+    later = await newcomer(world, at=20 * HOUR + 90, delivered=20 * HOUR)
+    assert weight_of("in-step.early", later.verdict) > 5
+
+
+async def test_of_two_early_browsers_at_one_message_neither_is_blamed_for_coming_early(world):
+    """One of them is the person, and who would know which?"""
+    await visited(world, await company(world, 24), after=45.0)
+    moment = 20 * HOUR
+    alone, pair = await company(world, 1, first=500), await company(world, 1, first=600)
+    for home in (alone, pair):
+        await home.deliver(moment)
+    await world.judged("one", at=moment + 40, client="192.0.2.7", recipient=alone.people[0])
+    await world.judged("one", at=moment + 40, client="192.0.2.7", recipient=pair.people[0])
+    await world.judged("one", at=moment + 50, headers=GERMAN, recipient=pair.people[0])
+    await settle_all(world, moment + HOUR)
+    found = list((await settled(world)).values())[-3:]
+    early = [weight_of("in-step.early", verdict) for verdict in found]
+    assert early[0] > 5
+    assert early[1:] == [0.0, 0.0]
+
+
+async def test_the_begin_of_a_mailing_is_no_delivery_time_of_a_password_reset(tmp_path):
+    """Resets are sent for months after the first one."""
+    mail = await build(tmp_path, CampaignKind.TRANSACTIONAL)
+    begin = Delivery(NOW, DeliverySource.CAMPAIGN)
+    await mail.store.add_deliveries([DeliveryDraft(mail.campaign.id, NOBODY, begin)])
+    judged = await mail.judged(at=30.0)
+    assert judged.facts.delivery == begin
+    assert weight_of("timing.delay", judged.verdict) == 0.0
+    await mail.store.close()
+
+
 async def test_early_visits_to_password_resets_teach_nothing(reset_mail):
     await visited(reset_mail, await company(reset_mail, 24), after=45.0)
     rows = await reset_mail.store.list_domain_profiles(min_recipients=20)
     assert [row for row in rows if row.scope is ProfileScope.EARLY] == []
+
+
+# --- the browsers of a domain's machines -------------------------------------------------------
+
+SHORT_MAIL = policy.load('[signals."request.as-machines"]\nmin_links = 99\n')
+"""As if eight links were few."""
+
+
+async def test_a_browser_as_the_machines_of_a_domain_have_it_says_little_for_a_person(world):
+    world.policy = SHORT_MAIL
+    await swept(world, (await company(world, 24)).people)
+    desk = await newcomer(world, at=50 * HOUR)
+    taken_back = weight_of("request.as-machines", desk.verdict)
+    assert 5 < taken_back < -weight_of("request.coherent", desk.verdict)
+    other = await newcomer(world, at=55 * HOUR, headers=FIREFOX)
+    assert weight_of("request.as-machines", other.verdict) == 0.0, "scanners drive Chromium on a desk"
+
+
+async def test_machines_without_a_browser_take_nothing_back(world):
+    world.policy = SHORT_MAIL
+    await swept(world, (await company(world, 24)).people, headers=LIBRARY)
+    judged = await newcomer(world, at=50 * HOUR)
+    assert weight_of("request.as-machines", judged.verdict) == 0.0
+
+
+async def test_in_mail_with_many_links_machines_that_gave_themselves_away_would_again(world):
+    await swept(world, (await company(world, 24)).people)
+    judged = await newcomer(world, at=50 * HOUR)
+    assert weight_of("request.as-machines", judged.verdict) == 0.0
+
+
+async def test_a_few_of_many_messages_are_the_judges_own_mistakes(world):
+    world.policy = SHORT_MAIL
+    await visited(world, await company(world, 40, first=100), after=5 * HOUR)
+    await swept(world, (await company(world, 2)).people, begin=100_000.0)
+    judged = await newcomer(world, at=50 * HOUR)
+    assert weight_of("request.as-machines", judged.verdict) == 0.0
+
+
+async def test_who_comes_after_a_driven_browser_is_not_held_to_it_when_settled(world):
+    """The scanner has been there; hours later it is the reader."""
+    world.policy = SHORT_MAIL
+    await swept(world, (await company(world, 24)).people)
+    (person,) = (await company(world, 1, first=500)).people
+    await world.judged("one", at=50 * HOUR, client="192.0.2.7", recipient=person)
+    await settle_all(world, 51 * HOUR)
+    await world.judged("one", at=53 * HOUR, headers=GERMAN, recipient=person)
+    await settle_all(world, 54 * HOUR)
+    first, second = list((await settled(world)).values())[-2:]
+    assert weight_of("request.as-machines", first) > 5
+    assert weight_of("request.as-machines", second) == 0.0
+    async for message in world.store.messages(Filter(), reach_seconds=world.policy.reach_seconds):
+        for again in replay.replay(message.visits, world.policy):
+            assert (again.first, again.settled) == (again.entry.verdict, again.entry.settled)
 
 
 @given(st.floats(0, 500), st.floats(0, 500))
@@ -216,8 +344,6 @@ def test_no_more_early_visits_are_held_against_a_domain_than_came(early, people)
 
 @pytest.mark.parametrize("source", list(DeliverySource))
 def test_how_early_is_early_depends_on_what_is_known_of_delivery(source):
-    from linkproxy.model import Delivery
-
     seconds = arrivals.early_seconds(Delivery(0.0, source), RULES)
     of_mailing = source in (DeliverySource.CAMPAIGN, DeliverySource.NONE)
     assert seconds == (RULES.early_mailing_seconds if of_mailing else RULES.early_seconds)
@@ -229,7 +355,7 @@ def test_how_early_is_early_depends_on_what_is_known_of_delivery(source):
         ("early_seconds", 0.0),
         ("early_mailing_seconds", 0.0),
         ("early_doubt", 0.5),
-        ("network_recipients", 0),
+        ("network_domains", 0),
         ("network_machines", 0.0),
         ("network_people", 0.0),
     ],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from claims.browsers import CHROME, FIREFOX, OLD_CHROME
 
-from linkproxy.model import AnswerKind, DeliverySource, Judged, VerdictKind
+from linkproxy.model import NOBODY, AnswerKind, DeliverySource, Judged, TokenForm, VerdictKind
 from linkproxy.store.api import Filter
 
 SWEEP = ("home", "one", "two", "tre", "four", "five", "face", "term")
@@ -13,6 +14,11 @@ MINUTES = 60.0
 
 async def clicks(world, **where):
     return [row async for row in world.store.clicks(Filter(**where))]
+
+
+async def merged(world) -> list[int]:
+    """Return for how many further requests each click stands."""
+    return [row["merged"] for row in (await world.store.export_recipient(world.recipient.id))["click"]]
 
 
 async def settled(world, judged: Judged) -> VerdictKind:
@@ -64,7 +70,31 @@ async def test_a_double_request_across_two_passes_is_one_click(world):
     await world.settle(at=605 + 90)
     await world.judged("one", at=606)
     await world.settle()
-    assert len(await clicks(world)) == 1
+    assert await merged(world) == [1]
+
+
+async def test_a_double_request_that_becomes_a_persons_in_a_later_pass_is_merged_into_its_click(unheard):
+    click = await unheard.judged("one", at=45, headers=FIREFOX)
+    double = await unheard.judged("one", at=50, headers=CHROME, client="198.51.100.1")
+    await unheard.deliver(source=DeliverySource.PROVIDER)
+    await unheard.settle()
+    assert await settled(unheard, double) is VerdictKind.UNCERTAIN
+    assert await merged(unheard) == [0]
+    await unheard.deliver(at=-3000, source=DeliverySource.MX)
+    settlement = await unheard.settle()
+    assert await settled(unheard, double) is VerdictKind.HUMAN
+    assert (settlement.clicks, await merged(unheard)) == ((), [1])
+    assert [row.visit_id for row in await clicks(unheard)] == [click.visit_id]
+
+
+async def test_a_double_request_that_is_no_persons_any_more_leaves_its_click(unheard):
+    await unheard.judged("one", at=45, headers=FIREFOX)
+    await unheard.judged("one", at=50, headers=CHROME, client="198.51.100.1")
+    await unheard.settle()
+    assert await merged(unheard) == [1]
+    await unheard.deliver(source=DeliverySource.PROVIDER)
+    await unheard.settle()
+    assert await merged(unheard) == [0]
 
 
 async def test_coming_back_later_is_a_second_click(world):
@@ -124,6 +154,45 @@ async def test_a_delivery_that_is_told_late_settles_again(unheard):
     assert await clicks(unheard) == []
 
 
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(("after", "kept"), [(DAY, []), (DAY + 1, ["one0"])], ids=["a day", "a second more"])
+async def test_evidence_withdraws_a_click_until_a_day_after_it_was_settled(unheard, after, kept):
+    early = await unheard.judged("one", at=45, headers=CHROME)
+    await unheard.settle(at=4000)
+    before = (await unheard.store.get_visit(early.visit_id)).entry
+    await unheard.deliver(source=DeliverySource.MX)
+    await unheard.settle(at=4000 + after)
+    assert [row.key for row in await clicks(unheard)] == kept
+    withdrawn = [row.key async for row in unheard.store.retractions(Filter())]
+    assert withdrawn == ([] if kept else ["one0"])
+    if kept:
+        assert (await unheard.store.get_visit(early.visit_id)).entry == before
+        assert await unheard.settle(at=4000 + 2 * after) is None
+
+
+async def test_settling_a_click_again_does_not_make_it_younger(unheard):
+    early = await unheard.judged("one", at=45, headers=CHROME)
+    await unheard.settle(at=4000)
+    await unheard.deliver(at=-3000, source=DeliverySource.CAMPAIGN)
+    await unheard.settle(at=4000 + DAY / 2)
+    assert (await unheard.store.get_visit(early.visit_id)).entry.settled_at > 1_795_004_000.0
+    await unheard.deliver(source=DeliverySource.MX)
+    await unheard.settle(at=4000 + DAY + 1)
+    assert [row.visit_id for row in await clicks(unheard)] == [early.visit_id]
+
+
+async def test_a_visit_that_is_no_click_is_judged_anew_however_late(unheard):
+    early = await unheard.judged("one", at=45, headers=CHROME)
+    await unheard.deliver(source=DeliverySource.PROVIDER)
+    await unheard.settle()
+    assert await clicks(unheard) == []
+    await unheard.deliver(at=-3000, source=DeliverySource.MX)
+    await unheard.settle(at=10 * DAY)
+    assert [row.visit_id for row in await clicks(unheard)] == [early.visit_id]
+
+
 async def test_a_person_who_presses_continue_is_a_click(world):
     page = await world.judged("one", at=40, headers=OLD_CHROME, client="40.107.218.12")
     assert page.answer.kind is AnswerKind.NEUTRAL
@@ -172,6 +241,16 @@ async def test_an_erased_recipient_is_redirected_and_leaves_no_trace(world):
     assert isinstance(outcome, Unlogged)
     assert (outcome.answer.kind, outcome.answer.target) == (AnswerKind.REDIRECT, "https://shop.example/one")
     assert [row async for row in world.store.visits(Filter())] == []
+
+
+async def test_who_was_erased_is_not_told_that_an_opt_out_was_kept(world):
+    token = world.keyring.sign(world.campaign.id, NOBODY, TokenForm.REFERENCE)
+    reference = f"/{token}/bye0/{world.keyring.sign_reference('r-7')}"
+    await world.send(target=reference, at=600)
+    for who, target in (("ann@customer.example", ""), ("r-7", reference)):
+        await world.store.erase_recipient((await world.store.find_recipient(who)).id)
+        outcome = await world.send("bye", target=target, at=700, method="POST")
+        assert (outcome.answer.kind, outcome.opt_out) == (AnswerKind.NOT_FOUND, None)
 
 
 async def test_a_recipient_who_is_not_tracked_can_still_unsubscribe(world):

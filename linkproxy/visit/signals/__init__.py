@@ -7,6 +7,7 @@ from linkproxy.visit.signals import (
     in_step,
     message,
     network,
+    opens,
     operators,
     redirect,
     request,
@@ -28,5 +29,6 @@ SIGNALS: tuple[Signal, ...] = (
     *redirect.SIGNALS,
     *in_step.SIGNALS,
     *afterlife.SIGNALS,
+    *opens.SIGNALS,
 )
 """Every signal, in the order in which they are asked and shown."""

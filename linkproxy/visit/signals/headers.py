@@ -77,6 +77,12 @@ def comes_from_a_page(profile: Profile) -> bool:
     return profile.get("sec-fetch-site") == "cross-site" and profile.get("sec-fetch-mode") == "navigate"
 
 
+def is_driven(visit: Visit) -> bool:
+    """Return whether scanners that drive a browser make such requests: Chromium on a desk opens a URL."""
+    driven = agents.driven(visit.profile.agent or "")
+    return driven and not comes_from_a_page(visit.profile) and is_coherent(visit)
+
+
 def _basics(profile: Profile) -> tuple[tuple[bool, str], ...]:
     encodings = (profile.get("accept-encoding") or "").lower()
     return (

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 from linkproxy.model import CampaignKind, Family, LinkKind, ProfileScope
 from linkproxy.visit import agents, arrivals
 from linkproxy.visit.in_step import beyond_people
+from linkproxy.visit.signals.headers import is_driven
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from linkproxy.model import Learned
+    from linkproxy.visit.learn import Learning
 
 
 def _together(look: Look) -> Finding | None:
@@ -39,18 +43,44 @@ def _early(look: Look) -> Finding | None:
     rules, values = look.policy.learning, look.rule.values
     learned = look.facts.learned
     unseen = arrivals.beyond_people(learned, rules.early_doubt)
-    if not unseen or not arrivals.is_early(look.visit.at, look.facts, rules):
+    if not unseen or look.facts.beside_driven or not arrivals.is_early(look.visit.at, look.facts, rules):
         return None
     (found,) = (item for item in learned if item.scope is ProfileScope.EARLY)
     weight = 10 * math.log10(unseen / arrivals.people_early(found, rules.early_doubt))
-    agent = look.visit.profile.agent or ""
-    if agents.engine(agent).name != "chromium" or agents.handheld(agent):
+    if not agents.driven(look.visit.profile.agent or ""):
         weight *= values["undriven_share"]
     if look.facts.campaign.kind is CampaignKind.TRANSACTIONAL:
         weight *= values["transactional_share"]
     weight = round(min(look.rule.weight, weight), 1)
     text = f"{found.machines:.0f} visits as early as this; later ones speak of {found.people:.1f} by people"
     return Finding(weight, text) if weight > 0 else None
+
+
+def _as_machines(look: Look) -> Finding | None:
+    """Take back what a current browser says for a person, as far as the domain's machines have one, too."""
+    facts, values = look.facts, look.rule.values
+    if facts.beside_driven or not is_driven(look.visit):
+        return None
+    mistaken = 1.0 if facts.link_count >= values["min_links"] else values["mistaken_share"]
+    browsers, machines = _browsers(facts.learned, look.policy.learning, mistaken)
+    share = (browsers + values["usual_share"] * values["usual"]) / (machines + values["usual"])
+    weight = round(min(look.rule.weight, 10 * math.log10(share / values["usual_share"])), 1)
+    text = f"{browsers:.0f} of {machines:.0f} machines of the domain had a current browser's headers"
+    return Finding(weight, text) if weight > 0 else None
+
+
+def _browsers(learned: Sequence[Learned], rules: Learning, mistaken: float) -> tuple[float, float]:
+    """Return how many of a domain's machines have a current browser's headers, and how many there are.
+
+    ``mistaken``: the share of its messages that may be held for a machine's wrongly; 1 leaves those
+    machines alone that were recognised by nothing but when they came.
+    """
+    unseen = arrivals.beyond_people(learned, rules.early_doubt)
+    item = next((item for item in learned if item.scope is ProfileScope.DOMAIN), None)
+    if item is None:
+        return unseen, unseen
+    wrong = mistaken * (item.machines + item.people)
+    return max(0.0, item.browsers - wrong) + unseen, max(0.0, item.machines - wrong) + unseen
 
 
 def _unsubscribes(look: Look) -> Finding | None:
@@ -95,6 +125,12 @@ SIGNALS = (
         Family.IN_STEP,
         "More of the domain's messages are visited within minutes of delivery than its people can visit.",
         _early,
+    ),
+    Signal(
+        "request.as-machines",
+        Family.REQUEST,
+        "A current browser on a desk, as the machines of this domain have it.",
+        _as_machines,
     ),
     Signal(
         "in-step.unsubscribes",

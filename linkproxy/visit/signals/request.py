@@ -155,7 +155,7 @@ def _coherent(look: Look) -> Finding | None:
         return None
     engine = agents.engine(agent)
     weights = [look.rule.weight if look.visit.secure else values["plain_weight"]]
-    if engine.name != "chromium" or agents.handheld(agent):
+    if not agents.driven(agent):
         weights.append(values["undriven_weight"])
     if comes_from_a_page(profile):
         weights.append(values["from_page_weight"])

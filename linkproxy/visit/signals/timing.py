@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linkproxy.model import DeliverySource, Family
+from linkproxy.visit.arrivals import tells_when
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class Curves:
 
 def _delay(look: Look) -> Finding | None:
     delivery, values = look.facts.delivery, look.rule.values
-    if delivery.source is DeliverySource.NONE:
+    kind = look.facts.campaign.kind
+    if not tells_when(delivery.source, kind):
         return None
-    curves = _curves(values, delivery.source, look.facts.campaign.kind)
+    curves = _curves(values, delivery.source, kind)
     elapsed = look.visit.at - delivery.delivered_at
     machine, person = _densities(curves, elapsed, values["spread"])
     if not machine:

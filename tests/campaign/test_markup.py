@@ -1,0 +1,83 @@
+"""The walk over markup: its work stays linear, whatever the document."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from linkproxy.campaign import markup
+from linkproxy.campaign.attributes import is_self_closing
+from linkproxy.campaign.html import scan
+from linkproxy.campaign.markup import Walk
+
+HOSTILE = {
+    "tags": b"<",
+    "open anchors": b"<a ",
+    "quotes": b'<a b="',
+    "blanks": b"<a " + b" " * 50,
+    "slashes": b"<a ////////",
+    "equal signs": b"<a =====",
+    "single quotes": b"<a b='>'",
+    "comments": b"<!--",
+    "abrupt comments": b"<!-->",
+    "dashes": b"<!-- - -- - ",
+    "conditions": b"<!--[if mso]>",
+    "conditions with links": b"<!--[if mso]><a href=1>",
+    "closed conditions": b"<!--[if mso]><a href=1>x<![endif]-->",
+    "scripts in scripts": b"<script><!--<script></script>",
+    "styles": b"<style></styl",
+    "closed styles": b"<style></style>",
+    "svg": b"<svg><title><a href=1>",
+    "svg ends": b"<svg></div>",
+    "cdata": b"<svg><![CDATA[",
+    "template tags": b"{{ ",
+    "template blocks": b"{% if %}",
+    "percent signs": b"%",
+    "references": b'<a href="&#',
+    "escapes": b"\x1b$B",
+    "tables": b"<table><tr>",
+    "paragraphs": b"<p>x</p>",
+    "almost paragraphs": b"<p>  x  ",
+    "images": b"<a href=1><img <img alt=",
+    "line ends": b"\r\n",
+    "nul": b"\0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_the_walk_makes_no_more_steps_than_the_document_has_bytes(kind):
+    html = HOSTILE[kind] * 400
+    assert Walk(html).steps <= len(html)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.timeout(20)
+def test_a_megabyte_of_anything_is_scanned(kind):
+    html = HOSTILE[kind] * (1_000_000 // len(HOSTILE[kind]))
+    charset = "iso-2022-jp" if kind == "escapes" else "utf-8"
+    assert scan(html, charset).readable
+    assert scan(html + b'"><a href=9>', charset).readable
+
+
+@pytest.mark.parametrize(
+    ("rest", "closes"),
+    [
+        ("/>", True),
+        (' a="b"/>', True),
+        (" a/>", True),
+        (" //>", True),
+        (" a=b/>", False),
+        (" a = b/>", False),
+        (" / >", False),
+        (">", False),
+    ],
+)
+def test_only_a_slash_of_its_own_closes_a_tag(rest, closes):
+    assert is_self_closing(rest.encode()) is closes
+
+
+def test_no_pattern_uses_possessive_quantifiers():
+    """CPython 3.11.0 to 3.11.4 mis-match them."""
+    sources = [path.read_text(encoding="utf-8") for path in Path(markup.__file__).parent.glob("*.py")]
+    assert sources
+    assert not any(re.search(r"[\])}a-z][*+?]\+[^a-zA-Z0-9\s]", source) for source in sources)

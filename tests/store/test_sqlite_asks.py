@@ -1,0 +1,43 @@
+"""How often judging asks the file: of what is not remembered once for a batch, of the rest never."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from store.world import send
+
+from linkproxy.visit import pipeline, policy
+
+PEOPLE = tuple(f"reader{number}@a.example" for number in range(43))
+TAKE = partial(pipeline.take, policy=policy.load())
+
+
+async def asked(store, mail, people, at):
+    """Return the questions that the file was asked for one batch, a visit of each recipient."""
+    said: list[str] = []
+    await store._writer.run(lambda session: session.db.set_trace_callback(said.append), indexed=False)
+    await mail.visited(*(mail.visit(at, who=who) for who in people), take=TAKE)
+    await store._writer.run(lambda session: session.db.set_trace_callback(None), indexed=False)
+    return [text for text in said if text.startswith("SELECT")]
+
+
+async def test_many_messages_that_are_not_remembered_are_read_by_as_many_statements_as_one(store):
+    mail = await send(store, who=PEOPLE)
+    await mail.visited(mail.visit(), take=TAKE)  # campaign, headers, domain and network are known from here
+    one = await asked(store, mail, mail.recipients[1:2], 10)
+    many = await asked(store, mail, mail.recipients[2:], 20)
+    assert (len(one), len(many)) == (1, 1)
+
+
+async def test_nothing_is_asked_of_messages_that_are_remembered(store):
+    mail = await send(store, who=PEOPLE)
+    await mail.visited(*(mail.visit(who=who) for who in mail.recipients), take=TAKE)
+    assert await asked(store, mail, mail.recipients, 10) == []
+
+
+async def test_a_delivery_that_becomes_known_is_asked_for_again(store):
+    mail = await send(store, who=PEOPLE)
+    await mail.visited(mail.visit(), take=TAKE)
+    await mail.deliver(mail.visit().at - 60)
+    (judged,) = await mail.visited(mail.visit(10), take=TAKE)
+    assert judged.facts.delivery.delivered_at == mail.visit().at - 60
