@@ -204,3 +204,17 @@ def test_every_bad_line_of_a_users_file_is_named(tmp_path):
 def test_settings_that_cannot_work_are_faults(values, words):
     with pytest.raises(LinkproxyError, match=words):
         check(section(**values))
+
+
+async def test_a_mailer_that_logs_in_may_say_whose_mail_it_was(post, letter, users):
+    """Sendmail does (RFC 4954 section 5): a refusal would bounce its mail. Upstream has another login."""
+    found = await post(clients="auth", users_file=users["users_file"])
+
+    def talk(client: smtplib.SMTP) -> object:
+        client.login("shop", users["password"])
+        return client.sendmail("a@brand.example", "anna@example.com", letter(), ["AUTH=<>", "SIZE=300"])
+
+    assert await found.library(talk) == {}
+    assert found.upstream.received[0].sender == "MAIL FROM:<a@brand.example> SIZE=300"
+    mailer = await (await post()).mailer()
+    assert (await mailer.say("MAIL FROM:<a@brand.example> AUTH=<>")).startswith("555 ")

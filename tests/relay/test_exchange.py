@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -205,10 +206,11 @@ async def test_together_one_recipient_alone_is_that_recipient(post, letter):
     assert [who for who, _, _ in await found.deliveries()] == ["anna@example.com"]
 
 
-async def test_together_no_unsubscribe_link_and_no_bait_stand_for_a_group(post):
+async def test_together_no_unsubscribe_link_no_bait_and_no_picture_stand_for_a_group(post):
     found = await post(recipients="together", list_unsubscribe="always")
+    await found.store.add_campaign(replace(found.campaign, name="told", opens=True))
     html = (
-        b"X-LinkProxy-Campaign: spring\r\nContent-Type: text/html\r\n\r\n"
+        b"X-LinkProxy-Campaign: told\r\nContent-Type: text/html\r\n\r\n"
         b'<p>Hello</p><p><a href="https://shop.example/a">a</a></p>'
         b'<a data-linkproxy="unsubscribe" href="https://shop.example/bye">out</a><p>Bye</p>\r\n'
     )

@@ -6,12 +6,13 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 
 import aiohttp
 import pytest
 from claims.browsers import OVER_HTTP as BROWSER
-from claims.smtp import Mailer
+from claims.smtp import CUT, Mailer
 from click.testing import CliRunner
 
 from linkproxy import config as configs
@@ -130,6 +131,25 @@ async def test_check_says_what_is_wrong_upstream_and_with_rules(post, tmp_path):
     assert err == "linkproxy: the relay would not work like this.\n"
 
 
+@pytest.mark.parametrize(
+    ("said", "settings", "advice"),
+    [
+        ("220 upstream.example", {"upstream_port": 1}, "See [relay] upstream_host and upstream_port"),
+        ("220 upstream.example", {"upstream_host": "nowhere.invalid"}, "See [relay] upstream_host."),
+        ("220 upstream.example", {"upstream_tls": "starttls"}, "See [relay] upstream_tls"),
+        ("220 upstream.example", {"upstream_tls": "implicit"}, '"implicit" goes with 465'),
+        ("554 5.7.1 your address is blocked", {}, "It does not want this machine"),
+        (CUT, {}, "does the server run"),
+    ],
+)
+async def test_check_says_which_setting_to_look_at(post, tmp_path, said, settings, advice):
+    found = await post(**settings)
+    found.upstream.answers["CONNECT"] = said
+    code, out, _ = await _checked(tmp_path, "relay", "--check")
+    assert code == 1
+    assert advice in " ".join(out.split())
+
+
 async def test_config_check_names_an_open_relay_with_all_other_faults(post, tmp_path):
     await post()
     text = (tmp_path / "config.toml").read_text()
@@ -187,6 +207,18 @@ async def test_a_stop_finishes_the_message_under_way_and_says_goodbye_to_the_oth
     assert await process.wait() == 0
     assert len(found.upstream.received) == 1
     assert [source for _, source, _ in await found.deliveries()] == ["smarthost"]
+
+
+async def test_systemd_hears_when_it_is_ready_and_when_it_stops(post, tmp_path, monkeypatch):
+    await post()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(tmp_path / "notify"))
+        channel.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", channel.getsockname())
+        process, _ = await _process(tmp_path)
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+        assert [channel.recv(100) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
 
 
 async def test_a_stop_does_not_wait_for_ever(post, letter, tmp_path):

@@ -212,6 +212,18 @@ async def test_what_was_begun_and_left_is_forgotten_upstream_before_the_next_mes
     assert found.upstream.received[0].recipients == ["anna@example.com"]
 
 
+async def test_what_is_refused_at_the_end_is_forgotten_upstream_before_the_next_message(post, letter):
+    """Postfix keeps such a transaction open, and refuses the MAIL of the next message (503)."""
+    found = await post()
+    found.upstream.answers["END"] = "550 5.7.1 no"
+    assert await found.send(letter()) == "550 5.7.1 no"
+    found.upstream.answers.clear()
+    assert await found.send(letter(), to="ben@example.com") == "250 2.0.0 taken as 4711"
+    assert found.upstream.connections == 1
+    words = [line.split(" ")[0] for line in found.upstream.commands]
+    assert words == ["EHLO", "MAIL", "RCPT", "DATA", "RSET", "MAIL", "RCPT", "DATA"]
+
+
 async def test_when_all_connections_are_in_use_the_mailer_tries_again(post, letter):
     found = await post(upstream_connections=1, upstream_seconds=0.1)
     first, second = await found.mailer(), await found.mailer()

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from linkproxy.config_faults import ConfigError
 from linkproxy.config_sources import read_text
@@ -61,6 +61,11 @@ def read_address(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def client_address(peer: Any) -> str:
+    """Return a peer's address as text; "" when the system does not say it."""
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
 def is_loopback(text: str) -> bool:

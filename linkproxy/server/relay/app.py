@@ -17,6 +17,7 @@ from aiohttp import web
 from linkproxy.model import LinkproxyError
 from linkproxy.server import ops, wiring
 from linkproxy.server.click import respond
+from linkproxy.server.notify import notify
 from linkproxy.server.relay.service import Relay
 from linkproxy.server.sockets import bind_fault
 from linkproxy.store.connect import connect
@@ -55,7 +56,9 @@ async def _until_stopped(config: Config, ready: Callable[[Running], None] | None
     async with running(config) as found:
         if ready is not None:
             ready(found)
+        notify("READY=1")
         await stop.wait()
+        notify("STOPPING=1")
     get_logger().info(Event.STOPPED)
 
 

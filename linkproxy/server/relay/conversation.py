@@ -8,21 +8,16 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+from aiosmtpd.smtp import SMTP
 
-from linkproxy.config_faults import ConfigError
 from linkproxy.server.relay import replies
-from linkproxy.server.relay.admission import is_loopback
+from linkproxy.server.relay.admission import client_address, is_loopback
+from linkproxy.server.relay.hooks import Hooks
 from linkproxy.server.relay.incoming import read_message
-from linkproxy.server.relay.transaction import Transaction, Wish
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiosmtpd.smtp import Envelope, Session
-
-    from linkproxy.server.relay.replies import Reply
     from linkproxy.server.relay.service import Relay
 
 _COMMAND_BYTES: Final = 4096
@@ -120,6 +115,13 @@ class Conversation(SMTP):
             return None, None
         return path[1], arg[path.end() + 1 :].strip()
 
+    def _getparams(self, params: Any) -> dict[str, str | bool] | None:
+        """Return parameters; whose mail it was (AUTH=, RFC 4954 section 5) is not passed on."""
+        found: dict[str, str | bool] | None = super()._getparams(params)
+        if found is not None and self._relay.takes_logins:
+            found.pop("AUTH", None)
+        return found
+
     async def smtp_AUTH(self, arg: str) -> None:  # noqa: N802  (aiosmtpd's name)
         """Log in; mechanisms are named in any case (RFC 4954 section 4)."""
         mechanism, *others = (arg or "").split(" ", 1)
@@ -174,134 +176,3 @@ class Conversation(SMTP):
         """End at once."""
         if self.transport is not None:
             cast("asyncio.Transport", self.transport).abort()
-
-
-class Hooks:
-    """What aiosmtpd calls in a conversation; names and arguments are its own."""
-
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
-        self._metrics = relay.metrics
-        self._transaction: Transaction | None = None
-        self._working = False
-
-    @property
-    def busy(self) -> bool:
-        """Tell whether a message is under way."""
-        return self._working or self._transaction is not None
-
-    def forget(self) -> None:
-        """End the transaction, if there is one; a message that is not complete goes nowhere."""
-        if self._transaction is not None:
-            self._transaction.end()
-            self._transaction = None
-
-    async def handle_EHLO(  # noqa: N802  (aiosmtpd's name)
-        self, _server: Conversation, session: Session, _envelope: Envelope, hostname: str, lines: list[str]
-    ) -> list[str]:
-        """Greet, and say what is offered."""
-        self.forget()
-        session.host_name = hostname
-        offered = [line for line in lines if self._relay.takes_logins or not line.startswith("250-AUTH")]
-        return [*offered[:-1], "250-PIPELINING", offered[-1]]
-
-    async def handle_HELO(  # noqa: N802
-        self, server: Conversation, session: Session, _envelope: Envelope, hostname: str
-    ) -> str:
-        """Greet."""
-        self.forget()
-        session.host_name = hostname
-        return f"250 {server.hostname}"
-
-    async def handle_RSET(self, _server: Conversation, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
-        """Forget what was begun."""
-        self.forget()
-        return "250 OK"
-
-    async def handle_MAIL(  # noqa: N802
-        self, server: Conversation, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        """Begin a message, upstream too."""
-        if refusal := self._refusal(session):
-            return refusal.line()
-        self.forget()
-        self._working = True
-        try:
-            with server.waiting_for_us():
-                reply, self._transaction = await Transaction.begin(
-                    self._relay.pool, Wish.read(address, options)
-                )
-        finally:
-            self._working = False
-        if self._transaction is not None:
-            envelope.mail_from = address
-            envelope.mail_options.extend(options)
-        return reply.line()
-
-    def _refusal(self, session: Session) -> Reply | None:
-        """Return why this client may not send."""
-        client = client_address(session.peer)
-        refusal = self._relay.admission.refusal(client, logged_in=bool(session.authenticated))
-        if self._relay.config.relay.tls_required and session.ssl is None:
-            refusal = refusal or replies.NEEDS_TLS
-        if self._relay.stopping:
-            return replies.STOPPING
-        if refusal is not None:
-            self._refuse("client", client)
-        return refusal
-
-    def _refuse(self, reason: str, client: str) -> None:
-        self._metrics.relay_refusals.labels(reason=reason).inc()
-        get_logger().warning(Event.RELAY_REFUSED, reason=reason, client=client)
-
-    async def handle_RCPT(  # noqa: N802
-        self, server: Conversation, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        """Add a recipient, upstream too."""
-        transaction = self._transaction
-        if transaction is None:
-            return replies.FAULT.line()
-        if transaction.recipients and self._relay.config.relay.recipients == "each":
-            self._metrics.relay_refusals.labels(reason="recipient").inc()
-            return replies.ONE_RECIPIENT.line()
-        with server.waiting_for_us():
-            reply = await transaction.add(address)
-        if reply.good:
-            envelope.rcpt_tos.append(address)
-        return reply.line()
-
-    async def handle_DATA(self, server: Conversation, envelope: Envelope) -> str:  # noqa: N802
-        """Pass a message on, and hand the upstream server's word on it back."""
-        transaction, self._transaction = self._transaction, None
-        content = envelope.content
-        if transaction is None or not isinstance(content, bytes):
-            return replies.FAULT.line()
-        self._working = True
-        try:
-            with server.waiting_for_us():
-                return (await self._relay.pass_on(transaction, content)).line()
-        finally:
-            self._working = False
-
-    async def handle_exception(self, error: Exception) -> str:
-        """Answer to a fault of ours: the mailer keeps its mail."""
-        get_logger().error(Event.RELAY_FAILED, error=repr(error))
-        return replies.FAULT.line()
-
-    def log_in(
-        self, _server: SMTP, session: Session, _envelope: Envelope, _mechanism: str, given: LoginPassword
-    ) -> AuthResult:
-        """Check a user's password."""
-        try:
-            known = self._relay.users is not None and self._relay.users.knows(given.login, given.password)
-        except ConfigError as error:
-            get_logger().error(Event.RELAY_FAILED, error=str(error))
-            return AuthResult(success=False, handled=False, message="454 4.7.0 logins cannot be checked now")
-        if not known:
-            self._refuse("login", client_address(session.peer))
-        return AuthResult(success=known, handled=False)
-
-
-def client_address(peer: Any) -> str:
-    """Return a peer's address as text; "" when the system does not say it."""
-    return str(peer[0]) if isinstance(peer, tuple) and peer else ""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from aiosmtplib.errors import SMTPAuthenticationError, SMTPResponseException
 
 from linkproxy.model import LinkproxyError
 from linkproxy.server.relay.service import check, own_name
@@ -14,6 +18,24 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.server.relay.upstream import Upstream
     from linkproxy.store.api import Store
+
+
+_REMEDIES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (SMTPAuthenticationError, "See [relay] upstream_user and upstream_password_file."),
+    (
+        ssl.SSLCertVerificationError,
+        "Set [relay] upstream_host to a name in its certificate; name its authority in upstream_ca_file.",
+    ),
+    (
+        ssl.SSLError,
+        'See [relay] upstream_tls and upstream_port: "implicit" goes with 465, "starttls" with 587 and 25.',
+    ),
+    (socket.gaierror, "See [relay] upstream_host."),
+    (SMTPResponseException, "It does not want this machine: ask who runs it, or see [relay] upstream_host."),
+    (OSError, "See [relay] upstream_host and upstream_port; does the server run, and a firewall let us by?"),
+    (Exception, "See [relay] upstream_tls, and upstream_user if the server wants no login."),
+)
+"""What to do about a server that cannot be used; the first that fits counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +89,18 @@ async def _upstream(config: Config) -> list[Found]:
     try:
         upstream = await connect(route(config.relay), own_name(config.relay))
     except UpstreamError as error:
-        return [Found("upstream", good=False, seen=error.reply.text.partition(" ")[2])]
+        seen = f"{error.reply.text.partition(' ')[2].rstrip('.')}. {_remedy(error)}"
+        return [Found("upstream", good=False, seen=seen)]
     try:
         return [Found("upstream", good=True, seen=text) for text in _seen(config, upstream)]
     finally:
         await upstream.quit()
+
+
+def _remedy(error: UpstreamError) -> str:
+    cause = error.__cause__
+    causes = (cause, cause and cause.__cause__)
+    return next(text for kind, text in _REMEDIES if any(isinstance(one, kind) for one in causes))
 
 
 def _seen(config: Config, upstream: Upstream) -> list[str]:

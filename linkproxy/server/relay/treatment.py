@@ -111,8 +111,9 @@ class Treatments:
         recipient = await self._known(draft) or (await self._rewriter.register([draft]))[0]
         shared = len(recipients) > 1
         if shared:
-            # A scanner that one of them has would find the bait for all of them.
-            campaign = replace(campaign, bait_style=BaitStyle.NONE)
+            # A scanner that one of them has would find the bait for all of them, and what one of them
+            # does not open would speak against the clicks of the others.
+            campaign = replace(campaign, bait_style=BaitStyle.NONE, opens=False)
         wanted = self._wants_header(campaign) and not shared
         mail = Mail(choice.content, is_message=True, list_unsubscribe=wanted, shared=shared)
         content, _ = await self._rewriter.personal_mail(campaign, mail, recipient)

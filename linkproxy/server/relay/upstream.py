@@ -158,7 +158,8 @@ class Upstream:
         except BaseException:
             self.drop()
             raise
-        self.clean = said.code != 421
+        # Postfix holds on to what it refused at the end, and would refuse the next message for that.
+        self.clean = 200 <= said.code < 300
         return from_upstream(said.code, said.message)
 
     async def _say(self, *words: bytes, good: int = 250) -> Reply:
