@@ -37,6 +37,7 @@ from linkproxy.model import (
     LinkRole,
     Visit,
 )
+from linkproxy.server.app import COLLECT_AFTER
 from linkproxy.store.api import DeliveryDraft, RecipientDraft
 from linkproxy.store.privacy import Privacy
 from linkproxy.store.sqlite import SqliteStore
@@ -108,6 +109,7 @@ async def _round(
     await _append(store, mailing.first[:WARMED], take, 40)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     found = {}
     for case, visits in (("first", mailing.first[WARMED:]), ("second", mailing.second)):
         profiler = cProfile.Profile() if chosen.profile else None

@@ -1,10 +1,10 @@
 """How fast a judged and durable click is, beside a handler that does nothing and a bare nginx.
 
 All servers run in one interleaved series of rounds, pinned to one core, with wrk on the other (a
-server of two workers has both, and shares the second with wrk). Every linkproxy visit has a token of
-its own message, is judged, and is in the journal before its answer; the end compares rows stored with
-requests answered. Other trackers that keep clicks run beside it. Then bare aiohttp and linkproxy get a
-constant rate, half of linkproxy's highest.
+server of two workers has both, and shares the second with wrk). linkproxy's visits follow the links of
+many messages in random order; each is judged, and in the journal before its answer; the end compares
+rows stored with requests answered. Other trackers that keep clicks run beside it. Then bare aiohttp and
+linkproxy get a constant rate, half of linkproxy's highest.
 Ratios are the result: absolute rates are this machine's. CPU time moves least when the machine is
 not quiet. ``python -m bench.redirect --help`` lists the options.
 """

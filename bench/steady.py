@@ -1,7 +1,8 @@
 """Load at a constant rate: how long answers take when the server is not at its limit.
 
 h2load (Debian's nghttp2-client) sends by the clock and logs each answer's time. wrk cannot: it always
-sends as fast as it is answered.
+sends as fast as it is answered. Every connection has a process of its own, since those of one process
+would all follow the same paths at the same time, as scanners do.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import dataclass
+from itertools import islice
 from statistics import quantiles
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench import servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from pathlib import Path
 
 HEADERS = (
@@ -38,36 +40,57 @@ class Steady:
     p99: float
 
 
+class _Asked(NamedTuple):
+    at: int
+    status: int
+    took: int
+
+
 def available() -> bool:
     """Tell whether h2load is installed."""
     return shutil.which("h2load") is not None
 
 
 def run(
-    url: str, paths: Iterable[str], folder: Path, *, rate: float, seconds: int, connections: int
+    url: str, paths: Iterator[str], folder: Path, *, rate: float, seconds: int, connections: int
 ) -> Steady:
-    """Send for some seconds at a rate, over connections that are kept; a path is used once."""
-    urls, log = folder / "urls", folder / "h2load.log"
+    """Send for some seconds at a rate, over connections that are kept; each path is taken once."""
+    each = int(rate * seconds / connections)
+    logs = [folder / f"h2load-{number}.log" for number in range(connections)]
+    clients = [_send(url, list(islice(paths, each)), log, rate / connections) for log in logs]
+    failed = sum(client.wait() != 0 for client in clients)
+    if failed:
+        raise SystemExit(f"h2load could not load {url}")
+    return _read([log.read_text() for log in logs], rate)
+
+
+def _send(url: str, paths: list[str], log: Path, rate: float) -> subprocess.Popen[bytes]:
+    """Begin to follow paths over one connection."""
+    urls = log.with_suffix(".urls")
+    urls.write_text("".join(f"{url}{path}\n" for path in paths))
     log.unlink(missing_ok=True)
-    wanted = int(rate * seconds)
-    urls.write_text("".join(f"{url}{path}\n" for path, _ in zip(paths, range(wanted), strict=False)))
     headers = [word for header in HEADERS for word in ("-H", header)]
-    subprocess.run(
+    return subprocess.Popen(
         [
-            *(*servers.pinned(1), "h2load", "--h1", f"-c{connections}", f"-n{wanted}", "-t1"),
-            *(f"--rps={rate / connections:.3f}", f"--log-file={log}", "-i", str(urls), *headers),
+            *(*servers.pinned(1), "h2load", "--h1", "-c1", f"-n{len(paths)}", "-t1"),
+            *(f"--rps={rate:.3f}", f"--log-file={log}", "-i", str(urls), *headers),
         ],
-        capture_output=True,
-        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    return _read(log.read_text(), rate)
 
 
-def _read(log: str, wanted: float) -> Steady:
-    """Read lines of: microseconds since the epoch, status, microseconds until the answer."""
-    rows = [line.split("\t") for line in log.splitlines()]
-    answered = [(int(at), int(took)) for at, status, took in rows if int(status) in range(200, 400)]
-    times = [took / 1000 for _, took in answered]
-    lasted = (max(at for at, _ in answered) - min(at for at, _ in answered)) / 1e6
+def _read(logs: list[str], wanted: float) -> Steady:
+    """Read lines of: microseconds since the epoch, status, microseconds until the answer.
+
+    The rate is the one wanted from when the last client has begun until the first one ends.
+    """
+    asked = [[_Asked(*map(int, line.split("\t"))) for line in log.splitlines()] for log in logs]
+    begin = max(each[0].at for each in asked)
+    end = min(each[-1].at for each in asked)
+    answered = [item for each in asked for item in each if item.status in range(200, 400)]
+    times = [item.took / 1000 for item in answered if begin <= item.at <= end]
+    if len(times) < 2:
+        raise SystemExit("the load ended before every client had begun; ask for more --seconds")
     cuts = quantiles(times, n=100)
-    return Steady(wanted, len(answered) / lasted, len(answered), cuts[49], cuts[98])
+    return Steady(wanted, len(times) / (end - begin) * 1e6, len(answered), cuts[49], cuts[98])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import report
-from bench.detection import baselines, coverage, measure, oracle, population, samples, show, truth
+from bench.detection import baselines, coverage, measure, nodes, oracle, population, samples, show, truth
 from bench.detection.leave_out import overlay
 from bench.detection.page import Printed, with_figures
 from bench.detection.trials import Trials, judged
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from bench.detection.played import Asked, Played
 
+LEAST = population.Size(known=0, small=1, quiet=1)
 QUICK = population.Size(known=0, small=5, quiet=3)
 FULL = population.Size(known=1, small=14, quiet=12)
 CAMPAIGNS = {True: (10, 1, 4), False: (200, 5, 20)}
@@ -46,13 +47,15 @@ def main() -> None:
             with_figures(chosen.into.read_text("utf-8"), "")  # before minutes are spent on them
         with redirect_stdout(printed):
             print(_command(chosen))
-            results = _run(chosen)
+            results = _same(chosen) if chosen.store_url else _run(chosen)
             print(f"\n{time.monotonic() - begin:.0f} s in all, seed {chosen.seed}")
         if chosen.into:
             chosen.into.write_text(with_figures(chosen.into.read_text("utf-8"), printed.text), "utf-8")
     except (LinkproxyError, OSError) as error:
         sys.exit(f"bench.detection: {error}")
     report.finish("detection", results, chosen.json)
+    if "same" in results:
+        sys.exit(0 if results["same"] else 1)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +66,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--small", type=int, help="recipients in domains of one or two, for each machine")
     parser.add_argument("--quiet", type=int, help="recipients that nobody scans, for each kind of person")
     parser.add_argument("--campaigns", type=int, help="campaigns whose interval is checked")
+    parser.add_argument(
+        "--store-url",
+        metavar="URL",
+        help="instead: what PostgreSQL, with one node and with two, judges otherwise than SQLite; "
+        "a server whose user may make a database",
+    )
     parser.add_argument("--samples", type=Path, default=SAMPLES, help="published requests, one JSON a line")
 
 
@@ -76,15 +85,29 @@ def _command(chosen: argparse.Namespace) -> str:
             *(["--quick"] if chosen.quick else []),
             f"--seed {chosen.seed}",
             *options,
+            *(["--store-url URL"] if chosen.store_url else []),
         ]
     )
 
 
-def _run(chosen: argparse.Namespace) -> dict[str, Any]:
+def _readers(chosen: argparse.Namespace, size: population.Size) -> list[population.Reader]:
     given = {
         name: value for name in ("known", "small", "quiet") if (value := getattr(chosen, name)) is not None
     }
-    readers = population.build(chosen.seed, replace(QUICK if chosen.quick else FULL, **given))
+    return population.build(chosen.seed, replace(size, **given))
+
+
+def _same(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Tell whether the same mail is judged alike by SQLite, by a PostgreSQL node, and by two."""
+    letters = population.letters(_readers(chosen, LEAST if chosen.quick else QUICK), chosen.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        found = nodes.compare(Trials(Path(folder), chosen.seed), letters, chosen.store_url)
+    show.nodes(found)
+    return {"same": all(one.same for one in found), "stores": [asdict(one) for one in found]}
+
+
+def _run(chosen: argparse.Namespace) -> dict[str, Any]:
+    readers = _readers(chosen, QUICK if chosen.quick else FULL)
     with tempfile.TemporaryDirectory() as folder:
         trials = Trials(Path(folder), chosen.seed)
         runs = trials.left_out(readers)

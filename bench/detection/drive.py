@@ -270,7 +270,8 @@ class _Stage:
             while self._due and self._due[0] == at:
                 heapq.heappop(self._due)
             self._clock.now = max(self._clock.now, at)
-            await settle_due(self._store, self._server.services.policy, self._clock.now)
+            made_of = self._server.services
+            await settle_due(self._store, made_of.policy, self._clock.now, tokens=made_of.keyring.tokens_of)
 
     # --- what came of it ----------------------------------------------------------------------------
 

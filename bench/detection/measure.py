@@ -57,6 +57,7 @@ class Summary:
     machines_all: float
     single_unknown: Rate  # stealth on a single link in a domain without history
     single_known: Rate  # the same in a domain with earlier mail to 20 recipients or more
+    known_untold: Rate  # of these, those of senders that tell no delivery time
     people_lost: float
     people_uncertain: float  # the part of the loss that is uncertain, not machine
     shown_neutral: Rate
@@ -67,11 +68,13 @@ class Summary:
 def summary(units: Units) -> Summary:
     """Return the figures of a run."""
     people = units.people
+    known = [unit for unit in units.machines if unit.single and unit.known]
     return Summary(
         machines_counted(units),
         macro(rates(units.machines, lambda unit: unit.counted)),
         overall([unit for unit in units.machines if unit.hidden], lambda unit: unit.counted),
-        overall([unit for unit in units.machines if unit.single and unit.known], lambda unit: unit.counted),
+        overall(known, lambda unit: unit.counted),
+        overall([unit for unit in known if not unit.told], lambda unit: unit.counted),
         macro(rates(people, lambda unit: not unit.counted)),
         macro(rates(people, lambda unit: not unit.counted and _uncertain(unit))),
         overall(people, lambda unit: unit.neutral),

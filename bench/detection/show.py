@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from bench.detection.coverage import Held
     from bench.detection.measure import Rate, Summary
+    from bench.detection.nodes import Compared
     from bench.detection.truth import MachineUnit, PersonUnit, Units
 
 BAR = 40
@@ -28,10 +30,15 @@ def percent(share: float) -> str:
 def headline(title: str, found: Summary) -> None:
     """Print the figures that the judge answers for, beside what is wanted of them."""
     rows = (
-        ("machine messages with a counted click", percent(found.machines_counted), "1 %"),
-        ("  with stealth on a single link, domain unknown", percent(found.machines_all), ""),
-        ("  that alone", _rate(found.single_unknown), ""),
+        (
+            "machine messages with a counted click, but for the next row",
+            percent(found.machines_counted),
+            "1 %",
+        ),
+        ("  stealth on a single link, domain unknown", _rate(found.single_unknown), ""),
+        ("  all together", percent(found.machines_all), ""),
         ("  stealth on a single link, domain known", _rate(found.single_known), ""),
+        ("    of that, no delivery time told", _rate(found.known_untold), ""),
         ("human clicks not counted", percent(found.people_lost), "1 %"),
         ("  of these uncertain", percent(found.people_uncertain), ""),
         ("people shown the neutral page", _rate(found.shown_neutral), "0.1 %"),
@@ -51,6 +58,13 @@ def people(title: str, units: Units) -> None:
     """Print how often each person's click is not counted."""
     by_mail = measure.rates(units.people, lambda unit: not unit.counted, by_mail=True)
     _actors(f"{title}: human clicks not counted", by_mail)
+
+
+def nodes(found: Sequence[Compared]) -> None:
+    """Print what was judged otherwise than on SQLite."""
+    heads = ("store", "requests", "visits", "clicks", "answers", "verdicts", "settled", "clicks differ")
+    rows = [[one.store, *map(str, list(asdict(one).values())[1:])] for one in found]
+    report.table("The same mail on each: what differs from SQLite's, by request", heads, rows)
 
 
 def _actors(title: str, by_mail: Mapping[tuple[str, MailKind | None], Rate]) -> None:

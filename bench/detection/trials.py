@@ -33,7 +33,14 @@ class Trials:
         self.messages = 0
 
     def play(
-        self, letters: Sequence[Letter], title: str, policy: str = "", *, intervals: bool = False
+        self,
+        letters: Sequence[Letter],
+        title: str,
+        policy: str = "",
+        *,
+        intervals: bool = False,
+        store_url: str = "",
+        nodes: int = 1,
     ) -> Played:
         """Return what became of some mails under a policy laid over the shipped one."""
         begin = time.monotonic()
@@ -45,7 +52,15 @@ class Trials:
 
         folder = self._folder / f"trial-{len(list(self._folder.iterdir()))}"
         played = asyncio.run(
-            drive.play(letters, folder, policy=policy, progress=progress, intervals=intervals)
+            drive.play(
+                letters,
+                folder,
+                policy=policy,
+                progress=progress,
+                intervals=intervals,
+                store_url=store_url,
+                nodes=nodes,
+            )
         )
         if sys.stderr.isatty():
             print(f"\r{'':<70}\r", end="", file=sys.stderr, flush=True)

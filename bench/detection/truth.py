@@ -33,6 +33,7 @@ class MachineUnit:
     single: bool  # stealth on a single link: nothing about the message tells it from a person
     counted: bool  # at least one of its requests stands in the click log
     requests: tuple[Asked, ...]
+    told: bool = True  # the sender told a delivery time of the message, or of its mailing
 
     @property
     def hidden(self) -> bool:
@@ -68,7 +69,7 @@ def units(played: Played, counted: Callable[[Asked], bool]) -> Units:
     for number, asked in by_message(played.asked).items():
         scene = played.scenes[number]
         theirs, persons = _attribute([one for one in asked if counted(one)], asked)
-        machines += _machines(scene, asked, theirs)
+        machines += _machines(scene, asked, theirs, told=played.told[number] is not None)
         people += _people(scene, asked, persons)
     return Units(tuple(machines), tuple(people))
 
@@ -127,7 +128,7 @@ def _is_taken_for_human(asked: Asked) -> bool:
     return settled is not None and settled.kind is VerdictKind.HUMAN
 
 
-def _machines(scene: Scene, asked: Sequence[Asked], counted: set[str]) -> list[MachineUnit]:
+def _machines(scene: Scene, asked: Sequence[Asked], counted: set[str], *, told: bool) -> list[MachineUnit]:
     by_actor: dict[str, list[Asked]] = defaultdict(list)
     for one in asked:
         if one.request.truth is Truth.MACHINE:
@@ -140,6 +141,7 @@ def _machines(scene: Scene, asked: Sequence[Asked], counted: set[str]) -> list[M
             _is_single(scene, actor, requests),
             actor in counted,
             tuple(requests),
+            told,
         )
         for actor, requests in by_actor.items()
     ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bench.scale.demand import BIN, DAYS_A_MONTH, Day, Sender, busiest_day, told
 from bench.scale.node import Node, Played, arrivals, play
 from linkproxy.server.settler import together_next
+from linkproxy.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -196,7 +197,7 @@ def turns(
     if not messages:
         return ()
     each = _settling(sender, day, costs)[where] / messages
-    together = together_next(1, each)
+    together = together_next(1, each, SqliteStore.turn_seconds)
     work = each * together + costs.commit_ms / 1e3
     apart = together / messages
     return [(place * apart, work) for place in range(int(seconds / apart))]
