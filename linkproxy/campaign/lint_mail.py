@@ -15,6 +15,7 @@ from linkproxy.campaign.mime_encodings import ENCODINGS
 from linkproxy.campaign.mime_headers import disposition, read_head
 from linkproxy.campaign.mime_parts import find_parts
 from linkproxy.campaign.roles import assign
+from linkproxy.campaign.signatures import signatures_in
 from linkproxy.campaign.targets import Decided, Decider, NoteReason
 from linkproxy.campaign.text import scan_text
 from linkproxy.model import Campaign, CampaignId, CampaignKind
@@ -30,7 +31,6 @@ HTML: Final = "text/html"
 PLAIN: Final = "text/plain"
 
 _NO_CAMPAIGN: Final = Campaign(CampaignId(0), "", base_url="https://click.invalid")
-_SIGNATURES: Final = ("dkim-signature", "arc-message-signature", "domainkey-signature")
 _NO_FILES: Final = frozenset(
     {
         "application/pgp-signature",
@@ -118,7 +118,7 @@ def read_message(raw: bytes, campaign: Campaign | None) -> LintedMail:
     found = find_parts(raw)
     fields = found.head.fields
     mail = LintedMail(campaign, message=True, sender=_sender(fields), fields=fields)
-    mail.sealed += [name for name in _SIGNATURES if name in fields]
+    mail.sealed += signatures_in(found.head)
     position = 0
     for part in found.parts:
         if part.is_text:

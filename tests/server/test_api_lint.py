@@ -87,3 +87,13 @@ async def test_a_rewritten_mail_can_bring_its_findings(post: Post, whom: dict[st
     _, told = await post("/api/v1/rewrite", {"campaign": "spring", "html": HTML, "lint": True, **whom})
     assert "findings" not in plain
     assert "relative_target" in {item["check"] for item in told["findings"]}
+
+
+async def test_a_text_by_itself_brings_no_findings(post: Post) -> None:
+    text = {"campaign": "spring", "recipient": "K-1", "text": "Leave: https://x.example/unsubscribe"}
+    assert (await post("/api/v1/rewrite", text))[0] == 200
+    status, answer = await post("/api/v1/rewrite", text | {"lint": True})
+    assert (status, answer["errors"]) == (
+        400,
+        ["lint: looks at HTML and at messages, not at a text by itself"],
+    )
