@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from linkproxy.campaign.bait import anchors
 from linkproxy.model import BaitPlaces, Family, LinkKind, VerdictKind
-from linkproxy.query.interval import wilson
+from linkproxy.query.interval import share_record
 from linkproxy.visit.opens import is_open
 
 if TYPE_CHECKING:
@@ -190,19 +190,12 @@ def _record(catch: Catch) -> dict[str, Any]:
     return {
         "messages": catch.messages,
         "took_bait": catch.took,
-        "share": _share(catch.took, catch.messages),
+        "share": share_record(catch.took, catch.messages),
         "early": catch.early,
         "late": catch.late,
         "told_otherwise": {
             "messages": catch.told,
             "took_bait": catch.told_took,
-            "share": _share(catch.told_took, catch.told),
+            "share": share_record(catch.told_took, catch.told),
         },
     }
-
-
-def _share(happened: int, count: int) -> dict[str, float | None]:
-    if not count:
-        return {"value": None, "low": None, "high": None}
-    found = wilson(happened, count)
-    return {"value": round(found.expected, 4), "low": round(found.low, 4), "high": round(found.high, 4)}

@@ -43,6 +43,7 @@ class Together:
         """Return what ``work`` returns for a message, when it is committed."""
         asked = Asked(message, work)
         self._waiting.append(asked)
+        await asyncio.sleep(0)  # those asked for at once: without it the first had a commit to itself
         async with self._turn:
             if not asked.settlement.done():  # nobody before has taken it along
                 together, self._waiting = self._waiting, []

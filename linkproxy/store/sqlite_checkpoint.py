@@ -65,8 +65,8 @@ class Checkpointer:
                 self._checkpoint(cut=nudge == "cut")
             except (sqlite3.Error, StoreError, OSError):
                 # The log is kept and grows until a check-point works; the writer, which meets the
-                # same disk, is the one to complain.
-                continue
+                # same disk, is the one to complain. What was erased is still in it, so it is cut later.
+                self._cut_again = self._cut_again or nudge == "cut"
         self._lock.close()
 
     def _checkpoint(self, *, cut: bool) -> None:

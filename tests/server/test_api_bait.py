@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from claims.api import assert_fault, call
 
-from linkproxy.model import BaitStyle, Campaign, CampaignId, Link, LinkKey, LinkKind, LinkRole
+from linkproxy.model import BaitStyle, Campaign, CampaignId, Link, LinkKey, LinkKind, LinkRole, VerdictKind
 from linkproxy.query.interval import wilson
 from linkproxy.store.api import RecipientDraft
 from linkproxy.store.gateways import DomainGateway, LookupOutcome
@@ -72,7 +72,7 @@ async def test_a_mail_service_that_fetches_the_picture_is_no_machine_that_left_t
     await baited.store.add_links([picture])
     await baited.ask(baited.url("Pic1"), headers={"User-Agent": "GoogleImageProxy"})
     assert (await figures(baited, key))["whole"]["messages"] == 0
-    assert [str(row.entry.settled.kind) for row in await baited.visits()] == ["machine"]
+    assert [row.entry.verdict.kind for row in await baited.visits()] == [VerdictKind.MACHINE]
 
 
 async def test_a_machine_that_the_bait_alone_gave_away_is_counted_by_itself(baited: Site, key: str) -> None:

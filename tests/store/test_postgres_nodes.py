@@ -192,6 +192,14 @@ async def test_a_week_that_only_one_table_has_is_completed(fresh, privacy):
     await store.close()
 
 
+async def test_messages_that_are_settled_together_share_one_commit(mail, database):
+    await mail.visited(*(mail.visit(who=who) for who in mail.recipients))
+    await asyncio.gather(*(mail.settle(who=who) for who in mail.recipients))
+    found = await rows(database, "SELECT xmin::text FROM click")
+    assert len(found) == len(mail.recipients) > 1
+    assert len({row[0] for row in found}) == 1
+
+
 async def test_headers_that_are_purged_while_a_visit_comes_with_them_are_stored_again(mail, database):
     """The purge is in the middle of its transaction; the visit waits for it."""
     await mail.visited(mail.visit())

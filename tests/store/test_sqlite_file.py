@@ -207,6 +207,19 @@ async def test_opening_a_new_file_waits_for_the_lock_only_so_long(path, privacy)
         await SqliteStore(path, privacy=privacy, lock_seconds=0.1).open()
 
 
+async def test_who_opens_an_old_file_waits_for_whoever_brings_it_up_to_date(path, privacy):
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        migrate(db, path, now=NOW, migrations=shipped()[:-1])
+    store = SqliteStore(path, privacy=privacy, lock_seconds=0.1)
+    with locked(path):
+        opening = asyncio.create_task(store.open())
+        done, _ = await asyncio.wait({opening}, timeout=0.5)
+        assert not done
+    await opening
+    await store.close()
+    assert query(path, "SELECT max(number) FROM migration") == [(shipped()[-1].number,)]
+
+
 async def test_closing_finishes_what_was_begun(open_store, path):
     store = await open_store()
     mail = await send(store)
@@ -245,3 +258,21 @@ async def test_a_long_log_begins_anew_in_the_same_file(open_store, path, monkeyp
     assert path.stat().st_size > 500_000
     await mail.visited(*(mail.visit(4_500 + number) for number in range(500)))
     assert log.stat().st_size == length
+
+
+async def test_a_log_that_could_not_be_cut_after_an_erasure_is_cut_by_a_later_commit(store, path):
+    mail = await send(store)
+    await mail.visited(mail.visit())
+    await asyncio.to_thread(store._checkpointer.close)
+    aside = path.with_name("aside.db")
+    await store.erase_recipient(mail.bob.id)
+    path.rename(aside)
+    store._checkpointer.start()
+    await asyncio.to_thread(store._checkpointer.close)
+    aside.rename(path)
+    log = path.with_name(f"{path.name}-wal")
+    assert log.stat().st_size > 0
+    store._checkpointer.start()
+    await mail.visited(mail.visit(1))
+    await asyncio.to_thread(store._checkpointer.close)
+    assert log.stat().st_size == 0

@@ -121,6 +121,7 @@ def facts(draw: st.DrawFn) -> Facts:
         listed=draw(st.sampled_from([(), ("ours",), ("theirs",), ("ours", "theirs")])),
         delivery=Delivery(NOW - draw(st.floats(-9000, 9000)), draw(st.sampled_from(DeliverySource))),
         siblings=tuple(draw(st.lists(siblings(), max_size=5))),
+        opens=tuple(draw(st.lists(siblings(), max_size=2))),
         strays=StrayCounts(*(draw(st.sampled_from([(0, 0, 0), (1, 0, 0), (0, 2, 0), (0, 0, 3)])))),
         answer=draw(st.none() | st.sampled_from(AnswerKind)),
         settled=settled,
