@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import VerdictKind
-from linkproxy.query.interval import wilson
+from linkproxy.query.interval import share_record
 from linkproxy.query.labels import WARNING, labels_of
 
 if TYPE_CHECKING:
@@ -140,18 +140,11 @@ def tally_record(tally: Tally) -> dict[str, Any]:
         "machines": {
             "messages": machines,
             **{kind.value: tally.machines[kind] for kind in VerdictKind},
-            "counted_share": _share(tally.machines[VerdictKind.HUMAN], machines),
+            "counted_share": share_record(tally.machines[VerdictKind.HUMAN], machines),
         },
         "people": {
             "messages": people,
             **{kind.value: tally.people[kind] for kind in VerdictKind},
-            "lost_share": _share(people - tally.people[VerdictKind.HUMAN], people),
+            "lost_share": share_record(people - tally.people[VerdictKind.HUMAN], people),
         },
     }
-
-
-def _share(happened: int, count: int) -> dict[str, float | None]:
-    if not count:
-        return {"value": None, "low": None, "high": None}
-    found = wilson(happened, count)
-    return {"value": round(found.expected, 4), "low": round(found.low, 4), "high": round(found.high, 4)}

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.campaign.bait import anchors
 from linkproxy.model import BaitPlaces, Family, LinkKind, VerdictKind
 from linkproxy.query.interval import share_record
+from linkproxy.query.labels import without
 from linkproxy.visit.opens import is_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from linkproxy.model import CampaignId, JournalEntry, LinkKey, RecipientId, Verdict
+    from linkproxy.model import CampaignId, JournalEntry, LinkKey, RecipientId
     from linkproxy.store.api import Filter, Store
     from linkproxy.store.review import FrozenMessage
     from linkproxy.visit.policy import Policy
+
+_BAIT = frozenset({Family.BAIT})
 
 WARNING = (
     "Messages whose machine nothing but the bait gave away are in the first count because it was taken; "
@@ -124,18 +127,12 @@ def _look(found: _Message, message: FrozenMessage, where: Filter, policy: Policy
         if _is_bait(entry):
             found.followed.add(entry.visit.key)
         else:
-            found.told = found.told or _is_told(settled, policy)
+            rest = without(settled, _BAIT, policy)
+            found.told = found.told or rest.kind is VerdictKind.MACHINE
 
 
 def _is_bait(entry: JournalEntry) -> bool:
     return entry.facts.link is not None and entry.facts.link.kind is LinkKind.BAIT
-
-
-def _is_told(verdict: Verdict, policy: Policy) -> bool:
-    """Tell whether a visit would be a machine's without the bait's word."""
-    others = [item for item in verdict.evidence if item.family is not Family.BAIT]
-    score = verdict.prior + sum(item.weight for item in others if item.counted)
-    return score >= policy.machine or any(item.decisive for item in others)
 
 
 def _count(cells: dict[tuple[str, str], Catch], found: _Message, bait: _Bait) -> None:

@@ -168,6 +168,14 @@ def wilson(happened: int, count: int, level: float = LEVEL) -> Interval:
     return Interval(max(0.0, centre - half), min(1.0, centre + half), share, level)
 
 
+def share_record(happened: int, count: int) -> dict[str, float | None]:
+    """Return a share with Wilson's interval as a JSON-able object; null where there is nothing to share."""
+    if not count:
+        return {"value": None, "low": None, "high": None}
+    found = wilson(happened, count)
+    return {"value": round(found.expected, 4), "low": round(found.low, 4), "high": round(found.high, 4)}
+
+
 def _normal_quantile(share: float) -> float:
     from statistics import NormalDist
 

@@ -8,7 +8,7 @@ taken for a machine before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import Family, LinkKind, VerdictKind
@@ -115,9 +115,7 @@ def _sources(verdict: Verdict, families: frozenset[Family], *, sign: int) -> tup
 def _label(
     entry: JournalEntry, verdict: Verdict, sources: tuple[str, ...], policy: Policy, *, machine: bool
 ) -> Label:
-    families = MACHINE_FAMILIES if machine else PEOPLE_FAMILIES
-    evidence = tuple(item for item in verdict.evidence if item.family not in families)
-    score = round(verdict.prior + sum(item.weight for item in evidence if item.counted), 1)
+    rest = without(verdict, MACHINE_FAMILIES if machine else PEOPLE_FAMILIES, policy)
     return Label(
         visit_id=entry.visit_id,
         message=(entry.visit.campaign_id, entry.visit.recipient_id),
@@ -125,10 +123,17 @@ def _label(
         gateway=entry.facts.gateway,
         machine=machine,
         sources=sources,
-        evidence=evidence,
-        score=score,
-        kind=_kind(score, evidence, policy),
+        evidence=rest.evidence,
+        score=rest.score,
+        kind=rest.kind,
     )
+
+
+def without(verdict: Verdict, families: frozenset[Family], policy: Policy) -> Verdict:
+    """Return a verdict as it would be if these families had said nothing."""
+    evidence = tuple(item for item in verdict.evidence if item.family not in families)
+    score = round(verdict.prior + sum(item.weight for item in evidence if item.counted), 1)
+    return replace(verdict, kind=_kind(score, evidence, policy), score=score, evidence=evidence)
 
 
 def _kind(score: float, evidence: Iterable[Evidence], policy: Policy) -> VerdictKind:

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.server import ops
-from linkproxy.server.board import Beat, Counts, State
+from linkproxy.server.board import Beat, Counts
 from linkproxy.server.listeners import Door
 from linkproxy.server.notify import notify
 from linkproxy.server.ops import Readiness
@@ -170,15 +170,17 @@ async def running(
     """Run a server inside the context; port 0 takes any free one. Raises LinkproxyError."""
     place = place or Place()
     async with AsyncExitStack() as stack:
+        metrics = Metrics(signals=[known.name for known in SIGNALS])
+        beat = _sit_down(place, metrics, stack)
         store = connect(config)
         await store.open()
         stack.push_async_callback(store.close)
-        metrics = Metrics(signals=[known.name for known in SIGNALS])
         ground = Ground(config, store, keyring(config), policy(config), metrics, clock)
         services = await _start(ground, place, stack)
-        counts = _sit_down(place, services, stack)
+        if beat is not None:
+            beat.journal = services.journal
         sockets = bind(config.server, place.sockets)
-        await _open(ground, services, place, sockets=sockets, counts=counts, stack=stack)
+        await _open(ground, services, place, sockets=sockets, beat=beat, stack=stack)
         yield Server(Addresses.of(sockets), services)
 
 
@@ -193,20 +195,14 @@ async def _start(ground: Ground, place: Place, stack: AsyncExitStack) -> Service
     return Services(ground.store, ground.keyring, ground.policy, ground.metrics, journal, settler, finder)
 
 
-def _sit_down(place: Place, services: Services, stack: AsyncExitStack) -> Counts | None:
-    """Begin to tell the others of this process how it is, if there are others."""
+def _sit_down(place: Place, metrics: Metrics, stack: AsyncExitStack) -> Beat | None:
+    """Begin to tell the others of this server how this process is, if there are others."""
     if place.seat is None:
         return None
-    journal = services.journal
-
-    def state(now: float) -> State:
-        return State(now, journal is not None, journal is not None and journal.failing)
-
-    counts = Counts(place.seat, services.metrics)
-    beat = Beat(place.seat, counts, state)
+    beat = Beat(place.seat, Counts(place.seat, metrics))
     stack.push_async_callback(beat.close)
     beat.start()
-    return counts
+    return beat
 
 
 async def _open(
@@ -215,7 +211,7 @@ async def _open(
     place: Place,
     *,
     sockets: Sockets,
-    counts: Counts | None,
+    beat: Beat | None,
     stack: AsyncExitStack,
 ) -> None:
     """Open the listeners; the public one last, so that it is the first to close."""
@@ -228,7 +224,7 @@ async def _open(
         checks["settler"] = ops.settler_check(services.settler)
     readiness = Readiness(checks, ground.clock)
     if Duty.PRIVATE in place.duty:
-        registry = counts.summed if counts is not None else lambda: ground.metrics.registry
+        registry = beat.counts.summed if beat is not None else lambda: ground.metrics.registry
         await serve_private(ground, readiness, sockets.private, registry, stack)
     if services.journal is not None:
         await serve_public(

@@ -24,6 +24,7 @@ from linkproxy.telemetry import METRICS, SIGNAL, UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+    from linkproxy.server.journal import Journal
     from linkproxy.telemetry import Metrics
 
 SEATS: Final = 256
@@ -143,21 +144,24 @@ class _Sums:
 
 
 class Beat(Loop):
-    """Says once a second that the worker is there, how it is, and what it has counted."""
+    """Says once a second that the worker is there, how it is, and what it has counted.
+
+    It begins before the store is opened, since an upgrade of a large one takes minutes, and ends after
+    all else, since what is under way may take its time too. ``journal`` is for a public worker to set.
+    """
 
     def __init__(
         self,
         seat: Seat,
         counts: Counts,
-        state: Callable[[float], State],
         *,
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._seat = seat
-        self._counts = counts
-        self._state = state
+        self.counts = counts
+        self.journal: Journal | None = None
         self._wait = wait
         self._monotonic = monotonic
 
@@ -167,13 +171,15 @@ class Beat(Loop):
 
     def once(self) -> None:
         """Write state and counts."""
-        self._counts.push()
-        self._seat.board.write(self._seat.number, self._state(self._monotonic()))
+        self.counts.push()
+        journal = self.journal
+        state = State(self._monotonic(), journal is not None, journal is not None and journal.failing)
+        self._seat.board.write(self._seat.number, state)
 
     async def close(self) -> None:
         """Leave the last counts behind, and no sign of life."""
         await super().close()
-        self._counts.push()
+        self.counts.push()
         self._seat.board.write(self._seat.number, State())
 
 

@@ -20,7 +20,6 @@ STEADY_SECONDS: Final = 60.0
 """Who lived so long has not died of its start."""
 
 LOOPING_DEATHS: Final = 5
-START_SECONDS: Final = 60.0
 HUNG_SECONDS: Final = 60.0
 
 

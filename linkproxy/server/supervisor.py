@@ -19,7 +19,7 @@ from linkproxy.config_types import MOST_WORKERS
 from linkproxy.model import LinkproxyError
 from linkproxy.server.app import Addresses
 from linkproxy.server.board import SEATS, Board, Counts, Seat, State
-from linkproxy.server.crew import HUNG_SECONDS, LOOPING_DEATHS, START_SECONDS, gather
+from linkproxy.server.crew import HUNG_SECONDS, LOOPING_DEATHS, gather
 from linkproxy.server.notify import notify
 from linkproxy.server.sockets import NO_SOCKETS, inherited
 from linkproxy.server.worker import SIGNALS, Start, start
@@ -109,10 +109,9 @@ class Supervisor:
                 self._stopping = True
 
     def _look_after(self, now: float) -> None:
-        """End whoever does not come up, gives no sign of life, or does not go when told."""
+        """End whoever gives no sign of life, or does not go when told."""
         for worker in self._all():
-            came, beat_at = worker.started_at, self._board.read(worker.seat).beat_at
-            last = came + START_SECONDS if not worker.ready else max(came, beat_at) + HUNG_SECONDS
+            last = max(worker.started_at, self._board.read(worker.seat).beat_at) + HUNG_SECONDS
             if now > min(last, worker.end_by):
                 get_logger().error(Event.WORKER_HUNG, died=worker.task.name)
                 worker.fault = worker.fault or f"worker {worker.task.name} gives no sign of life"

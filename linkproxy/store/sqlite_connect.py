@@ -23,6 +23,9 @@ Synchronous = Literal["full", "normal"]
 _LEAST_VERSION = (3, 37, 0)
 """STRICT tables came with it (sqlite.org/stricttables.html)."""
 
+_UPGRADE_SECONDS = 600.0
+"""How long to wait for another process that brings a file up to date: a large one takes minutes."""
+
 _STATEMENTS_CACHED = 256
 _WAL_BYTES_KEPT = 64 << 20
 
@@ -73,7 +76,7 @@ def prepare(settings: FileSettings, privacy: Privacy, now: float) -> int:
         return inode(path)
     lock = FileLock(path)
     try:
-        lock.acquire_within(settings.lock_seconds)
+        lock.acquire_within(_UPGRADE_SECONDS if path.exists() else settings.lock_seconds)
         _create(path)
         return _bring_up_to_date(settings, privacy, now)
     except sqlite3.Error as error:

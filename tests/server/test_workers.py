@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import random
 import re
 from contextlib import AsyncExitStack
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from linkproxy.model import AnswerKind, Delivery, DeliverySource, LinkKey
-from linkproxy.server.app import Place, running
+from linkproxy.server.app import Duty, Place, running
+from linkproxy.server.board import Board, Seat
 from linkproxy.server.listeners import Door
 from linkproxy.server.warm import WarmLinks
 from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft
@@ -198,3 +200,38 @@ async def test_a_request_on_a_lasting_connection_is_answered_though_its_server_i
     await gone
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(host, int(port))
+
+
+# --- signs of life -------------------------------------------------------------------------------
+
+
+async def test_a_worker_gives_signs_of_life_while_its_store_is_brought_up_to_date_and_while_it_ends(
+    start: Start, tmp_path: Path
+) -> None:
+    """Else the supervisor would take it for hung, and kill it over and over on a large store."""
+    site = await start()
+    store = site.config.store.model_copy(update={"url": f"sqlite:{tmp_path / 'new.db'}"})
+    config = site.config.model_copy(update={"store": store})
+    board = Board(site.server.services.metrics)
+    place = Place(Duty.PUBLIC, seat=Seat(board, 1))
+    closing = AsyncExitStack()
+    with (tmp_path / "new.db.lock").open("a") as another:
+        fcntl.flock(another, fcntl.LOCK_EX)
+        opening = asyncio.create_task(closing.enter_async_context(running(config, place=place)))
+        async with asyncio.timeout(20):
+            while not board.read(1).beat_at:  # noqa: ASYNC110  (memory that processes share)
+                await asyncio.sleep(0)
+        assert not opening.done()
+    server = await opening
+    drained = server.services.journal._commits.drain
+    beats: list[float] = []
+
+    async def drain() -> None:
+        beats.append(board.read(1).beat_at)
+        await drained()
+
+    server.services.journal._commits.drain = drain
+    await closing.aclose()
+    assert len(beats) == 1
+    assert beats[0] > 0
+    assert not board.read(1).beat_at

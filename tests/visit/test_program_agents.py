@@ -54,6 +54,8 @@ async def test_a_robot_that_names_itself_is_known_without_a_list(world, text):
         f"{WINDOWS} OPR/120.0.0.0",
         f"Mozilla/5.0 (Linux; Android 14; wv) {BLINK} Chrome/150.0.0.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/9;]",
         f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} CriOS/150.0.0.0 Mobile/15E148 Safari/604.1",
+        f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} Mobile/15E148 Safari (Ecosia ios@11.2.0.1)",
+        f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} Mobile/15E148 Twitter for iPhone/10.68",
     ],
 )
 async def test_a_persons_agent_has_no_robots_word_and_no_unknown_product(world, text):
@@ -94,6 +96,23 @@ async def test_a_reader_of_unknown_name_that_asks_for_pages_in_a_language_is_no_
     assert weight(reader, "request.program") is None
     assert weight(reader, "request.text-browser") < 0
     assert reader.verdict.kind is VerdictKind.HUMAN
+
+
+@pytest.mark.parametrize(
+    ("text", "accept", "version"),
+    [
+        ("Lynx/2.9.2 libwww-FM/2.14", "text/html, text/plain, */*;q=0.01", "1.0"),
+        ("w3m/0.5.3+git20230121", "text/html, text/*;q=0.5, image/*", "1.0"),
+        ("ELinks/0.16 (textmode; Linux)", "*/*", "1.1"),
+        ("Links (2.29; Linux x86_64; text)", "*/*", "1.1"),
+    ],
+)
+async def test_a_reader_by_text_browser_is_a_person(world, text, accept, version):
+    headers = (("User-Agent", text), ("Accept", accept), ("Accept-Language", "en"))
+    judged = await world.judged(at=HOUR, headers=headers, http_version=version)
+    assert judged.verdict.kind is VerdictKind.HUMAN
+    borrowed = await world.judged("two", at=HOUR, headers=headers[:1], http_version=version)
+    assert borrowed.verdict.kind is not VerdictKind.HUMAN
 
 
 async def test_browsers_that_scanners_do_not_drive_speak_louder_for_a_person(world):

@@ -7,7 +7,13 @@ from dataclasses import replace
 from linkproxy.model import Family, ZoneRole
 from linkproxy.visit import agents
 from linkproxy.visit.intake import TLS_FINGERPRINT
-from linkproxy.visit.signals.headers import comes_from_a_page, contradictions, is_coherent, reads_pages
+from linkproxy.visit.signals.headers import (
+    comes_from_a_page,
+    contradictions,
+    is_coherent,
+    is_textual,
+    reads_pages,
+)
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 CLICK_METHODS = frozenset({"GET", "POST"})
@@ -104,10 +110,12 @@ def _native_host(look: Look) -> Finding | None:
 def _text_browser(look: Look) -> Finding | None:
     profile = look.visit.profile
     agent = profile.agent or ""
-    if not agent or agent.startswith("Mozilla/") or not reads_pages(profile):
+    if not agent or agent.startswith("Mozilla/"):
         return None
-    listed = agents.matches(agent, look.policy.agents["browsers"])
-    weight = look.rule.weight if listed else look.rule.values["unlisted_weight"]
+    pages, listed = reads_pages(profile), agents.matches(agent, look.policy.agents["browsers"])
+    if not pages and not (listed and profile.get("accept-language")):
+        return None
+    weight = look.rule.weight if pages and listed else look.rule.values["unlisted_weight"]
     return Finding(weight, agent[:40])
 
 
@@ -134,7 +142,9 @@ def _engine_dead(look: Look) -> Finding | None:
 
 
 def _http_1_0(look: Look) -> Finding | None:
-    return Finding(look.rule.weight) if look.visit.http_version in {"1.0", "0.9"} else None
+    if look.visit.http_version not in {"1.0", "0.9"} or is_textual(look.visit):
+        return None
+    return Finding(look.rule.weight)
 
 
 def _contradiction(look: Look) -> Finding | None:
