@@ -24,7 +24,7 @@ SOCIAL_PREVIEWERS = frozenset(
 """Entries of crawler-user-agents that come when a person pastes a link somewhere."""
 
 _BRACKETS = re.compile(r"\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\]")
-_PRODUCT = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)/\S")  # RFC 9110 section 10.1.5: product/version
+_PRODUCT = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)/(?=\S)")  # RFC 9110 section 10.1.5: product/version
 
 YEAR_SECONDS = 365.25 * 86400
 CROPPED = 600  # characters of an agent that are looked at; real ones stay below 400

@@ -50,3 +50,13 @@ OLD_CHROME = (
     ("Accept-Encoding", "gzip, deflate"),
     ("Accept-Language", "en-US"),
 )
+
+
+def agent(text: str) -> tuple[tuple[str, str], ...]:
+    return (("User-Agent", text), ("Accept", "*/*"))
+
+
+def replaced(headers: tuple[tuple[str, str], ...], **changes: str | None) -> tuple[tuple[str, str], ...]:
+    named = {name.replace("_", "-").lower(): value for name, value in changes.items()}
+    kept = [(name, named.get(name.lower(), value)) for name, value in headers]
+    return tuple((name, value) for name, value in kept if value is not None)

@@ -56,6 +56,8 @@ async def test_a_robot_that_names_itself_is_known_without_a_list(world, text):
         f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} CriOS/150.0.0.0 Mobile/15E148 Safari/604.1",
         f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} Mobile/15E148 Safari (Ecosia ios@11.2.0.1)",
         f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} Mobile/15E148 Twitter for iPhone/10.68",
+        f"Mozilla/5.0 (Linux; U; Android 13) {BLINK} Chrome/150.0.0.0 Mobile Safari/537.36 XiaoMi/MiuiBrowser/14.10.1-gn",
+        f"Mozilla/5.0 (Linux; arm_64; Android 14) {BLINK} Chrome/150.0.0.0 YaBrowser/26.2.1.1.00 SA/3 Mobile Safari/537.36",
     ],
 )
 async def test_a_persons_agent_has_no_robots_word_and_no_unknown_product(world, text):
@@ -111,8 +113,14 @@ async def test_a_reader_by_text_browser_is_a_person(world, text, accept, version
     headers = (("User-Agent", text), ("Accept", accept), ("Accept-Language", "en"))
     judged = await world.judged(at=HOUR, headers=headers, http_version=version)
     assert judged.verdict.kind is VerdictKind.HUMAN
-    borrowed = await world.judged("two", at=HOUR, headers=headers[:1], http_version=version)
-    assert borrowed.verdict.kind is not VerdictKind.HUMAN
+    assert weight(judged, "request.text-browser") < 0
+    assert weight(judged, "request.http-1.0") is None
+
+
+async def test_a_resolver_that_borrows_a_text_browsers_name_is_no_reader(world):
+    judged = await world.judged(headers=(("User-Agent", "Lynx/2.9.2 libwww-FM/2.14"),), http_version="1.0")
+    assert weight(judged, "request.text-browser") is None
+    assert weight(judged, "request.http-1.0") > 0
 
 
 async def test_browsers_that_scanners_do_not_drive_speak_louder_for_a_person(world):

@@ -4,34 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from claims.browsers import CHROME, FIREFOX, OLD_CHROME
+from claims.browsers import CHROME, FIREFOX, OLD_CHROME, agent, replaced
+from claims.evidence import silent, spoke
 
 from linkproxy.campaign.tokens import Keyring, SigningKey
-from linkproxy.model import AnswerKind, DeliverySource, Evidence, Judged, Stray, VerdictKind
+from linkproxy.model import AnswerKind, DeliverySource, Stray, VerdictKind
 from linkproxy.visit.signals import SIGNALS
 
 MINUTES = 60.0
-
-
-def spoke(judged: Judged, name: str) -> Evidence:
-    found = {item.name: item for item in judged.verdict.evidence}
-    assert name in found, f"only {sorted(found)} spoke"
-    return found[name]
-
-
-def silent(judged: Judged, name: str) -> bool:
-    return name not in {item.name for item in judged.verdict.evidence}
-
-
-def agent(text: str) -> tuple[tuple[str, str], ...]:
-    return (("User-Agent", text), ("Accept", "*/*"))
-
-
-def replaced(headers: tuple[tuple[str, str], ...], **changes: str | None) -> tuple[tuple[str, str], ...]:
-    named = {name.replace("_", "-").lower(): value for name, value in changes.items()}
-    kept = [(name, named.get(name.lower(), value)) for name, value in headers]
-    return tuple((name, value) for name, value in kept if value is not None)
 
 
 async def test_a_first_click_minutes_after_delivery_from_a_coherent_browser_is_human(world):
@@ -47,206 +27,6 @@ async def test_plain_http_is_no_reason_for_suspicion(world):
         sec_fetch_mode=None, sec_fetch_user=None, sec_fetch_dest=None, accept_encoding="gzip, deflate",
     )  # fmt: skip
     assert (await world.judged(at=10 * MINUTES, headers=plain)).verdict.kind is VerdictKind.HUMAN
-
-
-# --- request ---------------------------------------------------------------------------------
-
-
-async def test_head_request_is_never_a_click(world):
-    judged = await world.judged(at=30 * MINUTES, method="HEAD")
-    assert spoke(judged, "request.head").decisive
-    await world.settle()
-    assert [row async for row in world.store.clicks(filters())] == []
-
-
-async def test_a_method_that_no_browser_clicks_with_is_a_machines(world):
-    for method in ("OPTIONS", "PUT", "PROPFIND", "DELETE"):
-        judged = await world.judged(at=30 * MINUTES, method=method)
-        assert spoke(judged, "request.method").detail == method
-        assert judged.verdict.kind is VerdictKind.MACHINE
-
-
-@pytest.mark.parametrize(
-    ("method", "text"),
-    [
-        ("HEAD", "Microsoft Office Existence Discovery"),
-        ("OPTIONS", "Microsoft Office Protocol Discovery"),
-        ("GET", "Mozilla/4.0 (compatible; ms-office; MSOffice rmj)"),
-        ("GET", "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Word 16.0.17328; Pro)"),
-    ],
-)
-async def test_an_office_precheck_gets_no_redirect_and_the_browser_after_it_is_human(world, method, text):
-    first = await world.judged(at=10 * MINUTES, method=method, headers=agent(text))
-    person = await world.judged(at=10 * MINUTES + 1)
-    assert spoke(first, "request.office-precheck").decisive
-    assert first.answer.kind is AnswerKind.PRECHECK
-    assert (person.verdict.kind, person.answer.kind) == (VerdictKind.HUMAN, AnswerKind.REDIRECT)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("Sec-Purpose", "prefetch"),
-        ("Sec-Purpose", "prefetch;prerender"),
-        ("Sec-Purpose", "prefetch;anonymous-client-ip"),
-        ("Purpose", "prefetch"),
-        ("X-Purpose", "preview"),
-        ("X-Moz", "prefetch"),
-    ],
-)
-async def test_a_browser_that_fetches_ahead_is_asked_to_come_again(world, name, value):
-    ahead = await world.judged(at=10 * MINUTES, headers=(*CHROME, (name, value)))
-    real = await world.judged(at=10 * MINUTES + 2)
-    assert spoke(ahead, "request.speculation").decisive
-    assert ahead.answer.kind is AnswerKind.RETRY
-    assert real.verdict.kind is VerdictKind.HUMAN
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
-        "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
-        "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
-        "Twitterbot/1.0",
-        "curl/8.5.0",
-        "python-requests/2.32.0",
-    ],
-)
-async def test_an_agent_on_the_list_of_crawlers_is_a_machines(world, text):
-    judged = await world.judged(at=30 * MINUTES, headers=agent(text))
-    assert spoke(judged, "request.previewer").weight > 0
-    assert judged.verdict.kind is not VerdictKind.HUMAN
-
-
-async def test_a_person_in_an_app_that_the_list_errs_about_is_no_crawler(world):
-    text = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/22F76 MetaIAB Facebook"
-    judged = await world.judged(at=30 * MINUTES, headers=replaced(FIREFOX, user_agent=text))
-    assert silent(judged, "request.previewer")
-
-
-@pytest.mark.parametrize(
-    "text", ["Java/17.0.2", "okhttp/4.12.0", "SomeLinkVerifier/2.1", "Mozilla/5.0", "facebookexternalua"]
-)
-async def test_an_agent_that_is_no_browsers_is_a_programs(world, text):
-    assert spoke(await world.judged(at=30 * MINUTES, headers=agent(text)), "request.program").weight > 20
-
-
-@pytest.mark.parametrize(
-    "text", ["Lynx/2.9.0 libwww-FM/2.14", "w3m/0.5.3", "ELinks/0.16 (textmode; Linux)", "Links (2.29; Linux)"]
-)
-async def test_a_text_browser_is_a_person(world, text):
-    judged = await world.judged(
-        at=30 * MINUTES, headers=(("User-Agent", text), ("Accept", "text/html"), ("Accept-Language", "en"))
-    )
-    assert judged.verdict.kind is VerdictKind.HUMAN
-
-
-async def test_a_text_browser_speaks_for_a_person_and_a_resolver_in_its_name_does_not(world):
-    text = ("User-Agent", "Lynx/2.9.0 libwww-FM/2.14")
-    person = await world.judged(
-        at=30 * MINUTES, headers=(text, ("Accept", "text/html"), ("Accept-Language", "en"))
-    )
-    resolver = await world.judged("two", at=90 * MINUTES, headers=(text,))
-    assert spoke(person, "request.text-browser").weight < 0
-    assert silent(resolver, "request.text-browser")
-
-
-async def test_the_new_outlook_that_looks_ahead_is_no_click_and_the_browser_after_it_is(world):
-    looking = (*CHROME, ("x-native-host", "OneOutlook/1.2025.1015.100"))
-    ahead = await world.judged(at=10 * MINUTES, headers=looking)
-    person = await world.judged(at=12 * MINUTES)
-    assert spoke(ahead, "request.native-host").weight > 20
-    assert ahead.verdict.kind is not VerdictKind.HUMAN
-    assert person.verdict.kind is VerdictKind.HUMAN
-
-
-async def test_no_hand_follows_two_links_within_a_third_of_a_second(world):
-    await world.judged("one", at=600)
-    assert spoke(await world.judged("two", at=600.1), "message.links-in-seconds").weight > 15
-
-
-async def test_no_agent_at_all_is_evidence(world):
-    judged = await world.judged(at=30 * MINUTES, headers=(("Accept", "*/*"),))
-    assert spoke(judged, "request.agent-empty").weight > 20
-
-
-async def test_a_dead_platform_is_evidence(world):
-    text = "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; WOW64; Trident/4.0)"
-    asks = (
-        ("User-Agent", text),
-        ("Accept", "text/html, */*"),
-        ("Accept-Language", "en-us"),
-        ("Accept-Encoding", "gzip"),
-    )
-    assert spoke(await world.judged(at=30 * MINUTES, headers=asks), "request.platform-dead").counted
-
-
-async def test_an_engine_weighs_more_the_older_it_is(world):
-    old = await world.judged(at=30 * MINUTES, headers=OLD_CHROME)
-    newer = await world.judged(
-        "two", at=90 * MINUTES, headers=replaced(OLD_CHROME, user_agent=OLD_CHROME[0][1].replace("79", "125"))
-    )
-    current = await world.judged("tre", at=150 * MINUTES)
-    assert spoke(old, "request.engine-dead").weight > spoke(newer, "request.engine-dead").weight > 0
-    assert silent(current, "request.engine-dead")
-
-
-async def test_the_last_version_for_an_old_system_counts_as_half_as_old(world):
-    def chrome(major: int) -> tuple[tuple[str, str], ...]:
-        return replaced(OLD_CHROME, user_agent=OLD_CHROME[0][1].replace("79.0.3945.136", f"{major}.0.0.0"))
-
-    windows_7 = await world.judged(at=30 * MINUTES, headers=chrome(109))
-    same_age = await world.judged("two", at=90 * MINUTES, headers=chrome(108))
-    assert (
-        sum(item.weight for item in windows_7.verdict.evidence if item.name == "request.engine-dead")
-        < spoke(same_age, "request.engine-dead").weight
-    )
-
-
-async def test_http_1_0_is_evidence(world):
-    assert spoke(await world.judged(at=30 * MINUTES, http_version="1.0"), "request.http-1.0").weight > 0
-
-
-@pytest.mark.parametrize(
-    ("headers", "detail"),
-    [
-        (replaced(CHROME, accept_language=None), "no Accept-Language"),
-        (replaced(CHROME, accept=None), "no Accept"),
-        (replaced(CHROME, sec_ch_ua='"Chromium";v="131"'), "different versions"),
-        (replaced(CHROME, sec_ch_ua_platform='"Linux"'), "different systems"),
-        (replaced(CHROME, sec_ch_ua=None), "no client hints"),
-        (replaced(CHROME, sec_fetch_mode=None), "no Sec-Fetch-Mode"),
-        ((*FIREFOX, ("Sec-CH-UA", '"Chromium";v="131"')), "client hints from firefox"),
-        (replaced(CHROME, sec_ch_ua='"HeadlessChrome";v="150", "Chromium";v="150"'), "HeadlessChrome"),
-    ],
-)
-async def test_headers_that_contradict_the_claimed_browser_are_evidence(world, headers, detail):
-    judged = await world.judged(at=30 * MINUTES, headers=headers)
-    assert detail in spoke(judged, "request.contradiction").detail
-    assert silent(judged, "request.coherent")
-
-
-SAFARI_15 = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.6 Safari/605.1.15"
-
-
-async def test_old_safari_without_fetch_metadata_is_not_blamed(world):
-    headers = (
-        ("User-Agent", SAFARI_15),
-        ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-        ("Accept-Language", "en-GB,en;q=0.9"),
-        ("Accept-Encoding", "gzip, deflate, br"),
-    )
-    judged = await world.judged(at=30 * MINUTES, headers=headers)
-    assert silent(judged, "request.contradiction")
-    assert judged.verdict.kind is VerdictKind.HUMAN
-
-
-@pytest.mark.parametrize("header", [("DNT", "1"), ("Sec-GPC", "1")])
-async def test_a_wish_for_privacy_is_no_evidence(world, header):
-    plain = await world.judged(at=30 * MINUTES, headers=CHROME)
-    wished = await world.judged("two", at=90 * MINUTES, headers=(*CHROME, header))
-    assert wished.verdict.kind is plain.verdict.kind is VerdictKind.HUMAN
 
 
 # --- network ---------------------------------------------------------------------------------
@@ -453,9 +233,3 @@ async def test_a_broken_signal_is_no_evidence_and_is_named(world, monkeypatch):
     judged = await world.judged(at=4 * MINUTES)
     assert judged.verdict.broken == ("timing.delay",)
     assert judged.answer.kind is AnswerKind.REDIRECT
-
-
-def filters():
-    from linkproxy.store.api import Filter
-
-    return Filter()
