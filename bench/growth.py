@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
 
 _FILES = ("linkproxy.db", "linkproxy.db-wal")
+_KEPT = {"LINKPROXY__RETENTION__JOURNAL_DAYS": "0"}
+"""The clock goes on, what was stored does not: a purge of all of it would be measured instead."""
+
 _PAGE = 51  # rows that a table on the terminal asks for
 
 
@@ -74,7 +77,7 @@ def main() -> None:
         for home in homes:
             home.queries = asyncio.run(_queries(home))
             _commands(home)
-            home.url = stack.enter_context(servers.linkproxy(home.folder))
+            home.url = stack.enter_context(servers.linkproxy(home.folder, _KEPT))
         _load(homes, Path(folder), chosen.rounds or (4 if chosen.quick else 9), 1 if chosen.quick else 4)
         for home in homes:
             home.resident_mib = _resident_mib(home.folder)

@@ -37,7 +37,7 @@ def purge(*, dry_run: bool, **days: int | None) -> None:
       linkproxy purge --dry-run
       linkproxy purge --journal-days 30
     """
-    from linkproxy.server.settler import cutoffs
+    from linkproxy.server.purger import cutoffs
 
     wished = {f"{name}_days": count for name, count in days.items() if count is not None}
     before = cutoffs(current_config().retention.model_copy(update=wished), time.time())

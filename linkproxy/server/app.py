@@ -28,6 +28,7 @@ from linkproxy.server.sides import (
     serve_public,
     start_finder,
     start_journal,
+    start_purger,
     start_settler,
 )
 from linkproxy.server.sockets import NO_SOCKETS, Sockets, address_of, bind, inherited
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from linkproxy.server.board import Seat
     from linkproxy.server.gateways import GatewayFinder
     from linkproxy.server.journal import Journal
+    from linkproxy.server.purger import Purger
     from linkproxy.server.settler import Settler
     from linkproxy.store.api import Store
     from linkproxy.visit.policy import Policy
@@ -96,6 +98,7 @@ class Services:
     metrics: Metrics
     journal: Journal | None
     settler: Settler | None
+    purger: Purger | None
     gateways: GatewayFinder | None
 
 
@@ -186,13 +189,16 @@ async def running(
 
 async def _start(ground: Ground, place: Place, stack: AsyncExitStack) -> Services:
     """Start what works behind the listeners; ``stack`` stops it again, last started first."""
-    settler, finder, journal = None, None, None
+    settler, purger, finder, journal = None, None, None, None
     if Duty.PRIVATE in place.duty:
         finder = start_finder(ground, stack)
         settler = start_settler(ground, stack)
+        purger = start_purger(ground, stack)
     if Duty.PUBLIC in place.duty:
         journal = await start_journal(ground, stack)
-    return Services(ground.store, ground.keyring, ground.policy, ground.metrics, journal, settler, finder)
+    return Services(
+        ground.store, ground.keyring, ground.policy, ground.metrics, journal, settler, purger, finder
+    )
 
 
 def _sit_down(place: Place, metrics: Metrics, stack: AsyncExitStack) -> Beat | None:

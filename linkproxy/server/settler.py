@@ -1,4 +1,4 @@
-"""The settle loop: messages whose hold window is over are judged again; old things are purged.
+"""The settle loop: messages whose hold window is over are judged again.
 
 Nothing is lost by a pass that does not come about: what is due stays due, so a server that was
 down catches up by itself, and several processes may settle side by side.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.model import Settlement
 from linkproxy.server.loop import Loop
-from linkproxy.store.api import Cutoffs, StoreError
+from linkproxy.store.api import StoreError
 from linkproxy.telemetry import Event, get_logger
 from linkproxy.visit.possible import possible_among, with_possible
 from linkproxy.visit.settle import revise
@@ -22,7 +22,6 @@ from linkproxy.visit.settle import revise
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from linkproxy.config import RetentionSection
     from linkproxy.model import CampaignId, MessageHistory, RecipientId, VerdictKind
     from linkproxy.server.shadow import Shadow
     from linkproxy.store.api import OpenMessage, Store
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     TokensOf = Callable[[CampaignId, RecipientId], tuple[str, ...]]
 
 SETTLE_SECONDS = 5.0
-PURGE_SECONDS = 86400.0
 _PAGE = 500
 _MOST_TOGETHER = 16
 _LEAST_TOGETHER = 1
@@ -137,29 +135,13 @@ async def _settle(
     return settlement
 
 
-def cutoffs(retention: RetentionSection, now: float) -> Cutoffs:
-    """Return the times before which things are purged; 0 days keep them."""
-    return Cutoffs(
-        journal=_before(retention.journal_days, now),
-        clicks=_before(retention.clicks_days, now),
-        strays=_before(retention.strays_days, now),
-        message_links=_before(retention.message_links_days, now),
-        domain_profiles=_before(retention.domain_profiles_days, now),
-    )
-
-
-def _before(days: int, now: float) -> float | None:
-    return now - days * 86400.0 if days else None
-
-
 class Settler(Loop):
-    """Settles every few seconds and purges once a day, until it is stopped."""
+    """Settles every few seconds, until it is stopped."""
 
     def __init__(
         self,
         store: Store,
         policy: Policy,
-        retention: RetentionSection,
         *,
         metrics: Metrics,
         clock: Callable[[], float],
@@ -170,20 +152,18 @@ class Settler(Loop):
         super().__init__()
         self._store = store
         self._policy = policy
-        self._retention = retention
         self._metrics = metrics
         self._clock = clock
         self._wait = wait
         self._shadow = shadow
         self._tokens = tokens
-        self._purge_at = clock()
 
     async def turn(self) -> None:
         await self.once()
         await self._wait(SETTLE_SECONDS)
 
     async def once(self) -> None:
-        """Settle what is due, and purge if a day has passed; a failure is logged and tried again."""
+        """Settle what is due; a failure is logged and tried again."""
         now = self._clock()
         try:
             await settle_due(self._store, self._policy, now, self._metrics, self._shadow, tokens=self._tokens)
@@ -191,8 +171,6 @@ class Settler(Loop):
             self._metrics.store_failures.labels(operation="settle").inc()
             get_logger().error(Event.SETTLE_FAILED, error=str(error))
         await self._rebuild()
-        if now >= self._purge_at:
-            await self._purge(now)
 
     async def _rebuild(self) -> None:
         """Go on counting rollups again, if an upgrade or an interrupted command left any."""
@@ -205,14 +183,3 @@ class Settler(Loop):
         except Exception as error:  # noqa: BLE001  (as above)
             self._metrics.store_failures.labels(operation="settle").inc()
             get_logger().error(Event.SETTLE_FAILED, error=str(error))
-
-    async def _purge(self, now: float) -> None:
-        try:
-            removed = await self._store.purge(cutoffs(self._retention, now))
-        except Exception as error:  # noqa: BLE001  (as above)
-            self._metrics.store_failures.labels(operation="purge").inc()
-            get_logger().error(Event.PURGE_FAILED, error=str(error))
-            return
-        self._purge_at = now + PURGE_SECONDS
-        if any(removed.values()):
-            get_logger().info(Event.PURGED, **{table: rows for table, rows in removed.items() if rows})

@@ -19,6 +19,7 @@ from linkproxy.server.listeners import Door, open_private, open_public
 from linkproxy.server.private import private_app
 from linkproxy.server.probe import Probe
 from linkproxy.server.public import Public
+from linkproxy.server.purger import Purger
 from linkproxy.server.settler import Settler
 from linkproxy.server.shadow import Shadow
 from linkproxy.server.spill import Spill, SpillFile
@@ -139,12 +140,20 @@ def start_settler(ground: Ground, stack: AsyncExitStack) -> Settler:
     second = shadow_policy(ground.config)
     shadow = Shadow(second, ground.metrics) if second is not None else None
     settler = Settler(
-        ground.store, ground.policy, ground.config.retention,
+        ground.store, ground.policy,
         metrics=ground.metrics, clock=ground.clock, shadow=shadow, tokens=ground.keyring.tokens_of,
     )  # fmt: skip
     stack.push_async_callback(settler.close)
     settler.start()
     return settler
+
+
+def start_purger(ground: Ground, stack: AsyncExitStack) -> Purger:
+    """Start what purges once a day; ``stack`` stops it again."""
+    purger = Purger(ground.store, ground.config.retention, metrics=ground.metrics, clock=ground.clock)
+    stack.push_async_callback(purger.close)
+    purger.start()
+    return purger
 
 
 def start_finder(ground: Ground, stack: AsyncExitStack) -> GatewayFinder | None:

@@ -32,6 +32,7 @@ from linkproxy.model import (
     Visit,
 )
 from linkproxy.store.afterlife import AfterlifeStore
+from linkproxy.store.chunks import Rest, no_rest
 from linkproxy.store.corrections import CorrectionStore
 from linkproxy.store.domains import DomainStore
 from linkproxy.store.gateways import GatewayStore
@@ -310,5 +311,5 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
 
     async def remove_api_key(self, name: str) -> bool: ...
 
-    async def purge(self, cutoffs: Cutoffs) -> dict[str, int]:
-        """Delete what is older than the cut-offs; return how many rows by table name."""
+    async def purge(self, cutoffs: Cutoffs, *, rest: Rest = no_rest) -> dict[str, int]:
+        """Delete what is older than the cut-offs, a chunk at a time; return how many rows by table name."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.store.chunks import Step
 from linkproxy.store.postgres_recount import doomed_visits, keep_clicks, keep_visits
 from linkproxy.store.postgres_rows import turned
 
@@ -56,14 +57,6 @@ USING unnest($1::bigint[], $2::bigint[], $3::double precision[], $4::bigint[])
     AS w (visit_id, recipient_id, at, campaign_id)
 WHERE m.campaign_id = w.campaign_id AND m.recipient_id = w.recipient_id AND m.visit_id = w.visit_id
 AND m.at = w.at"""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one chunk did, and where the next one begins; ``next_id`` None means the end."""
-
-    deleted: int
-    next_id: int | None
 
 
 async def step(work: Transaction, walk: Walk, cutoff: float, first_id: int) -> Step:

@@ -10,6 +10,7 @@ from linkproxy.store import postgres_engagement as engagements
 from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_purge as purging
 from linkproxy.store.afterlife import EngagementOutcome
+from linkproxy.store.chunks import in_chunks, no_rest
 from linkproxy.store.gateways import DomainGateway, LookupOutcome
 from linkproxy.store.postgres_partitions import drop_empty, make_ahead
 from linkproxy.visit.learn import FEWEST_RECIPIENTS
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from linkproxy.model import DomainProfile, Engagement
     from linkproxy.store.api import Cutoffs
+    from linkproxy.store.chunks import Rest, Step
     from linkproxy.store.postgres_database import Database, Transaction
     from linkproxy.store.postgres_memory import Memory
     from linkproxy.store.privacy import Privacy
@@ -76,18 +78,14 @@ class PostgresUpkeep:
         )
         return await self._write(work, locks.recipients([visit[1]]))
 
-    async def purge(self, cutoffs: Cutoffs) -> dict[str, int]:
+    async def purge(self, cutoffs: Cutoffs, *, rest: Rest = no_rest) -> dict[str, int]:
         """Delete what is older than the cut-offs, one transaction a chunk."""
-        counts: dict[str, int] = {}
-        for walk, cutoff in purging.wanted(cutoffs):
-            counts.setdefault(walk.table, 0)
-            next_id: int | None = 0
-            while next_id is not None:
-                done = await self._write(
-                    partial(purging.step, walk=walk, cutoff=cutoff, first_id=next_id), locks.COUNTING
-                )
-                counts[walk.table] += done.deleted
-                next_id = done.next_id
+
+        async def step(walk: purging.Walk, cutoff: float, first_id: int) -> Step:
+            work = partial(purging.step, walk=walk, cutoff=cutoff, first_id=first_id)
+            return await self._write(work, locks.COUNTING)
+
+        counts = await in_chunks(purging.wanted(cutoffs), step, rest)
         if cutoffs.journal is not None:
             counts["profile"] = await self._write(partial(purging.purge_profiles, cutoff=cutoffs.journal))
             self._memory.profiles.clear()

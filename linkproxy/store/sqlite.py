@@ -18,6 +18,7 @@ from linkproxy.store import sqlite_queries as queries
 from linkproxy.store import sqlite_recipients as recipients
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow
+from linkproxy.store.chunks import in_chunks, no_rest
 from linkproxy.store.privacy import is_address
 from linkproxy.store.sqlite_afterlife import SqliteAfterlife
 from linkproxy.store.sqlite_checkpoint import Checkpointer
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         Take,
         UnsubscribeRow,
     )
+    from linkproxy.store.chunks import Rest, Step
     from linkproxy.store.privacy import Privacy
 
 _DUE = """SELECT campaign_id, recipient_id, min(at), max(at) FROM main.open_visit
@@ -284,18 +286,13 @@ class SqliteStore(
     async def remove_api_key(self, name: str) -> bool:
         return await self._writer.run(partial(outgoing.remove_api_key, name=name))
 
-    async def purge(self, cutoffs: Cutoffs) -> dict[str, int]:
+    async def purge(self, cutoffs: Cutoffs, *, rest: Rest = no_rest) -> dict[str, int]:
         """Delete what is older than the cut-offs, one transaction a chunk."""
-        counts: dict[str, int] = {}
-        for walk, cutoff in purging.wanted(cutoffs):
-            counts[walk.table] = 0
-            next_id: int | None = 0
-            while next_id is not None:
-                done = await self._writer.run(
-                    partial(purging.step, walk=walk, cutoff=cutoff, first_id=next_id)
-                )
-                counts[walk.table] += done.deleted
-                next_id = done.next_id
+
+        async def step(walk: purging.Walk, cutoff: float, first_id: int) -> Step:
+            return await self._writer.run(partial(purging.step, walk=walk, cutoff=cutoff, first_id=first_id))
+
+        counts = await in_chunks(purging.wanted(cutoffs), step, rest)
         if cutoffs.journal is not None:
             counts["profile"] = await self._writer.run(
                 partial(purging.purge_profiles, cutoff=cutoffs.journal)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.store.chunks import Step
 from linkproxy.store.sqlite_recount import doomed_visits, keep_clicks, keep_visits
 
 if TYPE_CHECKING:
@@ -49,14 +50,6 @@ ALONG = (
     ("clicks", Walk("retraction", "visit_id", "at")),
 )
 """What goes with them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one chunk did, and where the next one begins; ``next_id`` None means the end."""
-
-    deleted: int
-    next_id: int | None
 
 
 def step(session: Session, walk: Walk, cutoff: float, first_id: int) -> Step:

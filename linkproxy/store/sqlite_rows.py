@@ -112,10 +112,10 @@ def link_from(row: Row) -> Link:
         campaign_id=CampaignId(row[0]),
         key=LinkKey(row[1]),
         target=row[2],
-        kind=LinkKind(row[3]),
-        role=LinkRole(row[4]),
+        kind=LINK_KINDS[row[3]],
+        role=LINK_ROLES[row[4]],
         position=row[5],
-        style=BaitStyle(row[6]),
+        style=BAIT_STYLES[row[6]],
         shape=row[7],
     )
 
@@ -135,8 +135,8 @@ def message_link_from(row: Row) -> MessageLink:
         recipient_id=RecipientId(row[1]),
         key=LinkKey(row[2]),
         target=row[3],
-        kind=LinkKind(row[4]),
-        role=LinkRole(row[5]),
+        kind=LINK_KINDS[row[4]],
+        role=LINK_ROLES[row[5]],
         position=row[6],
         shape=row[7],
         created_at=row[8],
@@ -254,6 +254,10 @@ STORED: dict[str, str] = {
 """Words as plain text: the driver takes ten times as long to bind a value of a type of its own."""
 
 DELIVERY_SOURCES = {source.value: source for source in DeliverySource}
+LINK_KINDS = {kind.value: kind for kind in LinkKind}
+LINK_ROLES = {role.value: role for role in LinkRole}
+BAIT_STYLES = {style.value: style for style in BaitStyle}
+"""Words of stored text: asking the enumeration takes several times as long, and link tables are long."""
 
 SIBLING = (
     "id, at, method, key, kind, role, client, network, profile_id, coalesce(settled_verdict, verdict), "

@@ -3,10 +3,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from linkproxy.config import RetentionSection
 from linkproxy.model import VerdictKind
-from linkproxy.server.settler import Settler, cutoffs, settle_due, together_next
-from linkproxy.store.api import Cutoffs, Filter, RecipientDraft
+from linkproxy.server.settler import Settler, settle_due, together_next
+from linkproxy.store.api import Filter, RecipientDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +104,6 @@ async def test_the_loop_settles_again_and_again_until_it_is_closed(site: Site) -
     settler = Settler(
         site.store,
         services.policy,
-        site.config.retention,
         metrics=services.metrics,
         clock=site.clock,
         wait=wait,
@@ -118,24 +116,6 @@ async def test_the_loop_settles_again_and_again_until_it_is_closed(site: Site) -
     assert settler.alive
     await settler.close()
     assert not settler.alive
-
-
-async def test_old_visits_are_purged_once_a_day(site: Site) -> None:
-    await site.ask(site.url())
-    settler = site.server.services.settler
-    site.clock.now += 1000
-    await settler.once()
-    site.clock.now += 91 * 86400
-    await settler.once()
-    assert await site.visits() == []
-    assert await clicks(site) == [site.CONTENT]
-
-
-def test_zero_days_keep_things_for_good() -> None:
-    kept = RetentionSection(
-        journal_days=0, clicks_days=1, strays_days=0, message_links_days=2, domain_profiles_days=0
-    )
-    assert cutoffs(kept, 1_000_000.0) == Cutoffs(clicks=913_600.0, message_links=827_200.0)
 
 
 def test_slow_settling_takes_fewer_messages_at_once_so_that_visits_wait_less():

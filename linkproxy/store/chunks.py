@@ -1,0 +1,53 @@
+"""Purging chunk by chunk: who else wants to write has the time between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+Rest = Callable[[float], Awaitable[None]]
+"""What is waited for after a chunk that took so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one chunk did, and where the next one begins; ``next_id`` None means the end."""
+
+    deleted: int
+    next_id: int | None
+
+
+class Walked(Protocol):
+    """A table that is walked."""
+
+    @property
+    def table(self) -> str: ...
+
+
+Walk = TypeVar("Walk", bound=Walked)
+
+
+async def no_rest(_took: float) -> None:
+    """Go on at once: for who purges by hand."""
+
+
+async def in_chunks(
+    walks: Iterable[tuple[Walk, float]], step: Callable[[Walk, float, int], Awaitable[Step]], rest: Rest
+) -> dict[str, int]:
+    """Walk tables until their cut-offs; ``step`` gets a walk, its cut-off and the first row id of a chunk.
+
+    Returns how many rows were deleted, by table.
+    """
+    counts: dict[str, int] = {}
+    for walk, cutoff in walks:
+        counts.setdefault(walk.table, 0)
+        next_id: int | None = 0
+        while next_id is not None:
+            begun = time.monotonic()
+            done = await step(walk, cutoff, next_id)
+            counts[walk.table] += done.deleted
+            next_id = done.next_id
+            await rest(time.monotonic() - begun)
+    return counts

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from linkproxy.config import RetentionSection
+from linkproxy.server.purger import Purger, cutoffs
+from linkproxy.store.api import Cutoffs, Filter
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Site
+
+
+async def test_old_visits_are_purged_once_a_day(site: Site) -> None:
+    await site.ask(site.url())
+    services = site.server.services
+    site.clock.now += 1000
+    await services.settler.once()
+    site.clock.now += 91 * 86400
+    await services.purger.once()
+    assert await site.visits() == []
+    assert [row.key async for row in site.store.clicks(Filter())] == [site.CONTENT]
+
+
+async def test_a_purge_rests_most_of_the_time_and_settling_goes_on_meanwhile(site: Site) -> None:
+    await site.ask(site.url())
+    services, rests = site.server.services, []
+    resting, go_on = asyncio.Event(), asyncio.Event()
+    await services.purger.close()
+
+    async def wait(seconds: float) -> None:
+        rests.append(seconds)
+        resting.set()
+        await go_on.wait()
+
+    purger = Purger(site.store, site.config.retention, metrics=services.metrics, clock=site.clock, wait=wait)
+    site.clock.now += 1000
+    purge = asyncio.create_task(purger.once())
+    await resting.wait()
+    await services.settler.once()
+    assert [row.key async for row in site.store.clicks(Filter())] == [site.CONTENT]
+    assert not purge.done()
+    go_on.set()
+    await purge
+    assert len(rests) > 1
+    assert all(seconds > 0 for seconds in rests)
+
+
+def test_zero_days_keep_things_for_good() -> None:
+    kept = RetentionSection(
+        journal_days=0, clicks_days=1, strays_days=0, message_links_days=2, domain_profiles_days=0
+    )
+    assert cutoffs(kept, 1_000_000.0) == Cutoffs(clicks=913_600.0, message_links=827_200.0)
