@@ -77,7 +77,9 @@ def main() -> None:
         for home in homes:
             home.queries = asyncio.run(_queries(home))
             _commands(home)
-            home.url = stack.enter_context(servers.linkproxy(home.folder, _KEPT))
+            home.url = stack.enter_context(
+                servers.linkproxy(home.folder, _KEPT | servers.unsettled(home.folder))
+            )
         _load(homes, Path(folder), chosen.rounds or (4 if chosen.quick else 9), 1 if chosen.quick else 4)
         for home in homes:
             home.resident_mib = _resident_mib(home.folder)

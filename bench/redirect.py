@@ -142,7 +142,8 @@ def _begin(scenario: Scenario, folder: Path, messages: int, stack: ExitStack) ->
     home = Path(tempfile.mkdtemp(dir=folder)) / "home"
     settings = {name: value for name, value in scenario.settings.items() if name.startswith("LINKPROXY")}
     paths = itertools.cycle(mailed.install(home, settings, messages))
-    url = stack.enter_context(servers.linkproxy(home, scenario.settings, cores=scenario.cores))
+    chosen = {**scenario.settings, **servers.unsettled(home)}
+    url = stack.enter_context(servers.linkproxy(home, chosen, cores=scenario.cores))
     return Rival(scenario.name, url, paths, partial(mailed.count_visits, home, scenario.store_url))
 
 

@@ -96,6 +96,16 @@ def nginx(folder: Path) -> Iterator[str]:
         yield noted(wait(port), running)
 
 
+def unsettled(folder: Path) -> dict[str, str]:
+    """Return a setting that puts settling off for a day; ``folder`` gets the policy.
+
+    Else a run of more than 90 seconds also measures how the visits before are settled.
+    """
+    file = folder / "unsettled.toml"
+    file.write_text("[policy]\nhold_seconds = 86400.0\nmax_hold_seconds = 86400.0\n")
+    return {"LINKPROXY__JUDGE__POLICY_FILE": str(file)}
+
+
 @contextmanager
 def linkproxy(
     folder: Path, settings: Mapping[str, str] | None = None, *, cores: tuple[int, ...] = (0,)
