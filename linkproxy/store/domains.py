@@ -8,16 +8,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from linkproxy.model import LinkKind, Neighbour
+from linkproxy.model import (
+    CampaignId,
+    Delivery,
+    DeliverySource,
+    LinkKey,
+    LinkKind,
+    Neighbour,
+    Profile,
+    RecipientId,
+    Visit,
+)
 from linkproxy.visit.in_step import delivered_at
 from linkproxy.visit.learn import FEWEST_RECIPIENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from linkproxy.model import CampaignId, Delivery, DomainProfile, RecipientId, Visit
+    from linkproxy.model import DomainProfile
 
 HOUR_SECONDS = 3600.0
 EPISODE_SECONDS = 600.0
@@ -28,6 +38,8 @@ MOST_NEIGHBOURS = 256
 
 MOST_PROFILES = 50_000
 """Domain profiles that a purge leaves, those taught last."""
+
+_NO_PROFILE = Profile()
 
 
 class DomainStore(Protocol):
@@ -77,6 +89,23 @@ class Neighbours:
         window[visit.recipient_id] = known
         if len(window) > MOST_NEIGHBOURS:
             del window[next(iter(window))]
+
+    def remember_row(self, row: Sequence[Any]) -> None:
+        """Note a visit of the journal, by the columns that both engines' ``_NEWS`` read."""
+        campaign_id, domain, recipient_id, at, key, profile_id, kind, one_click, told_at, source = row
+        visit = Visit(
+            at=at,
+            method="",
+            campaign_id=CampaignId(campaign_id),
+            recipient_id=RecipientId(recipient_id),
+            key=LinkKey(key),
+            client="",
+            network="",
+            profile=_NO_PROFILE,
+            one_click=bool(one_click),
+        )
+        delivery = Delivery(told_at or 0.0, DeliverySource(source or DeliverySource.NONE))
+        self.remember(visit, domain, profile_id, delivery, LinkKind(kind))
 
     def others(
         self, campaign_id: CampaignId, domain: str, but: RecipientId, *, since: float

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import (
-    NOBODY,
-    AnswerKind,
     Judged,
     LinkKind,
     LinkRole,
@@ -21,6 +19,7 @@ from linkproxy.model import (
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import Failed
 from linkproxy.store.evidence_rows import sources_text, verdict_text
+from linkproxy.store.opt_outs import opt_out_of
 from linkproxy.store.postgres_facts import MissingError
 from linkproxy.store.postgres_lookup import find_profiles
 from linkproxy.store.postgres_rows import stray_target, text, turned
@@ -173,19 +172,9 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
     if recipient and recipient.domain:
         seen = visit if visit.recipient_id == recipient_id else replace(visit, recipient_id=recipient_id)
         batch.memory.neighbours.remember(seen, recipient.domain, profile_id, known.delivery, kind)
-    if opt_out := _opt_out(judged):
+    if opt_out := opt_out_of(judged):
         batch.opt_outs.append(opt_out)
     return Judged(visit, known, verdict, judged.answer, recipient, visit_id)
-
-
-def _opt_out(judged: Judged) -> Unsubscribe | None:
-    """Return the opt-out of a visit that asks for one; unverified references never do."""
-    visit, recipient = judged.visit, judged.recipient
-    if judged.answer.kind is not AnswerKind.UNSUBSCRIBED or recipient is None or recipient.id == NOBODY:
-        return None
-    if not (visit.verified and recipient.verified):
-        return None
-    return Unsubscribe(visit.at, visit.campaign_id, recipient.id, one_click=visit.one_click)
 
 
 def _keep_stray(batch: Batch, stray: Stray) -> Stray:

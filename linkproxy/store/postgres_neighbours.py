@@ -9,30 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkproxy.model import (
-    CampaignId,
-    Delivery,
-    DeliverySource,
-    LinkKey,
-    LinkKind,
-    Profile,
-    RecipientId,
-    Visit,
-)
 from linkproxy.store.postgres_fence import NEWEST, safe
 from linkproxy.store.sqlite_domains import TAIL
 
 if TYPE_CHECKING:
     from linkproxy.store.postgres_database import Database, Transaction
     from linkproxy.store.postgres_memory import Memory
-    from linkproxy.store.sqlite_rows import Row
 
 _GIVEN = f"SELECT {NEWEST} FROM visit_id"
 _NEWS = """SELECT v.campaign_id, r.domain, v.recipient_id, v.at, v.key, v.profile_id, v.kind, v.one_click,
     (v.facts::json -> 'delivery' ->> 0)::double precision, v.facts::json -> 'delivery' ->> 1
 FROM visit v JOIN recipient r ON r.id = v.recipient_id
 WHERE v.id > $1 AND v.id <= $2 AND v.id <> ALL($3::bigint[]) ORDER BY v.id"""
-_NO_PROFILE = Profile()
 
 
 async def catch_up(source: Database | Transaction, memory: Memory, given: int | None = None) -> None:
@@ -58,24 +46,7 @@ async def _read(source: Database | Transaction, memory: Memory, newest: int) -> 
         memory.own.clear()
         first = max(0, newest - TAIL)
     for row in await source.fetch(_NEWS, first, newest, sorted(memory.own)):
-        _note(memory, row)
+        memory.neighbours.remember_row(row)
     memory.seen = max(newest, 0 if memory.blank else memory.seen)
     memory.own = {visit_id for visit_id in memory.own if visit_id > newest}
     memory.blank = False
-
-
-def _note(memory: Memory, row: Row) -> None:
-    campaign_id, domain, recipient_id, at, key, profile_id, kind, one_click, delivered_at, source = row
-    visit = Visit(
-        at=at,
-        method="",
-        campaign_id=CampaignId(campaign_id),
-        recipient_id=RecipientId(recipient_id),
-        key=LinkKey(key),
-        client="",
-        network="",
-        profile=_NO_PROFILE,
-        one_click=one_click,
-    )
-    delivery = Delivery(delivered_at or 0.0, DeliverySource(source or DeliverySource.NONE))
-    memory.neighbours.remember(visit, domain, profile_id, delivery, LinkKind(kind))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkproxy.model import MessageHistory
 from linkproxy.store.evidence_rows import evidence_text, verdict_text
 from linkproxy.store.postgres_ledger import Ledger
 from linkproxy.store.postgres_rows import ENTRY, ENTRY_JOINS, OF_IDS
 from linkproxy.store.postgres_settle import FIRST, campaign_of, write_clicks
-from linkproxy.store.review import FrozenMessage
+from linkproxy.store.review import FrozenMessage, history_of, tallied
 from linkproxy.store.sqlite_rejudge import REPLAY, frozen_from
 
 if TYPE_CHECKING:
@@ -80,24 +79,11 @@ async def rejudge(
     if values:
         columns = map(list, zip(*values, strict=True))
         await work.execute(_REVISE, message.recipient_id, settlement.settled_at, *columns)
-    clicked = frozenset(item.entry.visit_id for item in known.visits if item.clicked)
-    history = MessageHistory(
-        tuple(entries.values()),
-        frozenset(),
-        clicked,
-        beyond=tuple(item.entry for item in known.beyond),
-        clicked_beyond=frozenset(item.entry.visit_id for item in known.beyond if item.clicked),
-    )
+    history = history_of(known, entries.values())
     ledger = Ledger(work)
     await write_clicks(work, ledger, (message.campaign_id, message.recipient_id), settlement, history)
     await ledger.write()
-    changed = sum(
-        (before := entries[visit_id].settled) is None or before.kind is not verdict.kind
-        for visit_id, verdict in settlement.revised
-    )
-    gained = sum(click.visit_id not in clicked for click in settlement.clicks)
-    moved = bool(settlement.revised or gained or settlement.withdrawn)
-    await work.execute(_COUNT, replay_id, int(moved), changed, gained, len(settlement.withdrawn))
+    await work.execute(_COUNT, replay_id, *tallied(history, settlement))
     return settlement
 
 

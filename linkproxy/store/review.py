@@ -8,10 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from linkproxy.model import NO_DELIVERY, CampaignId, Delivery, JournalEntry, RecipientId, VerdictKind
+from linkproxy.model import (
+    NO_DELIVERY,
+    CampaignId,
+    Delivery,
+    JournalEntry,
+    MessageHistory,
+    RecipientId,
+    VerdictKind,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from linkproxy.model import Evidence, Settlement
     from linkproxy.store.api import Filter
@@ -146,3 +154,26 @@ class ReviewStore(Protocol):
 
     async def count_shadow_verdicts(self) -> list[ShadowCount]:
         """Return how many visits were judged by shadow policies, by both verdicts."""
+
+
+def history_of(known: FrozenMessage, entries: Iterable[JournalEntry]) -> MessageHistory:
+    """Return a frozen message as settling knows one; ``entries`` are its visits as they are now."""
+    return MessageHistory(
+        tuple(entries),
+        frozenset(),
+        frozenset(item.entry.visit_id for item in known.visits if item.clicked),
+        beyond=tuple(item.entry for item in known.beyond),
+        clicked_beyond=frozenset(item.entry.visit_id for item in known.beyond if item.clicked),
+    )
+
+
+def tallied(history: MessageHistory, settlement: Settlement) -> tuple[int, int, int, int]:
+    """Return what a settlement does: messages (0 or 1), verdicts changed, clicks gained and withdrawn."""
+    before = {entry.visit_id: entry.settled for entry in history.entries}
+    changed = sum(
+        (settled := before[visit_id]) is None or settled.kind is not verdict.kind
+        for visit_id, verdict in settlement.revised
+    )
+    gained = sum(click.visit_id not in history.clicked for click in settlement.clicks)
+    withdrawn = len(settlement.withdrawn)
+    return int(bool(settlement.revised or gained or withdrawn)), changed, gained, withdrawn

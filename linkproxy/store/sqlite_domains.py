@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 
 from linkproxy.model import (
     MOST_TEACHERS,
-    CampaignId,
-    Delivery,
-    DeliverySource,
     DomainProfile,
-    LinkKey,
-    LinkKind,
-    Profile,
     ProfileScope,
     RecipientId,
-    Visit,
 )
 from linkproxy.store.domains import MOST_PROFILES
 from linkproxy.visit.learn import FEWEST_RECIPIENTS, scopes, taught
@@ -119,25 +112,8 @@ def read_neighbours(session: Session, seen: int, newest: int) -> None:
     first = max(seen, newest - TAIL)
     if first > seen:
         session.memory.neighbours.clear()
-    for campaign_id, domain, recipient_id, at, key, profile_id, kind, one_click, *told in session.db.execute(
-        _NEWS, (first,)
-    ):
-        visit = Visit(
-            at=at,
-            method="",
-            campaign_id=CampaignId(campaign_id),
-            recipient_id=RecipientId(recipient_id),
-            key=LinkKey(key),
-            client="",
-            network="",
-            profile=_NO_PROFILE,
-            one_click=bool(one_click),
-        )
-        delivery = Delivery(told[0] or 0.0, DeliverySource(told[1] or DeliverySource.NONE))
-        session.memory.neighbours.remember(visit, domain, profile_id, delivery, LinkKind(kind))
-
-
-_NO_PROFILE = Profile()
+    for row in session.db.execute(_NEWS, (first,)):
+        session.memory.neighbours.remember_row(row)
 
 
 def _purge(session: Session, cutoff: float) -> int:

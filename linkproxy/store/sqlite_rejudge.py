@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from linkproxy.model import MessageHistory
 from linkproxy.store import sqlite_entries as stored
 from linkproxy.store import sqlite_history as histories
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.evidence_rows import evidence_text, verdict_text
-from linkproxy.store.review import FrozenMessage, FrozenVisit
+from linkproxy.store.review import FrozenMessage, FrozenVisit, history_of, tallied
 from linkproxy.store.sqlite_journal import policy_id
 from linkproxy.store.sqlite_settle import PASSES_KEPT, write_clicks
 
@@ -81,23 +80,10 @@ def rejudge(
             for visit_id, verdict in settlement.revised
         ],
     )
-    clicked = frozenset(item.entry.visit_id for item in known.visits if item.clicked)
-    history = MessageHistory(
-        tuple(entries.values()),
-        frozenset(),
-        clicked,
-        beyond=tuple(item.entry for item in known.beyond),
-        clicked_beyond=frozenset(item.entry.visit_id for item in known.beyond if item.clicked),
-    )
+    history = history_of(known, entries.values())
     pair = (message.campaign_id, message.recipient_id)
     write_clicks(session, pair, settlement, history)
-    changed = sum(
-        (before := entries[visit_id].settled) is None or before.kind is not verdict.kind
-        for visit_id, verdict in settlement.revised
-    )
-    gained = sum(click.visit_id not in clicked for click in settlement.clicks)
-    moved = bool(settlement.revised or gained or settlement.withdrawn)
-    session.db.execute(_COUNT, (moved, changed, gained, len(settlement.withdrawn), replay_id))
+    session.db.execute(_COUNT, (*tallied(history, settlement), replay_id))
     session.memory.siblings.drop(pair)
     session.settled(pair, PASSES_KEPT)
     return settlement
