@@ -61,11 +61,15 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no t
 class Transaction:
     """A transaction under way; ``xid`` makes the outcome of a lost commit known.
 
+    ``proof``: a statement that finds a row if it was committed, and its values. A server that
+    crashed gives the ids of transactions that had not reached its log out again, so that the
+    outcome of ``xid`` alone may be another one's.
     ``policies``: rule sets that it has stored, which nobody may remember before it is committed.
     """
 
     db: Any
     xid: str = ""
+    proof: tuple[str, tuple[Any, ...]] | None = None
     policies: set[str] = field(default_factory=set)
 
     async def fetch(self, statement: str, *values: Any) -> Sequence[Row]:
@@ -162,7 +166,7 @@ class Database:
             try:
                 await db.execute("COMMIT")
             except FAULTS as error:
-                if not (is_of_connection(error) and await self._was_committed(work.xid)):
+                if not (is_of_connection(error) and await self._was_committed(work)):
                     raise
 
     def _begin(self, wait_seconds: float) -> str:
@@ -204,14 +208,23 @@ class Database:
             return db
         raise AssertionError("unreachable")
 
-    async def _was_committed(self, xid: str) -> bool:
+    async def _was_committed(self, work: Transaction) -> bool:
         """Ask new connections what became of a transaction; False if it is undone, or nobody will tell."""
-        while xid and not self._closing.is_set():
+        while work.xid and not self._closing.is_set():
             with suppress(_UnknownYetError):
-                return await self._status(xid) == "committed"
+                return await self._status(work.xid) == "committed" and await self._is_proved(work)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _STATUS_SECONDS)
         return False
+
+    async def _is_proved(self, work: Transaction) -> bool:
+        if work.proof is None:
+            return True
+        statement, values = work.proof
+        try:
+            return await self.fetch_one(statement, *values) is not None
+        except StoreError as error:
+            raise _UnknownYetError from error
 
     async def _status(self, xid: str) -> str:
         try:

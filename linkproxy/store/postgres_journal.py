@@ -75,6 +75,7 @@ _VISITS = f"""WITH journal AS (INSERT INTO visit ({", ".join(VISIT)})
     SELECT * FROM {_unnest(list(VISIT.values()))})
 INSERT INTO open_visit (campaign_id, recipient_id, visit_id, at)
 SELECT * FROM unnest($3::bigint[], $4::bigint[], $1::bigint[], $2::double precision[])"""
+_IS_THERE = "SELECT 1 FROM visit WHERE id = $1 AND at = $2 AND recipient_id = $3 AND key = $4"
 _STRAYS = f"""WITH kept AS (INSERT INTO stray (id, {_STRAY})
     SELECT nextval('stray_id'), w.* FROM {
     _unnest(["double precision", *["text"] * 5, *["bigint"] * 3])
@@ -216,6 +217,8 @@ async def write(work: Transaction, batch: Batch, strays_kept: int) -> None:
         *columns, digests = turned(batch.visits)
         policies = {digest: await policy_id(work, batch.memory, digest) for digest in set(digests)}
         await work.execute(_VISITS, *columns, [policies[digest] for digest in digests])
+        first = dict(zip(VISIT, batch.visits[0], strict=True))
+        work.proof = _IS_THERE, (first["id"], first["at"], first["recipient_id"], first["key"])
     if batch.strays:
         row = await work.fetch_one(_STRAYS, *turned(batch.strays))
         await work.execute(_TRIM, (row[0] if row else 0) - strays_kept)

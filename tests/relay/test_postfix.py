@@ -63,6 +63,7 @@ def sending(start):
             "queue_run_delay": "1s",
             "minimal_backoff_time": "1s",
             "maximal_backoff_time": "1s",
+            "transport_retry_time": "1s",
             "smtp_connection_cache_destinations": "static:all",
         }
         return await start(**{**usual, **settings})

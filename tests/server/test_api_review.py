@@ -91,7 +91,7 @@ async def test_clicks_are_still_reported_when_the_journal_behind_them_is_purged(
     await site.ask(site.url())
     await settle(site)
     site.clock.now += 91 * DAY
-    await site.server.services.settler.once()
+    await site.server.services.purger.once()
     assert await site.visits() == []
     await site.ask(site.url("CtB2"))
     await settle(site)

@@ -18,7 +18,7 @@ from store.world import Mail, clicks, ids, send, settled
 
 from linkproxy.store.api import StoreError
 from linkproxy.store.postgres import PostgresStore
-from linkproxy.store.postgres_database import ServerSettings
+from linkproxy.store.postgres_database import ServerSettings, Transaction
 
 
 async def opened(url, privacy, **more):
@@ -75,10 +75,24 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_taken_for_a_f
         row = await work.fetch_one("SELECT pg_current_xact_id()::text")
         committed = row[0]
         await work.execute("UPDATE meta SET number = 7 WHERE name = 'ping'")
-    assert await store._database._was_committed(committed)
+    assert await store._database._was_committed(Transaction(None, committed))
     undone = await _undo(store._database)
-    assert not await store._database._was_committed(undone)
+    assert not await store._database._was_committed(Transaction(None, undone))
     await mail.visited(mail.visit())
+    await store.close()
+
+
+async def test_a_committed_id_without_the_visits_is_anothers_given_out_again_after_a_crash(
+    own_database, privacy
+):
+    store = await opened(own_database, privacy)
+    mail = await send(store)
+    (kept,) = await mail.visited(mail.visit())
+    row = await store._database.fetch_one("SELECT xmin::text FROM visit")
+    statement = "SELECT 1 FROM visit WHERE id = $1"
+    for visit_id, is_there in ((kept.visit_id, True), (kept.visit_id + 1, False)):
+        work = Transaction(None, row[0], proof=(statement, (visit_id,)))
+        assert await store._database._was_committed(work) is is_there
     await store.close()
 
 
