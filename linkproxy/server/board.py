@@ -158,18 +158,13 @@ class Beat(Loop):
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
+        super().__init__(BEAT_SECONDS, wait)
         self._seat = seat
         self.counts = counts
         self.journal: Journal | None = None
-        self._wait = wait
         self._monotonic = monotonic
 
-    async def turn(self) -> None:
-        self.once()
-        await self._wait(BEAT_SECONDS)
-
-    def once(self) -> None:
+    async def once(self) -> None:
         """Write state and counts."""
         self.counts.push()
         journal = self.journal

@@ -127,18 +127,13 @@ class GatewayFinder(Loop):
         clock: Callable[[], float],
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        super().__init__()
+        super().__init__(LOOK_SECONDS, wait)
         self._store = store
         self._resolver = resolver
         self._gateways = gateways
         self._metrics = metrics
         self._clock = clock
-        self._wait = wait
         self._named = False
-
-    async def turn(self) -> None:
-        await self.once()
-        await self._wait(LOOK_SECONDS)
 
     async def once(self) -> None:
         """Look up what is due; a failure is logged and tried again."""

@@ -49,17 +49,12 @@ class Purger(Loop):
         clock: Callable[[], float],
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        super().__init__()
+        super().__init__(_LOOK_SECONDS, wait)
         self._store = store
         self._retention = retention
         self._metrics = metrics
         self._clock = clock
-        self._wait = wait
         self._purge_at = clock()
-
-    async def turn(self) -> None:
-        await self.once()
-        await self._wait(_LOOK_SECONDS)
 
     async def once(self) -> None:
         """Purge if a day has passed; a failure is logged and tried again."""

@@ -177,12 +177,10 @@ class Adopter(Loop):
     """Looks now and then for what dead processes have spilled, so that it need not wait for a start."""
 
     def __init__(self, recovery: Recovery, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        super().__init__()
+        super().__init__(ADOPT_SECONDS, wait, at_once=False)
         self._recovery = recovery
-        self._wait = wait
 
-    async def turn(self) -> None:
-        await self._wait(ADOPT_SECONDS)
+    async def once(self) -> None:
         await self._recovery.adopt()
 
 

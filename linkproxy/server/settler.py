@@ -149,18 +149,13 @@ class Settler(Loop):
         shadow: Shadow | None = None,
         tokens: TokensOf | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(SETTLE_SECONDS, wait)
         self._store = store
         self._policy = policy
         self._metrics = metrics
         self._clock = clock
-        self._wait = wait
         self._shadow = shadow
         self._tokens = tokens
-
-    async def turn(self) -> None:
-        await self.once()
-        await self._wait(SETTLE_SECONDS)
 
     async def once(self) -> None:
         """Settle what is due; a failure is logged and tried again."""

@@ -151,12 +151,10 @@ class SystemReloader(Loop):
     def __init__(
         self, systems: SystemFiles, wait: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        super().__init__()
+        super().__init__(RELOAD_SECONDS, wait, at_once=False)
         self._systems = systems
-        self._wait = wait
 
-    async def turn(self) -> None:
-        await self._wait(RELOAD_SECONDS)
+    async def once(self) -> None:
         await asyncio.to_thread(self._systems.refresh)
 
 

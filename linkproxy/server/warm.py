@@ -120,12 +120,10 @@ class WarmRefresher(Loop):
     """Keeps the table true to corrections of targets, which another process may have made."""
 
     def __init__(self, warm: WarmLinks, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        super().__init__()
+        super().__init__(RENEW_SECONDS, wait, at_once=False)
         self._warm = warm
-        self._wait = wait
 
-    async def turn(self) -> None:
-        await self._wait(RENEW_SECONDS)
+    async def once(self) -> None:
         # While the store cannot be read the table stays as it is; the journal, which meets the same
         # store, is the one to complain.
         with suppress(StoreError):
