@@ -15,6 +15,7 @@ from linkproxy.store.api import Cutoffs, StoreError
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
 from linkproxy.store.postgres_fence import ALLOT, allotted_ids
+from linkproxy.store.postgres_locks import COUNTING
 from linkproxy.store.postgres_partitions import TABLES, WEEK_SECONDS, Week, drop, make_span
 from linkproxy.store.privacy import Privacy
 
@@ -198,6 +199,24 @@ async def test_messages_that_are_settled_together_share_one_commit(mail, databas
     found = await rows(database, "SELECT xmin::text FROM click")
     assert len(found) == len(mail.recipients) > 1
     assert len({row[0] for row in found}) == 1
+
+
+async def test_who_gives_up_settling_a_message_holds_up_none_beside_it(mail, database):
+    """The first has all of them under way, and waits for another node that counts."""
+    await mail.visited(*(mail.visit(who=who) for who in mail.recipients))
+    counting = await asyncpg.connect(database)
+    async with counting.transaction():
+        await counting.execute(COUNTING)
+        first, *others = [asyncio.create_task(mail.settle(who=who)) for who in mail.recipients]
+        while not await rows(database, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert not first.done()
+        first.cancel()
+        await asyncio.wait([first])
+    await counting.close()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*others)
+    assert first.cancelled()
+    assert len(await rows(database, "SELECT 1 FROM click")) == len(mail.recipients)
 
 
 async def test_headers_that_are_purged_while_a_visit_comes_with_them_are_stored_again(mail, database):
