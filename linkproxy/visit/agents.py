@@ -30,7 +30,9 @@ YEAR_SECONDS = 365.25 * 86400
 CROPPED = 600  # characters of an agent that are looked at; real ones stay below 400
 
 _ENGINES = (
-    # Order matters: Chromium's agents also say Safari, and all of them say Mozilla.
+    # Order matters: Chromium's agents also say Safari, and all of them say Mozilla. Goanna (Pale Moon,
+    # Basilisk) is kept up by itself; the old Firefox that it names is there for pages that look for one.
+    ("", re.compile(r"\bGoanna/(\d{1,4})\b")),
     ("chromium", re.compile(r"\b(?:Chrome|Chromium|CriOS)/(\d{1,4})\b")),
     ("firefox", re.compile(r"\bFirefox/(\d{1,4})\b")),
     ("safari", re.compile(r"\bVersion/(\d{1,4})(?:\.(\d{1,4}))?.{0,40}\bSafari/")),

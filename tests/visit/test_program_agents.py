@@ -72,6 +72,19 @@ async def test_a_program_that_borrows_a_browsers_agent_is_known_by_its_own_produ
     assert weight(judged, "request.coherent") is None
 
 
+async def test_a_browser_that_is_kept_up_but_names_an_old_firefox_is_not_an_old_one(world):
+    gecko = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:102.0)"
+    asked = (("Accept", "text/html,*/*;q=0.8"), ("Accept-Language", "en"), ("Accept-Encoding", "gzip, br"))
+    old = await world.judged(
+        at=HOUR, headers=(("User-Agent", f"{gecko} Gecko/20100101 Firefox/102.0"), *asked)
+    )
+    agent = f"{gecko} Goanna/6.7 Firefox/102.0 PaleMoon/33.1.0"
+    kept_up = await world.judged(at=HOUR, headers=(("User-Agent", agent), *asked))
+    assert weight(old, "request.engine-dead") > 0
+    assert weight(kept_up, "request.engine-dead") is None
+    assert kept_up.verdict.kind is VerdictKind.HUMAN
+
+
 @pytest.mark.parametrize(
     ("headers", "least"),
     [
