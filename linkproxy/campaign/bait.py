@@ -10,13 +10,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign.attributes import NAME, REST
-from linkproxy.campaign.markup import PLAIN_COMMENT
+from linkproxy.campaign.markup import PLAIN_COMMENT, Tag, either_case
 from linkproxy.model import BaitPlaces, BaitStyle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from linkproxy.campaign.markup import Region, Walk
+    from linkproxy.campaign.markup import Walk
     from linkproxy.campaign.mask import TemplateTag
 
 # <rp> is what a browser without ruby support would show in place of ruby; every other one gives it
@@ -44,13 +44,14 @@ _ANCHORS: Final = {
 """How many anchors stand early and late; always an even number in all."""
 
 _OTHER: Final = rb"<(?:/?" + NAME + REST + rb"|" + PLAIN_COMMENT + rb")"
-_ELEMENT: Final = rb"(?i:p|td|th|div|span|h[1-6]|center|font|li|b|strong|em|i|small)"
+_ELEMENT: Final = either_case(
+    b"p td th div span h1 h2 h3 h4 h5 h6 center font li b strong em i small".split()
+)
 # An element with text and nothing else in it. Behind its text an anchor has no siblings, so no
 # :first-child, :last-child, :nth-child() or "+" of the mail's style sheet tells the difference.
-_TEXT_ELEMENT: Final = re.compile(
-    rb"<(" + _ELEMENT + rb")(?=[\t\n\f\r />])(" + REST + rb")"
+_TO_TEXT_ELEMENT: Final = re.compile(
+    rb"(?:[^<]*(?>" + _OTHER + rb"|<))*?[^<]*<(" + _ELEMENT + rb")(?=[\t\n\f\r />])(" + REST + rb")"
     rb"(?>[\t\n\f\r ]*)[^<\t\n\f\r ](?>[^<]*)(</\1[\t\n\f\r ]*>)"
-    rb"|" + _OTHER
 )  # fmt: skip
 _UNSEEN: Final = re.compile(rb"display\s*:\s*none|\bhidden\b", re.IGNORECASE)
 
@@ -96,40 +97,43 @@ def anchors(places: BaitPlaces, early: int, late: int) -> tuple[int, ...]:
 
 def _text_ends(walk: Walk, start: int, end: int) -> Iterator[int]:
     for region in walk.regions:
-        yield from _in_region(walk.html, region, start, end)
-        if region[1] > end:
+        for order in range(len(region.anchors) + 1) if region.clear else ():
+            yield from _in_gap(walk.html, region.gap(order), start, end)
+        if region.end > end:
             return
 
 
 def _last_text_end(walk: Walk, start: int) -> int | None:
     for region in reversed(walk.regions):
-        if region[1] <= start:
-            return None
-        *_, last = None, *_in_region(walk.html, region, start, len(walk.html))
-        if last is not None:
-            return last
+        for order in range(len(region.anchors), -1, -1) if region.clear else ():
+            *_, last = None, *_in_gap(walk.html, region.gap(order), start, len(walk.html))
+            if last is not None:
+                return last
     return None
 
 
-def _in_region(html: bytes, region: Region, start: int, end: int) -> Iterator[int]:
-    first, last, clear = region
-    if clear and last > start:
-        for match in _TEXT_ELEMENT.finditer(html, first, last):
-            if match[3] and start <= match.start(3) < end and not _UNSEEN.search(match[2]):
-                yield match.start(3)
+def _in_gap(html: bytes, gap: tuple[int, int], start: int, end: int) -> Iterator[int]:
+    position, behind = gap
+    while behind > start and (match := _TO_TEXT_ELEMENT.match(html, position, behind)):
+        position = match.end()
+        if start <= match.start(3) < end and not _UNSEEN.search(match[2]):
+            yield match.start(3)
 
 
 def _body_start(walk: Walk, limit: int) -> int | None:
     """Return the place before everything in the body, whether or not it has a tag."""
     if walk.body_start is not None:
         return walk.body_start
-    anchor = next((tag for tag in walk.anchors if not tag.conditional), None)
-    for start, end, clear in walk.regions:
-        if anchor is not None and anchor.start <= start:
+    anchor = next((tag for tag in walk.anchors if isinstance(tag, Tag) and not tag.conditional), None)
+    for region in walk.regions:
+        if anchor is not None and anchor.start <= region.start:
             break
+        start, end = region.gap(0)
         match = _BEFORE_CONTENT.match(walk.html, start, min(end, limit) if start <= limit else end)
         if match is not None and match.end() < end:
-            return match.end() if clear else None
+            return match.end() if region.clear else None
+        if region.anchors:
+            return end if region.clear else None
     return anchor.start if anchor is not None and anchor.clear else None
 
 
@@ -144,8 +148,8 @@ def _body_end(walk: Walk) -> int | None:
 def _in_table_structure(walk: Walk, position: int) -> bool:
     """Tell whether the place is between cells: parsers move what stands there before the table."""
     open_tags: list[bytes] = []
-    for start, end, _ in walk.regions:
-        for match in _TABLE_TAG.finditer(walk.html, start, min(end, position)):
+    for region in walk.regions:
+        for match in _TABLE_TAG.finditer(walk.html, region.start, min(region.end, position)):
             if match[1] is not None:
                 _follow_table(open_tags, (match[2] or b"row").lower(), is_end=bool(match[1]))
     return bool(open_tags) and open_tags[-1] == b"table"

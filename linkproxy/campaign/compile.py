@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign import bait
 from linkproxy.campaign.html import Scan, scan
 from linkproxy.campaign.links import new_keys, shape
 from linkproxy.campaign.roles import assign
-from linkproxy.campaign.targets import Decided, Decider, Note, NoteReason, is_personal
+from linkproxy.campaign.targets import Decider, Hole, Note, NoteReason, is_personal
 from linkproxy.model import (
     BaitStyle,
     Campaign,
@@ -37,6 +38,7 @@ __all__ = ["Compiled", "Note", "NoteReason", "compile_html", "stamp", "with_refe
 
 BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9:/._~-]*[A-Za-z0-9._~-]")
 _KEY_END: Final = 5  # bytes of "/" and a link key
+_START: Final = attrgetter("start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +122,14 @@ def compile_html(
         return Compiled((html,), notes=(Note(NoteReason.CHARSET, charset, -1),))
     notes: list[Note] = []
     decider = Decider(campaign, charset, found.base, recipient, by_reference=by_reference)
-    holes = list(holes_of(found, decider, notes))
+    holes = holes_of(found, decider, notes)
     table = LinkTable(campaign, known, known_message_links, recipient, now)
     holes = with_picture(with_bait(holes, found, campaign, table, notes), found, campaign, notes)
-    for position, hole in enumerate(holes):
-        table.enter(hole, position)
+    table.enter(holes)
     table.give_keys(draw_keys)
-    keys = tuple(table.keys[position] for position in range(len(holes)))
     return Compiled(
-        tuple(_segments(html, campaign.base_url, holes, keys)),
-        keys,
+        tuple(_segments(html, campaign.base_url, holes, table.keys)),
+        tuple(table.keys),
         tuple(table.new_links),
         tuple(table.new_message_links),
         tuple(notes),
@@ -146,28 +146,11 @@ _PICTURE: Final = (
 """What stands before and behind the URL of the picture: out of the flow, whatever the mail's styles say."""
 
 
-@dataclass(slots=True)
-class Hole:
-    """Bytes ``start..end`` give way to a tracked URL, between ``before`` and ``after``."""
-
-    start: int
-    end: int
-    target: str
-    kind: LinkKind
-    role: LinkRole
-    style: BaitStyle = BaitStyle.NONE
-    before: bytes = b""
-    after: bytes = b""
-
-
-def holes_of(found: Scan, decider: Decider, notes: list[Note]) -> Iterator[Hole]:
-    """Yield the holes of the links that are to be tracked, and put notes down on the others."""
-    for link, assigned in zip(found.links, assign(found.links), strict=True):
-        decided = decider.decide(link, assigned)
-        if isinstance(decided, Decided):
-            yield Hole(link.start, link.end, decided.target, decided.kind, decided.role)
-        else:
-            notes.append(decided)
+def holes_of(found: Scan, decider: Decider, notes: list[Note]) -> list[Hole]:
+    """Return the holes of the links that are to be tracked, and put notes down on the others."""
+    decided = list(map(decider.decide, found.links, assign(found.links)))
+    notes += (note for note in decided if isinstance(note, Note))
+    return [hole for hole in decided if isinstance(hole, Hole)]
 
 
 def with_bait(
@@ -185,7 +168,7 @@ def with_bait(
         style = row.style if row else campaign.bait_style
         before, after = bait.MARKUP[style]
         baits.append(Hole(place, place, "", LinkKind.BAIT, LinkRole.BODY, style, before, after))
-    return sorted([*holes, *baits], key=lambda hole: hole.start)
+    return sorted([*holes, *baits], key=_START)
 
 
 def with_picture(holes: list[Hole], found: Scan, campaign: Campaign, notes: list[Note]) -> list[Hole]:
@@ -197,7 +180,7 @@ def with_picture(holes: list[Hole], found: Scan, campaign: Campaign, notes: list
         notes.append(Note(NoteReason.NO_PLACE_FOR_PICTURE, "", -1))
         return holes
     picture = Hole(place, place, "", LinkKind.OPEN, LinkRole.BODY, before=_PICTURE[0], after=_PICTURE[1])
-    return sorted([*holes, picture], key=lambda hole: hole.start)
+    return sorted([*holes, picture], key=_START)
 
 
 def _segments(html: bytes, base_url: str, holes: Iterable[Hole], keys: Iterable[LinkKey]) -> Iterator[bytes]:
@@ -207,6 +190,9 @@ def _segments(html: bytes, base_url: str, holes: Iterable[Hole], keys: Iterable[
         yield b"".join((tail, html[position : hole.start], hole.before, root))
         tail, position = b"/" + key.encode("ascii") + hole.after, hole.end
     yield tail + html[position:]
+
+
+_NO_KEY: Final = LinkKey("")
 
 
 class LinkTable:
@@ -230,7 +216,7 @@ class LinkTable:
             self._rows[row.kind, row.target].append(row)
         self._taken = {row.key for row in known} | {row.key for row in known_message_links}
         self._drafts: list[tuple[int, Hole]] = []
-        self.keys: dict[int, LinkKey] = {}  # by the hole's position
+        self.keys: list[LinkKey] = []  # of the holes, in order
         self.new_links: list[Link] = []
         self.new_message_links: list[MessageLink] = []
 
@@ -240,13 +226,13 @@ class LinkTable:
         known = [row if row.style in bait.MARKUP else None for row in rows]
         return known + [None] * (count - len(known))
 
-    def enter(self, hole: Hole, position: int) -> None:
-        """Find the hole's row, or put it down as a new one."""
-        rows = self._rows.get((hole.kind, hole.target)) if self._rows else None
-        if rows:
-            self.keys[position] = rows.popleft().key
-        else:
-            self._drafts.append((position, hole))
+    def enter(self, holes: Iterable[Hole]) -> None:
+        """Find each hole's row, or put it down as a new one."""
+        for hole in holes:
+            rows = self._rows.get((hole.kind, hole.target)) if self._rows else None
+            if not rows:
+                self._drafts.append((len(self.keys), hole))
+            self.keys.append(rows.popleft().key if rows else _NO_KEY)
 
     def give_keys(self, draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]]) -> None:
         """Make rows of what was put down."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from linkproxy.campaign import bait, charsets, entities, mask
 from linkproxy.campaign.attributes import Attribute, read
-from linkproxy.campaign.markup import Tag, Walk
+from linkproxy.campaign.markup import PLAIN_ATTRIBUTES, Tag, Walk, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,8 +30,9 @@ _NAMES: Final = frozenset({b"rel", b"class", b"title", b"id", b"name", b"aria-la
 _OURS: Final = b"data-linkproxy"
 # Attributes that all stand as name="value".
 _PAIR: Final = re.compile(rb"([^\t\n\f\r =]+)=\"([^\"]*)\"")
+_PLAIN_TAG: Final = re.compile(PLAIN_ATTRIBUTES + rb"/?>")
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
-_BREAKS: Final = re.compile(rb"</?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)(?=[\t\n\f\r />])", re.IGNORECASE)
+_BREAKS: Final = re.compile(rb"(?=</?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)[\t\n\f\r />])", re.IGNORECASE)
 _MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^>]*)>?)")
 # What most URLs are made of: the same in every charset that can be scanned, and no merge tag's.
 _USUAL: Final = re.compile(rb"https?://(?>(?:[A-Za-z0-9_.:/?=+,;!$()-]+|&amp;)*)")
@@ -97,6 +98,7 @@ class _Reader:
         self._codec = codec
         self._tags = tags
         self._walk = walk
+        self._is_original = walk.html is html
         self._known: dict[bytes, Mapping[str, str]] = {}  # anchors of a mail have few sets of attributes
 
     def _text(self, start: int, end: int) -> str:
@@ -111,32 +113,40 @@ class _Reader:
 
     def links(self) -> list[FoundLink]:
         links: list[FoundLink] = []
-        is_original = self._walk.html is self._html
-        for tag, text_end in zip(self._walk.anchors, self._walk.text_ends, strict=True):
-            if is_original and tag.plain is not None:
-                links.append(self._plain_link(tag, tag.plain, len(links)))
-                continue
-            hrefs, kept = self._attributes(tag)
-            if hrefs:
-                text = self._visible(self._html[tag.end : min(text_end, tag.end + TEXT_BYTES)])
-                links += [
-                    self._link(tag, href, text, kept, len(links) + offset)
-                    for offset, href in enumerate(hrefs)
-                ]
+        for order, anchor in enumerate(self._walk.anchors):
+            if isinstance(anchor, Tag):
+                links += self._links(anchor, self._walk.text_ends[order], len(links))
+            elif self._is_original:
+                links.append(self._plain_link(anchor, anchor[4], len(links)))
+            else:
+                links += self._links(tag_of(anchor), anchor.end(4), len(links))
         return links
 
-    def _plain_link(self, tag: Tag, plain: re.Match[bytes], position: int) -> FoundLink:
-        before, raw, after, content = plain.groups()
+    def _links(self, tag: Tag, text_end: int, position: int) -> list[FoundLink]:
+        content = self._html[tag.end : min(text_end, tag.end + TEXT_BYTES)]
+        if self._is_original and (plain := _PLAIN_TAG.fullmatch(self._html, tag.attributes, tag.end)):
+            link = self._plain_link(plain, content, position)
+            return [link._replace(tag=tag.name.decode("ascii", "replace"), conditional=tag.conditional)]
+        hrefs, kept = self._attributes(tag)
+        if not hrefs:
+            return []
+        text = self._visible(content)
+        return [self._link(tag, href, text, kept, position + offset) for offset, href in enumerate(hrefs)]
+
+    def _plain_link(self, plain: re.Match[bytes], content: bytes, position: int) -> FoundLink:
+        """Return the link of a tag with plain attributes and without template tags."""
+        before, raw, after = plain.group(1, 2, 3)
         others = before + after
         kept = self._known.get(others)
         if kept is None:
             kept = self._known[others] = self._kept(others)
+        if _USUAL.fullmatch(raw):
+            value, merge_tag = raw.decode("ascii").replace("&amp;", "&"), ""
+        else:
+            value = entities.trim_url(entities.decode(raw.decode(self._codec, "replace")))
+            merge_tag = mask.merge_tag(value, raw, ())
         text = self._visible(content[:TEXT_BYTES])
-        start, end = plain.span(2)
-        if not _USUAL.fullmatch(raw):
-            return self._link(tag, Attribute(b"href", start, end, '"', True), text, kept, position)
-        value = raw.decode("ascii").replace("&amp;", "&")
-        return FoundLink(start, end, value, raw, '"', "a", text, kept, position, "", tag.conditional)
+        return FoundLink(*plain.span(2), value, raw, '"', "a", text, kept, position, merge_tag)
 
     def _kept(self, others: bytes) -> Mapping[str, str]:
         kept: dict[str, str] = {}
@@ -188,8 +198,7 @@ class _Reader:
 
     def _visible(self, content: bytes) -> str:
         if b"<" in content:
-            spaced = _BREAKS.sub(rb" \g<0>", content) if _BREAKS.search(content) else content
-            content = b" ".join([_MARKUP.sub(b"", spaced), *_ALT.findall(content)])
+            content = b" ".join([_MARKUP.sub(b"", _BREAKS.sub(b" ", content)), *_ALT.findall(content)])
         text = content.decode(self._codec, "replace")
         if "&" in text:
             text = entities_of_text.unescape(text)

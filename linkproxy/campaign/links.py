@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
+from struct import Struct
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
@@ -29,7 +30,7 @@ Draw = Callable[[int], bytes]
 """Draws so many random bytes; ``secrets.token_bytes`` outside tests."""
 
 _PAIRS = [first + second for first in KEY_ALPHABET for second in KEY_ALPHABET]
-_DRAWN_BYTES = 3  # 2**24 is a little more than 62**4; the numbers above are drawn again
+_DRAWN = Struct(">BH")  # 2**24 is a little more than 62**4; the numbers above are drawn again
 
 
 def new_keys(count: int, taken: Collection[LinkKey], draw: Draw = secrets.token_bytes) -> list[LinkKey]:
@@ -39,23 +40,23 @@ def new_keys(count: int, taken: Collection[LinkKey], draw: Draw = secrets.token_
             f"the campaign would have {len(taken) + count} links, more than {KEYS_PER_CAMPAIGN}; "
             "start another campaign for the rest"
         )
-    used = set(taken)
-    keys: list[LinkKey] = []
+    used = frozenset(taken)
+    keys: dict[str, None] = {}
     while len(keys) < count:
-        drawn = draw(_DRAWN_BYTES * (count - len(keys)))
-        for start in range(0, len(drawn), _DRAWN_BYTES):
-            first, second = divmod(int.from_bytes(drawn[start : start + _DRAWN_BYTES], "big"), len(_PAIRS))
-            if first < len(_PAIRS) and (key := LinkKey(_PAIRS[first] + _PAIRS[second])) not in used:
-                used.add(key)
-                keys.append(key)
-    return keys
+        drawn = draw(_DRAWN.size * (count - len(keys)))
+        for high, low in _DRAWN.iter_unpack(drawn):
+            first, second = divmod(high << 16 | low, len(_PAIRS))
+            if first < len(_PAIRS) and (key := _PAIRS[first] + _PAIRS[second]) not in used:
+                keys[key] = None
+    return list(map(LinkKey, keys))
 
 
 # --- what a target may be ----------------------------------------------------------------------
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _WEB = re.compile(r"https?:(//)?([^/?#]*)", re.IGNORECASE)
-_USUAL = re.compile(r"https?://([^/?#\x00-\x20\x7f-\U0010ffff]*)[\x21-\x7e]*")
+USUAL = re.compile(r"https?://([^/?#\x00-\x20\x7f-\U0010ffff]*)[\x21-\x7e]*")
+"""Nearly every URL, and its host, user name and port."""
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 _PORT = re.compile(r"[0-9]{0,5}")
 # URL Standard section 3.1, forbidden domain code points; U+FFFD is what bad UTF-8 becomes, and
@@ -66,6 +67,14 @@ _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$")
 _NUMBER = re.compile(r"0[xX][0-9A-Fa-f]*|0[0-7]*|[1-9][0-9]*")
 
 
+_TOO_LONG = f"is longer than {TARGET_CHARACTERS} characters"
+
+
+def usual_fault(url: re.Match[str]) -> str | None:
+    """Return what ``target_fault`` does, of what ``USUAL`` matched."""
+    return _TOO_LONG if url.end() > TARGET_CHARACTERS else _authority_fault(url[1])
+
+
 def target_fault(url: str) -> str | None:
     """Return why a URL cannot be a target, as a phrase for the user; None when it can.
 
@@ -73,10 +82,10 @@ def target_fault(url: str) -> str | None:
     follow the scheme, since clients resolve ``https:host`` and ``https:/host`` of a redirect
     against the host that redirects.
     """
+    if usual := USUAL.fullmatch(url):
+        return usual_fault(usual)
     if len(url) > TARGET_CHARACTERS:
-        return f"is longer than {TARGET_CHARACTERS} characters"
-    if usual := _USUAL.fullmatch(url):
-        return _authority_fault(usual[1])
+        return _TOO_LONG
     if _UNPRINTABLE.search(url):
         return "has blanks or control characters in it"
     web = _WEB.match(url)

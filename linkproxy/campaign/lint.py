@@ -104,7 +104,7 @@ CHECKS: Final[Sequence[Check]] = (
         "mixed_tracking",
         Severity.WARNING,
         "The mail has tracked links on more than one host; filters see several senders in one mail.",
-        "Send each mail with the tracking domain of one campaign.",
+        "Send each mail with the tracking host of one campaign.",
         links.mixed_tracking,
     ),
     Check(

@@ -16,7 +16,7 @@ from linkproxy.campaign.mime_headers import disposition, read_head
 from linkproxy.campaign.mime_parts import find_parts
 from linkproxy.campaign.roles import assign
 from linkproxy.campaign.signatures import signatures_in
-from linkproxy.campaign.targets import Decided, Decider, NoteReason
+from linkproxy.campaign.targets import Decider, Hole, NoteReason
 from linkproxy.campaign.text import scan_text
 from linkproxy.model import Campaign, CampaignId, CampaignKind
 
@@ -100,8 +100,8 @@ class LintedMail:
 
 def _seen(link: FoundLink, assigned: Assigned, decider: Decider, position: int) -> SeenLink:
     decided = decider.decide(link, assigned)
-    left = None if isinstance(decided, Decided) else decided.reason
-    url = decided.target if isinstance(decided, Decided) else link.value
+    left = None if isinstance(decided, Hole) else decided.reason
+    url = decided.target if isinstance(decided, Hole) else link.value
     host = "" if left is NoteReason.INVALID or link.merge_tag else host_of(url)
     return SeenLink(link, url, host, position, assigned.unsubscribe, left)
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from linkproxy.campaign.attributes import NAME, QUICK_REST, REST
+from linkproxy.campaign.attributes import COMMON_REST, NAME, QUICK_REST, REST
 from linkproxy.campaign.foreign import Foreign
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RAW_TEXT: Final = frozenset(
     {b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes", b"script", b"plaintext"}
@@ -29,32 +32,38 @@ NO_PLACE: Final = frozenset(
 _WATCHED: Final = sorted(RAW_TEXT | NO_PLACE | {b"a", b"area", b"base", b"body", b"html", b"svg", b"math"})
 
 
-def _either_case(names: list[bytes]) -> bytes:
+def either_case(names: list[bytes]) -> bytes:
     """Spell names as character classes: much faster in `re` than ignoring case."""
     spelled = ["".join(f"[{letter}{letter.upper()}]" for letter in name.decode()) for name in names]
     return "|".join(spelled).encode()
 
 
-_WATCHED_TAG: Final = rb"(?:" + _either_case(_WATCHED) + rb")[\t\n\f\r />]|[vV]:"
+_WATCHED_TAG: Final = rb"(?:" + either_case(_WATCHED) + rb")[\t\n\f\r />]|[vV]:"
 # Most tags of a mail are one of these: found first, they need no look at the watched ones.
 _COMMON_END: Final = rb"/(?:t(?:d|r|able|body)|div|p|span)>"
 _COMMON_TAG: Final = (
     rb"/?(?:t(?:d|r|h|able|body)|div|p|span|img|br|strong|center|h[1-6]|font|b|meta|link|li)"
-    rb"(?:>|(?=[\t\n\f\r /])" + QUICK_REST + rb")"
+    rb"(?:>|(?=[\t\n\f\r /])" + COMMON_REST + rb")"
 )
-PLAIN_COMMENT: Final = rb"!--(?!-?>)(?>[^-hH]*(?:(?:-(?!-!?>)|[hH](?![rR][eE][fF]))[^-hH]*)*)--!?>"
-"""A comment, from behind its ``<``, that cannot hold a link."""
+PLAIN_COMMENT: Final = (
+    rb"!--(?!-?>)(?>"
+    rb"(?!-?!>)[^>]*>(?>(?:(?<!-->)(?<!--!>)\s*<(?![aAvV])[a-zA-Z/!][^>]*>)*)(?:(?<=-->)|(?<=--!>))"
+    rb"|[^-hH]*(?:(?:-(?!-!?>)|[hH](?![rR][eE][fF]))[^-hH]*)*--!?>)"
+)
+"""A comment, from behind its ``<``, that cannot hold a link. Between its first and its last ``>`` is nothing
+but tags, none of them of an anchor or of VML, which is quickly seen; or there is no ``href`` in it."""
 
 _OF_NO_INTEREST: Final = (
     rb"(?>[^<]*(?:<(?:" + _COMMON_END + rb"|" + _COMMON_TAG + rb"|" + PLAIN_COMMENT
     + rb"|/?(?!" + _WATCHED_TAG + rb")" + NAME + REST
     + rb"|(?![a-zA-Z/!?]))[^<]*){0,500})"
 )  # fmt: skip
-_PAIRS: Final = rb"""((?>(?:[\t\n\f\r ]+(?![hH][rR][eE][fF]=)[^\t\n\f\r />"'=<]+="[^"<>]*")*))"""
-# Most anchors of a mail: one href, every attribute a name="value", and inside nothing but text and
-# tags that leave the walk where it is.
+_PAIRS: Final = rb"""((?>(?:[\t\n\f\r ]+(?![hH][rR][eE][fF]=)[\w:-]+="[^"]*")*))"""
+PLAIN_ATTRIBUTES: Final = _PAIRS + rb"[\t\n\f\r ]+[hH][rR][eE][fF]=\"([^\"]*)\"" + _PAIRS + rb"[\t\n\f\r ]*"
+"""One href, and every attribute a name="value"."""
+# Most anchors of a mail: inside nothing but text and tags that leave the walk where it is.
 _PLAIN_ANCHOR: Final = (
-    rb"<[aA]" + _PAIRS + rb"[\t\n\f\r ]+[hH][rR][eE][fF]=\"([^\"<>]*)\"" + _PAIRS + rb"[\t\n\f\r ]*>"
+    rb"<[aA]" + PLAIN_ATTRIBUTES + rb">"
     rb"((?>[^<]*(?:</?(?:img|span|br|strong|b|font|em|i|u|p|div|center|h[1-6])(?=[\t\n\f\r />])"
     + QUICK_REST + rb"[^<]*){0,50}))</[aA][\t\n\f\r ]*>"
 )  # fmt: skip
@@ -73,7 +82,7 @@ _CONDITION_END: Final = re.compile(rb"<!\[endif\][^<>]*\Z", re.IGNORECASE)
 _HREF: Final = re.compile(rb"[hH][rR][eE][fF]")
 _SCRIPT_EVENT: Final = re.compile(rb"<!--|-->|<(/?)[sS][cC][rR][iI][pP][tT](?=[\t\n\f\r />])")
 _RAW_TEXT_END: Final = {
-    name: re.compile(rb"</(?:" + _either_case([name]) + rb")(?=[\t\n\f\r />])")
+    name: re.compile(rb"</(?:" + either_case([name]) + rb")(?=[\t\n\f\r />])")
     for name in RAW_TEXT - {b"script", b"plaintext"}
 }
 
@@ -89,12 +98,35 @@ class Tag(NamedTuple):
     attributes: int
     end: int
     conditional: bool  # it stands in a conditional comment
-    clear: bool  # another anchor could stand before it
-    plain: re.Match[bytes] | None = None  # attributes, href, attributes, content of a plain anchor
+    clear: bool = False  # another anchor could stand before it
 
 
-Region = tuple[int, int, bool]
-"""Text, tags and comments between two stops: from, to, and whether an anchor could stand there."""
+PlainAnchor = re.Match[bytes]
+"""A whole anchor and what stands before it. Groups: attributes, href, attributes, content."""
+
+
+def tag_of(anchor: PlainAnchor) -> Tag:
+    """Return the start tag of a plain anchor."""
+    return Tag(b"a", start_of(anchor), anchor.start(1), anchor.start(4), conditional=False)
+
+
+def start_of(anchor: PlainAnchor) -> int:
+    """Return where the ``<`` of a plain anchor stands."""
+    return anchor.start(1) - len(b"<a")
+
+
+class Region(NamedTuple):
+    """Text, tags, comments and plain anchors between two stops."""
+
+    start: int
+    end: int
+    clear: bool  # an anchor could stand there, outside of the plain ones
+    anchors: Sequence[PlainAnchor]
+
+    def gap(self, order: int) -> tuple[int, int]:
+        """Return what stands before an anchor, or behind the last one."""
+        start = self.anchors[order - 1].end() if order else self.start
+        return start, start_of(self.anchors[order]) if order < len(self.anchors) else self.end
 
 
 class Walk:
@@ -102,14 +134,14 @@ class Walk:
 
     def __init__(self, html: bytes) -> None:
         self.html = html
-        self.anchors: list[Tag] = []
-        self.text_ends: list[int] = []  # one for each anchor
+        self.anchors: list[Tag | PlainAnchor] = []
+        self.text_ends: dict[int, int] = {}  # of anchors that are no plain ones, by their order
         self.bases: list[Tag] = []
         self.regions: list[Region] = []
         self.body_start: int | None = None  # behind <body>, if clear
         self.body_end: int | None = None  # before the last </body>, else the last </html>, if clear
         self._saw_body_end = False
-        self._open: int | None = None  # which anchor is open
+        self._open: tuple[int, Tag] | None = None  # which anchor is open, and its order
         self._no_place: dict[bytes, int] = {}  # how many of each are open
         self._unsure = False  # an anchor may be open although its end tag has been seen
         self._foreign = Foreign()
@@ -121,41 +153,29 @@ class Walk:
         self._end_open_text()
 
     def _run(self, position: int, end: int) -> bool:
-        regions: list[Region] = [] if self._conditional else self.regions
-        skip, clear = self._skip, self.clear
         while position < end:
-            self.steps += 1
-            found: re.Match[bytes] = skip.match(self.html, position, end)  # type: ignore[assignment]  # all match the empty text
-            if found.lastindex:
-                position = self._plain_anchor(position, found, regions, clear=clear)
-                continue
-            if found.end() > position:
-                regions.append((position, found.end(), clear))
-            position = found.end()
+            start, skip = position, self._skip
+            plain: list[PlainAnchor] = []
+            while found := skip.match(self.html, position, end):
+                self.steps += 1
+                position = found.end()
+                if not found.lastindex:
+                    break
+                plain.append(found)
+            if position > start and not self._conditional:
+                self.regions.append(Region(start, position, self.clear, plain))
+                self.anchors += plain
             if position < end:
                 position = self._step(position, end)
-                skip, clear = self._skip, self.clear
             if position == NOWHERE:
                 return False
         return True
-
-    def _plain_anchor(self, start: int, found: re.Match[bytes], regions: list[Region], *, clear: bool) -> int:
-        """Take a whole plain anchor and return the place behind it."""
-        (_, end), (name_end, _), _, _, (content, content_end) = found.regs
-        position = name_end - len(b"<a")
-        if position > start:
-            regions.append((start, position, clear))
-        if content_end > content:
-            regions.append((content, content_end, False))
-        self.anchors.append(Tag(b"a", position, name_end, content, self._conditional, clear, found))
-        self.text_ends.append(content_end)
-        return end
 
     @property
     def _skip(self) -> re.Pattern[bytes]:
         if self._foreign.stack:
             return _TO_MARKUP
-        return _TO_ANCHOR if self._open is None else _TO_TAG
+        return _TO_ANCHOR if self._open is None and not self._conditional else _TO_TAG
 
     @property
     def clear(self) -> bool:
@@ -180,48 +200,54 @@ class Walk:
 
     # tags ------------------------------------------------------------------------------------
     def _start_tag(self, match: re.Match[bytes], end: int) -> int:
-        tag = Tag(match[2].lower(), match.start(), match.start(3), match.end(), self._conditional, self.clear)
-        if tag.name in {b"a", b"area"} or (tag.name.startswith(b"v:") and _HREF.search(match[3])):
-            self._anchor(tag)
+        name, behind = match[2].lower(), match.end()
+        if name in {b"a", b"area"} or (name.startswith(b"v:") and _HREF.search(match[3])):
+            self._anchor(self._tag(match))
         was_foreign = bool(self._foreign.stack)
-        if not self._foreign.start(tag.name, match[3]):
-            return tag.end
+        if not self._foreign.start(name, match[3]):
+            return behind
         if was_foreign and not self._foreign.stack:  # a tag of HTML that ends the <svg>
-            self._outside[tag.name] += 1
-        if tag.name in RAW_TEXT:
-            return self._raw_text(tag.name, tag.end, end)
-        if tag.name in NO_PLACE:
-            self._no_place[tag.name] = self._no_place.get(tag.name, 0) + 1
-        elif tag.name == b"base" and not self._conditional:
-            self.bases.append(tag)
-        elif tag.name == b"body" and self.body_start is None and not self._conditional and self.clear:
-            self.body_start = tag.end
-        return tag.end
+            self._outside[name] += 1
+        if name in RAW_TEXT:
+            return self._raw_text(name, behind, end)
+        if name in NO_PLACE:
+            self._no_place[name] = self._no_place.get(name, 0) + 1
+        elif name == b"base" and not self._conditional:
+            self.bases.append(self._tag(match))
+        elif name == b"body" and self.body_start is None and not self._conditional and self.clear:
+            self.body_start = behind
+        return behind
+
+    def _tag(self, match: re.Match[bytes]) -> Tag:
+        start, end = match.span()
+        return Tag(match[2].lower(), start, match.start(3), end, self._conditional, self.clear)
 
     def _anchor(self, tag: Tag) -> None:
         if self._open is not None and self._foreign.stack:
             self._unsure = True  # an anchor of SVG does not end the one around the <svg>
         self._close_anchor(tag.start)
+        order = len(self.anchors)
         self.anchors.append(tag)
-        self.text_ends.append(tag.end)
+        self.text_ends[order] = tag.end
         if tag.name != b"area":
-            self._open = len(self.anchors) - 1
+            self._open = order, tag
 
     def _close_anchor(self, position: int) -> None:
         if self._open is None:
             return
-        self.text_ends[self._open] = position
-        if not _is_balanced(self.html, self.anchors[self._open].end, position):
+        order, tag = self._open
+        self.text_ends[order] = position
+        if not _is_balanced(self.html, tag.end, position):
             # Such an end tag is ignored, or closes another anchor: nothing behind it is sure.
             self._unsure = True
         self._open = None
 
     def _is_open(self, name: bytes) -> bool:
-        return self._open is not None and self.anchors[self._open].name == name
+        return self._open is not None and self._open[1].name == name
 
     def _end_open_text(self) -> None:
         if self._open is not None:
-            self.text_ends[self._open] = len(self.html)
+            self.text_ends[self._open[0]] = len(self.html)
 
     def _end_tag(self, match: re.Match[bytes]) -> int:
         name = match[2].lower()
@@ -238,8 +264,8 @@ class Walk:
 
     def _is_open_outside(self, name: bytes) -> bool:
         """Tell whether an element of that name is open around the ``<svg>`` where the walk is."""
-        for start, end, _ in self.regions[self._counted :]:
-            for tag in _ANY_TAG.finditer(self.html, start, end):
+        for region in self.regions[self._counted :]:
+            for tag in _ANY_TAG.finditer(self.html, region.start, region.end):
                 inner = (tag[2] or b"").lower()
                 self._outside[inner] = max(0, self._outside[inner] + (-1 if tag[1] else 1))
         self._counted = len(self.regions)

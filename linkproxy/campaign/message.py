@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from linkproxy.campaign import charsets
 from linkproxy.campaign.compile import (
     Compiled,
-    Hole,
     LinkTable,
     check_base_url,
     holes_of,
@@ -21,14 +20,15 @@ from linkproxy.campaign.compile import (
     with_picture,
 )
 from linkproxy.campaign.html import Scan, scan
-from linkproxy.campaign.links import new_keys
+from linkproxy.campaign.links import KEY_CHARACTERS, new_keys
 from linkproxy.campaign.mime_body import Body, Draft, Splice
 from linkproxy.campaign.mime_encodings import ENCODINGS, Base64
 from linkproxy.campaign.mime_parts import find_parts
 from linkproxy.campaign.signatures import signatures_in
-from linkproxy.campaign.targets import Decider, Note, NoteReason
+from linkproxy.campaign.targets import Decider, Hole, Note, NoteReason
 from linkproxy.campaign.text import is_signed, scan_text
 from linkproxy.campaign.token_forms import TokenForms
+from linkproxy.campaign.tokens import TOKEN_CHARACTERS
 from linkproxy.model import LinkKind, LinkRole
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 MOST_TEXTS: Final = 200
 """Texts of one message that are looked at; a mail has two or three."""
-
-_KEY: Final = b"0000"  # as long as any key
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +123,11 @@ class _Compiler:
         self._recipient = recipient
         self._suffix = suffix
         self._root = campaign.base_url.encode("ascii", "replace") + b"/"
+        self._size = len(self._root) + TOKEN_CHARACTERS + len(b"/") + KEY_CHARACTERS + len(suffix)
         self._message: Message = find_parts(raw)
         self._texts: list[_Text] = []
         self._notes: list[Note] = []
         self._seen = 0  # links found in the parts before
-        self._entered = 0  # holes that have a row
         self._header: Hole | None = None
 
     # --- reading -------------------------------------------------------------------------------
@@ -161,7 +159,7 @@ class _Compiler:
             self._recipient,
             by_reference=self.shared or (bool(self._suffix) and not self.signed),
         )
-        holes = self._fitting(body, list(holes_of(found, decider, notes)), notes)
+        holes = self._fitting(body, holes_of(found, decider, notes), notes)
         if part.kind == "text/html":
             baited = with_bait(holes, found, self._campaign, self.table, notes)
             holes = self._unless_overlong(body, holes, baited, NoteReason.NO_PLACE_FOR_BAIT, notes)
@@ -172,9 +170,7 @@ class _Compiler:
             for note in notes
         )
         self._seen += links
-        for hole in holes:
-            self.table.enter(hole, self._entered)
-            self._entered += 1
+        self.table.enter(holes)
         if holes:
             self._texts.append(_Text(part, body, holes))
 
@@ -182,7 +178,7 @@ class _Compiler:
         self, body: Body, holes: list[Hole], more: list[Hole], reason: NoteReason, notes: list[Note]
     ) -> list[Hole]:
         """Return the holes with more of them, unless a line would exceed what mail may have."""
-        if more is holes or not body.overlong(self._splice(hole, _KEY) for hole in more):
+        if more is holes or not body.overlong(map(self._sized, more)):
             return more
         notes.append(Note(reason, "", -1))
         return holes
@@ -220,7 +216,9 @@ class _Compiler:
 
     def _fitting(self, body: Body, holes: list[Hole], notes: list[Note]) -> list[Hole]:
         """Return the holes that make no line too long."""
-        overlong = body.overlong(self._splice(hole, _KEY) for hole in holes)
+        overlong = body.overlong(map(self._sized, holes))
+        if not overlong:
+            return holes
         notes += (Note(NoteReason.LINE_TOO_LONG, holes[index].target, -1) for index in sorted(overlong))
         return [hole for index, hole in enumerate(holes) if index not in overlong]
 
@@ -241,9 +239,13 @@ class _Compiler:
             return
         # The last one of the table, so that the other links have the same order without it.
         self._header = Hole(head.end, head.end, "", LinkKind.UNSUBSCRIBE, LinkRole.FOOTER)
-        self.table.enter(self._header, self._entered)
+        self.table.enter([self._header])
 
     # --- writing -------------------------------------------------------------------------------
+
+    def _sized(self, hole: Hole) -> tuple[int, int, int]:
+        """Return from where to where a hole stands, and how many bytes take its place."""
+        return hole.start, hole.end, self._size + len(hole.before) + len(hole.after)
 
     def _splice(self, hole: Hole, key: bytes) -> Splice:
         return Splice(hole.start, hole.end, self._root, b"/" + key, self._suffix, hole.before, hole.after)
@@ -251,7 +253,7 @@ class _Compiler:
     def write(self, draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]]) -> CompiledMessage:
         """Return the segments and what is to be stored."""
         self.table.give_keys(draw_keys)
-        keys = [self.table.keys[position] for position in sorted(self.table.keys)]
+        keys = self.table.keys
         draft = Draft()
         position = self._write_header(draft, keys)
         taken = 0

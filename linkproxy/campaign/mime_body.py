@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from linkproxy.campaign.token_forms import PLAIN
-from linkproxy.campaign.tokens import TOKEN_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,11 +36,6 @@ class Splice(NamedTuple):
     tag: bytes = b""
     before: bytes = b""
     after: bytes = b""
-
-    @property
-    def size(self) -> int:
-        """Bytes that take the place."""
-        return len(self.before) + len(self.root) + TOKEN_CHARACTERS + len(self.rest)
 
     @property
     def rest(self) -> bytes:
@@ -77,8 +71,8 @@ class Body(ABC):
 
     content: bytes
 
-    def overlong(self, splices: Iterable[Splice]) -> frozenset[int]:  # noqa: ARG002 -- others look at them
-        """Return which of the splices would make a line longer than mail may have."""
+    def overlong(self, holes: Iterable[tuple[int, int, int]]) -> frozenset[int]:  # noqa: ARG002 -- others look at them
+        """Return which holes, each from, to, and bytes that take its place, make a line too long for mail."""
         return frozenset()
 
     @abstractmethod
@@ -92,23 +86,24 @@ class Identity(Body):
     def __init__(self, encoded: bytes, eol: bytes) -> None:  # noqa: ARG002 -- all encodings are made alike
         self.content = encoded
 
-    def overlong(self, splices: Iterable[Splice]) -> frozenset[int]:
+    def overlong(self, holes: Iterable[tuple[int, int, int]]) -> frozenset[int]:
         """See Body: a line that was short enough must not become too long."""
         content, dropped = self.content, set()
         line_start, line_end, grown = 0, -1, 0
-        for index, splice in enumerate(splices):
-            if splice.start > line_end:
-                line_start = max(line_start, line_end, content.rfind(b"\n", line_end + 1, splice.start) + 1)
+        for index, (start, end, size) in enumerate(holes):
+            if start > line_end:
+                line_start = max(line_start, line_end, content.rfind(b"\n", line_end + 1, start) + 1)
                 grown = 0
-            if splice.end > line_end:
-                found = content.find(b"\n", splice.end)
+            if end > line_end:
+                found = content.find(b"\n", end)
                 line_end = len(content) if found < 0 else found
-            growth = splice.size - (splice.end - splice.start)
-            length = line_end - line_start - content.endswith(b"\r", line_start, line_end)
-            if growth > 0 and length <= MOST_LINE < length + grown + growth:
-                dropped.add(index)
-            else:
-                grown += growth
+            growth = size - (end - start)
+            if growth > 0 and line_end - line_start + grown + growth > MOST_LINE:
+                length = line_end - line_start - content.endswith(b"\r", line_start, line_end)
+                if length <= MOST_LINE < length + grown + growth:
+                    dropped.add(index)
+                    continue
+            grown += growth
         return frozenset(dropped)
 
     def write(self, splices: Sequence[Splice], draft: Draft) -> None:

@@ -6,6 +6,7 @@ import re
 from binascii import Error, a2b_base64, a2b_qp, b2a_base64
 from bisect import bisect_right
 from itertools import accumulate
+from struct import unpack
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign.mime_body import ENCODED_LINE, Body, Draft, Identity, Splice, usual_eol
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
 # --- quoted-printable --------------------------------------------------------------------------
 
 _STANDS_FOR_NOTHING: Final = re.compile(rb"=(?!3D|\r\n|[0-9A-Fa-f]{2}|\n|\Z)")
-_BYTE: Final = re.compile(rb"=[0-9A-Fa-f]{2}")
-# Lines, and pieces of those that are longer than mail may have; none ends within what an = begins.
-_LINE: Final = re.compile(rb"[^\n]{0,998}(?:\n|\Z|(?<!=)(?<!=.))")
+_BYTE_OR_BREAK: Final = re.compile(rb"=(?:([0-9A-Fa-f]{2})|\r?\n)")
+# Long enough to be few, short enough to be searched for a place; none ends within what an = begins.
+_PIECE: Final = re.compile(rb"(?s:.{1,200})(?:\Z|(?<!=)(?<!=.))")
 _ATOMS: Final = re.compile(rb"=[0-9A-F]{2}|[^=]")
-_LINE_END: Final = re.compile(rb"\r?\n|\Z")
 
 
 class QuotedPrintable(Body):
@@ -33,22 +33,23 @@ class QuotedPrintable(Body):
         self._break = b"=" + usual_eol(encoded, eol)
         if _STANDS_FOR_NOTHING.search(encoded):
             raise ValueError("an = that stands for nothing")
-        lines = _LINE.findall(encoded)
-        decoded = list(map(a2b_qp, lines))
-        # Where each line begins, in what it decodes to and as it stands.
+        pieces = _PIECE.findall(encoded)
+        decoded = list(map(a2b_qp, pieces))
+        # Where each piece begins, in what it decodes to and as it stands.
         self._decoded_at = list(accumulate(map(len, decoded), initial=0))
-        self._encoded_at = list(accumulate(map(len, lines), initial=0))
+        self._encoded_at = list(accumulate(map(len, pieces), initial=0))
         self.content = b"".join(decoded)
 
     def _place(self, decoded: int) -> int:
         """Return where the byte at a place of ``content`` begins."""
-        line = bisect_right(self._decoded_at, decoded) - 1
-        position, left = self._encoded_at[line], decoded - self._decoded_at[line]
-        for match in _BYTE.finditer(self._encoded, position, self._encoded_at[line : line + 2][-1]):
-            plain = match.start() - position
-            if left <= plain:
+        piece = bisect_right(self._decoded_at, decoded) - 1
+        position, *end = self._encoded_at[piece : piece + 2]
+        left = decoded - self._decoded_at[piece]
+        for match in _BYTE_OR_BREAK.finditer(self._encoded, position, *end):
+            plain, is_byte = match.start() - position, match.lastindex or 0
+            if left < plain + is_byte:
                 break
-            left -= plain + 1
+            left -= plain + is_byte
             position = match.end()
         return position + left
 
@@ -68,10 +69,10 @@ class QuotedPrintable(Body):
             column = start - newline - 1 if newline >= 0 else column + start - position
             draft.write(encoded[position:start])
             column = self._write_splice(splice, column, draft)
-            line_end = _LINE_END.search(encoded, end, limit)
-            assert line_end is not None  # noqa: S101 -- the pattern matches at the limit at the latest
-            rest = line_end.start() - end
-            ends_line = index + 1 == len(splices) or line_end[0] != b""
+            newline = encoded.find(b"\n", end, limit)
+            rest = (limit if newline < 0 else newline) - end
+            rest -= newline > end and encoded[newline - 1] == ord("\r")
+            ends_line = index + 1 == len(splices) or newline >= 0
             if rest and column + rest + (not ends_line) > ENCODED_LINE:
                 draft.write(self._break)
                 column = 0
@@ -204,9 +205,12 @@ class _Lines:
             self._column += len(text)
             return
         width = self._width
-        lines = [text[start : start + width] for start in range(room, len(text), width)]
-        self._draft.write(text[:room], self._eol, self._eol.join(lines))
-        self._column = len(lines[-1])
+        lines, last = divmod(len(text) - room - 1, width)
+        end = room + lines * width
+        # Of all ways to cut a text into pieces of one length the quickest.
+        whole = unpack(f"{width}s" * lines, text[room:end])
+        self._draft.write(text[:room], self._eol, self._eol.join([*whole, text[end:]]))
+        self._column = last + 1
 
     def hole(self, after: bytes) -> None:
         """Leave room for a token, and wait with what stands behind it in its last group."""

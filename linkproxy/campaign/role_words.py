@@ -39,10 +39,16 @@ class Vocabulary:
     fillers: frozenset[str]
     slugs: Mapping[str, Topic]  # path segments and query parts
 
-    def topics(self, words: Sequence[str]) -> AbstractSet[Topic]:
+    def topics_of(self, text: str) -> AbstractSet[Topic]:
         """Return the topics of a text that is made of phrases and fillers alone, else nothing."""
-        if words and words[0] not in self.phrases and words[0] not in self.fillers:
-            return _NONE  # nearly every link of a mail's content
+        if first := _FIRST_WORD.match(text):
+            word = first[1].lower()
+            if word not in self.phrases and word not in self.fillers and "@" not in text:
+                return _NONE  # nearly every link of a mail's content
+        return self.topics(words_of(text))
+
+    def topics(self, words: Sequence[str]) -> AbstractSet[Topic]:
+        """Return the topics of words that are phrases and fillers alone, else nothing."""
         found: set[Topic] = set()
         index = 0
         while index < len(words):
@@ -64,6 +70,8 @@ class Vocabulary:
 
 
 _WORD = re.compile(r"\w+")
+# One that stays the same, but for case, whatever is done to the rest of the text.
+_FIRST_WORD = re.compile(r"[^\w\x80-\U0010ffff]*((?>[A-Za-z0-9_]+))(?![\x80-\U0010ffff])")
 _MAIL_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 # Letters that Unicode does not decompose into a base letter and a mark.
 _LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "\u0131": "i"})

@@ -58,12 +58,20 @@ class _Seen(NamedTuple):
     topics: AbstractSet[Topic]
     social: bool
     host: str  # "" if it is no link to the web
-    segments: Sequence[str]  # of the path
-    words: Sequence[str]  # of the text
+    path: str
+    text: str
+
+    @property
+    def words(self) -> Sequence[str]:  # of the text
+        return words_of(self.text[:_TEXT_READ])
+
+    @property
+    def segments(self) -> Sequence[str]:  # of the path
+        return self.path.strip("/").split("/") if self.path else []
 
     @property
     def home(self) -> bool:  # leads to a site's root and looks like its logo
-        return bool(self.host) and not any(self.segments) and _names_host(self.words, self.host)
+        return bool(self.host) and not self.path.strip("/") and _names_host(self.words, self.host)
 
     @property
     def short(self) -> bool:  # could stand in a navigation bar
@@ -87,29 +95,37 @@ class Assigned(NamedTuple):
     """What was told of one link."""
 
     role: LinkRole
-    unsubscribe: bool  # leaves the list, or leads to its preference centre
+    unsubscribe: bool = False  # leaves the list, or leads to its preference centre
+
+
+_IN_HEADER, _IN_BODY, _IN_FOOTER = map(Assigned, (_HEADER, _BODY, _FOOTER))
 
 
 def assign(links: Sequence[FoundLink]) -> list[Assigned]:
     """Return what each link of one mail is, in its order."""
-    seen = [_look(link) for link in links]
-    frame = Frame(_header_end(seen), _footer_start(seen))
-    total = len(links)
-    return [
-        Assigned(_explicit_role(link) or _role(facts, position, total, frame), _is_leaving(link, facts))
-        for position, (link, facts) in enumerate(zip(links, seen, strict=True))
-    ]
+    look = _Reader().look
+    seen = [look(link) for link in links]
+    total, footer_start = len(links), _footer_start(seen)
+    frame = Frame(min(_header_end(seen), footer_start), footer_start)
+    # What nearly every link is told by: its place alone.
+    assigned = [_IN_HEADER] * frame.header_end
+    assigned += [_IN_BODY] * (footer_start - frame.header_end) + [_IN_FOOTER] * (total - footer_start)
+    for position, (link, facts) in enumerate(zip(links, seen, strict=True)):
+        if facts.topics or facts.social or link.attributes:
+            role = _explicit_role(link) or _role(facts, position, total, frame)
+            assigned[position] = Assigned(role, _is_leaving(link, facts))
+    return assigned
 
 
 def classify(link: FoundLink, total: int, frame: Frame | None = None) -> LinkRole:
     """Return the role of one link of ``total``; without a frame its place tells nothing."""
     explicit = _explicit_role(link)
-    return explicit or _role(_look(link), link.position, total, frame or Frame(0, total))
+    return explicit or _role(_Reader().look(link), link.position, total, frame or Frame(0, total))
 
 
 def is_unsubscribe(link: FoundLink) -> bool:
     """Tell whether a link leaves the list or leads to its preference centre."""
-    return _is_leaving(link, _look(link))
+    return _is_leaving(link, _Reader().look(link))
 
 
 # --- the rules ---------------------------------------------------------------------------------
@@ -177,37 +193,44 @@ _LEAVING_TAG = re.compile(r"[{|\[%<][^}|\]>]{0,80}unsub")
 _NAMING_ATTRIBUTES = ("rel", "class", "id", "name", "title")
 
 
-def _look(link: FoundLink) -> _Seen:
-    value = link.value.lower()
-    words = words_of(link.text[:_TEXT_READ])
-    web = _TARGET.match(value)
-    host, path, query = web.groups() if web else ("", "", "")
-    segments = path.strip("/").split("/") if path else []
-    topics = vocabulary().topics(words)
-    if by_target := _target_topics(words, segments, query):
-        topics = topics | by_target
-    if ("unsub" in value and _LEAVING_TAG.search(value)) or (link.attributes and _is_named_leaving(link)):
-        topics = topics | {Topic.LEAVE}
-    return _Seen(topics, social_hosts().is_social(host, path), host, segments, words)
+class _Reader:
+    """Looks at the links of one mail, of which many have the same text."""
+
+    def __init__(self) -> None:
+        self._known = vocabulary()
+        self._networks = social_hosts()
+        self._texts: dict[str, AbstractSet[Topic]] = {}
+
+    def look(self, link: FoundLink) -> _Seen:
+        value, text = link.value.lower(), link.text
+        topics = self._texts.get(text)
+        if topics is None:
+            topics = self._texts[text] = self._known.topics_of(text[:_TEXT_READ])
+        web = _TARGET.match(value)
+        host, path, query = web.groups() if web else ("", "", "")
+        if by_target := self._target_topics(text, path, query):
+            topics = topics | by_target
+        if ("unsub" in value and _LEAVING_TAG.search(value)) or (link.attributes and _is_named_leaving(link)):
+            topics = topics | {Topic.LEAVE}
+        return _Seen(topics, self._networks.is_social(host, path), host, path, text)
+
+    def _target_topics(self, text: str, path: str, query: str) -> AbstractSet[Topic]:
+        known = self._known
+        last = path.rstrip("/").rpartition("/")[2].partition(".")[0]
+        if not query and last not in known.slugs:
+            return _NONE  # nearly every link
+        slugs = [*_PARAMETER_ENDS.split(query), last]
+        if known.slugs.keys().isdisjoint(slugs):
+            return _NONE
+        topics = {known.slugs[slug] for slug in slugs if slug in known.slugs}
+        if not any(Topic.LEGAL in known.topics([word]) for word in words_of(text[:_TEXT_READ])):
+            topics.discard(Topic.LEGAL)  # "Read more" may lead to /privacy too
+        return topics
 
 
 def _names_host(words: Sequence[str], host: str) -> bool:
     named = "".join(words).removesuffix("logo")
     return named in host.replace("-", "") or (len(words) < 4 and host.partition(".")[0] in named)
-
-
-def _target_topics(words: Sequence[str], segments: Sequence[str], query: str) -> AbstractSet[Topic]:
-    known = vocabulary()
-    last = segments[-1].partition(".")[0] if segments else ""
-    if not query and last not in known.slugs:
-        return _NONE  # nearly every link
-    slugs = [*_PARAMETER_ENDS.split(query), last]
-    if known.slugs.keys().isdisjoint(slugs):
-        return _NONE
-    topics = {known.slugs[slug] for slug in slugs if slug in known.slugs}
-    if not any(Topic.LEGAL in known.topics([word]) for word in words):
-        topics.discard(Topic.LEGAL)  # "Read more" may lead to /privacy too
-    return topics
 
 
 def _is_named_leaving(link: FoundLink) -> bool:

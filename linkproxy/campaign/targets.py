@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote, urljoin
 
 from linkproxy.campaign import charsets
 from linkproxy.campaign.hosts import shown_host
-from linkproxy.campaign.links import add_parameters, target_fault
-from linkproxy.model import CampaignKind, LinkKind
+from linkproxy.campaign.links import USUAL, add_parameters, target_fault, usual_fault
+from linkproxy.model import BaitStyle, CampaignKind, LinkKind
 
 if TYPE_CHECKING:
     from linkproxy.campaign.html import FoundLink
@@ -60,18 +60,21 @@ class Note:
     position: int
 
 
-class Decided(NamedTuple):
-    """A link that is to be tracked."""
+class Hole(NamedTuple):
+    """Bytes ``start..end`` give way to a tracked URL, between ``before`` and ``after``."""
 
-    link: FoundLink
+    start: int
+    end: int
     target: str
     kind: LinkKind
     role: LinkRole
+    style: BaitStyle = BaitStyle.NONE
+    before: bytes = b""
+    after: bytes = b""
 
 
 _CONTENT: Final = LinkKind.CONTENT  # looked up once: that is slow in CPython 3.11
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ORDINARY: Final = re.compile(r"https?://[\x21-\x7e]+\Z")
 _PARTS: Final = re.compile(r"([^:]*://[^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
 _UNENCODED: Final = re.compile(r"[^\x21-\x7e]+")
 _TOKEN: Final = re.compile(r"/[A-Za-z0-9_-]{24}/")
@@ -90,6 +93,8 @@ class Decider:
         by_reference: bool = False,
     ) -> None:
         self._campaign = campaign
+        self._own = campaign.base_url
+        self._leaves_shown = campaign.leave_shown_urls
         self._by_reference = by_reference
         self._codec = charsets.find(charset).codec
         self._base = _absolute(base, None) if base else None
@@ -98,57 +103,60 @@ class Decider:
         self._utm = campaign.utm.items()
         self._spares_secrets = recipient is not None and campaign.kind is CampaignKind.TRANSACTIONAL
 
-    def decide(self, link: FoundLink, assigned: Assigned) -> Decided | Note:
-        """Return the link with its target, or why it stays as it is."""
-        wish = link.attributes.get(ATTRIBUTE, "")
-        if wish:
-            wish = wish.strip().lower()
+    def decide(self, link: FoundLink, assigned: Assigned) -> Hole | Note:
+        """Return the hole that takes the link's place, or why it stays as it is."""
+        wish = link.attributes.get(ATTRIBUTE, "").strip().lower() if link.attributes else ""
         if wish == "off":
             return Note(NoteReason.OFF, link.value, link.position)
         reached = self._reach(link, wish)
-        handed_over = wish == "unsubscribe"
-        if self._by_reference and (handed_over or assigned.unsubscribe):
-            # Anyone could write a reference that nobody signed, and opt another person out.
-            return Note(NoteReason.UNSUBSCRIBE, link.value, link.position)
-        if assigned.unsubscribe and not handed_over:
-            mail_or_phone = reached is NoteReason.OTHER_SCHEME
-            if not self._campaign.rewrite_unsubscribe or mail_or_phone:
-                reason = NoteReason.OTHER_SCHEME if mail_or_phone else NoteReason.UNSUBSCRIBE
-                return Note(reason, link.value, link.position)
-            handed_over = True
-        if handed_over:
-            target = "" if isinstance(reached, NoteReason) else reached
-            return Decided(link, target, LinkKind.UNSUBSCRIBE, assigned.role)
-        if not isinstance(reached, NoteReason) and wish != "on" and self._is_left_for_its_text(link):
-            reached = NoteReason.SHOWN_URL
+        if assigned.unsubscribe or wish == "unsubscribe":
+            return self._leaving(link, assigned.role, reached, handed_over=wish == "unsubscribe")
         if isinstance(reached, NoteReason):
             return Note(reached, link.value, link.position)
-        return Decided(link, add_parameters(reached, self._utm), _CONTENT, assigned.role)
+        if self._leaves_shown and wish != "on" and link.tag and shown_host(link.text):
+            return Note(NoteReason.SHOWN_URL, link.value, link.position)
+        target = add_parameters(reached, self._utm) if self._utm else reached
+        return Hole(link.start, link.end, target, _CONTENT, assigned.role)
 
-    def _is_left_for_its_text(self, link: FoundLink) -> bool:
-        """Tell whether the text of an HTML link is a URL that the campaign wants to stay true."""
-        return self._campaign.leave_shown_urls and bool(link.tag and shown_host(link.text))
+    def _leaving(
+        self, link: FoundLink, role: LinkRole, reached: str | NoteReason, *, handed_over: bool
+    ) -> Hole | Note:
+        """Decide about a link by which one leaves the list, or one that is to become such a link."""
+        # Anyone could write a reference that nobody signed, and opt another person out.
+        if self._by_reference:
+            return Note(NoteReason.UNSUBSCRIBE, link.value, link.position)
+        if not handed_over and reached is NoteReason.OTHER_SCHEME:
+            return Note(reached, link.value, link.position)
+        if not handed_over and not self._campaign.rewrite_unsubscribe:
+            return Note(NoteReason.UNSUBSCRIBE, link.value, link.position)
+        target = "" if isinstance(reached, NoteReason) else reached
+        return Hole(link.start, link.end, target, LinkKind.UNSUBSCRIBE, role)
 
     def _reach(self, link: FoundLink, wish: str) -> str | NoteReason:
         """Return the absolute URL that a client would ask for, or why there is none to track."""
-        value = link.value
-        if link.merge_tag or not _ORDINARY.match(value):
+        url = link.value
+        if link.merge_tag or not (usual := USUAL.fullmatch(url)):
             if reason := _not_for_us(link):
                 return reason
-            absolute = _absolute(value, self._base)
+            absolute = _absolute(url, self._base)
             if absolute is None:
                 return NoteReason.RELATIVE
             url = _encoded(absolute, self._codec)
+            fault = target_fault(url)
         else:
-            url = value
-        if target_fault(url):
+            fault = usual_fault(usual)
+        if fault:
             return NoteReason.INVALID
-        own = self._campaign.base_url
-        if url.startswith(own) and _TOKEN.match(url, len(own)):
+        if is_tracked(url, self._own):
             return NoteReason.TRACKED
         if self._spares_secrets and wish != "on" and holds_secret(url):
             return NoteReason.SECRET
         return url
+
+
+def is_tracked(url: str, base_url: str) -> bool:
+    """Tell whether a URL is a tracked one of this host; a link that leads to one could lead to itself."""
+    return url.startswith(base_url) and bool(_TOKEN.match(url, len(base_url)))
 
 
 _MERGE_REASONS: Final = {"whole": NoteReason.MERGE_TAG, "part": NoteReason.MERGE_TAG_INSIDE}

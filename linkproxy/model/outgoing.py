@@ -53,7 +53,7 @@ class Campaign:
     opens: bool = False  # True: its HTML holds a picture that tells when it is shown
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Link:
     """One row of a campaign's link table."""
 
@@ -67,7 +67,7 @@ class Link:
     shape: str = ""  # the target with its values taken out; message links are grouped by it
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class MessageLink:
     """A target that belongs to one message alone (merged values)."""
 

@@ -7,7 +7,7 @@ from email.mime.nonmultipart import MIMENonMultipart
 from quopri import encodestring as quopri
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
@@ -210,7 +210,9 @@ def tree(html):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map(b"".join))
+@example(b"<p><b><p><body>")
 def test_a_parser_sees_the_same_tree_but_for_the_bait(html):
     out = stamp(compile_html(html + LINK, CAMPAIGN), b"T" * 24)
     assert tree(out) == tree(html + LINK)
-    assert all(node.parent.tag == "rp" for node in LexborHTMLParser(out).css("a[aria-hidden]"))
+    seen = LexborHTMLParser(out)  # which may open a <b> once more within the <rp>
+    assert len(seen.css("rp a[aria-hidden]")) == len(seen.css("a[aria-hidden]"))

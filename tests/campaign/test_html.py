@@ -151,6 +151,29 @@ def test_a_vml_shape_without_href_ends_no_link():
     assert (link.tag, link.text) == ("v:rect", "Go")
 
 
+@pytest.mark.parametrize(
+    ("comment", "found"),
+    [
+        (b"<!--[if mso]><td a='b'><link href=0></td><![endif]-->", []),
+        (b"<!--[if mso]><td><a href=0></a></td><![endif]-->", ["0"]),
+        (b"<!--[if mso]>< <a href=0><![endif]-->", ["0"]),
+        (b"<!--[if mso]></3 <a href=0><![endif]-->", []),
+        (b"<!--[if mso]><b<a href=0><![endif]-->", []),
+        (b'<!--[if mso]><td a="b>c"><a href=0><![endif]-->', ["0"]),
+        (b'<!--[if mso]><td a="><b c="><a href=0><![endif]-->', ["0"]),
+        (b'<!--[if mso]><td a="--><a href=0>"><![endif]-->', ["0"]),
+        (b"<!-- <td> --!><a href=0>", ["0"]),
+        (b"<!-- <td> <a href=0> -->", []),
+        (b"<!--!><a href=0>-->", []),
+        (b"<!---!><a href=0>-->", []),
+        (b"<!----!><a href=0>", ["0"]),
+        (b"<!---><a href=0>", ["0"]),
+    ],
+)
+def test_a_comment_ends_where_a_browser_ends_it_and_gives_the_links_that_outlook_shows(comment, found):
+    assert values(comment + b"<p><a href=1>") == [*found, "1"]
+
+
 def test_raw_text_and_open_tags_of_a_conditional_comment_end_with_it():
     assert values(b"<!--[if mso]><style><a href=1><![endif]--><a href=2>") == ["2"]
     assert values(b'<!--[if mso]><p title="<a href=1><![endif]--><a href=2>') == ["2"]

@@ -151,19 +151,19 @@ def test_broken_base64_is_refused(bad):
 
 
 def test_a_plain_line_does_not_become_longer_than_mail_may_have():
-    url = Splice(0, 0, ROOT, b"/Key4")
+    size = 60
     for length, dropped in (
-        (MOST_LINE - url.size, set()),
-        (MOST_LINE - url.size + 1, {0}),
+        (MOST_LINE - size, set()),
+        (MOST_LINE - size + 1, {0}),
         (MOST_LINE + 1, set()),
     ):
         line = b"x" * length
-        body = ENCODINGS["8bit"](b"short\n" + line + b"\nshort", b"\n")
-        splice = url._replace(start=8, end=8)
-        assert body.overlong([splice]) == frozenset(dropped)
-        assert body.overlong([splice, splice._replace(start=len(line) + 8, end=len(line) + 8)]) == frozenset(
-            dropped
-        )
+        for eol in (b"\n", b"\r\n"):
+            body = ENCODINGS["8bit"](b"short\n" + line + eol + b"short", b"\n")
+            behind = len(body.content) - 1
+            assert body.overlong([(8, 8, size)]) == dropped
+            assert body.overlong([(8, 8, size), (behind, behind, size)]) == dropped
+            assert body.overlong([(8, 8, size - 9), (9, 9, 9)]) == {1 for _ in dropped}
 
 
 @pytest.mark.timeout(10)
@@ -175,7 +175,7 @@ def test_linear_on_input_made_to_be_slow():
     for piece in (b"x", b"\n"):
         body = ENCODINGS["7bit"](piece * 200_000, b"\n")
         splices = [Splice(place, place + 1, ROOT, b"/Key4") for place in range(0, 200_000, 10)]
-        body.overlong(splices)
+        body.overlong((splice.start, splice.end, 60) for splice in splices)
         spliced(body, splices)
 
 
