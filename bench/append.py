@@ -45,9 +45,10 @@ from linkproxy.visit import intake, pipeline, policy
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from linkproxy.model import Profile, Recipient
+    from linkproxy.store.api import Take
 
 NOW = 1_795_000_000.0
 CAMPAIGNS = 20
@@ -73,7 +74,8 @@ def main() -> None:
     chosen = report.options("append", __doc__.splitlines()[0], _add_options)
     rounds = chosen.rounds or (2 if chosen.quick else 5)
     messages = chosen.messages or (10_000 if chosen.quick else 40_000)
-    rows, results = [], {}
+    rows: list[list[str | float]] = []
+    results = {}
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         for synchronous in ("full", "normal"):
             found = [
@@ -132,11 +134,11 @@ async def _round(
     return found
 
 
-async def _on_writer(store: SqliteStore, call: object) -> None:
+async def _on_writer(store: SqliteStore, call: Callable[[], object]) -> None:
     await store._writer.run(lambda _session: call())  # noqa: SLF001  (a profiler watches one thread)
 
 
-async def _append(store: SqliteStore, visits: Sequence[Visit], take: object, batch: int) -> None:
+async def _append(store: SqliteStore, visits: Sequence[Visit], take: Take, batch: int) -> None:
     for start in range(0, len(visits), batch):
         outcomes = await store.append(visits[start : start + batch], take)
         assert all(isinstance(outcome, Judged) for outcome in outcomes)

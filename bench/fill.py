@@ -106,7 +106,7 @@ def _messages(size: Size) -> Iterator[tuple[int, int, float, str, int]]:
     """Yield campaign, recipient, time of the first visit, kind, and number of visits."""
     chance, made = random.Random(3), 0
     seen: set[tuple[int, int]] = set()
-    names, weights = zip(*_KINDS, strict=True)
+    names, weights = [name for name, _ in _KINDS], [share for _, share in _KINDS]
     while made < size.visits:
         # The largest of ten thousand campaigns has a hundredth of all messages and more.
         campaign = 1 + int(size.campaigns * chance.random() ** 4)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from bench import fill, report, servers, wrk
 from linkproxy.cli.init import installation
 from linkproxy.config import load
+from linkproxy.model import RecipientId
 from linkproxy.query.reports import report as make_report
 from linkproxy.server.wiring import keyring, policy
 from linkproxy.store.api import Filter
@@ -144,7 +145,7 @@ def _paths(home: Home) -> Iterator[str]:
         campaign = 1 + chance.randrange(home.size.campaigns)
         sign = signers.setdefault(campaign, None) or keys.signer(campaign)  # type: ignore[arg-type]
         signers[campaign] = sign
-        token = sign(1 + chance.randrange(home.size.recipients)).decode()
+        token = sign(RecipientId(1 + chance.randrange(home.size.recipients))).decode()
         yield f"/{token}/{chance.randrange(fill.LINKS):04d}"
 
 
@@ -167,7 +168,7 @@ async def _queries(home: Home) -> dict[str, float]:
         "all": Filter(),
         "largest campaign": Filter(campaign=largest.name),
         "small campaign": Filter(campaign=small.name),
-        "campaign and link": Filter(campaign=largest.name, key="0007"),  # type: ignore[arg-type]
+        "campaign and link": Filter(campaign=largest.name, key="0007"),
         "frequent domain": Filter(domain="gmail.example"),
         "rare domain": Filter(domain="office19000.example"),
         "campaign and rare domain": Filter(campaign=largest.name, domain="office19000.example"),

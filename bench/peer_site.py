@@ -48,7 +48,7 @@ settings.configure(
 django.setup()
 
 
-class Click(models.Model):  # noqa: DJ008  (nobody prints one)
+class Click(models.Model):  # type: ignore[misc]  # noqa: DJ008  (django has no types; nobody prints one)
     """What is kept of a click by pytracking's users, since it leaves that to them."""
 
     at = models.DateTimeField(auto_now_add=True)

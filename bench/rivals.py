@@ -6,14 +6,11 @@ None of them keeps the mail's other bytes as they were.
 from __future__ import annotations
 
 from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from bs4 import BeautifulSoup
 from lxml import html as lxml_html
 from pytracking.html import adapt_html
-
-if TYPE_CHECKING:
-    from email.message import EmailMessage
 
 BASE = "https://click.brand.example/"
 
@@ -31,7 +28,7 @@ def pytracking(html: bytes, recipient: int) -> str:
 
 def pytracking_message(raw: bytes, encoding: str, recipient: int) -> bytes:
     """Parse a message, rewrite its HTML part, and write the message again."""
-    message = cast("EmailMessage", message_from_bytes(raw, policy=policy.default))
+    message = message_from_bytes(raw, policy=policy.default)
     part = message.get_body(("html",))
     assert part is not None
     html = pytracking(part.get_content().encode(), recipient)

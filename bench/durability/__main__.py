@@ -61,16 +61,17 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _kills(folder: Path, chosen: argparse.Namespace) -> tuple[bool, Any]:
     kills = chosen.kills or (6 if chosen.quick else 100)
-    rows, results = [], {}
+    rows: list[tuple[str, int, int, int, int, int]] = []
+    results = {}
     for workers, share in ((0, kills - kills // 2), (2, kills // 2)):
         home = furnish(folder / str(workers), 40 * share + 400, {"LINKPROXY__SERVER__WORKERS": str(workers)})
         found = kill_often(home, share, chosen.seed + workers, _progress)
         name = "one process" if not workers else f"{workers} workers and their supervisor"
-        rows.append([name, found.kills, found.answered, found.missing, found.twice, found.unanswered])
+        rows.append((name, found.kills, found.answered, found.missing, found.twice, found.unanswered))
         results[name] = asdict(found)
     report.table(
         "kill -9 under load", ["server", "kills", "answered", "missing", "twice", "cut off"],
-        [[str(cell) if isinstance(cell, int) else cell for cell in row] for row in rows],
+        [[str(cell) for cell in row] for row in rows],
     )  # fmt: skip
     return all(row[3] == 0 for row in rows), results
 

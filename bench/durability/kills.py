@@ -13,7 +13,7 @@ from bench.durability.home import serving, until
 from bench.durability.people import Remembered, under_load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from bench.durability.home import Home, Running
 
@@ -57,7 +57,7 @@ def kill_often(home: Home, kills: int, seed: int, progress: Callable[[str], None
     return found
 
 
-def _killing(running: Running, wait_seconds: float) -> Callable[[Remembered], object]:
+def _killing(running: Running, wait_seconds: float) -> Callable[[Remembered], Coroutine[None, None, None]]:
     async def deed(_seen: Remembered) -> None:
         await asyncio.sleep(wait_seconds)
         for pid in (running.process.pid, *running.children()):

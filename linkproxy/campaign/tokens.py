@@ -110,7 +110,8 @@ class Keyring:
             named = ", ".join(map(str, doubled))
             raise LinkproxyError(f"signing key id {named} is there twice; give each key an id of its own")
         self.active_id = ids[0]
-        self.fingerprint = keys[0].derive(b"fingerprint")[:8]  # tells the active key from others of its id
+        self.fingerprints = {key.id: key.derive(b"fingerprint")[:8] for key in keys}
+        """By id: what tells each key from others of its id."""
         self._forms = {(key.id, form): _FormKeys(key, form) for key in keys for form in TokenForm}
         self._columns = tuple(
             blake2b(key=key.derive(b"column"), digest_size=_MAC_BYTES, person=_PERSON_SIGNED_REFERENCE)

@@ -188,11 +188,10 @@ def _check(wished: Campaign) -> None:
 async def _add_with_links(
     config: Config, store: Store, wished: Campaign, template: Path, *, charset: str | None, notes: Notes
 ) -> tuple[Campaign, list[Link]]:
-    """Store a campaign and its template's links; what can be wrong with the template is found first."""
-    from linkproxy.server.rewriter import Rewriter
-    from linkproxy.server.wiring import keyring
+    """Store a campaign and its template's links; what can be wrong with keys and template is found first."""
+    from linkproxy.server.wiring import rewriter as rewriter_of
 
-    rewriter = Rewriter(store, keyring(config))
+    rewriter = await rewriter_of(config, store)
     html = read_mail(template, config.limits.mail_bytes)
     made = await store.add_campaign(wished)
     compiled = await rewriter.prepare(made, html, charset=charset or declared(html))

@@ -151,6 +151,7 @@ async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: 
     from linkproxy.server.wiring import rewriter as rewriter_of
 
     campaign = await need_campaign(store, name)
+    rewriter = await rewriter_of(config, store)
     note = mailing.note
     run = Run(note, means.digest(campaign, mailing) if note else "")
     sink = _sink(mailing, run)
@@ -158,7 +159,7 @@ async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: 
         remove_parts({copy.output.parent for job in mailing.jobs for copy in job.copies if copy.output})
         if not means.notes.quiet:
             say(f"Going on behind {run.done:,} of {mailing.total:,} mails, which were written before.")
-    work = Work(rewriter_of(config, store), campaign, means, sink, config.limits.mail_bytes, run.done)
+    work = Work(rewriter, campaign, means, sink, config.limits.mail_bytes, run.done)
     try:
         with progress("mails", mailing.total) as step, _index(mailing.index) as list_copy:
             async for job, copy, recipient_id, ready in work.results(mailing):

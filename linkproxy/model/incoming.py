@@ -173,6 +173,7 @@ class Neighbour:
     profile_id: int
     delivered_at: float | None = None  # known for that very message
     unsubscribe_at: float | None = None  # when it last came for an unsubscribe link, by no one-click POST
+    first_at: float = 0.0  # of all visits to that message, as far as they are remembered
 
 
 @lean(frozen=True, slots=True)

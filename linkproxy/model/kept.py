@@ -88,6 +88,7 @@ class MessageHistory:
     clicked_at: tuple[tuple[int, float], ...] = ()  # by visit id, when those clicked were first settled
     strays: Mapping[str, Sequence[StrayTrace]] | None = None  # by client, before and after; None as above
     tokens: tuple[str, ...] = ()  # the message's true ones, which its changed links are known by
+    recipients: tuple[int, int] | None = None  # of its domain, as visit.mailed.asked; None: not asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ class Lesson:
     delay_seconds: float | None = None  # of the first machine visit, since delivery
     early: float = 0.0  # visits within minutes of delivery that are no known machine's
     early_people: float = 0.0  # so many of those are people's, to go by the visits that came later
+    visited: int = 0  # a message of no known time was visited by what scanners drive and people have
+    mailed: int = 0  # recipients whom its mailing may have gone to, without those that others taught
     networks: tuple[tuple[str, float, float], ...] = ()  # wide network, machines, people; of 0 to 1
 
 
@@ -118,7 +121,9 @@ class DomainProfile:
 
     Counts are of messages, each worn off by half in every half-life up to ``taught_at``. In the scope
     ``early`` they are visits: ``machines`` those that came early, ``people`` those of them that are
-    people's, to go by the ones that came later. In the scope ``network`` they are probabilities.
+    people's, to go by the ones that came later. In the scope ``mailed`` ``machines`` are messages that were
+    visited and ``people`` recipients whom the mailings may have gone to. In the scope ``network`` they are
+    probabilities.
     """
 
     scope: ProfileScope

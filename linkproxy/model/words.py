@@ -127,6 +127,7 @@ class ProfileScope(Word):
     DOMAIN = "domain"  # recipients of one mail domain
     GATEWAY = "gateway"  # recipients of all domains behind one gateway
     EARLY = "early"  # recipients of one mail domain, by when visits came that passed for a person's
+    MAILED = "mailed"  # recipients of one mail domain, by how many of a mailing's are visited at all
     NETWORK = "network"  # anybody's, by the wide network that visits came from
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from linkproxy.model import Family, LinkKind, VerdictKind
+from linkproxy.model import Family, LinkKind
+from linkproxy.visit.verdict import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from linkproxy.model import CampaignId, Evidence, JournalEntry, RecipientId, Verdict
+    from linkproxy.model import CampaignId, Evidence, JournalEntry, RecipientId, Verdict, VerdictKind
     from linkproxy.visit.policy import Policy
 
 MACHINE_FAMILIES = frozenset({Family.BAIT, Family.MUTATION})
@@ -133,10 +134,5 @@ def without(verdict: Verdict, families: frozenset[Family], policy: Policy) -> Ve
     """Return a verdict as it would be if these families had said nothing."""
     evidence = tuple(item for item in verdict.evidence if item.family not in families)
     score = round(verdict.prior + sum(item.weight for item in evidence if item.counted), 1)
-    return replace(verdict, kind=_kind(score, evidence, policy), score=score, evidence=evidence)
-
-
-def _kind(score: float, evidence: Iterable[Evidence], policy: Policy) -> VerdictKind:
-    if score >= policy.machine or any(item.decisive for item in evidence):
-        return VerdictKind.MACHINE
-    return VerdictKind.HUMAN if score <= policy.human else VerdictKind.UNCERTAIN
+    kind = kind_of(score, policy, decisive=any(item.decisive for item in evidence))
+    return replace(verdict, kind=kind, score=score, evidence=evidence)

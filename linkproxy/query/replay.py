@@ -133,6 +133,7 @@ def settlement_of(message: FrozenMessage, policy: Policy, where: Filter, now: fl
         ),
         clicks=tuple(_new(clicks, logged)),
         settled_at=now,
+        merged=tuple((click.visit_id, click.merged) for click in clicks if click.visit_id in logged),
         withdrawn=tuple(sorted((logged & ids) - {click.visit_id for click in clicks})),
     )
     known = tuple(item.entry for item in (*message.visits, *message.beyond))

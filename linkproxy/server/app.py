@@ -32,7 +32,7 @@ from linkproxy.server.sides import (
     start_settler,
 )
 from linkproxy.server.sockets import NO_SOCKETS, Sockets, address_of, bind, inherited
-from linkproxy.server.wiring import keyring, policy
+from linkproxy.server.wiring import own_keyring, policy
 from linkproxy.store.connect import connect
 from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
 from linkproxy.visit.signals import SIGNALS
@@ -178,7 +178,7 @@ async def running(
         store = connect(config)
         await store.open()
         stack.push_async_callback(store.close)
-        ground = Ground(config, store, keyring(config), policy(config), metrics, clock)
+        ground = Ground(config, store, await own_keyring(config, store), policy(config), metrics, clock)
         services = await _start(ground, place, stack)
         if beat is not None:
             beat.journal = services.journal

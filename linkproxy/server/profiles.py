@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.query.export import record
-from linkproxy.query.filters import FilterError, read_filter
+from linkproxy.query.filters import FilterError, read_filter, unknown
 from linkproxy.query.profiles import PROFILE_COLUMNS, row_of
 from linkproxy.server.body import ApiError
 
@@ -23,7 +23,7 @@ async def profile_records(
     store: Store, policy: Policy, query: Mapping[str, str], now: float
 ) -> dict[str, Any]:
     """Return profiles, those with most lessons first; raise ApiError for what is no filter."""
-    faults = [f"{name}: there is no such filter" for name in query if name not in {"name", "limit"}]
+    faults = unknown(query, ("name", "limit"))
     try:
         where = read_filter({"limit": query.get("limit", str(_ROWS))}, now=now)
     except FilterError as error:

@@ -17,6 +17,7 @@ from linkproxy.campaign.compile import Note, NoteReason
 from linkproxy.campaign.message import CompiledMessage, compile_message, compile_text
 from linkproxy.campaign.signatures import signatures_of, signed_fault
 from linkproxy.model import NOBODY, CampaignId, LinkproxyError, Recipient, RecipientId, TokenForm
+from linkproxy.server.own_keys import not_own
 from linkproxy.store.api import DuplicateError, RecipientDraft, Store
 
 if TYPE_CHECKING:
@@ -182,12 +183,9 @@ class Rewriter:
         if campaign_id in self._noted:
             return
         key_id = self._keyring.active_id
-        if not await self._store.note_signing_key(campaign_id, key_id, self._keyring.fingerprint):
-            raise LinkproxyError(
-                f"signing key {key_id} is not the key of that id which signed mail of this store: links "
-                "would lead nowhere. Name the store's own keys in [signing] keys_file; if they are lost, "
-                "`linkproxy signing-keys rotate` adds a key with another id"
-            )
+        fingerprint = self._keyring.fingerprints[key_id]
+        if not await self._store.note_signing_key(campaign_id, key_id, fingerprint):
+            raise LinkproxyError(not_own(key_id))
         self._noted.add(campaign_id)
 
 

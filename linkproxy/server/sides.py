@@ -178,7 +178,7 @@ async def serve_private(
 ) -> None:
     """Serve API and metrics until ``stack`` closes; ``counted`` returns what /metrics exports."""
     config = ground.config
-    rewriter = rewriter_of(config, ground.store, ground.clock)
+    rewriter = await rewriter_of(config, ground.store, ground.clock)
     api = Api(ground.store, rewriter, ground.policy, config, ground.clock)
     app = private_app(
         config, ground.store, api, readiness, ground.metrics,

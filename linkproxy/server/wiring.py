@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from linkproxy.campaign.click_ids import ClickIds
 from linkproxy.campaign.tokens import Keyring, parse_keys
 from linkproxy.model import LinkproxyError
+from linkproxy.server.own_keys import check_own
 from linkproxy.server.systems import SystemFiles
 from linkproxy.visit import policy as policies
 from linkproxy.visit.intake import Gate
@@ -31,11 +32,19 @@ def keyring(config: Config) -> Keyring:
     return Keyring(parse_keys(text, where))
 
 
-def rewriter(config: Config, store: Store, clock: Callable[[], float] = time.time) -> Rewriter:
-    """Return what rewrites mail for a store, as the configuration says; raises as ``keyring`` does."""
+async def own_keyring(config: Config, store: Store) -> Keyring:
+    """Return the signing keys; raise LinkproxyError also for those that are not the store's own."""
+    found = keyring(config)
+    await check_own(store, found)
+    return found
+
+
+async def rewriter(config: Config, store: Store, clock: Callable[[], float] = time.time) -> Rewriter:
+    """Return what rewrites mail for a store, as the configuration says; raises as ``own_keyring`` does."""
     from linkproxy.server.rewriter import Rewriter
 
-    return Rewriter(store, keyring(config), clock, refuse_signed=config.mail.signed == "refuse")
+    keys = await own_keyring(config, store)
+    return Rewriter(store, keys, clock, refuse_signed=config.mail.signed == "refuse")
 
 
 def click_ids(config: Config) -> ClickIds:

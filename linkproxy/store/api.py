@@ -143,6 +143,7 @@ class VisitRow:
 class UnsubscribeRow:
     """An opt-out with the names a reader wants."""
 
+    unsubscribe_id: int
     at: float
     campaign: str
     recipient: str
@@ -240,6 +241,9 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
 
         False, and nothing is remembered, when mail carries tokens of another key of the same id.
         """
+
+    async def is_other_signing_key(self, signing_key_id: int, fingerprint: bytes) -> bool:
+        """Tell whether mail carries tokens of another key of this id."""
 
     async def list_signing_key_campaigns(self, signing_key_id: int) -> list[str]: ...
 

@@ -83,7 +83,10 @@ class Neighbours:
         known = window.get(visit.recipient_id)
         if known is None or abs(visit.at - known.at) > EPISODE_SECONDS:
             window.pop(visit.recipient_id, None)
-            known = Neighbour(visit.recipient_id, visit.at, visit.key, profile_id, delivered_at(delivery))
+            known = Neighbour(
+                *(visit.recipient_id, visit.at, visit.key, profile_id, delivered_at(delivery)),
+                first_at=known.first_at if known else visit.at,
+            )
         if kind is LinkKind.UNSUBSCRIBE and not visit.one_click:
             known = replace(known, unsubscribe_at=visit.at)
         window[visit.recipient_id] = known
@@ -108,18 +111,13 @@ class Neighbours:
         self.remember(visit, domain, profile_id, delivery, LinkKind(kind))
 
     def others(
-        self, campaign_id: CampaignId, domain: str, but: RecipientId, *, since: float
+        self, campaign_id: CampaignId, domain: str, but: RecipientId, *, since: float = 0.0
     ) -> Iterator[Neighbour]:
         """Yield the other recipients of a campaign and domain, those that came last first."""
         window = self._windows.get((campaign_id, domain))
         for other in reversed(window.values()) if window else ():
             if other.recipient_id != but and other.at >= since:
                 yield other
-
-    def forget_recipient(self, recipient_id: RecipientId) -> None:
-        """Drop one who was erased."""
-        for window in self._windows.values():
-            window.pop(recipient_id, None)
 
     def clear(self) -> None:
         self._windows.clear()

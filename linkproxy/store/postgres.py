@@ -207,6 +207,9 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
             )
         )
 
+    async def is_other_signing_key(self, signing_key_id: int, fingerprint: bytes) -> bool:
+        return await self._database.fetch_one(outgoing.OTHER_KEY, signing_key_id, fingerprint) is not None
+
     async def list_signing_key_campaigns(self, signing_key_id: int) -> list[str]:
         return [row[0] for row in await self._database.fetch(_KEY_CAMPAIGNS, signing_key_id)]
 
@@ -230,9 +233,7 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         if not recipient_id:
             raise StoreError("recipient 0 is nobody and cannot be erased; name an address or a reference")
         wanted = locks.REGISTERING + locks.COUNTING + locks.recipients([recipient_id])
-        counts = await self._write(partial(recipients.erase, recipient_id=recipient_id), wanted)
-        self._memory.neighbours.forget_recipient(recipient_id)
-        return counts
+        return await self._write(partial(recipients.erase, recipient_id=recipient_id), wanted)
 
     async def add_deliveries(self, drafts: Iterable[DeliveryDraft]) -> int:
         wanted = list(drafts)

@@ -8,11 +8,12 @@ from linkproxy.model import MOST_TEACHERS, DomainProfile, ProfileScope
 from linkproxy.store.domains import MOST_PROFILES
 from linkproxy.store.postgres_rows import turned
 from linkproxy.visit.learn import FEWEST_RECIPIENTS, scopes, taught
+from linkproxy.visit.mailed import MOST_RECIPIENTS, asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from linkproxy.model import Lesson, RecipientId
+    from linkproxy.model import Lesson, MessageHistory, RecipientId
     from linkproxy.store.postgres_database import Database, Transaction
     from linkproxy.store.sqlite_rows import Row
 
@@ -39,6 +40,8 @@ ON CONFLICT (scope, name) DO UPDATE SET machines = excluded.machines, people = e
     baits_offered = excluded.baits_offered, baited = excluded.baited, browsers = excluded.browsers,
     delays = excluded.delays, delay_ln_sum = excluded.delay_ln_sum, taught_at = excluded.taught_at,
     recipients = excluded.recipients"""
+_MAILED = f"""SELECT count(*) FILTER (WHERE id <= $1), count(*) FROM (
+    SELECT id FROM recipient WHERE domain = $3 AND id <= $2 LIMIT {MOST_RECIPIENTS}) AS mailed"""
 _TAUGHT = "SELECT scope, name FROM domain_teacher WHERE recipient_id = $1 ORDER BY scope, name"
 _ONE_LESS = "UPDATE domain_profile SET recipients = recipients - 1 WHERE scope = $1 AND name = $2"
 _FEW = f"""DELETE FROM domain_profile
@@ -88,6 +91,15 @@ def _row(profile: DomainProfile, one_more: bool) -> Row:  # noqa: FBT001  (one o
         *(profile.baited, profile.browsers, profile.delays, profile.delay_ln_sum, profile.taught_at),
         profile.recipients + one_more,
     )
+
+
+async def count_recipients(work: Transaction, history: MessageHistory) -> tuple[int, int] | None:
+    """Return how many recipients its domain has up to two ids, None when there is nothing to learn of it."""
+    wanted = asked(history)
+    if wanted is None:
+        return None
+    row = await work.fetch_one(_MAILED, *wanted, history.entries[0].recipient.domain)
+    return (int(row[0]), int(row[1])) if row else None
 
 
 async def taught_by(work: Transaction, recipient_id: RecipientId) -> Sequence[Row]:

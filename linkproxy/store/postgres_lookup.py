@@ -76,7 +76,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (SELECT * FROM visit
     WHERE id = n.visit_id AND recipient_id = w.recipient_id AND at = n.seen_at LIMIT 1) AS v
 ORDER BY w.campaign_id, w.recipient_id, v.id"""
-_OF_DOMAINS = (ProfileScope.DOMAIN, ProfileScope.EARLY)
+_OF_DOMAINS = (ProfileScope.DOMAIN, ProfileScope.EARLY, ProfileScope.MAILED)
 _TAUGHT = f"""SELECT {columns(COLUMNS, "p.")} FROM (
     SELECT unnest(ARRAY['{"', '".join(_OF_DOMAINS)}']) AS scope, domain AS name FROM message
     UNION SELECT '{ProfileScope.GATEWAY}', gateway FROM message
@@ -89,7 +89,7 @@ FROM unnest($7::bigint[], $8::bigint[], $9::text[]) AS w (campaign_id, recipient
 JOIN message_link m USING (campaign_id, recipient_id, key)"""
 _ALL = lists(
     *(ALLOT, "SELECT * FROM message", _SIBLINGS, _strays("$5"), _TAUGHT, _CAMPAIGN_DELIVERIES),
-    *(_MESSAGE_LINKS, "SELECT number FROM meta WHERE name = 'epoch'"),
+    *(_MESSAGE_LINKS, "SELECT name, number FROM meta WHERE name IN ('epoch', 'erasures')"),
 )
 _LOOK_UP = f"WITH message AS MATERIALIZED ({_MESSAGES}) SELECT {_ALL}"
 """All of it at once."""
@@ -141,7 +141,7 @@ async def look_up(
         *_columns(links, 3),
         sorted(campaigns),
     )
-    allotted, of_messages, siblings, strays, taught, deliveries, message_links, epoch = found
+    allotted, of_messages, siblings, strays, taught, deliveries, message_links, counters = found
     known.visit_ids = allotted_ids(work, allotted)
     for message, group in groupby(siblings, key=lambda row: (row[-2], row[-1])):
         known.siblings[message] = deque(map(rows.sibling_from, group), maxlen=MOST_SIBLINGS)
@@ -152,7 +152,9 @@ async def look_up(
     _note_messages(known, of_messages, ids)
     known.asked |= {(ProfileScope.NETWORK, name) for name in networks if name}
     known.domain_profiles = {(row[0], row[1]): profile_from(row) for row in taught}
-    await _find_campaigns(work, known, memory, campaigns, epoch)
+    counted = {row[0]: row[1] for row in counters}
+    memory.heed(counted.get("erasures", 0))
+    await _find_campaigns(work, known, memory, campaigns, counted.get("epoch", -1))
     await find_headers(work, known, memory, pending)
     return facts
 
@@ -191,12 +193,11 @@ async def _find_references(
 
 
 async def _find_campaigns(
-    work: Transaction, known: Known, memory: Memory, wanted: set[CampaignId], epoch: Sequence[rows.Row]
+    work: Transaction, known: Known, memory: Memory, wanted: set[CampaignId], epoch: int
 ) -> None:
-    changed = epoch[0][0] if epoch else -1
-    if changed != memory.epoch:
+    if epoch != memory.epoch:
         memory.campaigns.clear()
-        memory.epoch = changed
+        memory.epoch = epoch
     tables = {campaign_id: memory.campaigns.get(campaign_id) for campaign_id in wanted}
     missing = [campaign_id for campaign_id, table in tables.items() if table is None]
     if missing:

@@ -17,7 +17,7 @@ class Memory:
     """Copies of rows.
 
     ``seen``: visits up to this id are in ``neighbours``; ``own`` are ids beyond it that this node
-    was given. ``blank``: nothing was read yet, or what was noted may have been undone.
+    was given. ``blank``: nothing was read yet, or what was noted may have been undone or erased.
     """
 
     campaigns: Recent[CampaignId, CampaignTable]
@@ -26,6 +26,7 @@ class Memory:
     neighbours: Neighbours
     policies: dict[str, int] = field(default_factory=dict)
     epoch: int = -1
+    erasures: int = 0
     seen: int = 0
     own: set[int] = field(default_factory=set)
     blank: bool = True
@@ -39,6 +40,12 @@ class Memory:
             pseudonyms=Recent(bounds.clients),
             neighbours=Neighbours(bounds.neighbours),
         )
+
+    def heed(self, erasures: int) -> None:
+        """Begin anew if somebody was erased meanwhile, by whichever node."""
+        if erasures != self.erasures:
+            self.erasures = erasures
+            self.blank = True
 
     def trim(self) -> None:
         """Shrink to the bounds; only between batches."""

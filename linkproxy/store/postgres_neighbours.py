@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from linkproxy.store.postgres_database import Database, Transaction
     from linkproxy.store.postgres_memory import Memory
 
-_GIVEN = f"SELECT {NEWEST} FROM visit_id"
+_ERASURES = "coalesce((SELECT number FROM meta WHERE name = 'erasures'), 0)"
+_GIVEN = f"SELECT {NEWEST}, {_ERASURES} FROM visit_id"
 _NEWS = """SELECT v.campaign_id, r.domain, v.recipient_id, v.at, v.key, v.profile_id, v.kind, v.one_click,
     (v.facts::json -> 'delivery' ->> 0)::double precision, v.facts::json -> 'delivery' ->> 1
 FROM visit v JOIN recipient r ON r.id = v.recipient_id
@@ -34,6 +35,7 @@ async def catch_up(source: Database | Transaction, memory: Memory, given: int | 
     if given is None:
         row = await source.fetch_one(_GIVEN)
         given = int(row[0]) if row else 0
+        memory.heed(row[1] if row else 0)
     if memory.blank or given > memory.seen:
         await _read(source, memory, min(given, await safe(source)))
 

@@ -128,7 +128,7 @@ async def set_target(
     return str(row[0])
 
 
-_OTHER_KEY = "SELECT 1 FROM signing_key_use WHERE signing_key_id = $1 AND fingerprint <> $2 LIMIT 1"
+OTHER_KEY = "SELECT 1 FROM signing_key_use WHERE signing_key_id = $1 AND fingerprint <> $2 LIMIT 1"
 _NOTE_KEY = """INSERT INTO signing_key_use (signing_key_id, campaign_id, fingerprint) VALUES ($1, $2, $3)
 ON CONFLICT (signing_key_id, campaign_id) DO UPDATE SET fingerprint = excluded.fingerprint"""
 
@@ -137,7 +137,7 @@ async def note_signing_key(
     work: Transaction, campaign_id: CampaignId, signing_key_id: int, fingerprint: bytes
 ) -> bool:
     """Remember a key's use, unless another key of that id was used before; see Store."""
-    if await work.fetch_one(_OTHER_KEY, signing_key_id, fingerprint):
+    if await work.fetch_one(OTHER_KEY, signing_key_id, fingerprint):
         return False
     await work.execute(_NOTE_KEY, signing_key_id, campaign_id, fingerprint)
     return True

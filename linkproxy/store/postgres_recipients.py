@@ -36,6 +36,9 @@ SELECT domain, '', '', '', 0, 0 FROM unnest($1::text[]) domain ON CONFLICT (doma
 _NEW_BEGINNING = "DELETE FROM erased_reference WHERE reference_hash = ANY($1::bytea[])"
 _UNTRACKED = "SELECT domain FROM untracked_domain WHERE domain = ANY($1::text[])"
 _HASHES_OF = "SELECT address_hash, reference_hash, domain FROM recipient WHERE id = $1 FOR UPDATE"
+_ERASED = """INSERT INTO meta AS m (name, number) VALUES ('erasures', 1)
+ON CONFLICT (name) DO UPDATE SET number = m.number + 1"""
+"""Other nodes then forget whom they remember."""
 _FORGET_GATEWAY = """DELETE FROM gateway
 WHERE domain = $1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE domain = $1)"""
 
@@ -223,4 +226,5 @@ async def erase(work: Transaction, recipient_id: RecipientId) -> dict[str, int]:
     await forget_small(work, profiles)
     if found and found[2]:
         await work.execute(_FORGET_GATEWAY, found[2])
+    await work.execute(_ERASED)
     return counts

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import NO_DELIVERY, Delivery, DeliverySource, MessageHistory, VerdictKind
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
-from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.evidence_rows import verdict_text
-from linkproxy.store.postgres_domains import teach
+from linkproxy.store.postgres_domains import count_recipients, teach
 from linkproxy.store.postgres_engagement import count_engaged, engagements_of
 from linkproxy.store.postgres_lookup import strays_of
 from linkproxy.store.postgres_recount import note_settled
@@ -98,7 +98,7 @@ async def settle(
     history = await _read(work, neighbours, message, reach_seconds)
     if history is None:
         return None
-    settlement = revise(history)
+    settlement = revise(replace(history, recipients=await count_recipients(work, history)))
     if settlement.lesson is not None:
         await teach(work, settlement.lesson, settlement.settled_at)
     policies = {verdict.policy: await policy_ids(work, verdict.policy) for _, verdict in settlement.revised}
@@ -113,7 +113,6 @@ async def _read(
     ((opened, settled, first, campaigns, deliveries),) = await work.fetch(_SEEN, *message, reach_seconds)
     if not opened:
         return None
-    times = [row[1] for row in opened]
     campaign = _campaign_from(campaigns, message[0])
     seen = {row[0]: row for row in (*opened, *settled, *first)}
     known = await read_entries(work, list(seen.values()), message[1], campaign)
@@ -127,7 +126,7 @@ async def _read(
         open_ids=frozenset(row[0] for row in opened),
         clicked=clicked & within,
         delivery=_delivery_from(deliveries),
-        neighbours=_beside(neighbours, journal, since=min(times) - HOUR_SECONDS),
+        neighbours=_beside(neighbours, journal),
         engagements=await engagements_of(work, message) if tells else None,
         engaged=await count_engaged(work, message) if tells else 0,
         beyond=tuple(entry for entry in known if entry.visit_id not in within),
@@ -190,13 +189,11 @@ async def read_siblings(database: Database, visit_id: int, reach_seconds: float)
     )
 
 
-def _beside(
-    neighbours: Neighbours, journal: Sequence[JournalEntry], *, since: float
-) -> tuple[Neighbour, ...]:
+def _beside(neighbours: Neighbours, journal: Sequence[JournalEntry]) -> tuple[Neighbour, ...]:
     if not journal:
         return ()
     visit, domain = journal[0].visit, journal[0].recipient.domain
-    return tuple(neighbours.others(visit.campaign_id, domain, visit.recipient_id, since=since))
+    return tuple(neighbours.others(visit.campaign_id, domain, visit.recipient_id))
 
 
 async def _write_verdicts(

@@ -191,6 +191,10 @@ class SqliteStore(
             )
         )
 
+    async def is_other_signing_key(self, signing_key_id: int, fingerprint: bytes) -> bool:
+        found = await self._readers.fetch_one(outgoing.OTHER_KEY, (signing_key_id, fingerprint))
+        return found is not None
+
     async def list_signing_key_campaigns(self, signing_key_id: int) -> list[str]:
         return [name for (name,) in await self._readers.fetch(_KEY_CAMPAIGNS, (signing_key_id,))]
 

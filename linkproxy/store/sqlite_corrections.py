@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.corrections import CorrectedLinks
-from linkproxy.store.sqlite_settle import PASSES_KEPT
 
 if TYPE_CHECKING:
     from linkproxy.model import AnswerKind
@@ -43,4 +42,4 @@ def _correct_answer(session: Session, visit_id: int, answer: AnswerKind) -> None
     message = session.db.execute(_ANSWER, (answer, visit_id)).fetchone()
     if message is not None:
         session.memory.siblings.drop(message)
-        session.settled(message, PASSES_KEPT)
+        session.tell(message)

@@ -13,9 +13,10 @@ from linkproxy.model import (
 )
 from linkproxy.store.domains import MOST_PROFILES
 from linkproxy.visit.learn import FEWEST_RECIPIENTS, scopes, taught
+from linkproxy.visit.mailed import MOST_RECIPIENTS, asked
 
 if TYPE_CHECKING:
-    from linkproxy.model import Lesson
+    from linkproxy.model import Lesson, MessageHistory
     from linkproxy.store.sqlite_reads import Readers
     from linkproxy.store.sqlite_rows import Row
     from linkproxy.store.sqlite_session import Session
@@ -45,6 +46,8 @@ _OLD = "DELETE FROM domain_profile WHERE taught_at < ? RETURNING scope, name"
 _TOO_MANY = f"""DELETE FROM domain_profile WHERE (scope, name) IN (
     SELECT scope, name FROM domain_profile ORDER BY taught_at DESC LIMIT -1 OFFSET {MOST_PROFILES})
 RETURNING scope, name"""
+_MAILED = f"""SELECT count(*) FILTER (WHERE id <= ?1), count(*) FROM (
+    SELECT id FROM recipient WHERE domain = ?3 AND id <= ?2 LIMIT {MOST_RECIPIENTS})"""
 _NEWS = """SELECT v.campaign_id, r.domain, v.recipient_id, v.at, v.key, v.profile_id, v.kind, v.one_click,
     json_extract(v.facts, '$.delivery[0]'), json_extract(v.facts, '$.delivery[1]')
 FROM visit v JOIN recipient r ON r.id = v.recipient_id WHERE v.id > ? ORDER BY v.id"""
@@ -93,6 +96,15 @@ def teach(session: Session, lesson: Lesson, at: float) -> None:
         after = taught(profile, lesson, at, by_another=another)
         session.db.execute(_PUT, _profile_row(after))
         session.memory.learned.drop((scope, name))
+
+
+def count_recipients(session: Session, history: MessageHistory) -> tuple[int, int] | None:
+    """Return how many recipients its domain has up to two ids, None when there is nothing to learn of it."""
+    wanted = asked(history)
+    if wanted is None:
+        return None
+    row = session.db.execute(_MAILED, (*wanted, history.entries[0].recipient.domain)).fetchone()
+    return row[0], row[1]
 
 
 def taught_by(session: Session, recipient_id: RecipientId) -> list[Row]:

@@ -48,17 +48,12 @@ _SIBLINGS = f"""SELECT {rows.SIBLING} FROM visit WHERE id IN (
     ) ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}
 ) ORDER BY id"""
 
-_RECIPIENT_BITS = 40  # of a token, and so of a recipient's id
-_RECIPIENTS = (1 << _RECIPIENT_BITS) - 1
 _MESSAGES = f"""SELECT m.value, {rows.RECIPIENT}, d.delivered_at, d.source,
-    EXISTS (SELECT 1 FROM open_visit o
-        WHERE o.campaign_id = m.value >> {_RECIPIENT_BITS} AND o.recipient_id = m.value & {_RECIPIENTS})
-    OR EXISTS (SELECT 1 FROM message_visit o
-        WHERE o.campaign_id = m.value >> {_RECIPIENT_BITS} AND o.recipient_id = m.value & {_RECIPIENTS})
-FROM json_each(?) m LEFT JOIN recipient r ON r.id = m.value & {_RECIPIENTS}
-LEFT JOIN delivery d
-    ON d.campaign_id = m.value >> {_RECIPIENT_BITS} AND d.recipient_id = m.value & {_RECIPIENTS}"""
-"""What judging asks of a message that is not remembered, for all of a batch at once."""
+    EXISTS (SELECT 1 FROM open_visit o WHERE o.campaign_id = ?1 AND o.recipient_id = m.value)
+    OR EXISTS (SELECT 1 FROM message_visit o WHERE o.campaign_id = ?1 AND o.recipient_id = m.value)
+FROM json_each(?2) m LEFT JOIN recipient r ON r.id = m.value
+LEFT JOIN delivery d ON d.campaign_id = ?1 AND d.recipient_id = m.value"""
+"""What judging asks of messages that are not remembered, for all of a campaign in a batch at once."""
 
 
 class SqliteFacts:
@@ -71,34 +66,40 @@ class SqliteFacts:
         self._now = 0.0
         self._next_profile = 0
         self._new_profiles: dict[int, tuple[Profile, str, float]] = {}
+        self._new_messages: set[Message] = set()
 
     def expect(self, pending: Sequence[Pending]) -> None:
-        """Read what is not remembered of the messages that a batch is about, by one statement."""
+        """Read what is not remembered of the messages that a batch is about, by one statement a campaign."""
         known, siblings = self._memory.messages, self._memory.siblings
-        cold: set[int] = set()
+        cold: dict[CampaignId, set[RecipientId]] = {}
         for item in pending:
             message: Message = (item.campaign_id, item.recipient_id)
             if item.recipient_id and not (message in known and message in siblings):
-                cold.add(message[0] << _RECIPIENT_BITS | message[1])
-        if not cold:
-            return
-        for row in self._db.execute(_MESSAGES, (rows.compact(list(cold)),)):
-            message, visited = self._learn_message(row), row[-1]
-            if not visited and message not in siblings and message not in self._session.waiting:
-                siblings[message] = []
+                cold.setdefault(item.campaign_id, set()).add(item.recipient_id)
+        for campaign_id, recipients in cold.items():
+            for row in self._db.execute(_MESSAGES, (campaign_id, rows.compact(list(recipients)))):
+                message, visited = self._learn_message(campaign_id, row), row[-1]
+                if not visited and message not in siblings and message not in self._session.waiting:
+                    siblings[message] = []
 
-    def _learn_message(self, row: rows.Row) -> Message:
+    def _learn_message(self, campaign_id: CampaignId, row: rows.Row) -> Message:
         """Remember a row of the statement _MESSAGES, and return whose it is."""
-        number, recipient_id, address, reference, domain, track, verified, delivered_at, source, _ = row
-        message = (number >> _RECIPIENT_BITS, number & _RECIPIENTS)
-        table = self.table(CampaignId(message[0]))
+        asked, recipient_id, address, reference, domain, track, verified, delivered_at, source, _ = row
+        message = (campaign_id, asked)
+        table = self.table(campaign_id)
         if recipient_id is not None and table is not None:
             known = KnownMessage(
                 Recipient(recipient_id, address, reference, intern(domain), track != 0, verified != 0),
                 table.delivery if source is None else Delivery(delivered_at, rows.DELIVERY_SOURCES[source]),
             )
             self._memory.messages[message] = known
+            self._new_messages.add(message)
         return message
+
+    def forget_but(self, visited: Sequence[Message]) -> None:
+        """Forget messages that were read and got no visit: of theirs, other processes tell no news."""
+        for message in self._new_messages.difference(visited):
+            self._memory.messages.drop(message)
 
     def at(self, request: Visit | Stray) -> SqliteFacts:
         """Return the source as a request's judge asks it."""
@@ -140,8 +141,8 @@ class SqliteFacts:
     def _known_message(self, message: Message) -> KnownMessage | None:
         known = self._memory.messages.get(message)
         if known is None and message[1] != NOBODY:
-            number = message[0] << _RECIPIENT_BITS | message[1]
-            self._learn_message(self._db.execute(_MESSAGES, (rows.compact([number]),)).fetchone())
+            row = self._db.execute(_MESSAGES, (message[0], rows.compact([message[1]]))).fetchone()
+            self._learn_message(CampaignId(message[0]), row)
             known = self._memory.messages.get(message)
         return known
 

@@ -75,6 +75,7 @@ def append(session: Session, pending: Sequence[Pending], take: Take) -> list[Out
     batch.facts.expect(pending)
     outcomes = [_take(batch, item, take) for item in pending]
     _write(batch)
+    batch.facts.forget_but(batch.messages)
     session.memory.trim()
     return outcomes
 

@@ -103,7 +103,7 @@ def set_target(
     return str(row[0])
 
 
-_OTHER_KEY = "SELECT 1 FROM signing_key_use WHERE signing_key_id = ? AND fingerprint <> ? LIMIT 1"
+OTHER_KEY = "SELECT 1 FROM signing_key_use WHERE signing_key_id = ? AND fingerprint <> ? LIMIT 1"
 _NOTE_KEY = """INSERT INTO signing_key_use (signing_key_id, campaign_id, fingerprint) VALUES (?, ?, ?)
 ON CONFLICT (signing_key_id, campaign_id) DO UPDATE SET fingerprint = excluded.fingerprint"""
 
@@ -112,7 +112,7 @@ def note_signing_key(
     session: Session, campaign_id: CampaignId, signing_key_id: int, fingerprint: bytes
 ) -> bool:
     """Remember a key's use, unless another key of that id was used before; see Store."""
-    if session.db.execute(_OTHER_KEY, (signing_key_id, fingerprint)).fetchone():
+    if session.db.execute(OTHER_KEY, (signing_key_id, fingerprint)).fetchone():
         return False
     session.db.execute(_NOTE_KEY, (signing_key_id, campaign_id, fingerprint))
     return True

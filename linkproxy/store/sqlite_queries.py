@@ -253,4 +253,4 @@ def unsubscribes(where: Filter) -> str:
 
 def unsubscribe_row(row: rows.Row) -> UnsubscribeRow:
     """Return a row of ``unsubscribes``."""
-    return UnsubscribeRow(row[1], row[2], row[3], row[4], one_click=bool(row[5]))
+    return UnsubscribeRow(row[0], row[1], row[2], row[3], row[4], one_click=bool(row[5]))

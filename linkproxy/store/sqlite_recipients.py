@@ -44,13 +44,12 @@ _COMPLETE_ADDRESS = "UPDATE recipient SET address_hash = ?, address = ?, domain 
 _COMPLETE_REFERENCE = (
     "UPDATE recipient SET reference_hash = ?, reference = ? WHERE id = ? AND reference_hash IS NULL"
 )
+_VERIFY = "UPDATE recipient SET verified = 1 WHERE id = ? AND NOT verified"
 
 
 def register(session: Session, drafts: Sequence[RecipientDraft]) -> list[Recipient]:
     """Return one recipient a draft, adding those that are new."""
-    found = [_register(session, draft) for draft in drafts]
-    session.changed()
-    return found
+    return [_register(session, draft) for draft in drafts]
 
 
 def _register(session: Session, draft: RecipientDraft) -> Recipient:
@@ -74,11 +73,13 @@ def _register(session: Session, draft: RecipientDraft) -> Recipient:
             move_domain(db, new_id, row[3], domain)
             db.execute(_COMPLETE_ADDRESS, (address_hash, stored, domain, new_id))
             want_gateway(session, domain)
+            session.changed()
         if reference_hash and holder is None:
             stored = privacy.reference(rows.plain(draft.reference))
-            db.execute(_COMPLETE_REFERENCE, (reference_hash, stored, new_id))
-        if draft.verified:
-            db.execute("UPDATE recipient SET verified = 1 WHERE id = ? AND NOT verified", (new_id,))
+            if db.execute(_COMPLETE_REFERENCE, (reference_hash, stored, new_id)).rowcount > 0:
+                session.changed()
+        if draft.verified and db.execute(_VERIFY, (new_id,)).rowcount > 0:
+            session.changed()
     if reference_hash:
         db.execute("DELETE FROM erased_reference WHERE reference_hash = ?", (reference_hash,))
     return rows.recipient_from(db.execute(_BY_ID, (new_id,)).fetchone())
@@ -144,14 +145,13 @@ _OF_CAMPAIGN = """campaign_id = ?1 AND ?2 = 0 AND NOT EXISTS (
 
 def add_deliveries(session: Session, drafts: Sequence[DeliveryDraft]) -> int:
     """Record deliveries and open again what was settled without knowing them."""
+    session.refresh()
     known = {row[0] for row in session.db.execute("SELECT id FROM campaign")}
     if missing := {draft.campaign_id for draft in drafts} - known:
         raise StoreError(f"campaign {min(missing)} is not in the store; add it first")
     fresh: list[tuple[Message, str]] = []
     effective = sum(_add_delivery(session, draft, fresh) for draft in drafts)
     note_delivered(session.db, fresh)
-    if effective:
-        session.changed()
     return effective
 
 
@@ -172,6 +172,10 @@ def _add_delivery(session: Session, draft: DeliveryDraft, fresh: list[tuple[Mess
     )
     if opened.rowcount > 0:
         session.db.execute(f"DELETE FROM message_visit WHERE {where}", message)
+    if draft.recipient_id:
+        session.delivered(message)
+    else:
+        session.changed()
     return True
 
 
@@ -218,8 +222,6 @@ def erase(session: Session, recipient_id: RecipientId) -> dict[str, int]:
     forget_small(session, profiles)
     if domain:
         forget_gateway(session, domain[0])
-    session.changed()
-    session.memory.siblings.clear()
-    session.memory.neighbours.forget_recipient(recipient_id)
+    session.erased()
     session.wants_cut = True
     return counts

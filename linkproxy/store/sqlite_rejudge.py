@@ -11,7 +11,7 @@ from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.evidence_rows import evidence_text, verdict_text
 from linkproxy.store.review import FrozenMessage, FrozenVisit, history_of, tallied
 from linkproxy.store.sqlite_journal import policy_id
-from linkproxy.store.sqlite_settle import PASSES_KEPT, write_clicks
+from linkproxy.store.sqlite_settle import write_clicks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +85,7 @@ def rejudge(
     write_clicks(session, pair, settlement, history)
     session.db.execute(_COUNT, (*tallied(history, settlement), replay_id))
     session.memory.siblings.drop(pair)
-    session.settled(pair, PASSES_KEPT)
+    session.tell(pair)
     return settlement
 
 

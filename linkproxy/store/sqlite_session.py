@@ -28,13 +28,19 @@ _STRAYS_A_CLIENT = 64
 _NOT_INDEXED = 2_048
 """So many new visits wait for the index of open visits, and are remembered until then."""
 
-_STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed')"
+_STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed', 'erasures')"
+_ERASED = """INSERT INTO meta (name, value) VALUES ('erasures', 1)
+ON CONFLICT (name) DO UPDATE SET value = value + 1"""
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence WHERE name IN ('visit', 'stray', 'settle_pass')"
 _INDEX = """INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at)
 SELECT campaign_id, recipient_id, id, at FROM visit WHERE id > ? ORDER BY campaign_id, recipient_id, id"""
 _INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
 _NEWS = "SELECT id, campaign_id, recipient_id FROM visit WHERE id > ? ORDER BY id"
-_SETTLED = "SELECT campaign_id, recipient_id FROM settle_pass WHERE id > ?"
+_CHANGED = "SELECT campaign_id, recipient_id FROM settle_pass WHERE id > ?"
+_VISITED = "SELECT 1 FROM open_visit WHERE campaign_id = ? AND recipient_id = ? LIMIT 1"
+
+PASSES_KEPT = 10_000
+"""Notes of changed messages that are kept for the other processes; who missed more forgets them all."""
 
 
 class Session:
@@ -62,6 +68,7 @@ class Session:
         self.waiting: dict[Message, list[int]] = {}  # visits that open_visit lacks still, by message
         self._version = -1
         self._epoch = -1
+        self._erasures = 0
         self._indexed = 0
         self._stray_seen = 0
         self._settle_seen = 0
@@ -85,6 +92,12 @@ class Session:
         """Note that what ``forget_lookups`` names changes in this transaction."""
         self.db.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
         self.memory.forget_lookups()
+
+    def erased(self) -> None:
+        """Note that somebody is erased in this transaction: every process forgets all and begins anew."""
+        self.changed()  # which the release before looks at
+        self.db.execute(_ERASED)
+        self.forget()
 
     def refresh(self) -> None:
         """Learn what other processes have committed since our last transaction.
@@ -123,19 +136,25 @@ class Session:
             self._indexed = self.newest_visit
             self.waiting.clear()
 
-    def settled(self, message: Message, kept: int) -> None:
-        """Tell other processes that a message's verdicts have changed."""
+    def delivered(self, message: Message) -> None:
+        """Note that a message's delivery changes in this transaction; only visited ones are remembered."""
+        self.memory.messages.drop(message)
+        if message in self.waiting or self.db.execute(_VISITED, message).fetchone():
+            self.tell(message)
+
+    def tell(self, message: Message) -> None:
+        """Tell other processes that a message's verdicts or its delivery have changed."""
         row = self.db.execute(
             "INSERT INTO settle_pass (campaign_id, recipient_id) VALUES (?, ?) RETURNING id", message
         ).fetchone()
-        self.db.execute("DELETE FROM settle_pass WHERE id <= ?", (row[0] - kept,))
+        self.db.execute("DELETE FROM settle_pass WHERE id <= ?", (row[0] - PASSES_KEPT,))
 
     def _start(self) -> None:
         """Begin with empty memory: messages are read when they are asked for, strays now."""
         newest = self._sequences()
         self.newest_visit, self.newest_stray = newest.get("visit", 0), newest.get("stray", 0)
         self._settle_seen = newest.get("settle_pass", 0)
-        self._epoch, self._indexed = self._state()
+        self._epoch, self._indexed, self._erasures = self._state()
         self.waiting.clear()
         self._read_waiting(self._indexed)
         self._stray_seen = self.newest_stray - self.bounds.clients
@@ -144,7 +163,11 @@ class Session:
         self._blank = False
 
     def _catch_up(self) -> None:
-        epoch, indexed = self._state()
+        epoch, indexed, erasures = self._state()
+        if erasures != self._erasures:
+            self.memory.forget()
+            self._start()
+            return
         if epoch != self._epoch:
             self.memory.forget_lookups()
             self._epoch = epoch
@@ -153,15 +176,15 @@ class Session:
         self._learn_visits(before, indexed)
         read_neighbours(self, before, self.newest_visit)
         if newest.get("settle_pass", 0) > self._settle_seen:
-            self._drop_settled(newest["settle_pass"])
+            self._drop_changed(newest["settle_pass"])
             self.memory.learned.clear()
         self.newest_stray = newest.get("stray", 0)
         self._read_strays()
 
-    def _state(self) -> tuple[int, int]:
-        """Return the epoch, and the newest visit that open_visit may hold."""
+    def _state(self) -> tuple[int, int, int]:
+        """Return the epoch, the newest visit that open_visit may hold, and how many were erased."""
         state = dict(self.db.execute(_STATE))
-        return int(state["epoch"]), int(state["indexed"])
+        return int(state["epoch"]), int(state["indexed"]), int(state.get("erasures", 0))
 
     def _sequences(self) -> dict[str, int]:
         """Return the greatest id that each AUTOINCREMENT table ever had."""
@@ -193,12 +216,14 @@ class Session:
             if visit_id > self._indexed:
                 self.waiting.setdefault(key, []).append(visit_id)
 
-    def _drop_settled(self, newest: int) -> None:
-        if newest - self._settle_seen > self.bounds.news:
+    def _drop_changed(self, newest: int) -> None:
+        if newest - self._settle_seen > min(self.bounds.news, PASSES_KEPT):
             self.memory.siblings.clear()
+            self.memory.messages.clear()
         else:
-            for message in self.db.execute(_SETTLED, (self._settle_seen,)):
+            for message in self.db.execute(_CHANGED, (self._settle_seen,)):
                 self.memory.siblings.drop(message)
+                self.memory.messages.drop(message)
         self._settle_seen = newest
 
     def _read_strays(self) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import MessageHistory, VerdictKind
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_history as histories
 from linkproxy.store import sqlite_rows as rows
-from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.evidence_rows import verdict_text
-from linkproxy.store.sqlite_domains import teach
+from linkproxy.store.sqlite_domains import count_recipients, teach
 from linkproxy.store.sqlite_engagement import afterlife_value, count_engaged, engagements_of
 from linkproxy.store.sqlite_journal import policy_id
 from linkproxy.store.sqlite_rollups import Resettled, note_settled
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from linkproxy.model import JournalEntry, Neighbour, Settlement, StrayTrace, Verdict
     from linkproxy.store.sqlite_session import Message, Session
-
-PASSES_KEPT = 10_000
 
 _SETTLE = """UPDATE visit SET settled_verdict = ?, settled_score = ?, settled_prior = ?, settled_evidence = ?,
     settled_policy_id = ?, settled_facts = ?, settled_at = ? WHERE id = ?"""
@@ -56,13 +54,13 @@ def settle(
     history = _read(session, message, reach_seconds)
     if history is None:
         return None
-    settlement = revise(history)
+    settlement = revise(replace(history, recipients=count_recipients(session, history)))
     if settlement.lesson is not None:
         teach(session, settlement.lesson, settlement.settled_at)
     _write_verdicts(session, message, settlement, history)
     write_clicks(session, message, settlement, history)
     session.memory.siblings.drop(message)
-    session.settled(message, PASSES_KEPT)
+    session.tell(message)
     return settlement
 
 
@@ -89,7 +87,7 @@ def _read(session: Session, message: Message, reach_seconds: float) -> MessageHi
         open_ids=frozenset(open_ids),
         clicked=clicked & within,
         delivery=histories.delivery_from(db.execute(histories.DELIVERY, message).fetchone()),
-        neighbours=_neighbours(session, journal, since=min(times) - HOUR_SECONDS),
+        neighbours=_neighbours(session, journal),
         engagements=engagements_of(db, message) if campaign.click_id else None,
         engaged=count_engaged(db, message) if campaign.click_id else 0,
         beyond=tuple(entry for entry in known if entry.visit_id not in within),
@@ -105,13 +103,11 @@ def _strays(session: Session, journal: tuple[JournalEntry, ...]) -> dict[str, tu
     return {client: tuple(traces) for client in clients if (traces := session.memory.strays.get(client))}
 
 
-def _neighbours(
-    session: Session, journal: tuple[JournalEntry, ...], *, since: float
-) -> tuple[Neighbour, ...]:
+def _neighbours(session: Session, journal: tuple[JournalEntry, ...]) -> tuple[Neighbour, ...]:
     if not journal:
         return ()
     visit, domain = journal[0].visit, journal[0].recipient.domain
-    return tuple(session.memory.neighbours.others(visit.campaign_id, domain, visit.recipient_id, since=since))
+    return tuple(session.memory.neighbours.others(visit.campaign_id, domain, visit.recipient_id))
 
 
 def _write_verdicts(

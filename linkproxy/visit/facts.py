@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # To read a member off its class costs 0.08 us before Python 3.12.
 _OPEN = LinkKind.OPEN
 _GATEWAY, _DOMAIN = ProfileScope.GATEWAY, ProfileScope.DOMAIN
-_EARLY, _NETWORK = ProfileScope.EARLY, ProfileScope.NETWORK
+_EARLY, _MAILED, _NETWORK = ProfileScope.EARLY, ProfileScope.MAILED, ProfileScope.NETWORK
 
 MOST_SIBLINGS = 512
 """How many earlier visits of a message a judge is shown, the newest: a flood makes it no slower."""
@@ -169,7 +169,7 @@ def gather(
 def _taught(source: FactSource, gateway: str, domain: str, network: str) -> list[DomainProfile]:
     found = [source.domain_profile(_GATEWAY, gateway)] if gateway else []
     if domain:
-        found += [source.domain_profile(_DOMAIN, domain), source.domain_profile(_EARLY, domain)]
+        found += [source.domain_profile(scope, domain) for scope in (_DOMAIN, _EARLY, _MAILED)]
     if wide := reputation.name_of(network):
         found.append(source.domain_profile(_NETWORK, wide))
     return found

@@ -20,12 +20,12 @@ from linkproxy.model import (
     ProfileScope,
     VerdictKind,
 )
-from linkproxy.visit import agents, arrivals, reputation
+from linkproxy.visit import agents, arrivals, mailed, reputation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from linkproxy.model import Facts, JournalEntry, MessageHistory, Verdict
+    from linkproxy.model import Facts, JournalEntry, MessageHistory, Verdict, Visit
 
     Rejudge = Callable[[JournalEntry, Facts], Verdict]
 
@@ -40,6 +40,10 @@ AGAIN_SHARE = 0.25
 """What a domain's further messages teach of a wide network: one company must not speak for its provider."""
 
 SHORTEST_DELAY = 0.5  # seconds; what came earlier came at once, by clocks that differ
+_OF_DOMAIN = (ProfileScope.EARLY, ProfileScope.MAILED)
+_APART = (ProfileScope.EARLY, ProfileScope.MAILED, ProfileScope.NETWORK)
+"""Scopes that count something else than messages followed."""
+
 _OWN_MACHINES = frozenset({"request.speculation", "request.office-precheck"})
 """A person's own browser or Office program: they say nothing of the gateway."""
 
@@ -60,6 +64,7 @@ class Learning:
     early_wait_seconds: float
     early_least: float
     early_doubt: float
+    mailed_share: float
     network_domains: int
     network_machines: float
     network_people: float
@@ -81,6 +86,7 @@ class Learning:
             (self.early_wait_seconds >= 0, "learning.early_wait_seconds must not be below 0"),
             (self.early_least >= 0, "learning.early_least must not be below 0"),
             (self.early_doubt >= 1, "learning.early_doubt must not be below 1"),
+            (0 < self.mailed_share < 1, "learning.mailed_share must be between 0 and 1"),
             (self.network_domains >= 1, "learning.network_domains must be at least 1"),
             (self.network_machines > 0, "learning.network_machines must be above 0"),
             (self.network_people > 0, "learning.network_people must be above 0"),
@@ -96,13 +102,15 @@ def lesson(
     again: Sequence[tuple[JournalEntry, Facts]],
     judge: Rejudge,
     rules: Learning,
+    *,
     early_share: float = 0.0,
+    driven: Callable[[Visit], bool] = lambda _: False,
 ) -> Lesson | None:
     """Return what a message's newly settled visits teach; None when that is nothing.
 
     ``again`` are all visits of the history with their facts as known now. Each visit teaches in
     the first pass that settles it; within reach a message teaches each thing once. ``early_share``
-    is the share of people's visits that come early.
+    is the share of people's visits that come early; ``driven`` tells browsers as scanners drive them.
     """
     judged = [
         (entry, facts, judge(entry, unprompted(facts)))
@@ -129,6 +137,9 @@ def lesson(
     if found.domain and early + later:
         odds = early_share / (1 - early_share)
         found = replace(found, early=float(early), early_people=later * odds)
+    if found.domain and history.recipients is not None:
+        visited = mailed.is_visited(fresh, driven)
+        found = replace(found, visited=int(visited), mailed=mailed.charge(history, rules))
     if scanned:
         found = _of_scan(found, machines)
     return found if scopes(found) else None
@@ -186,9 +197,9 @@ def taught(profile: DomainProfile, found: Lesson, at: float, *, by_another: bool
     """
     at = max(at, profile.taught_at)
     kept = worn(at - profile.taught_at, found.half_life_seconds)
-    if profile.scope in (ProfileScope.EARLY, ProfileScope.NETWORK):
+    if profile.scope in _APART:
         machines, people = _taught_apart(profile, found)
-        share = 1.0 if by_another or profile.scope is ProfileScope.EARLY else AGAIN_SHARE
+        share = AGAIN_SHARE if profile.scope is ProfileScope.NETWORK and not by_another else 1.0
         return replace(
             profile,
             machines=profile.machines * kept + share * machines,
@@ -212,6 +223,8 @@ def taught(profile: DomainProfile, found: Lesson, at: float, *, by_another: bool
 def _taught_apart(profile: DomainProfile, found: Lesson) -> tuple[float, float]:
     if profile.scope is ProfileScope.EARLY:
         return found.early, found.early_people
+    if profile.scope is ProfileScope.MAILED:
+        return found.visited, found.mailed
     return next(((machines, people) for name, machines, people in found.networks if name == profile.name))
 
 
@@ -227,6 +240,8 @@ def scopes(found: Lesson) -> tuple[tuple[ProfileScope, str], ...]:
         named += [(ProfileScope.DOMAIN, found.domain), (ProfileScope.GATEWAY, found.gateway)]
     if found.early or found.early_people:
         named.append((ProfileScope.EARLY, found.domain))
+    if found.visited or found.mailed:
+        named.append((ProfileScope.MAILED, found.domain))
     named += [(ProfileScope.NETWORK, name) for name, _, _ in found.networks]
     return tuple((scope, name) for scope, name in named if name)
 
@@ -270,15 +285,15 @@ def shifts(learned: Sequence[Learned], rules: Learning) -> tuple[tuple[Learned, 
 
     Their sum stays within the policy's caps. Machines that pass for people count to the domain's.
     """
-    early = next((item for item in learned if item.scope is ProfileScope.EARLY), None)
-    unseen = arrivals.beyond_people(learned, rules.early_doubt)
+    unseen = mailed.passing(learned, rules)
     base = share = rules.base_machines / (rules.base_machines + rules.base_people)
     moved = 0.0
     found = []
     for scope in (ProfileScope.GATEWAY, ProfileScope.DOMAIN):
         item = next((item for item in learned if item.scope is scope), None)
-        if scope is ProfileScope.DOMAIN and early is not None and unseen:
-            item = item or Learned(scope, early.name, 0.0, 0.0)
+        if scope is ProfileScope.DOMAIN and unseen:
+            name = next(item.name for item in learned if item.scope in _OF_DOMAIN)
+            item = item or Learned(scope, name, 0.0, 0.0)
             # Until now they passed for people of as many messages.
             people = max(0.0, item.people - unseen)
             item = replace(item, machines=round(item.machines + unseen, 3), people=round(people, 3))

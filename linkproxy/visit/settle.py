@@ -135,9 +135,10 @@ def _lesson(
         again,
         judged,
         policy.learning,
-        timing.people_by(
+        early_share=timing.people_by(
             CampaignKind.MARKETING, arrivals.early_seconds(history.delivery, policy.learning), policy
         ),
+        driven=is_driven,
     )
 
 

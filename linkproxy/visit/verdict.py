@@ -134,7 +134,7 @@ def judge(visit: Visit, facts: Facts, policy: Policy) -> Verdict:
         decisive = any(item.decisive for item in evidence)
     prior = memo.prior(facts)
     score = round(prior + total, 1)
-    kind = VerdictKind.MACHINE if decisive else _kind(score, policy)
+    kind = kind_of(score, policy, decisive=decisive)
     return Verdict(kind, score, prior, evidence, policy.digest, request.broken + broken)
 
 
@@ -226,7 +226,8 @@ def _overshadow(found: Sequence[Evidence], silenced: frozenset[str]) -> tuple[Ev
     )
 
 
-def _kind(score: float, policy: Policy) -> VerdictKind:
-    if score >= policy.machine:
+def kind_of(score: float, policy: Policy, *, decisive: bool) -> VerdictKind:
+    """Return what a score, in decibans, comes to."""
+    if decisive or score >= policy.machine:
         return _MACHINE
     return _HUMAN if score <= policy.human else VerdictKind.UNCERTAIN

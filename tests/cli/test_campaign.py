@@ -59,6 +59,14 @@ def test_a_template_registers_its_links_at_once(here: Installation) -> None:
     assert {"key", "target", "kind", "role", "position", "style", "shape"} == set(links[0])
 
 
+def test_with_the_keys_of_another_installation_no_campaign_is_made_for_a_template(here: Installation) -> None:
+    here.mail()
+    here.write("signing-keys.txt", f"1:{'A' * 43}\n")
+    told = here.fails("campaign", "add", "summer", "--html", "newsletter.html")
+    assert "signing key 1 is not the key of that id which signed mail of this store" in told
+    assert "summer" not in here.ok("campaign", "list").text
+
+
 def test_a_template_on_standard_input_is_read(here: Installation) -> None:
     here.ok("campaign", "add", "spring", "--html", "-", stdin=b'<a href="https://a.example/">a</a>')
     links = here.ok("campaign", "show", "spring", "--json").json["links"]

@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from claims.browsers import CHROME
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Installation
@@ -26,8 +27,10 @@ def taught(here: Installation) -> Installation:
 
 
 def test_a_domain_that_twenty_recipients_taught_is_listed(taught: Installation) -> None:
-    (row,) = taught.ok("profiles", "list", "--format", "jsonl").lines
-    assert (row["scope"], row["name"], row["recipients"]) == ("domain", "company.example", 20)
+    rows = {row["scope"]: row for row in taught.ok("profiles", "list", "--format", "jsonl").lines}
+    assert set(rows) == {"domain", "mailed"}
+    row = rows["domain"]
+    assert (row["name"], row["recipients"]) == ("company.example", 20)
     assert (row["machines"], row["people"]) == (20.0, 0.0)
     assert row["shift"] > 0
     assert row["takes_bait"] == 1.0
@@ -36,10 +39,11 @@ def test_a_domain_that_twenty_recipients_taught_is_listed(taught: Installation) 
 
 
 def test_one_profile_is_shown_in_words_and_as_json(taught: Installation) -> None:
-    (row,) = taught.ok("profiles", "show", "company.example", "--json").json
+    rows = taught.ok("profiles", "show", "company.example", "--json").json
     text = taught.ok("profiles", "show", "@Company.example").text
-    assert f"machine share       {row['machine_share']}" in text
-    assert f"shift               {row['shift']}" in text
+    for row in rows:
+        assert f"machine share       {row['machine_share']}" in text
+        assert f"shift               {row['shift']}" in text
 
 
 def test_explain_says_where_the_prior_comes_from(taught: Installation) -> None:
@@ -51,6 +55,20 @@ def test_explain_says_where_the_prior_comes_from(taught: Installation) -> None:
     assert "domain company.example: learned: 20 messages followed by a machine, 0 by a person" in text
     found = taught.ok("explain", visit["visit_id"], "--json").json
     assert round(sum(part["weight"] for part in found["prior_parts"]), 1) == found["first"]["prior"]
+
+
+def test_explain_names_a_domain_nearly_all_of_whose_mail_is_visited(here: Installation) -> None:
+    for number in range(22):
+        paths = here.paths(here.mail(f"person{number}@company.example"))
+        here.visit(paths[1:2], time.time() - 7200 + 60 * number, CHROME, peer=f"198.18.{number}.1")
+    here.ok("settle")
+    here.visit(here.paths(here.mail("late@company.example"))[1:2], time.time(), CHROME)
+    (visit,) = here.ok("visits", "--recipient", "late@company.example", "--format", "jsonl").lines
+    text = here.ok("explain", visit["visit_id"]).text
+    assert "in-step.nearly-all" in text
+    assert "22 messages visited of 22 that the domain can have had" in text
+    rows = here.ok("profiles", "list", "--format", "jsonl").lines
+    assert [row["machines"] for row in rows if row["scope"] == "mailed"] == [22.0]
 
 
 def test_explain_does_not_explain_a_prior_by_a_policy_that_was_not_there(
@@ -71,5 +89,7 @@ def test_what_was_never_taught_or_by_too_few_is_said_so(here: Installation) -> N
 
 def test_old_lessons_are_purged(taught: Installation) -> None:
     assert "domain profiles" in taught.ok("purge", "--dry-run").text
+    before = taught.ok("profiles", "list", "--format", "jsonl").lines
     taught.ok("purge", "--domain-profiles-days", "1")
-    assert len(taught.ok("profiles", "list", "--format", "jsonl").lines) == 1
+    after = taught.ok("profiles", "list", "--format", "jsonl").lines
+    assert [row["scope"] for row in after] == [row["scope"] for row in before] != []

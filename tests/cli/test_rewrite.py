@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,23 @@ def test_a_mail_is_read_from_standard_input(spring: Installation) -> None:
     mail = (spring.folder / "newsletter.html").read_bytes()
     piped = spring.ok("rewrite", "-", "--campaign", "spring", "--recipient", "anna@example.com", stdin=mail)
     assert piped.out == rewrite(spring, "--recipient", "anna@example.com")
+
+
+@pytest.mark.parametrize("is_message", [False, True])
+def test_a_mail_is_read_from_a_pipe(spring: Installation, *, is_message: bool) -> None:
+    """`rewrite <(make-mail)`: what was looked at to tell HTML from a message cannot be read again."""
+    name = message(spring) if is_message else "newsletter.html"
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write((spring.folder / name).read_bytes())
+    piped = rewrite(spring, "--recipient", "anna@example.com", source=f"/dev/fd/{reading}")
+    os.close(reading)
+    assert piped == rewrite(spring, "--recipient", "anna@example.com", source=name) != b""
+
+
+def test_what_never_ends_is_read_up_to_the_limit(spring: Installation) -> None:
+    told = spring.fails("rewrite", "/dev/zero", "--campaign", "spring", "--recipient", "anna@example.com")
+    assert "/dev/zero has more than" in told
 
 
 def test_the_same_mail_for_the_same_recipient_is_the_same_bytes_again(spring: Installation) -> None:
@@ -310,6 +328,7 @@ def test_the_keys_of_another_installation_sign_nothing_here(spring: Installation
     assert "signing key 1 is not the key of that id which signed mail of this store" in told
     assert "[signing] keys_file" in told
     spring.ok("signing-keys", "rotate")
+    spring.ok("signing-keys", "remove", "1", "--force")
     assert rewrite(spring, "--recipient", "anna@example.com")
     spring.write("signing-keys.txt", own)
     assert rewrite(spring, "--recipient", "anna@example.com")

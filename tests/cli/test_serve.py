@@ -9,6 +9,8 @@ import urllib.request
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -55,6 +57,26 @@ def test_a_served_link_leads_to_its_target_and_a_stop_is_clean(here: Installatio
     assert (status, target) == (302, "https://www.brand.example/spring")
     (visit,) = here.ok("visits", "--format", "jsonl").lines
     assert visit["answer"] == "redirect"
+
+
+@pytest.mark.parametrize("server", [("serve",), ("serve", "--workers", "1"), ("relay",)])
+def test_a_server_with_the_keys_of_another_installation_does_not_start(
+    here: Installation, server: tuple[str, ...]
+) -> None:
+    """All links of the store's mail would answer 404. A key that did not sign for long matters as well."""
+    here.mail()
+    here.write("signing-keys.txt", f"2:{'B' * 43}\n1:{'A' * 43}\n")
+    environ = {"LINKPROXY__SERVER__PUBLIC_PORT": "0", "LINKPROXY__SERVER__PRIVATE_PORT": "0"}
+    environ |= {"LINKPROXY__RELAY__UPSTREAM_HOST": "127.0.0.1", "LINKPROXY__RELAY__PORT": "0"}
+    environ |= {"LINKPROXY__RELAY__PRIVATE_PORT": "0"}
+    process = here.start(*server, environ=environ, stderr=subprocess.PIPE)
+    try:
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "signing key 1 is not the key of that id which signed mail of this store" in told
+    assert "signing-keys remove 1 --force" in told
 
 
 def test_a_port_in_use_is_told_in_one_line(here: Installation) -> None:

@@ -16,6 +16,7 @@ from claims.smtp import CUT, Mailer
 from click.testing import CliRunner
 
 from linkproxy import config as configs
+from linkproxy.campaign.tokens import format_keys, new_key
 from linkproxy.cli.main import linkproxy
 from linkproxy.model import Delivery, DeliverySource, LinkproxyError
 from linkproxy.server.app import running as serving
@@ -129,6 +130,15 @@ async def test_check_says_what_is_wrong_upstream_and_with_rules(post, tmp_path):
     assert "554 5.7.1 your address is blocked" in out
     assert "[[relay.rules]] name campaigns that are not there: 'summer'" in out
     assert err == "linkproxy: the relay would not work like this.\n"
+
+
+async def test_check_says_that_the_keys_are_another_installations(post, letter, tmp_path):
+    found = await post()
+    await found.send(letter())
+    (tmp_path / "signing-keys.txt").write_text(format_keys([new_key(())]))
+    code, out, _ = await _checked(tmp_path, "relay", "--check")
+    assert code == 1
+    assert "signing key 1 is not the key of that id" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ async def test_profiles_are_learned_by_the_settle_loop_and_told_over_the_api(sit
     status, body = await get(site, key, "/api/v1/profiles")
     found = {row["scope"]: row for row in body["profiles"]}
     of_domain = found["domain"]
-    assert (status, set(found)) == (200, {"domain"})
+    assert (status, set(found)) == (200, {"domain", "mailed"})
     assert (of_domain["name"], of_domain["recipients"], of_domain["machines"]) == (
         "company.example",
         20,

@@ -69,6 +69,12 @@ async def asked(mail, visit, domain="crowd.example"):
     return seen[0]
 
 
+def in_a_domain(visit, source):
+    """Judge a visit of a recipient whose domain somebody in particular has."""
+    judged = judge()(visit, source)
+    return replace(judged, facts=replace(judged.facts, step=Step()))
+
+
 def ids(neighbours):
     return [item.recipient_id for item in neighbours]
 
@@ -98,7 +104,7 @@ class DomainContract:
         await mail.store.add_deliveries([DeliveryDraft(mail.campaign.id, one.id, told)])
         first, _ = await mail.visited(mail.visit(0, link=2, who=one), mail.visit(5, link=1, who=one))
         (found,), *_ = await asked(mail, mail.visit(6, who=two))
-        assert found == Neighbour(one.id, NOW, "k002", first.facts.profile_id, NOW - 50)
+        assert found == Neighbour(one.id, NOW, "k002", first.facts.profile_id, NOW - 50, first_at=NOW)
 
     async def test_a_mailings_time_of_delivery_is_not_that_of_a_message(self, mail):
         one, two = await crowd(mail, 2)
@@ -161,6 +167,17 @@ class DomainContract:
         found, *_ = await asked(mail, mail.visit(1, who=two))
         assert found == []
 
+    async def test_an_erased_recipient_is_nobodys_neighbour_in_other_processes_either(self, mail, open_store):
+        one, two, three = await crowd(mail, 3)
+        other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        await other.visited(other.visit(0, who=one), other.visit(1, who=two))
+        await mail.store.erase_recipient(one.id)
+        seen = []
+        await other.settle(settled(seen=seen), who=two)
+        assert ids(seen[0].neighbours) == []
+        found, *_ = await asked(other, other.visit(2, who=three))
+        assert ids(found) == [two.id]
+
     async def test_a_settle_pass_knows_the_neighbours_on_both_sides(self, mail, open_store):
         one, two, three = await crowd(mail, 3)
         other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
@@ -169,6 +186,41 @@ class DomainContract:
         seen = []
         await mail.settle(settled(seen=seen), who=two)
         assert ids(seen[0].neighbours) == [three.id, one.id]
+
+    async def test_a_settle_pass_is_told_of_the_domains_recipients_up_to_the_highest_visited_before_and_now(
+        self, mail, open_store
+    ):
+        people = await crowd(mail, 9)
+        await crowd(mail, 3, "other.example")
+        other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        seen = []
+        for place, (side, who) in enumerate(((mail, 4), (other, 1), (mail, 7))):
+            await side.visited(side.visit(place, who=people[who]), take=in_a_domain)
+        for side, who in ((mail, 7), (other, 1), (mail, 4)):
+            await side.settle(settled(seen=seen), who=people[who])
+        assert [history.recipients for history in seen] == [(5, 8), (5, 5), (0, 5)]
+
+    async def test_what_was_settled_before_or_has_a_known_time_or_nobodys_domain_asks_for_no_recipients(
+        self, mail
+    ):
+        one, two, three = await crowd(mail, 3)
+        told = Delivery(NOW - 50, DeliverySource.MX)
+        await mail.store.add_deliveries([DeliveryDraft(mail.campaign.id, two.id, told)])
+        seen = []
+        await mail.visited(mail.visit(who=one), mail.visit(who=two), take=in_a_domain)
+        await mail.visited(mail.visit(who=three))
+        for person in (one, two, three):
+            await mail.settle(settled(seen=seen), who=person)
+        await mail.visited(mail.visit(5, who=one), take=in_a_domain)
+        await mail.settle(settled(seen=seen), who=one)
+        assert [history.recipients for history in seen] == [(0, 1), None, None, None]
+
+    async def test_who_comes_again_later_is_known_by_the_first_time_too(self, mail):
+        one, two = await crowd(mail, 2)
+        await mail.visited(mail.visit(0, who=one))
+        await mail.visited(mail.visit(2000, who=one))
+        (found,), *_ = await asked(mail, mail.visit(2001, who=two))
+        assert (found.first_at, found.at) == (NOW, NOW + 2000)
 
     # what is frozen ----------------------------------------------------------------------------
 
@@ -222,6 +274,20 @@ class DomainContract:
         await teach(mail, [one, two])
         _, domain, _ = await asked(other, other.visit(1, who=three))
         assert (domain.machines, domain.recipients) == (2.0, 2)
+
+    async def test_how_much_of_its_mail_is_visited_is_learned_of_a_domain_apart(self, mail):
+        one, two, three = await crowd(mail, 3)
+        for person in (one, two):
+            await mail.visited(mail.visit(who=person))
+            await mail.settle(teaching(lesson(person, visited=1, mailed=4)), who=person)
+        found = []
+
+        def take(visit, source):
+            found.append(source.domain_profile(ProfileScope.MAILED, "crowd.example"))
+            return judge()(visit, source)
+
+        await mail.visited(mail.visit(who=three), take=take)
+        assert [(item.machines, item.people, item.recipients) for item in found] == [(2.0, 8.0, 2)]
 
     async def test_profiles_of_few_recipients_are_not_listed_whatever_is_asked(self, store, mail):
         people = await crowd(mail, 20)

@@ -158,6 +158,9 @@ class OutgoingContract:
         assert not await store.note_signing_key(mail.campaign.id, 3, b"another!")
         assert await store.note_signing_key(mail.campaign.id, 4, b"another!")
         assert await store.note_signing_key(mail.campaign.id, 3, b"one key!")
+        assert await store.is_other_signing_key(3, b"another!")
+        assert not await store.is_other_signing_key(3, b"one key!")
+        assert not await store.is_other_signing_key(5, b"another!")
 
     async def test_api_keys_are_added_listed_and_removed_by_name(self, store):
         given = ApiKey("ci", b"\x00" * 32, NOW)

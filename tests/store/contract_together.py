@@ -19,7 +19,7 @@ from linkproxy.model import (
     Unlogged,
     VerdictKind,
 )
-from linkproxy.store.api import DeliveryDraft, DuplicateError
+from linkproxy.store.api import DeliveryDraft, DuplicateError, RecipientDraft
 
 
 async def beside(mail, open_store):
@@ -52,6 +52,36 @@ class TogetherContract:
         (mine,) = await mail.visited(mail.visit(5))
         (theirs,) = await other.visited(other.visit(5))
         assert (mine.facts.strays.all, theirs.facts.strays.all) == (3, 3)
+
+    async def test_a_stray_of_who_was_erased_is_forgotten_by_the_other_too(self, mail, open_store):
+        """A changed copy of a link names its message."""
+        other = await beside(mail, open_store)
+        await other.append(
+            other.stray(2, campaign_id=mail.campaign.id, recipient_id=mail.bob.id), other.stray(3)
+        )
+        await mail.store.erase_recipient(mail.bob.id)
+        (mine,) = await mail.visited(mail.visit(4))
+        (theirs,) = await other.visited(other.visit(5))
+        assert (mine.facts.strays.all, theirs.facts.strays.all) == (1, 1)
+
+    async def test_a_delivery_told_to_one_is_known_to_the_other_whatever_came_before(self, mail, open_store):
+        other = await beside(mail, open_store)
+        await mail.settle()
+        (changed_link,) = await other.append(other.visit(2, who=mail.bob, link=99))
+        assert isinstance(changed_link, Stray)
+        for who in (mail.ann, mail.bob):
+            await mail.deliver(-60 + NOW, who=who)
+            (theirs,) = await other.visited(other.visit(3, who=who))
+            assert theirs.facts.delivery == Delivery(NOW - 60, DeliverySource.MX)
+
+    async def test_an_address_that_one_learns_of_a_reference_is_known_to_the_other(self, mail, open_store):
+        (person,) = await mail.store.register_recipients([RecipientDraft(reference="r-1", verified=False)])
+        other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        await other.visited(other.visit(0, who=person))
+        await mail.store.register_recipients([RecipientDraft("cid@c.example", "r-1")])
+        (theirs,) = await other.visited(other.visit(1, who=person))
+        assert theirs.recipient is not None
+        assert (theirs.recipient.domain, theirs.recipient.verified) == ("c.example", True)
 
     async def test_each_sees_what_the_other_settled(self, mail, open_store):
         other = await beside(mail, open_store)

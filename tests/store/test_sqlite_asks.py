@@ -6,6 +6,7 @@ from functools import partial
 
 from store.world import send
 
+from linkproxy.store.api import RecipientDraft
 from linkproxy.visit import pipeline, policy
 
 PEOPLE = tuple(f"reader{number}@a.example" for number in range(43))
@@ -29,6 +30,21 @@ async def test_many_messages_that_are_not_remembered_are_read_by_as_many_stateme
     assert (len(one), len(many)) == (1, 1)
 
 
+async def test_the_greatest_campaign_id_that_a_token_holds_is_read_right(store):
+    greatest = (1 << 32) - 1
+    await store._writer.run(
+        lambda session: session.db.execute(
+            "INSERT INTO sqlite_sequence VALUES ('campaign', ?)", (greatest - 1,)
+        )
+    )
+    mail = await send(store)
+    assert mail.campaign.id == greatest
+    await mail.deliver(mail.visit().at - 60)
+    (judged,) = await mail.visited(mail.visit(), take=TAKE)
+    assert judged.recipient == mail.ann
+    assert judged.facts.delivery.delivered_at == mail.visit().at - 60
+
+
 async def test_nothing_is_asked_of_messages_that_are_remembered(store):
     mail = await send(store, who=PEOPLE)
     await mail.visited(*(mail.visit(who=who) for who in mail.recipients), take=TAKE)
@@ -41,3 +57,13 @@ async def test_a_delivery_that_becomes_known_is_asked_for_again(store):
     await mail.deliver(mail.visit().at - 60)
     (judged,) = await mail.visited(mail.visit(10), take=TAKE)
     assert judged.facts.delivery.delivered_at == mail.visit().at - 60
+
+
+async def test_a_mailing_that_goes_out_makes_nothing_forgotten_of_who_was_visited(store):
+    """Each of its mails registers a recipient and tells a delivery, while others click already."""
+    mail = await send(store, who=PEOPLE)
+    await mail.visited(*(mail.visit(who=who) for who in mail.recipients[:20]), take=TAKE)
+    await store.register_recipients([RecipientDraft("new@b.example"), RecipientDraft(PEOPLE[0])])
+    for who in mail.recipients[20:]:
+        await mail.deliver(mail.visit().at - 60, who=who)
+    assert await asked(store, mail, mail.recipients[:20], 10) == []

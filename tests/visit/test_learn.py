@@ -57,7 +57,7 @@ async def newcomer(world, domain="company.example", at=50_000.0):
 
 async def known(world, name="company.example"):
     found = await world.store.list_domain_profiles(min_recipients=20, name=name)
-    return found[0] if found else None
+    return next((item for item in found if item.scope is DOMAIN), None)
 
 
 async def set_gateway(world, domain, name):

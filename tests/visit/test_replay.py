@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from claims.browsers import FIREFOX
 
 from linkproxy.model import DeliverySource, StrayCounts, VerdictKind
+from linkproxy.query.replay import settlement_of
 from linkproxy.store.api import Cutoffs, Filter
+from linkproxy.store.review import AppliedReplay
 from linkproxy.visit import policy
 from linkproxy.visit.replay import clicks_under, replay
 
@@ -126,3 +129,21 @@ async def test_a_journal_without_notes_of_what_was_seen_goes_by_time(world: Worl
     assert [item.settled for item in replay(unnoted, world.policy)] == [
         item.entry.settled for item in message.visits
     ]
+
+
+async def test_an_applied_replay_brings_up_to_date_how_many_requests_a_click_stands_for(world: World) -> None:
+    """The second request is by a browser as scanners drive it, which the strict policy is not sure of."""
+    await world.send("one", at=600, headers=FIREFOX)
+    await world.send("one", at=604)
+    await world.settle()
+    strict = policy.load("[prior]\nmarketing = 20.0\n")
+    stands_for = []
+    for rules in (world.policy, strict, world.policy):
+        audit = await world.store.begin_replay(AppliedReplay(NOW, "op", rules.digest))
+        for message in await frozen(world):
+            await world.store.rejudge(
+                audit, message, partial(settlement_of, policy=rules, where=Filter(), now=NOW + 9_000)
+            )
+        kept = await world.store.export_recipient(world.recipient.id)
+        stands_for += [row["merged"] for row in kept["click"]]
+    assert stands_for == [1, 0, 1]

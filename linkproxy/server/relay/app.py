@@ -79,7 +79,7 @@ async def running(config: Config, *, clock: Callable[[], float] = time.time) -> 
         await store.open()
         stack.push_async_callback(store.close)
         metrics = Metrics()
-        rewriter = wiring.rewriter(config, store, clock)
+        rewriter = await wiring.rewriter(config, store, clock)
         relay = Relay(config, store, rewriter, metrics, clock)
         private = await _serve_health(config, relay, store, stack)
         # Last started, first stopped: messages under way still find everything there.

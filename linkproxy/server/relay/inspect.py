@@ -12,6 +12,7 @@ from aiosmtplib.errors import SMTPAuthenticationError, SMTPResponseException
 from linkproxy.model import LinkproxyError
 from linkproxy.server.relay.service import check, own_name
 from linkproxy.server.relay.upstream import UpstreamError, connect, route
+from linkproxy.server.wiring import own_keyring
 from linkproxy.store.api import StoreError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ async def inspect(config: Config, store: Store) -> list[Found]:
     """Return findings in order; what cannot be asked after an earlier fault is left out."""
     try:
         check(config.relay)
+        await own_keyring(config, store)
     except LinkproxyError as error:
         return [Found("settings", good=False, seen=line) for line in str(error).splitlines()]
     return [

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from linkproxy.model import CampaignKind, Family, LinkKind, ProfileScope
-from linkproxy.visit import agents, arrivals
+from linkproxy.visit import agents, arrivals, mailed
 from linkproxy.visit.in_step import beyond_people
 from linkproxy.visit.signals.headers import is_driven
 from linkproxy.visit.signals.table import Finding, Look, Signal
@@ -56,6 +56,23 @@ def _early(look: Look) -> Finding | None:
     return Finding(weight, text) if weight > 0 else None
 
 
+def _nearly_all(look: Look) -> Finding | None:
+    """Compare machines that came to messages first with the people who may have; no time need be known."""
+    facts, rules = look.facts, look.policy.learning
+    machines, people = mailed.estimate(facts.learned, rules.mailed_share)
+    if not machines or facts.beside_driven or not is_driven(look.visit):
+        return None
+    if arrivals.tells_when(facts.delivery.source, facts.campaign.kind):
+        return None
+    weight = 10 * math.log10(machines / people)
+    if facts.campaign.kind is CampaignKind.TRANSACTIONAL:
+        weight *= look.rule.values["transactional_share"]
+    weight = round(min(look.rule.weight, weight), 1)
+    (found,) = (item for item in facts.learned if item.scope is ProfileScope.MAILED)
+    text = f"{found.machines:.0f} messages visited of {found.people:.0f} that the domain can have had"
+    return Finding(weight, text) if weight > 0 else None
+
+
 def _as_machines(look: Look) -> Finding | None:
     """Take back what a current browser says for a person, as far as the domain's machines have one, too."""
     facts, values = look.facts, look.rule.values
@@ -75,7 +92,7 @@ def _browsers(learned: Sequence[Learned], rules: Learning, mistaken: float) -> t
     ``mistaken``: the share of its messages that may be held for a machine's wrongly; 1 leaves those
     machines alone that were recognised by nothing but when they came.
     """
-    unseen = arrivals.beyond_people(learned, rules.early_doubt)
+    unseen = mailed.passing(learned, rules)
     item = next((item for item in learned if item.scope is ProfileScope.DOMAIN), None)
     if item is None:
         return unseen, unseen
@@ -125,6 +142,12 @@ SIGNALS = (
         Family.IN_STEP,
         "More of the domain's messages are visited within minutes of delivery than its people can visit.",
         _early,
+    ),
+    Signal(
+        "in-step.nearly-all",
+        Family.IN_STEP,
+        "Nearly all of the domain's messages are visited, of which no delivery time is told.",
+        _nearly_all,
     ),
     Signal(
         "request.as-machines",

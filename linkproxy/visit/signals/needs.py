@@ -69,6 +69,7 @@ NEEDS: Mapping[str, int] = {
     "in-step.together": STEP,
     "in-step.same-delay": STEP,
     "in-step.early": LEARNED,
+    "in-step.nearly-all": LEARNED,
     "request.as-machines": LEARNED,
     "in-step.unsubscribes": STEP,
     "afterlife.continue": POST,
