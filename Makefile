@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 WORKERS ?= 2
 
-.PHONY: help demo test bench lint docs constraints clean
+.PHONY: help demo test bench lint docs picture constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ lint: $(VENV)/.dev ## Style, types, layers, and whether generated pages are in s
 
 docs: $(VENV)/.run ## Write the pages that are generated from the code
 	@$(BIN)/python -m linkproxy.cli.reference
+
+picture: $(VENV)/.run $(VENV)/.test-programs ## Make docs/demo.png anew, from what the demonstration prints
+	@$(BIN)/python .ci/picture
 
 constraints: ## Write constraints.txt anew, from what the package index has today
 	@folder=$$(mktemp -d)

@@ -8,6 +8,7 @@ import click
 
 from linkproxy.cli.listing import filter_options, judged_by_policy
 from linkproxy.cli.output import Heading, json_option, print_json, print_table, say, share_text
+from linkproxy.cli.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,8 @@ def accuracy(*, as_json: bool, **given: str | None) -> None:
     async def record(store: Store, where: Filter, policy: Policy) -> dict[str, Any]:
         from linkproxy.query.accuracy import accuracy_record, measure
 
-        return accuracy_record(await measure(store, where, policy))
+        with progress("Visits", await store.count_visits(where)) as advance:
+            return accuracy_record(await measure(store, where, policy, advance))
 
     found = judged_by_policy(given, record)
     if as_json:

@@ -8,6 +8,7 @@ import click
 
 from linkproxy.cli.listing import filter_options, judged_by_policy
 from linkproxy.cli.output import json_option, print_json, print_table, say, share_text
+from linkproxy.cli.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,17 +34,19 @@ def bait(*, as_json: bool, **given: str | None) -> None:
       linkproxy bait
       linkproxy bait --campaign spring --json
     """
-
-    async def record(store: Store, where: Filter, policy: Policy) -> dict[str, Any]:
-        from linkproxy.query.bait import bait_record, measure
-
-        return bait_record(await measure(store, where, policy))
-
-    found = judged_by_policy(given, record)
+    found = judged_by_policy(given, read_catches)
     if as_json:
         print_json(found)
         return
     print_catches(found)
+
+
+async def read_catches(store: Store, where: Filter, policy: Policy) -> dict[str, Any]:
+    """Return the figures as JSON has them, going through the journal."""
+    from linkproxy.query.bait import bait_record, measure
+
+    with progress("Visits", await store.count_visits(where)) as advance:
+        return bait_record(await measure(store, where, policy, advance))
 
 
 def print_catches(found: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import click
 from linkproxy.cli.files import file_fault
 from linkproxy.cli.listing import filter_options
 from linkproxy.cli.output import print_table, say
+from linkproxy.cli.progress import progress
 from linkproxy.cli.session import need_campaign, with_store
 from linkproxy.model import LinkproxyError
 from linkproxy.query.filters import read_filter
@@ -54,7 +55,9 @@ def calibrate(*, out: Path, **given: str | None) -> None:
         if where.campaign:
             await need_campaign(store, where.campaign)
         live = policy(config)
-        found = calibrating.calibrate(await calibrating.gather(store, where, live), live)
+        with progress("Visits", await store.count_visits(where)) as advance:
+            gathered = await calibrating.gather(store, where, live, advance)
+        found = calibrating.calibrate(gathered, live)
         day = datetime.fromtimestamp(now, UTC).date().isoformat()
         return found, calibrating.policy_text(found, live, day=day)
 

@@ -49,7 +49,7 @@ def check(invocation: Invocation) -> None:
 
     sound = load_sound(invocation.config_path)
     faults = [*sound.faults, *(_faults(sound.config, sound.sections) if sound.config else ())]
-    for warning in warnings(sound.config) if sound.config else ():
+    for warning in warnings(sound.config) if sound.config and "server" not in sound.sections else ():
         say(f"Warning: {warning}")
     if faults or sound.config is None:
         raise LinkproxyError("\n".join(faults))
@@ -177,6 +177,8 @@ def _store(settings: Config) -> None:
             faults.append(f"[store] {key}: the folder {folder} is not there. Make it, or change the setting.")
         elif not os.access(folder, os.W_OK):
             faults.append(f"[store] {key}: you may not write in {folder}. Change its owner, or the setting.")
+        elif Path(path).exists() and not os.access(path, os.R_OK | os.W_OK):
+            faults.append(f"[store] {key}: you may not use {path}. Change its owner, or the setting.")
     if faults:
         raise LinkproxyError("\n".join(faults))
 

@@ -91,7 +91,8 @@ def add(
 
     count, effective = with_store(work)
     surplus = "" if count == effective else f"; {count - effective} were known from a more exact source"
-    click.echo(f"Recorded {effective} of {count} for campaign {campaign}{surplus}.")
+    whole = "" if recipient or table else " as a whole"
+    click.echo(f"Recorded {effective} of {count} for campaign {campaign}{whole}{surplus}.")
     if faults:
         raise LinkproxyError("\n".join([*faults, f"{len(faults)} lines were skipped"]))
 

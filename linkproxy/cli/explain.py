@@ -29,7 +29,7 @@ _ABOUT = ("visit_id", "at", "campaign", "recipient", "key", "target", "method", 
 
 
 @click.command("explain")
-@click.argument("visit", required=False, type=click.IntRange(min=1))
+@click.argument("visit", required=False, type=click.IntRange(1, 2**63 - 1))  # what a store can number
 @click.option(
     "--requests",
     type=click.Path(path_type=Path, allow_dash=True),

@@ -69,22 +69,19 @@ def _size_fault(path: Path, size: int, most_bytes: int) -> str | None:
 
 def read_mail(path: Path, most_bytes: int) -> bytes:
     """Return a mail's bytes, ``-`` from standard input; raise LinkproxyError."""
-    if path == STDIN:
-        html = sys.stdin.buffer.read(most_bytes + 1)
-        fault = _size_fault(Path("standard input"), len(html), most_bytes)
-    else:
-        fault = mail_fault(path, most_bytes)
-        html = b"" if fault else _read(path)
-    if fault:
-        raise LinkproxyError(fault)
-    return html
-
-
-def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with contextlib.nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as file:
+            mail = file.read(most_bytes + 1)
     except OSError as error:
         raise LinkproxyError(file_fault(path, error)) from None
+    if fault := _size_fault(Path("standard input") if path == STDIN else path, len(mail), most_bytes):
+        raise LinkproxyError(fault)
+    return mail
+
+
+def is_stream(path: Path) -> bool:
+    """Tell what can be read only once: standard input, a pipe, a device."""
+    return path == STDIN or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def remove_parts(folders: Iterable[Path]) -> None:

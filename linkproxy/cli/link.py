@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from linkproxy.campaign.links import target_fault
+from linkproxy.campaign.targets import is_tracked
 from linkproxy.cli.output import json_option, print_json, print_table, say
 from linkproxy.cli.session import confirm, need_campaign, user_name, with_store
 from linkproxy.model import Campaign, Link, LinkKey, LinkKind, LinkproxyError
-from linkproxy.query.filters import format_time
+from linkproxy.query.filters import format_time, short_time
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
@@ -58,6 +59,8 @@ def set_target(campaign: str, key: str, url: str, who: str, *, yes: bool) -> Non
 
     async def work(_config: Config, store: Store) -> None:
         found = await need_campaign(store, campaign)
+        if is_tracked(url, found.base_url):
+            raise LinkproxyError(f"target {url[:200]!r} is a tracked link itself; name the page behind it")
         known = await need_link(store, found, key)
         if known.kind is not LinkKind.CONTENT:
             raise LinkproxyError(f"link {key} is of the kind {known.kind}: linkproxy answers it itself")
@@ -96,6 +99,7 @@ def audit(campaign: str, *, as_json: bool) -> None:
         names = ("at", "key", "old_target", "new_target", "who")
         print_json({"changes": [dict(zip(names, row, strict=True)) for row in rows]})
     elif rows:
-        print_table(["Time (UTC)", "Key", "Old target", "New target", "Who"], rows)
+        shown = [[short_time(item.at), *row[1:]] for item, row in zip(entries, rows, strict=True)]
+        print_table(["Time (UTC)", "Key", "Old target", "New target", "Who"], shown)
     else:
         say("No target was changed.")

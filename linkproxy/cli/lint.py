@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linkproxy.cli.files import STDIN, read_charset, read_mail
+from linkproxy.cli.files import read_charset, read_mail
 from linkproxy.cli.output import json_option, print_json, say
 from linkproxy.cli.session import current_config, need_campaign, with_store
 from linkproxy.model import Campaign, CampaignId, LinkproxyError
@@ -54,9 +54,9 @@ def lint(
 ) -> int:
     """Name what is likely to hurt a mail: links that filters dislike, a missing way to unsubscribe.
 
-    Looks at HTML (.html, .htm) and whole messages (.eml); changes nothing. With a campaign, or a
-    base URL, it also tells what would be wrong with tracked links. docs/lint.md has an example of
-    every finding.
+    Looks at HTML (.html, .htm) and whole messages (.eml); of other files, and of standard input,
+    the first lines tell. Changes nothing. With a campaign, or a base URL, it also tells what would
+    be wrong with tracked links. docs/lint.md has an example of every finding.
 
     \b
     Examples:
@@ -106,7 +106,8 @@ def _look(path: Path, campaign: Campaign | None, charset: str, sender: str) -> l
     from linkproxy.campaign.lint import is_message, lint_html, lint_message
 
     raw = read_mail(path, current_config().limits.mail_bytes)
-    if path.suffix.lower() == ".eml" or (path == STDIN and is_message(raw)):
+    suffix = path.suffix.lower()
+    if suffix == ".eml" or (suffix not in _SUFFIXES and is_message(raw)):
         return lint_message(raw, campaign)
     return lint_html(raw, campaign, charset=charset, sender=sender)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.campaign.signatures import signatures_of, signed_fault
 from linkproxy.cli import mbox
-from linkproxy.cli.files import STDIN, FileNames
+from linkproxy.cli.files import STDIN, FileNames, is_stream
 from linkproxy.cli.inputs import People, read_people
 from linkproxy.cli.spots import (
     MAILDIR,
@@ -119,6 +119,9 @@ def plan(wish: Wish) -> Mailing:
 
     Raises LinkproxyError where nothing at all can be done.
     """
+    into_folder = not wish.as_mbox and (wish.table is not None or wish.kind in {Kind.FOLDER, Kind.MAILDIR})
+    if into_folder and wish.out is not None and wish.out.is_file():
+        raise LinkproxyError(f"{wish.out} is a file, and the results need a folder; give another --out")
     if wish.table is None:
         return _checked(wish, _each(wish))
     if wish.out is None:
@@ -161,8 +164,8 @@ def _beside(wish: Wish) -> Path | None:
     """Return where the result of one file goes; into a folder it goes by its name."""
     if wish.out is None or not wish.out.is_dir():
         return wish.out
-    if wish.source == STDIN:
-        raise LinkproxyError(f"{wish.out} is a folder; name a file for the mail from standard input")
+    if is_stream(wish.source):
+        raise LinkproxyError(f"{wish.out} is a folder; name a file for a mail that comes without a name")
     return wish.out / wish.source.name
 
 

@@ -91,10 +91,13 @@ def _print_rich(stream: TextIO, columns: Sequence[Heading], lines: Sequence[Sequ
     console = Console(file=stream)
     needs = [_needed_width(column, [line[index] for line in lines]) for index, column in enumerate(columns)]
     kept = _fitting(columns, needs, console.width)
+    # On a terminal too narrow for all of them, text is folded anywhere: cut off, a figure would be another.
+    fits = _width(needs, kept) <= console.width
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for index in kept:
         column = columns[index]
-        table.add_column(column.text, overflow="fold", no_wrap=not column.folds, min_width=needs[index])
+        least = needs[index] if fits else None
+        table.add_column(column.text, overflow="fold", no_wrap=fits and not column.folds, min_width=least)
     for line in lines:
         table.add_row(*(Text(line[index]) for index in kept))
     console.print(table)
@@ -105,10 +108,14 @@ def _needed_width(column: Heading, cells: Sequence[str]) -> int:
     return min(widest, _FOLDED_WIDTH) if column.folds else widest
 
 
+def _width(needs: Sequence[int], kept: Iterable[int]) -> int:
+    return sum(needs[index] + _GAP for index in kept)
+
+
 def _fitting(columns: Sequence[Heading], needs: Sequence[int], width: int) -> list[int]:
     """Return which columns to show: the sparest are left out until the others fit."""
     kept = list(range(len(columns)))
-    while sum(needs[index] + _GAP for index in kept) > width:
+    while _width(needs, kept) > width:
         sparest = max(kept, key=lambda index: columns[index].spare)
         if not columns[sparest].spare:
             break

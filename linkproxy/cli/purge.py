@@ -10,7 +10,7 @@ import click
 
 from linkproxy.cli.output import print_table
 from linkproxy.cli.session import current_config, with_store
-from linkproxy.query.filters import format_time
+from linkproxy.query.filters import short_time
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
@@ -44,7 +44,7 @@ def purge(*, dry_run: bool, **days: int | None) -> None:
     if dry_run:
         print_table(
             ["What", "Removed if before (UTC)"],
-            [[_words(name), format_time(at) or "kept for good"] for name, at in asdict(before).items()],
+            [[_words(name), short_time(at) or "kept for good"] for name, at in asdict(before).items()],
         )
         return
 
@@ -52,7 +52,7 @@ def purge(*, dry_run: bool, **days: int | None) -> None:
         return await store.purge(before)
 
     removed = {table: count for table, count in with_store(work).items() if count}
-    told = ", ".join(f"{count:,} {_words(table)}" for table, count in removed.items())
+    told = ", ".join(f"{count:,} {_words(table)}{'s' * (count > 1)}" for table, count in removed.items())
     click.echo(f"Removed {told}." if told else "Nothing is old enough to be removed.")
 
 

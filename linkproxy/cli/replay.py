@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,11 +15,11 @@ from linkproxy.cli.progress import progress
 from linkproxy.cli.session import confirm, need_campaign, user_name, with_store
 from linkproxy.model import VerdictKind
 from linkproxy.query.export import printable
-from linkproxy.query.filters import format_time, read_filter
+from linkproxy.query.filters import format_time, read_filter, short_time
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from linkproxy.config import Config
     from linkproxy.query.replay import Change, Comparison
@@ -200,10 +200,20 @@ def _print_history(replays: list[AppliedReplay], *, as_json: bool) -> None:
     if not rows:
         say("No replay was ever applied.")
         return
-    print_table(list(rows[0]), [[str(value or "-") for value in row.values()] for row in rows])
+    shown = [
+        row | {name: short_time(getattr(item, name)) for name in ("at", "since", "until")}
+        for item, row in zip(replays, rows, strict=True)
+    ]
+    print_table(_HISTORY_HEADINGS, [[str(value) or "-" for value in row.values()] for row in shown])
 
 
-def _history_record(item: AppliedReplay) -> Mapping[str, object]:
+_HISTORY_HEADINGS: Final = (
+    *("Time (UTC)", "Who", "Policy", "Campaign", "Since", "Until"),
+    *("Messages", "Verdicts", "Gained", "Lost"),
+)
+
+
+def _history_record(item: AppliedReplay) -> dict[str, object]:
     return {
         "at": format_time(item.at),
         "who": item.who,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linkproxy.cli.bait import print_catches
+from linkproxy.cli.bait import print_catches, read_catches
 from linkproxy.cli.output import Heading, json_option, print_json, print_table
 from linkproxy.cli.session import need_campaign, with_store
 
@@ -42,7 +42,6 @@ def report(*, campaign: str, raw: bool, bait: bool, as_json: bool) -> None:
     """
 
     async def work(config: Config, store: Store) -> dict[str, Any]:
-        from linkproxy.query.bait import bait_record, measure
         from linkproxy.query.reports import report as make
         from linkproxy.query.reports import report_record
         from linkproxy.server.wiring import policy
@@ -50,7 +49,7 @@ def report(*, campaign: str, raw: bool, bait: bool, as_json: bool) -> None:
 
         rules, known = policy(config), await need_campaign(store, campaign)
         told = report_record(await make(store, known, rules))
-        return told | {"bait": bait_record(await measure(store, Filter(known.name), rules))} if bait else told
+        return told | {"bait": await read_catches(store, Filter(known.name), rules)} if bait else told
 
     found = with_store(work)
     if as_json:

@@ -69,6 +69,8 @@ def sign(*, source: Path, column: str | None, heading: str, out: Path | None, on
 
     if not heading.strip() or any(char in heading for char in f'{_DELIMITERS}"\r\n'):
         raise LinkproxyError(f"--as: {heading!r} cannot be a column's name here; use letters, digits and _")
+    if out is not None and source != STDIN and source.resolve() == out.resolve():
+        raise LinkproxyError(f"{source} would be overwritten by its result; give another --out")
     ring = keyring(current_config())
     with _opened(source) as lines, _written(out) as output:
         outcome = _Signing(source, ring, column, heading).run(lines, output)

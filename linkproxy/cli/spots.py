@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from linkproxy.campaign.lint import is_message
 from linkproxy.campaign.mime_headers import as_utf8, read_head
 from linkproxy.cli import mbox
-from linkproxy.cli.files import STDIN, file_fault, mail_fault, read_mail
+from linkproxy.cli.files import STDIN, file_fault, is_stream, mail_fault, read_mail
 from linkproxy.model import LinkproxyError
 from linkproxy.server.recipients import read_recipient
 
@@ -39,7 +39,7 @@ class Kind(Enum):
 
 def kind_of(source: Path) -> Kind:
     """Return what a source is; it may be missing, and is a file then."""
-    if source == STDIN:
+    if is_stream(source):
         return Kind.FILE
     if source.is_dir():
         return Kind.MAILDIR if all((source / name).is_dir() for name in MAILDIR) else Kind.FOLDER
@@ -59,13 +59,13 @@ def _beginning(path: Path) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where one mail stands: a file, a piece of an mbox, or what standard input brought."""
+    """Where one mail stands: a file, a piece of an mbox, or what a stream brought."""
 
     path: Path
     is_message: bool
     number: int = 0  # of a message in an mbox, from 1
     piece: Piece | None = None
-    given: bytes | None = None
+    given: bytes | None = None  # what a stream brought
 
     def __str__(self) -> str:
         """Return how errors and notes name it."""
@@ -102,8 +102,8 @@ class Spot:
 
 def spots_of(source: Path, most_bytes: int) -> list[Spot]:
     """Return the mails of a source that is no folder; raise LinkproxyError where there is none."""
-    if source == STDIN:
-        return [_standard_input(most_bytes)]
+    if is_stream(source):
+        return [_streamed(source, most_bytes)]
     if kind_of(source) is Kind.MBOX:
         return _messages(source)
     if fault := mail_fault(source, most_bytes):
@@ -119,11 +119,12 @@ def spot_at(path: Path, *, in_maildir: bool = False) -> Spot:
     return Spot(path, is_message(_beginning(path)))
 
 
-def _standard_input(most_bytes: int) -> Spot:
-    given = read_mail(STDIN, most_bytes)
+def _streamed(source: Path, most_bytes: int) -> Spot:
+    given = read_mail(source, most_bytes)
+    spot = Spot(source, is_message(given), given=given)
     if given.startswith(mbox.START):
-        raise LinkproxyError("standard input is an mbox; save it to a file and name that")
-    return Spot(STDIN, is_message(given), given=given)
+        raise LinkproxyError(f"{spot} is an mbox; save it to a file and name that")
+    return spot
 
 
 def _messages(path: Path) -> list[Spot]:

@@ -20,10 +20,10 @@ from linkproxy.model import LinkproxyError
 def copy(source: str | None, target: str) -> None:
     """Copy a whole store from a SQLite file to PostgreSQL.
 
-    Stop linkproxy first. Ids stay as they are, so links in sent mail go on working. A copy that was
-    interrupted goes on where it was when the command is given again. At the end every table is
-    compared by count and checksum. The password is read as store.password says. When the
-    copy is whole, set store.url to it.
+    Stop linkproxy first: a file that another program has open is not copied. Ids stay as they are,
+    so links in sent mail go on working. A copy that was interrupted goes on where it was when the
+    command is given again. At the end every table is compared by count and checksum. The password
+    is read as store.password says. When the copy is whole, set store.url to it.
 
     \b
     Examples:
@@ -49,17 +49,33 @@ def copy(source: str | None, target: str) -> None:
 
 async def _copy(url: str, path: Path, target: str) -> int:
     from linkproxy.store.connect import connect_to, postgres_settings, privacy
-    from linkproxy.store.copy import StoreCopy, count, reading
 
     config = current_config()
+    settings = postgres_settings(target, config)  # says how to install the driver that a copy imports
+    from linkproxy.store.copy import StoreCopy, count, reading
+
     store = connect_to(url, config)
     await store.open()  # brings the file up to date, and finds out whether the privacy key fits
     try:
         await store.list_due(last_before=0.0, first_before=0.0, limit=1)  # what is open is listed by now
     finally:
         await store.close()
+    _check_unused(path)
     with reading(path) as source:
         total = count(source)
         with progress("Rows copied", total) as copied, progress("Rows compared", total) as compared:
-            job = StoreCopy(source, postgres_settings(target, config), privacy(config))
+            job = StoreCopy(source, settings, privacy(config))
             return await job.run(time.time(), copied, compared)
+
+
+def _check_unused(path: Path) -> None:
+    """Raise LinkproxyError when somebody else has the file open: the last to close it removes its log.
+
+    See sqlite.org/wal.html, section 6.
+    """
+    file = path.resolve()
+    if file.with_name(f"{file.name}-wal").exists():
+        raise LinkproxyError(
+            f"--from {path}: another program has this store open, and what it writes from now on would be "
+            "left behind. Stop linkproxy (serve, relay), then repeat"
+        )

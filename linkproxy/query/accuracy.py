@@ -15,7 +15,7 @@ from linkproxy.query.interval import share_record
 from linkproxy.query.labels import WARNING, labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from linkproxy.query.labels import Label
     from linkproxy.store.api import Filter, Store
@@ -58,11 +58,17 @@ class Accuracy:
     contradictory: int
 
 
-async def measure(store: Store, where: Filter, policy: Policy) -> Accuracy:
-    """Go through the settled visits that ``where`` names (campaign, since, until)."""
+async def measure(
+    store: Store, where: Filter, policy: Policy, advance: Callable[[int], object] = lambda _done: None
+) -> Accuracy:
+    """Go through the settled visits that ``where`` names (campaign, since, until).
+
+    ``advance`` hears how many visits were gone through since.
+    """
     found = Accuracy(Tally(), {}, {}, {}, 0)
     contradictory = 0
     async for message in store.messages(where, reach_seconds=policy.reach_seconds):
+        advance(len(message.visits) - message.carried)
         judged = [
             (item.entry, item.entry.settled)
             for item in message.visits[message.carried :]
@@ -91,7 +97,7 @@ def _add_message(found: Accuracy, labels: list[Label]) -> None:
         found.whole.add(tally)
         found.domains.setdefault(first.domain, Tally()).add(tally)
         found.gateways.setdefault(first.gateway, Tally()).add(tally)
-        for source in {name for label in same for name in label.sources}:
+        for source in sorted({name for label in same for name in label.sources}):
             mine = [label for label in same if source in label.sources]
             found.sources.setdefault(source, Tally()).add(_tally_of(mine, machine=machine))
 

@@ -86,13 +86,19 @@ class _Bait:
     late: frozenset[LinkKey]
 
 
-async def measure(store: Store, where: Filter, policy: Policy) -> Caught:
-    """Go through the settled visits that ``where`` names (campaign, since, until)."""
+async def measure(
+    store: Store, where: Filter, policy: Policy, advance: Callable[[int], object] = lambda _done: None
+) -> Caught:
+    """Go through the settled visits that ``where`` names (campaign, since, until).
+
+    ``advance`` hears how many visits were gone through since.
+    """
     cells: dict[tuple[str, str], Catch] = {}
     baits: dict[CampaignId, _Bait] = {}
     last: tuple[CampaignId, RecipientId] | None = None
     found = _Message()
     async for message in store.messages(where, reach_seconds=policy.reach_seconds):
+        advance(len(message.visits) - message.carried)
         if (message.campaign_id, message.recipient_id) != last:
             if last is not None:
                 _count(cells, found, baits[last[0]])

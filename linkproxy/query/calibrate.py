@@ -14,7 +14,7 @@ from linkproxy.visit import policy as policies
 from linkproxy.visit.replay import replay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from linkproxy.query.labels import Label
     from linkproxy.store.api import Filter, Store
@@ -52,12 +52,18 @@ class Calibration:
     gathered: Gathered
 
 
-async def gather(store: Store, where: Filter, policy: Policy) -> Gathered:
-    """Judge the journal under ``policy`` and collect its labels; campaign, since, until count."""
+async def gather(
+    store: Store, where: Filter, policy: Policy, advance: Callable[[int], object] = lambda _done: None
+) -> Gathered:
+    """Judge the journal under ``policy`` and collect its labels; campaign, since, until count.
+
+    ``advance`` hears how many visits were gone through since.
+    """
     samples: dict[Sample, float] = {}
     messages: Counter[bool] = Counter()
     spoke: Counter[tuple[str, bool]] = Counter()
     async for message in store.messages(where, reach_seconds=policy.reach_seconds):
+        advance(len(message.visits) - message.carried)
         judged = [
             (item.entry, item.settled)
             for item in replay(message.visits, policy)[message.carried :]

@@ -127,6 +127,7 @@ VISIT_COLUMNS: Sequence[Column[VisitRow]] = (
 )
 
 UNSUBSCRIBE_COLUMNS: Sequence[Column[UnsubscribeRow]] = (
+    Column("unsubscribe_id", "", lambda row: row.unsubscribe_id),
     Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: short_time(row.at)),
     Column("campaign", "Campaign", lambda row: row.campaign, folds=True),
     Column("recipient", "Recipient", lambda row: row.recipient, folds=True),

@@ -11,7 +11,7 @@ from linkproxy.model import LinkproxyError, VerdictKind
 from linkproxy.store.api import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _SPAN = re.compile(r"([+-]?)(\d{1,9}(?:\.\d{1,3})?)(s|m|h|d|w)(\s+ago)?")
 _SPAN_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -127,17 +127,21 @@ _FIELDS: Mapping[str, tuple[str, Callable[[str, float], Any]]] = {
 FILTER_NAMES = tuple(_FIELDS)
 
 
+def unknown(given: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Return a sentence for each filter that is none of ``names``."""
+    there = ", ".join(names) or "none"
+    return [f"{name}: there is no such filter; there are {there}" for name in given if name not in names]
+
+
 def read_filter(given: Mapping[str, str | None], *, now: float) -> Filter:
     """Return the filter that a user's words stand for; None and "" do not restrict.
 
     Raises FilterError with all faults at once.
     """
-    faults: list[str] = []
+    faults = unknown(given, FILTER_NAMES)
     fields: dict[str, Any] = {}
     for name, text in given.items():
-        if name not in _FIELDS:
-            faults.append(f"{name}: there is no such filter; there are {', '.join(FILTER_NAMES)}")
-        elif text:
+        if text and name in _FIELDS:
             field, read = _FIELDS[name]
             try:
                 fields[field] = read(text, now)

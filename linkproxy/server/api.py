@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import (
@@ -19,8 +20,14 @@ from linkproxy.model import (
     MachineAnswer,
     Utm,
 )
-from linkproxy.query.export import CLICK_COLUMNS, RETRACTION_COLUMNS, VISIT_COLUMNS, record
-from linkproxy.query.filters import FilterError, read_filter
+from linkproxy.query.export import (
+    CLICK_COLUMNS,
+    RETRACTION_COLUMNS,
+    UNSUBSCRIBE_COLUMNS,
+    VISIT_COLUMNS,
+    record,
+)
+from linkproxy.query.filters import FilterError, read_filter, unknown
 from linkproxy.server.api_gateways import GatewayApi
 from linkproxy.server.api_lint import LintApi
 from linkproxy.server.api_mail import MailApi, read_drafts
@@ -43,8 +50,10 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.query.export import Column
     from linkproxy.server.rewriter import Rewriter
-    from linkproxy.store.api import Store
+    from linkproxy.store.api import Filter, Store
     from linkproxy.visit.policy import Policy
+
+    Rows = Callable[[Filter], AsyncIterator[Any]]
 
 MOST_DELIVERIES = 10_000
 _PAGE = 100
@@ -99,8 +108,9 @@ class Api:
             *mail.routes,
             ("POST", "/api/v1/deliveries", self.add_deliveries),
             ("GET", "/api/v1/clicks", self.list_clicks),
-            ("GET", "/api/v1/retractions", self.list_retractions),
-            ("GET", "/api/v1/visits", self.list_visits),
+            ("GET", "/api/v1/retractions", self._lister(_RETRACTIONS, store.retractions)),
+            ("GET", "/api/v1/unsubscribes", self._lister(_UNSUBSCRIBES, store.unsubscribes)),
+            ("GET", "/api/v1/visits", self._lister(_VISITS, store.visits)),
             *ReviewApi(store, policy, clock).routes,
             *LintApi(store, config).routes,
             *GatewayApi(store, policy.gateways, config, clock).routes,
@@ -163,7 +173,8 @@ class Api:
         told: list[tuple[RecipientDraft, Delivery]] = []
         for item in items:
             usual = whole.source if body.has("source") else DeliverySource.PROVIDER
-            drafts = read_drafts(item, [item.text("recipient", required=True)])
+            who = item.text("recipient", required=True)
+            drafts = read_drafts(item, [who] if who else [])
             delivery = self._delivery(item, usual)
             if not item.has("delivered_at"):
                 delivery = replace(delivery, delivered_at=whole.delivered_at)
@@ -195,72 +206,60 @@ class Api:
         text = query.pop("provisional", "").lower()
         if text not in _FLAGS:
             raise ApiError(400, f"provisional: {text[:60]!r} is neither true nor false")
-        names = ("campaign", "link", "recipient", "domain", "since", "until")
-
-        def rows(where: Mapping[str, str | None]) -> AsyncIterator[Any]:
-            found = read_filter(where, now=self._clock())
-            return self._store.clicks(found, provisional=_FLAGS[text])
-
-        return await self._listing("clicks", query, names, rows, CLICK_COLUMNS)
-
-    async def list_retractions(self, call: Call) -> Answer:
-        """Return a page of clicks that were withdrawn."""
-        names = ("campaign", "link", "recipient", "domain", "since", "until")
-
-        def rows(where: Mapping[str, str | None]) -> AsyncIterator[Any]:
-            return self._store.retractions(read_filter(where, now=self._clock()))
-
-        return await self._listing("retractions", dict(call.query), names, rows, RETRACTION_COLUMNS)
-
-    async def list_visits(self, call: Call) -> Answer:
-        """Return a page of the journal."""
-        names = ("campaign", "link", "recipient", "domain", "since", "until", "verdict")
-
-        def rows(where: Mapping[str, str | None]) -> AsyncIterator[Any]:
-            return self._store.visits(read_filter(where, now=self._clock()))
-
-        return await self._listing("visits", dict(call.query), names, rows, VISIT_COLUMNS)
+        return await self._page(_CLICKS, partial(self._store.clicks, provisional=_FLAGS[text]), query)
 
     async def list_profiles(self, call: Call) -> Answer:
         """Return what recipient domains and gateways have taught."""
         return await profile_records(self._store, self._policy, call.query, self._clock())
 
-    async def _listing(
-        self,
-        title: str,
-        query: dict[str, str],
-        names: Sequence[str],
-        rows: Callable[[Mapping[str, str | None]], AsyncIterator[Any]],
-        columns: Sequence[Column[Any]],
-    ) -> Answer:
-        """Return one page of what a campaign, or all of them, have; an unknown campaign is a 404."""
+    def _lister(self, listing: _Listing, rows: Rows) -> Callable[[Call], Awaitable[Answer]]:
+        async def page(call: Call) -> Answer:
+            return await self._page(listing, rows, dict(call.query))
+
+        return page
+
+    async def _page(self, listing: _Listing, rows: Rows, query: dict[str, str]) -> Answer:
+        """Return one page and, when there may be more, the token of the next.
+
+        An unknown campaign is a 404 and no empty page.
+        """
         if query.get("campaign"):
             await known_campaign(self._store, query["campaign"])
-        return await _page(title, query, names, rows, columns)
+        faults = unknown(query, (*listing.filters, "limit", "next"))
+        limit = _limit(query.pop("limit", str(_PAGE)), faults)
+        after = _read_next(query.pop("next", ""), faults)
+        where = {name: query[name] for name in listing.filters if name in query}
+        try:
+            found = read_filter({**where, "after": str(after), "limit": str(limit + 1)}, now=self._clock())
+        except FilterError as error:
+            raise ApiError(400, *faults, *error.faults) from None
+        if faults:
+            raise ApiError(400, *faults)
+        shown = [record(row, listing.columns) async for row in rows(found)]
+        more = len(shown) > limit
+        shown = shown[:limit]
+        return {listing.title: shown, "next": _write_next(shown[-1][listing.number]) if more else None}
 
 
-async def _page(
-    title: str,
-    query: dict[str, str],
-    names: Sequence[str],
-    rows: Callable[[Mapping[str, str | None]], AsyncIterator[Any]],
-    columns: Sequence[Column[Any]],
-) -> Answer:
-    """Return one page of a listing and, when there may be more, the token of the next."""
-    faults = [f"{name}: there is no such filter" for name in query if name not in {*names, "limit", "next"}]
-    limit = _limit(query.pop("limit", str(_PAGE)), faults)
-    after = _read_next(query.pop("next", ""), faults)
-    where = {name: query[name] for name in names if name in query}
-    try:
-        found = rows({**where, "after": str(after), "limit": str(limit + 1)})
-    except FilterError as error:
-        raise ApiError(400, *faults, *error.faults) from None
-    if faults:
-        raise ApiError(400, *faults)
-    shown = [record(row, columns) async for row in found]
-    more = len(shown) > limit
-    shown = shown[:limit]
-    return {title: shown, "next": _write_next(shown[-1]["visit_id"]) if more else None}
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What is listed page by page, in the order of the number in the first column."""
+
+    title: str
+    columns: Sequence[Column[Any]]
+    filters: Sequence[str] = ("campaign", "link", "recipient", "domain", "since", "until")
+
+    @property
+    def number(self) -> str:
+        return self.columns[0].name
+
+
+_CLICKS = _Listing("clicks", CLICK_COLUMNS)
+_RETRACTIONS = _Listing("retractions", RETRACTION_COLUMNS)
+_UNSUBSCRIBES = _Listing(
+    "unsubscribes", UNSUBSCRIBE_COLUMNS, ("campaign", "recipient", "domain", "since", "until")
+)
+_VISITS = _Listing("visits", VISIT_COLUMNS, (*_CLICKS.filters, "verdict"))
 
 
 def _limit(text: str, faults: list[str]) -> int:
@@ -270,8 +269,8 @@ def _limit(text: str, faults: list[str]) -> int:
     return _PAGE
 
 
-def _write_next(visit_id: object) -> str:
-    return base64.urlsafe_b64encode(f"after:{visit_id}".encode()).decode().rstrip("=")
+def _write_next(number: object) -> str:
+    return base64.urlsafe_b64encode(f"after:{number}".encode()).decode().rstrip("=")
 
 
 def _read_next(text: str, faults: list[str]) -> int:

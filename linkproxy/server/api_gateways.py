@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.query.export import record
+from linkproxy.query.filters import unknown
 from linkproxy.query.gateways import GATEWAY_COLUMNS
 from linkproxy.server.body import ApiError, read_object
 from linkproxy.server.gateways import look_up_due, look_up_each, name_again
@@ -38,8 +39,8 @@ class GatewayApi:
 
     async def list_gateways(self, call: Call) -> Answer:
         """Return the recipients' domains with their gateways, and how many of them are due."""
-        if call.query:
-            raise ApiError(400, *(f"{name}: there is no such filter" for name in call.query))
+        if faults := unknown(call.query, ()):
+            raise ApiError(400, *faults)
         known = await self._store.list_gateways()
         now = self._clock()
         return {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.query.accuracy import accuracy_record, measure
 from linkproxy.query.bait import bait_record
 from linkproxy.query.bait import measure as catches
-from linkproxy.query.filters import FilterError, read_filter
+from linkproxy.query.filters import FilterError, read_filter, unknown
 from linkproxy.query.reports import report, report_record
 from linkproxy.query.shadow import shadow_record
 from linkproxy.server.body import ApiError
@@ -68,7 +68,7 @@ class ReviewApi:
         return where
 
     def _read(self, query: Mapping[str, str], names: Sequence[str]) -> Filter:
-        faults = [f"{name}: there is no such filter" for name in query if name not in names]
+        faults = unknown(query, names)
         try:
             where = read_filter({name: query[name] for name in names if name in query}, now=self._clock())
         except FilterError as error:

@@ -56,7 +56,7 @@ def read_fields(data: bytes, what: str = "body") -> dict[str, Any]:
         raise ApiError(400, f"the {what} is not UTF-8") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}" if what == "body" else f"column {error.colno}"
-        raise ApiError(400, f"the {what} is not JSON: {error.msg} at {where}") from None
+        raise ApiError(400, f"the {what} is not JSON: {error.msg.removesuffix(' at')} at {where}") from None
     except ValueError:
         raise ApiError(400, f"the {what} is not JSON that makes sense: a number is too long") from None
     except RecursionError:

@@ -169,11 +169,10 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return _error(500, "a fault of linkproxy; its log says more")
 
 
-def _of_framework(error: web.HTTPException) -> web.Response:
-    """Return what aiohttp refuses, such as 404 and 405, in our shape."""
-    response = _error(error.status, error.reason)
-    if "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
+def _other_method(error: web.HTTPMethodNotAllowed) -> web.Response:
+    told = ", ".join(sorted(error.allowed_methods))
+    response = _error(405, f"not by {error.method}; this path takes {told}")
+    response.headers["Allow"] = error.headers["Allow"]
     return response
 
 
@@ -182,7 +181,9 @@ _REFUSALS: tuple[tuple[type[Exception], Callable[[Any], web.Response]], ...] = (
         web.HTTPRequestEntityTooLarge,
         lambda _: _error(413, "the body is larger than [limits] mail_bytes allows"),
     ),
-    (web.HTTPException, _of_framework),
+    (web.HTTPNotFound, lambda _: _error(404, "there is no such path; docs/api.md has all of them")),
+    (web.HTTPMethodNotAllowed, _other_method),
+    (web.HTTPException, lambda error: _error(error.status, error.reason)),
 )
 """What to answer where the framework refuses; the first that fits counts."""
 

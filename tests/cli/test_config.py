@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -119,6 +120,24 @@ def test_check_warns_of_a_port_that_links_lead_to_and_nobody_listens_on(
     told = capsys.readouterr()
     assert told.out.startswith("OK: ")
     assert ("Warning: [server] base_url: tracked links lead to port" in told.err) is warned
+
+
+def test_check_warns_of_nothing_that_a_mistake_makes_it_seem(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installation.write_text("[server]\nbase_url = 'https://click.brand.example'\npublic_port = 'x'\n")
+    assert run(["--config", str(installation), "config", "check"]) == 1
+    assert "Warning" not in capsys.readouterr().err
+
+
+def test_check_names_a_store_that_this_user_may_not_use(
+    installation: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (installation.parent / "linkproxy.db").touch()
+    # Tests may run as root, who may use every file.
+    monkeypatch.setattr(os, "access", lambda path, _mode: not str(path).endswith(".db"))
+    assert run(["--config", str(installation), "config", "check"]) == 1
+    assert "[store] url: you may not use" in capsys.readouterr().err
 
 
 def test_check_takes_a_database_elsewhere_for_no_folder_of_this_machine(

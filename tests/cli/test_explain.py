@@ -43,6 +43,7 @@ def test_a_settled_visit_is_explained_as_it_was_and_as_it_is(here: Installation)
 
 def test_a_visit_that_is_not_there_is_told(here: Installation) -> None:
     assert "linkproxy visits" in here.fails("explain", "4711")
+    assert "is not in the range" in here.fails("explain", "9" * 30, code=2)
 
 
 @pytest.mark.parametrize("arguments", [[], ["1", "--requests", "-"]])

@@ -68,6 +68,13 @@ def test_standard_input_may_be_html_or_a_message(here: Installation) -> None:
     assert "no_unsubscribe_header" in {item["check"] for item in message.json[0]["findings"]}
 
 
+def test_a_file_of_another_name_may_be_html_or_a_message(here: Installation) -> None:
+    """As for `rewrite`: its first lines tell."""
+    here.write("letter", "From: a@brand.example\n\nSpring is here.\n")
+    told = here.run("lint", "letter", "--json").json
+    assert "no_unsubscribe_header" in {item["check"] for item in told[0]["findings"]}
+
+
 def test_a_campaign_tells_where_tracked_links_are_and_what_the_mail_is_for(here: Installation) -> None:
     here.write("mail.html", '<a href="https://www.shop.example/">Your order</a>')
     here.ok(

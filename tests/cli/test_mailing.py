@@ -118,6 +118,8 @@ def test_every_pair_that_cannot_be_done_is_named(folder: Path, tmp_path: Path) -
         ({"source": "a.html", "draft": ANNA, "out": "a.html"}, "would be overwritten"),
         ({"source": "a.html", "draft": ANNA, "out": "."}, "would be overwritten"),
         ({"source": ".", "draft": ANNA, "out": "."}, "would be overwritten"),
+        ({"source": "a.html", "table": "list.csv", "out": "list.csv"}, "is a file, and the results need a"),
+        ({"source": ".", "draft": ANNA, "out": "list.csv"}, "is a file, and the results need a folder"),
         ({"source": "empty", "draft": ANNA, "out": "out"}, "no .html files"),
         ({"source": "a.html", "table": "nobody.csv", "out": "out"}, "no recipients"),
     ],

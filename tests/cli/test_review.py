@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from functools import partial
 from typing import TYPE_CHECKING
@@ -88,6 +89,9 @@ def test_applying_writes_what_was_shown_and_the_first_policy_takes_it_back(here,
     assert (first["clicks_lost"], second["clicks_gained"]) == (len(before), len(before))
     assert first["policy"] != second["policy"]
     assert second["who"]
+    _, row, _ = demo("replay", "--history").text.splitlines()
+    assert row.startswith(first["at"][:19].replace("T", " "))
+    assert row.split()[-2:] == ["0", str(len(before))], "gained, lost"
 
 
 def test_a_laxer_policy_gains_clicks_and_what_it_says_is_what_it_does(here, demo) -> None:
@@ -121,10 +125,18 @@ def test_a_wrong_policy_file_is_named_with_every_fault(here, demo) -> None:
     assert "gone.toml" in here.fails("--config", "copy/config.toml", "replay", "--policy", "gone.toml")
 
 
-def test_a_progress_bar_is_shown_on_a_terminal(here, demo) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("replay", "--json"),
+        ("accuracy", "--json"),
+        ("bait", "--json"),
+        ("report", CAMPAIGN, "--bait"),
+    ],
+)
+def test_what_goes_through_the_journal_shows_how_far_it_is(here, demo, command) -> None:
     visits = len(demo("visits", "--format", "jsonl").lines)
-    shown = here.on_terminal("stderr", "--config", "copy/config.toml", "replay", "--json")
-    assert "Judging again" in shown
+    shown = here.on_terminal("stderr", "--config", "copy/config.toml", *command)
     assert f"{visits}/{visits}" in shown
 
 
@@ -162,6 +174,12 @@ def test_a_campaign_that_is_not_there_is_named(here, demo) -> None:
 
 
 # --- accuracy, calibrate, shadow ---------------------------------------------------------------
+
+
+def test_no_figure_is_cut_off_where_a_terminal_is_narrow(here, demo) -> None:
+    figures = re.findall(r"\d+\.\d%", demo("bait").text)
+    shown = here.on_terminal("stdout", "--config", "copy/config.toml", "bait", columns=60)
+    assert sorted(re.findall(r"\d+\.\d%", shown)) == sorted(figures) != []
 
 
 def test_accuracy_shows_labels_with_intervals_and_a_warning(demo) -> None:

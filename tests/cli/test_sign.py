@@ -109,3 +109,11 @@ def test_many_bad_lines_are_counted_and_not_all_shown(here: Installation) -> Non
     told = here.fails("recipients", "sign", "list.csv")
     assert "... and 980 more" in told
     assert "1,000 bad line(s)" in told
+
+
+def test_the_file_itself_is_not_written_over(here: Installation) -> None:
+    """With --on-error skip it would lose lines."""
+    here.write("list.csv", "id\n1\na b\n")
+    told = here.fails("recipients", "sign", "list.csv", "--out", "./list.csv", "--on-error", "skip")
+    assert "list.csv would be overwritten by its result" in told
+    assert (here.folder / "list.csv").read_text() == "id\n1\na b\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -80,6 +82,33 @@ def test_what_cannot_be_copied_is_said_in_a_sentence(here, arguments, fault):
     said = here.fails("store", "copy", *arguments)
     assert fault in said
     assert "secret" not in said
+
+
+def test_without_the_driver_the_extra_is_named(here, monkeypatch):
+    for name in [
+        name for name in sys.modules if name.startswith(("linkproxy.store.postgres", "linkproxy.store.copy"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    here.mail()
+    said = here.fails("store", "copy", "--to", "postgresql://a@b/c")
+    assert "pip install 'linkproxy[postgres]'" in said
+
+
+def test_a_store_that_a_server_has_open_is_not_copied(here):
+    """Visits that came meanwhile would stay behind."""
+    here.mail()
+    environ = {"LINKPROXY__SERVER__PUBLIC_PORT": "0", "LINKPROXY__SERVER__PRIVATE_PORT": "0"}
+    process = here.start("serve", environ=environ, stderr=subprocess.PIPE)
+    try:
+        assert next(line for line in process.stderr if "Tracked links at" in line)
+        said = here.fails("store", "copy", "--to", "postgresql://a@127.0.0.1:1/c")
+        assert "linkproxy.db: another program has this store open" in said
+        assert "Stop linkproxy" in said
+    finally:
+        process.kill()
+        process.communicate()
+    assert "it cannot be reached" in here.fails("store", "copy", "--to", "postgresql://a@127.0.0.1:1/c")
 
 
 def test_a_database_that_cannot_be_reached_is_said_in_a_sentence(here):

@@ -66,7 +66,7 @@ async def test_metrics_are_behind_the_host_check_too(site: Site) -> None:
 
 
 async def test_an_unknown_path_is_a_404_of_the_one_shape(site: Site, key: str) -> None:
-    assert_fault(await call(site, key, "/api/v1/nothing"), 404, "Not Found")
+    assert_fault(await call(site, key, "/api/v1/nothing"), 404, "there is no such path")
 
 
 async def test_a_wrong_method_is_a_405_that_names_the_right_one(site: Site, key: str) -> None:
@@ -74,7 +74,7 @@ async def test_a_wrong_method_is_a_405_that_names_the_right_one(site: Site, key:
         site.server.addresses.private + "/api/v1/rewrite", headers={"Authorization": f"Bearer {key}"}
     )
     assert response.headers["Allow"] == "POST"
-    assert_fault((response.status, await response.json()), 405, "Method Not Allowed")
+    assert_fault((response.status, await response.json()), 405, "not by GET; this path takes POST")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,7 @@ async def test_a_wrong_method_is_a_405_that_names_the_right_one(site: Site, key:
     [
         (b"", "the body is not JSON"),
         (b"{", "the body is not JSON"),
+        (b'{"campaign', "Unterminated string starting at line 1, column 2"),
         (b"[]", "not a JSON object"),
         (b'"x"', "not a JSON object"),
         (b'{"campaign": "\xff"}', "not UTF-8"),
@@ -200,9 +201,11 @@ async def test_each_faulty_delivery_is_named_and_none_is_recorded(site: Site, ke
     }
     answer = await call(site, key, "/api/v1/deliveries", body)
     assert answer[0] == 400
+    assert [told for told in answer[1]["errors"] if "[1].recipient" in told] == [
+        "deliveries[1].recipient: is missing"
+    ]
     errors = " ".join(answer[1]["errors"])
     for place in (
-        "deliveries[1].recipient",
         "deliveries[1].source",
         "deliveries[2].delivered_at",
         "deliveries[3]",

@@ -63,4 +63,8 @@ async def test_one_domain_or_all_can_be_asked_for_again(asking: tuple[Site, str]
 async def test_a_domain_that_no_recipient_has_is_told(asking: tuple[Site, str]) -> None:
     answer = await call(*asking, "/api/v1/gateways/refresh", {"domains": ["nobody.example"], "all": True})
     assert_fault(answer, 400, "give domains or all", "no recipient has the domain nobody.example")
-    assert_fault(await call(*asking, "/api/v1/gateways?domain=x"), 400, "domain: there is no such filter")
+    assert_fault(
+        await call(*asking, "/api/v1/gateways?domain=x"),
+        400,
+        "domain: there is no such filter; there are none",
+    )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from claims.api import assert_fault, call
 
+from linkproxy.store.api import RecipientDraft
+
 if TYPE_CHECKING:
     from tests.server.conftest import Site
 
@@ -38,6 +40,25 @@ async def test_pages_follow_each_other_by_an_opaque_token(site: Site, key: str) 
     assert len(seen) == 5
 
 
+async def test_who_opted_out_is_listed_page_by_page(site: Site, key: str) -> None:
+    await site.ask(site.url(site.UNSUBSCRIBE), "POST", data=b"List-Unsubscribe=One-Click")
+    (ben,) = await site.store.register_recipients([RecipientDraft("ben@example.com")])
+    await site.ask(site.url(site.UNSUBSCRIBE, ben), "POST", data=b"")
+    _, first = await call(site, key, "/api/v1/unsubscribes?limit=1&since=-1h")
+    _, second = await call(site, key, f"/api/v1/unsubscribes?limit=1&since=-1h&next={first['next']}")
+    rows = [*first["unsubscribes"], *second["unsubscribes"]]
+    assert [(row["recipient"], row["one_click"]) for row in rows] == [
+        ("anna@example.com", True),
+        ("ben@example.com", False),
+    ]
+    assert second["next"] is None
+    _, one = await call(site, key, "/api/v1/unsubscribes?campaign=spring&recipient=ben@example.com")
+    assert one["unsubscribes"] == [rows[1]]
+    assert_fault(
+        await call(site, key, "/api/v1/unsubscribes?link=abcd"), 400, "link: there is no such filter"
+    )
+
+
 async def test_visits_can_be_filtered_by_verdict(site: Site, key: str) -> None:
     await site.ask(site.url())
     await site.ask(site.url(), "HEAD", headers=site.SCANNER)
@@ -47,11 +68,13 @@ async def test_visits_can_be_filtered_by_verdict(site: Site, key: str) -> None:
 
 async def test_all_faults_of_a_query_are_told_at_once(site: Site, key: str) -> None:
     answer = await call(site, key, "/api/v1/clicks?sinse=1&since=yesteryear&limit=0&next=!!")
-    assert_fault(answer, 400, "sinse: there is no such filter", "limit", "next", "since")
+    assert_fault(
+        answer, 400, "sinse: there is no such filter; there are campaign, link,", "limit", "next", "since"
+    )
     assert_fault(await call(site, key, "/api/v1/clicks?link=abcd&link=efgh"), 400, "link: is given twice")
 
 
-@pytest.mark.parametrize("path", ["clicks", "visits", "retractions", "accuracy", "shadow"])
+@pytest.mark.parametrize("path", ["clicks", "visits", "retractions", "unsubscribes", "accuracy", "shadow"])
 async def test_a_campaign_that_is_not_there_is_a_404_and_not_an_empty_page(
     site: Site, key: str, path: str
 ) -> None:

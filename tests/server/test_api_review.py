@@ -168,7 +168,7 @@ async def test_a_bait_follower_is_a_labelled_machine_scored_without_the_bait(sit
     assert found["whole"]["machines"]["messages"] == 1
     assert found["whole"]["machines"]["machine"] == 1
     assert found["whole"]["machines"]["counted_share"]["value"] == 0.0
-    assert {row["name"] for row in found["by_label"]} == {"bait.followed", "bait.beside"}
+    assert [row["name"] for row in found["by_label"]] == ["bait.beside", "bait.followed"]
     assert "selected sample" in found["warning"]
 
 

@@ -1,4 +1,4 @@
-"""Own tracking domains: whose name a page shows, by the campaign's host or the request's."""
+"""Own tracking hosts: whose name a page shows, by the campaign's host or the request's."""
 
 from __future__ import annotations
 
