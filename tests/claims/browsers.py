@@ -20,6 +20,8 @@ CHROME = (
     ("Accept-Encoding", "gzip, deflate, br, zstd"),
     ("Accept-Language", "en-US,en;q=0.9"),
 )
+GERMAN = (*CHROME[:-1], ("Accept-Language", "de-DE,de;q=0.9"))
+"""Another person's, and else the same."""
 FIREFOX = (
     ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:146.0) Gecko/20100101 Firefox/146.0"),
     ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from claims.browsers import CHROME, FIREFOX
+from claims.browsers import CHROME, FIREFOX, GERMAN
 from claims.company import LIBRARY, company, settle_all, settled, spread, weight_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,8 +28,6 @@ RULES = policy.load().learning
 NAME = "company.example"
 HOUR = 3600.0
 MINUTE = 60.0
-GERMAN = (*CHROME[:-1], ("Accept-Language", "de-DE,de;q=0.9"))
-"""Another one's browser of the same kind."""
 
 
 async def followed(world, people, *, begin=0.0, apart=40.0, headers=CHROME):
