@@ -35,7 +35,7 @@ async def test_a_visit_whose_commit_was_answered_to_nobody_is_there_once(own_pos
     with tempfile.TemporaryDirectory() as short:  # the path of a socket has 107 bytes
         async with front(Path(short), own_postgres.folder) as between:
             through = own_database.replace(str(own_postgres.folder), short)
-            site = await start(store={"url": through, "commit_seconds": 0.2})
+            site = await start(store={"url": through, "commit_seconds": 1.0})
             await site.server.services.settler.close()  # its commits are none of a visit
             assert (await site.ask(site.url("CtA1"))).status == 302
             between.losing = True
