@@ -117,7 +117,7 @@ async def _each_message(
     with progress(title, await store.count_visits(where)) as advance:
         async for message in store.messages(where, reach_seconds=policy.reach_seconds):
             visit(message)
-            advance(len(message.visits) - message.carried)
+            advance(len(message.own))
 
 
 async def _apply(store: Store, policy: Policy, where: Filter) -> AppliedReplay:
@@ -132,7 +132,7 @@ async def _apply(store: Store, policy: Policy, where: Filter) -> AppliedReplay:
         async for message in store.messages(where, reach_seconds=policy.reach_seconds):
             if Comparison().add(message, policy, where):
                 await store.rejudge(replay_id, message, revise)
-            advance(len(message.visits) - message.carried)
+            advance(len(message.own))
     return (await store.list_replays())[-1]
 
 

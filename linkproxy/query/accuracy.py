@@ -68,12 +68,8 @@ async def measure(
     found = Accuracy(Tally(), {}, {}, {}, 0)
     contradictory = 0
     async for message in store.messages(where, reach_seconds=policy.reach_seconds):
-        advance(len(message.visits) - message.carried)
-        judged = [
-            (item.entry, item.entry.settled)
-            for item in message.visits[message.carried :]
-            if item.entry.settled is not None
-        ]
+        advance(len(message.own))
+        judged = [(item.entry, item.entry.settled) for item in message.own if item.entry.settled is not None]
         labels = labels_of(judged, policy)
         contradictory += labels.contradictory
         inside = [item for item, at in _with_times(labels.labels, judged) if where.spans(at)]

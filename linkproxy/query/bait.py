@@ -98,7 +98,7 @@ async def measure(
     last: tuple[CampaignId, RecipientId] | None = None
     found = _Message()
     async for message in store.messages(where, reach_seconds=policy.reach_seconds):
-        advance(len(message.visits) - message.carried)
+        advance(len(message.own))
         if (message.campaign_id, message.recipient_id) != last:
             if last is not None:
                 _count(cells, found, baits[last[0]])
@@ -122,7 +122,7 @@ async def _bait_of(store: Store, campaign_id: CampaignId) -> _Bait:
 
 
 def _look(found: _Message, message: FrozenMessage, where: Filter, policy: Policy) -> None:
-    for item in message.visits[message.carried :]:
+    for item in message.own:
         entry, settled = item.entry, item.entry.settled
         if settled is None or settled.kind is not VerdictKind.MACHINE or not where.spans(entry.visit.at):
             continue

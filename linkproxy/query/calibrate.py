@@ -63,7 +63,7 @@ async def gather(
     messages: Counter[bool] = Counter()
     spoke: Counter[tuple[str, bool]] = Counter()
     async for message in store.messages(where, reach_seconds=policy.reach_seconds):
-        advance(len(message.visits) - message.carried)
+        advance(len(message.own))
         judged = [
             (item.entry, item.settled)
             for item in replay(message.visits, policy)[message.carried :]

@@ -23,6 +23,7 @@ from linkproxy.model import (
 )
 from linkproxy.visit.in_step import delivered_at
 from linkproxy.visit.learn import FEWEST_RECIPIENTS
+from linkproxy.visit.mailed import MOST_BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ HOUR_SECONDS = 3600.0
 EPISODE_SECONDS = 600.0
 """Visits to one message within this are one arrival of its recipient."""
 
-MOST_NEIGHBOURS = 256
+MOST_NEIGHBOURS = MOST_BEFORE + 1  # and the one who is asked about
 """Recipients of one domain that are remembered of one campaign."""
 
 MOST_PROFILES = 50_000

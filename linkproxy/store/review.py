@@ -59,6 +59,11 @@ class FrozenMessage:
     carried: int = 0
     beyond: tuple[FrozenVisit, ...] = ()
 
+    @property
+    def own(self) -> tuple[FrozenVisit, ...]:
+        """Return the visits of this part alone."""
+        return self.visits[self.carried :]
+
 
 @dataclass(frozen=True, slots=True)
 class AppliedReplay:
