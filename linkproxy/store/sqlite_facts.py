@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
+from itertools import chain
 from sys import intern
 from typing import TYPE_CHECKING
 
@@ -48,12 +50,18 @@ _SIBLINGS = f"""SELECT {rows.SIBLING} FROM visit WHERE id IN (
     ) ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}
 ) ORDER BY id"""
 
-_MESSAGES = f"""SELECT m.value, {rows.RECIPIENT}, d.delivered_at, d.source,
-    EXISTS (SELECT 1 FROM open_visit o WHERE o.campaign_id = ?1 AND o.recipient_id = m.value)
-    OR EXISTS (SELECT 1 FROM message_visit o WHERE o.campaign_id = ?1 AND o.recipient_id = m.value)
-FROM json_each(?2) m LEFT JOIN recipient r ON r.id = m.value
-LEFT JOIN delivery d ON d.campaign_id = ?1 AND d.recipient_id = m.value"""
-"""What judging asks of messages that are not remembered, for all of a campaign in a batch at once."""
+_MOST_MESSAGES = 64
+"""That one statement asks for: SQLite keeps one ready for each number of them."""
+
+
+@lru_cache(maxsize=_MOST_MESSAGES)
+def _messages(number: int) -> str:
+    """Return the statement that reads what judging asks of so many messages that are not remembered."""
+    same = "o.campaign_id = m.column1 AND o.recipient_id = m.column2"
+    return f"""SELECT m.column1, m.column2, {rows.RECIPIENT}, d.delivered_at, d.source,
+    EXISTS (SELECT 1 FROM open_visit o WHERE {same}) OR EXISTS (SELECT 1 FROM message_visit o WHERE {same})
+FROM (VALUES {", ".join(["(?, ?)"] * number)}) m LEFT JOIN recipient r ON r.id = m.column2
+LEFT JOIN delivery d ON d.campaign_id = m.column1 AND d.recipient_id = m.column2"""
 
 
 class SqliteFacts:
@@ -69,24 +77,21 @@ class SqliteFacts:
         self._new_messages: set[Message] = set()
 
     def expect(self, pending: Sequence[Pending]) -> None:
-        """Read what is not remembered of the messages that a batch is about, by one statement a campaign."""
+        """Read what is not remembered of the messages that a batch is about, many by one statement."""
         known, siblings = self._memory.messages, self._memory.siblings
-        cold: dict[CampaignId, set[RecipientId]] = {}
-        for item in pending:
-            message: Message = (item.campaign_id, item.recipient_id)
-            if item.recipient_id and not (message in known and message in siblings):
-                cold.setdefault(item.campaign_id, set()).add(item.recipient_id)
-        for campaign_id, recipients in cold.items():
-            for row in self._db.execute(_MESSAGES, (campaign_id, rows.compact(list(recipients)))):
-                message, visited = self._learn_message(campaign_id, row), row[-1]
+        asked = {(item.campaign_id, item.recipient_id): None for item in pending if item.recipient_id}
+        cold = [message for message in asked if not (message in known and message in siblings)]
+        for start in range(0, len(cold), _MOST_MESSAGES):
+            some = cold[start : start + _MOST_MESSAGES]
+            for row in self._db.execute(_messages(len(some)), [*chain.from_iterable(some)]):
+                message, visited = self._learn_message(row), row[-1]
                 if not visited and message not in siblings and message not in self._session.waiting:
                     siblings[message] = []
 
-    def _learn_message(self, campaign_id: CampaignId, row: rows.Row) -> Message:
-        """Remember a row of the statement _MESSAGES, and return whose it is."""
-        asked, recipient_id, address, reference, domain, track, verified, delivered_at, source, _ = row
-        message = (campaign_id, asked)
-        table = self.table(campaign_id)
+    def _learn_message(self, row: rows.Row) -> Message:
+        """Remember a row of the statement of ``_messages``, and return whose it is."""
+        message, table = row[:2], self.table(row[0])
+        recipient_id, address, reference, domain, track, verified, delivered_at, source = row[2:-1]
         if recipient_id is not None and table is not None:
             known = KnownMessage(
                 Recipient(recipient_id, address, reference, intern(domain), track != 0, verified != 0),
@@ -141,8 +146,7 @@ class SqliteFacts:
     def _known_message(self, message: Message) -> KnownMessage | None:
         known = self._memory.messages.get(message)
         if known is None and message[1] != NOBODY:
-            row = self._db.execute(_MESSAGES, (message[0], rows.compact([message[1]]))).fetchone()
-            self._learn_message(CampaignId(message[0]), row)
+            self._learn_message(self._db.execute(_messages(1), message).fetchone())
             known = self._memory.messages.get(message)
         return known
 

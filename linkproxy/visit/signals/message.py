@@ -26,14 +26,14 @@ def _links_in_seconds(look: Look) -> Finding | None:
         return None
     values = look.rule.values
     best: tuple[float, str] | None = None
-    most = len(_content_keys(look, look.burst))
     asked_at = _asked_at(look.visit)
     apart = [(abs(_asked_at(item) - asked_at), item) for item in look.burst]
+    counts: dict[float, int] = {}  # by window
     for window, least, weight in values["curve"]:
-        if least > most:
-            continue
-        near = [item for seconds, item in apart if seconds <= window]
-        count = len(_content_keys(look, near))
+        count = counts.get(window)
+        if count is None:
+            near = [item for seconds, item in apart if seconds <= window]
+            count = counts[window] = len(_content_keys(look, near))
         if count >= least and (best is None or weight > best[0]):
             best = weight, f"{count} links within {window:.0f} s"
     if best is None:
@@ -78,9 +78,11 @@ def _rotates(look: Look) -> Finding | None:
 
 
 def _most_links(look: Look) -> Finding | None:
-    total, count = look.facts.link_count, len(_content_keys(look, look.burst))
-    least = look.rule.values["share"]
-    if total < look.rule.values["min_links"] or count < 2 or count / total < least:
+    total, least = look.facts.link_count, look.rule.values["share"]
+    if not total or total < look.rule.values["min_links"] or (len(look.burst) + 1) / total < least:
+        return None
+    count = len(_content_keys(look, look.burst))
+    if count < 2 or count / total < least:
         return None
     share = min(1.0, count / total)
     weight = look.rule.weight * (0.5 + 0.5 * (share - least) / (1 - least))
