@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+# How long an example takes on a busy machine says nothing: times are measured under bench/.
+settings.register_profile("linkproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("linkproxy")
 
 # Here, before anybody imports it: tests of other areas take fixtures from there.
 pytest.register_assert_rewrite("store")
