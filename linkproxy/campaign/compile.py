@@ -38,6 +38,8 @@ __all__ = ["Compiled", "Note", "NoteReason", "compile_html", "stamp", "with_refe
 
 BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9:/._~-]*[A-Za-z0-9._~-]")
 _KEY_END: Final = 5  # bytes of "/" and a link key
+_ADDRESS_TAG: Final = re.compile(r"(?:.*\W)?\w*e_?mail(?:_?address)?\W*|%recipient%", re.IGNORECASE)
+"""The tag of a field that its name says holds addresses; Mailgun's %recipient% is the address by itself."""
 _START: Final = attrgetter("start")
 
 
@@ -69,7 +71,8 @@ def with_reference(compiled: Compiled, tag: str) -> Compiled:
 
     A message gets its tag when it is compiled, since its lines are laid out then. The tag stands
     as it is written: the sender's mailer replaces it before anyone reads the mail as HTML. Raises
-    LinkproxyError for a tag that is empty or not printable ASCII.
+    LinkproxyError for a tag that is empty or not printable ASCII, a word without any mark of a tag,
+    or named as one that fills in mail addresses.
     """
     suffix = tag_suffix(tag)
     first, *others = compiled.segments
@@ -81,6 +84,16 @@ def tag_suffix(tag: str) -> bytes:
     """Return what a merge tag adds to a tracked URL; LinkproxyError as `with_reference` says."""
     if not tag.strip() or not (tag.isascii() and tag.isprintable()):
         raise LinkproxyError(f"merge tag {tag!r}: give the tag as your mailer writes it, in printable ASCII")
+    if tag.isalnum():
+        raise LinkproxyError(
+            f"merge tag {tag!r}: is a word and no tag, so all recipients would have the reference {tag!r}; "
+            "give the tag as your mailer writes it, marks included: {{id}}"
+        )
+    if _ADDRESS_TAG.fullmatch(tag):
+        raise LinkproxyError(
+            f"merge tag {tag!r}: fills in mail addresses, which are refused in links; "
+            "take an identifier's tag (docs/merge-tags.md)"
+        )
     return b"/" + tag.encode("ascii")
 
 

@@ -36,7 +36,7 @@ def tracking_http(mail: LintedMail) -> Iterator[Found]:
 def no_unsubscribe_link(mail: LintedMail) -> Iterator[Found]:
     """Yield a mailing whose texts have no link to leave the list."""
     if mail.marketing and mail.kinds and not any(seen.unsubscribe for seen in mail.links):
-        yield f"none of {len(mail.links)} links", _ALL
+        yield f"links in the mail: {len(mail.links)}", _ALL
 
 
 def no_unsubscribe_header(mail: LintedMail) -> Iterator[Found]:

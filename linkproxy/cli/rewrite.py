@@ -185,7 +185,9 @@ async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: 
 def _sink(mailing: Mailing, run: Run) -> Sink:
     if mailing.out is None:
         return StandardOutput(as_mbox=mailing.as_mbox)
-    return Mbox(mailing.out, run.size) if mailing.as_mbox else Files(mailing.folders)
+    if mailing.as_mbox:
+        return Mbox(mailing.out, run.size)
+    return Files(mailing.folders, own=mailing.out if mailing.note else None)
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from linkproxy.cli.files import file_fault, write_whole
 from linkproxy.cli.mbox import enclosed
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from linkproxy.cli.mailing import Copy
     from linkproxy.cli.spots import Spot
+
+_SYNCED_AT_A_TIME: Final = 8
 
 
 class Sink(Protocol):
@@ -45,14 +49,22 @@ class Files:
 
     size = 0
 
-    def __init__(self, folders: Iterable[Path]) -> None:
-        """Make the folders that are to be there in any case; raise LinkproxyError."""
+    def __init__(self, folders: Iterable[Path], own: Path | None = None) -> None:
+        """Make the folders that are to be there in any case; raise LinkproxyError.
+
+        ``own`` is a folder that only one run at a time writes to.
+        """
         self._unsure: list[Path] = []  # written, and perhaps not on the disk yet
         for folder in folders:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LinkproxyError(file_fault(folder, error)) from None
+        self._own = -1
+        if own is not None:
+            with suppress(OSError):  # some file systems lock no folders
+                self._own = os.open(own, os.O_RDONLY)
+                _lock(own, self._own)
 
     def has(self, copy: Copy) -> bool:
         """See Sink."""
@@ -65,14 +77,10 @@ class Files:
             self._unsure.append(copy.output)
 
     def sync(self) -> None:
-        """See Sink; many at a time, since a disk takes them faster than one by one."""
-        while self._unsure:
-            try:
-                with self._unsure[-1].open("rb") as file:
-                    os.fsync(file.fileno())
-            except OSError as error:
-                raise LinkproxyError(file_fault(self._unsure[-1], error)) from None
-            self._unsure.pop()
+        """See Sink; many at a time, since a file system writes them down together."""
+        with ThreadPoolExecutor(_SYNCED_AT_A_TIME) as pool:
+            tuple(pool.map(_sync_file, self._unsure))
+        self._unsure.clear()
 
     def finish(self) -> None:
         """See Sink: every file is in its place."""
@@ -80,6 +88,24 @@ class Files:
 
     def close(self) -> None:
         """See Sink."""
+        if self._own >= 0:
+            os.close(self._own)
+
+
+def _lock(path: Path, descriptor: int) -> None:
+    """Keep other runs out until the descriptor is closed; raise LinkproxyError while one is at it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LinkproxyError(f"{path}: another run is writing it; wait for that one") from None
+
+
+def _sync_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise LinkproxyError(file_fault(path, error)) from None
 
 
 class Mbox:
@@ -93,18 +119,20 @@ class Mbox:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = os.fdopen(os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self._file.seek(0, os.SEEK_END) < size:
-                raise LinkproxyError(
-                    f"{self._beside}: what was written before is gone; remove its note to start anew"
-                )
-            self._file.seek(size)
-            self._file.truncate()
-        except BlockingIOError:
+            _lock(path, self._file.fileno())
+            whole = self._file.seek(0, os.SEEK_END) >= size
+            if whole:
+                self._file.seek(size)
+                self._file.truncate()
+        except LinkproxyError:
             self._file.close()
-            raise LinkproxyError(f"{path}: another run is writing it; wait for that one") from None
+            raise
         except OSError as error:
             raise LinkproxyError(file_fault(self._beside, error)) from None
+        if not whole:
+            raise LinkproxyError(
+                f"{self._beside}: what was written before is gone; remove its note to start anew"
+            )
 
     def has(self, copy: Copy) -> bool:  # noqa: ARG002  (other sinks look at it)
         """See Sink: what is behind the noted size was cut off."""

@@ -32,7 +32,7 @@ from linkproxy.server.api_gateways import GatewayApi
 from linkproxy.server.api_lint import LintApi
 from linkproxy.server.api_mail import MailApi, read_drafts
 from linkproxy.server.api_review import ReviewApi
-from linkproxy.server.body import ApiError, Body, read_object
+from linkproxy.server.body import ApiError, Body, read_object, refuse_parameters
 from linkproxy.server.campaigns import (
     base_url_fault,
     campaign_record,
@@ -71,6 +71,7 @@ _CAMPAIGN = (
     *("click_id", "leave_shown_urls", "opens"),
 )
 _MOST_ROWS = 1000
+_FILTERS = ("campaign", "link", "recipient", "domain", "since", "until")
 _UTM = tuple(field.name for field in fields(Utm))
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
@@ -119,12 +120,14 @@ class Api:
 
     # --- campaigns -----------------------------------------------------------------------------
 
-    async def list_campaigns(self, _call: Call) -> Answer:
+    async def list_campaigns(self, call: Call) -> Answer:
         """Return all campaigns."""
+        refuse_parameters(call.query)
         return {"campaigns": [campaign_record(item) for item in await self._store.list_campaigns()]}
 
     async def show_campaign(self, call: Call) -> Answer:
         """Return one campaign and its link table."""
+        refuse_parameters(call.query)
         campaign = await known_campaign(self._store, call.path["name"])
         links = await self._store.list_links(campaign.id)
         return {"campaign": campaign_record(campaign), "links": [link_record(link) for link in links]}
@@ -247,19 +250,19 @@ class _Listing:
 
     title: str
     columns: Sequence[Column[Any]]
-    filters: Sequence[str] = ("campaign", "link", "recipient", "domain", "since", "until")
+    filters: Sequence[str] = _FILTERS
 
     @property
     def number(self) -> str:
         return self.columns[0].name
 
 
-_CLICKS = _Listing("clicks", CLICK_COLUMNS)
+_CLICKS = _Listing("clicks", CLICK_COLUMNS, (*_FILTERS, "provisional"))
 _RETRACTIONS = _Listing("retractions", RETRACTION_COLUMNS)
 _UNSUBSCRIBES = _Listing(
     "unsubscribes", UNSUBSCRIBE_COLUMNS, ("campaign", "recipient", "domain", "since", "until")
 )
-_VISITS = _Listing("visits", VISIT_COLUMNS, (*_CLICKS.filters, "verdict"))
+_VISITS = _Listing("visits", VISIT_COLUMNS, (*_FILTERS, "verdict"))
 
 
 def _limit(text: str, faults: list[str]) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.query.export import record
-from linkproxy.query.filters import unknown
 from linkproxy.query.gateways import GATEWAY_COLUMNS
-from linkproxy.server.body import ApiError, read_object
+from linkproxy.server.body import read_object, refuse_parameters
 from linkproxy.server.gateways import look_up_due, look_up_each, name_again
 from linkproxy.server.wiring import mx_resolver
 
@@ -39,8 +38,7 @@ class GatewayApi:
 
     async def list_gateways(self, call: Call) -> Answer:
         """Return the recipients' domains with their gateways, and how many of them are due."""
-        if faults := unknown(call.query, ()):
-            raise ApiError(400, *faults)
+        refuse_parameters(call.query)
         known = await self._store.list_gateways()
         now = self._clock()
         return {

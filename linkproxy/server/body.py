@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from linkproxy.model import LinkproxyError
-from linkproxy.query.filters import can_have_been, read_time
+from linkproxy.query.filters import can_have_been, read_time, unknown
 from linkproxy.store.api import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -38,6 +38,12 @@ def refusal(error: Exception) -> ApiError | None:
 def fault_record(status: int, *errors: str) -> dict[str, Any]:
     """Return the one shape of what goes wrong."""
     return {"ok": False, "error": "; ".join(errors), "errors": list(errors), "status": status}
+
+
+def refuse_parameters(query: Iterable[str]) -> None:
+    """Raise ApiError (400) if there are any: the call takes none."""
+    if faults := unknown(query, ()):
+        raise ApiError(400, *faults)
 
 
 def read_object(data: bytes, known: Sequence[str]) -> Body:
@@ -99,10 +105,7 @@ class Body:
             if required:
                 self.fault(name, "is missing")
             return ""
-        if not isinstance(value, str):
-            self.fault(name, "is not a string")
-            return ""
-        return value
+        return value if self._is_text(name, value) else ""
 
     def number(self, name: str, *, most: float, usual: float = 0.0) -> float:
         """Return a number from ``usual`` up, ``usual`` when it is not given."""
@@ -193,7 +196,12 @@ class Body:
         return value
 
     def _is_text(self, name: str, item: object) -> bool:
-        if isinstance(item, str):
-            return True
-        self.fault(name, f"{json.dumps(item)[:60]} is not a string")
-        return False
+        if not isinstance(item, str):
+            self.fault(name, f"{json.dumps(item)[:60]} is not a string")
+            return False
+        try:
+            item.encode()
+        except UnicodeEncodeError:
+            self.fault(name, "holds half a surrogate pair, which is no character")
+            return False
+        return True

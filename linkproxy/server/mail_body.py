@@ -62,11 +62,7 @@ def _content(body: Body, field: str) -> tuple[bytes, Callable[[bytes], str]]:
         except ValueError:
             body.fault(field, "is neither a message, which has a header, nor base64")
             return b"", _base64
-    try:
-        return text.encode(), bytes.decode
-    except UnicodeEncodeError:
-        body.fault(field, "holds half a surrogate pair, which is no character")
-        return b"", bytes.decode
+    return text.encode(), bytes.decode
 
 
 def _base64(content: bytes) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -86,6 +88,7 @@ class Rewriter:
         self._refuse_signed = refuse_signed
         self._noted: set[CampaignId] = set()
         self._signers: dict[CampaignId, Callable[[RecipientId], bytes]] = {}
+        self._turns: defaultdict[CampaignId, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def register(self, drafts: Sequence[RecipientDraft]) -> list[Recipient]:
         """Register recipients and return them with address and reference in the clear.
@@ -153,7 +156,7 @@ class Rewriter:
             return await self._keep(found, known)
 
         await self._note_key(campaign.id)
-        return await _until_undisputed(attempt, campaign)
+        return await _until_undisputed(attempt, campaign, self._turns[campaign.id])
 
     def token(self, campaign: Campaign, recipient_id: RecipientId) -> bytes:
         """Return the token of a message, 24 ASCII bytes."""
@@ -200,13 +203,19 @@ def _placed_after(known: Sequence[Link], new: Sequence[Link]) -> tuple[Link, ...
     return tuple(replace(link, position=first + index) for index, link in enumerate(new))
 
 
-async def _until_undisputed(attempt: Callable[[], Awaitable[Compiled]], campaign: Campaign) -> Compiled:
-    """Compile again when another process has added links between our reading and our writing."""
-    for _ in range(_TRIES):
-        try:
-            return await attempt()
-        except DuplicateError:
-            continue
+async def _until_undisputed(
+    attempt: Callable[[], Awaitable[Compiled]], campaign: Campaign, turn: asyncio.Lock
+) -> Compiled:
+    """Compile again when somebody has added links between our reading and our writing.
+
+    Those of this process then take turns, so that it is tried again for the others' sake alone.
+    """
+    with suppress(DuplicateError):
+        return await attempt()
+    async with turn:
+        for _ in range(_TRIES):
+            with suppress(DuplicateError):
+                return await attempt()
     raise LinkproxyError(
         f"campaign {campaign.name!r}: other processes keep changing its links; "
         "rewrite again when they are done"

@@ -327,10 +327,37 @@ def test_the_merge_tag_form_ends_in_the_tag():
     )
 
 
-@pytest.mark.parametrize("tag", ["", "  ", "{{é}}", "a\nb"])
+@pytest.mark.parametrize("tag", ["", "  ", "{{é}}", "a\nb", "lp", "4711"])
 def test_a_merge_tag_that_cannot_be_one_is_refused(tag):
     with pytest.raises(LinkproxyError, match="merge tag"):
         with_reference(compiled(b"x"), tag)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "{{email}}",
+        "{{ .Subscriber.Email }}",
+        "*|EMAIL|*",
+        "{contactfield=email}",
+        "{contactfield=companyemail}",
+        "{{ contact.EMAIL }}",
+        "%recipient%",
+        "%recipient_email%",
+        "{{ user.email_address }}",
+        "-email-",
+    ],
+)
+def test_a_merge_tag_that_fills_in_addresses_is_refused(tag):
+    with pytest.raises(LinkproxyError, match="fills in mail addresses"):
+        with_reference(compiled(b"x"), tag)
+
+
+@pytest.mark.parametrize(
+    "tag", ["{{ email|md5 }}", "{{email_hash}}", "%recipient.lp%", "*|EMAIL_ID|*", "-lp-"]
+)
+def test_a_merge_tag_beside_the_address_is_taken(tag):
+    assert stamp(with_reference(compiled(b"x"), tag), TOKEN) == b"x"
 
 
 @pytest.mark.parametrize(

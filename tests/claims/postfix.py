@@ -152,6 +152,15 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+async def listening(process: asyncio.subprocess.Process, port: int) -> None:
+    """Return when somebody listens at the port, or when the process that was to do so has ended."""
+    while process.returncode is None:
+        with suppress(OSError):
+            (await asyncio.open_connection("127.0.0.1", port))[1].close()
+            break
+        await asyncio.sleep(0.05)
+
+
 @asynccontextmanager
 async def running(**settings: str) -> AsyncIterator[Postfix]:
     """Run a Postfix with these settings of main.cf beside the usual ones."""
@@ -159,11 +168,7 @@ async def running(**settings: str) -> AsyncIterator[Postfix]:
     folder = _write(settings, port)
     process = await asyncio.create_subprocess_exec(_master(), "-c", folder, "-d", start_new_session=True)
     try:
-        while process.returncode is None:
-            with suppress(OSError):
-                (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                break
-            await asyncio.sleep(0.05)
+        await listening(process, port)
         yield Postfix(port, folder, process)
     finally:
         with suppress(ProcessLookupError):

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import shutil
 import ssl
 import subprocess
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from claims.postfix import listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
+
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")  # Debian keeps it there
+_SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+_AROUND = """\
+daemon off; master_process off; pid pid; error_log stderr; events {}
+http {
+  client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+  include site.conf;
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -71,3 +85,32 @@ async def tls_front(context: ssl.SSLContext | None, backend_port: int) -> AsyncI
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def nginx_front(
+    folder: Path, trusted: Authority, backend_port: int, https: int, http: int
+) -> AsyncIterator[None]:
+    """Run nginx with the configuration that is shipped, on ports of this machine, until the end."""
+    site = re.sub(r"(?m)^ *listen \[::\].*\n", "", _SHIPPED.read_text("utf-8"))
+    for was, now in {
+        "127.0.0.1:8080": f"127.0.0.1:{backend_port}",
+        "listen 443": f"listen 127.0.0.1:{https}",
+        "listen 80": f"listen 127.0.0.1:{http}",
+        "/etc/letsencrypt/live/click.brand.example/fullchain.pem": str(trusted.file),
+        "/etc/letsencrypt/live/click.brand.example/privkey.pem": str(trusted.file.with_name("key.pem")),
+    }.items():
+        assert was in site
+        site = site.replace(was, now)
+    (folder / "site.conf").write_text(site)
+    (folder / "nginx.conf").write_text(_AROUND)
+    process = await asyncio.create_subprocess_exec(
+        str(NGINX), "-p", folder, "-c", "nginx.conf", "-e", "stderr"
+    )
+    try:
+        await listening(process, http)
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()

@@ -108,6 +108,16 @@ def test_another_input_is_not_mixed_with_the_results_of_a_run_that_was_stopped(s
     spring.ok(*command, "--out", "ready")
 
 
+def test_two_runs_are_never_at_one_folder(spring: Installation) -> None:
+    command = ["rewrite", "newsletter.html", "--campaign", "spring", "--recipients", "list.csv"]
+    (spring.folder / "ready").mkdir()
+    first = Files([], own=spring.folder / "ready")
+    assert "ready: another run is writing it; wait for that one" in spring.fails(*command, "--out", "ready")
+    first.close()
+    spring.ok(*command, "--out", "ready")
+    assert len(tree(spring.folder / "ready")) == PEOPLE + 1
+
+
 def test_a_result_that_has_gone_meanwhile_is_written_again(spring: Installation) -> None:
     command = ["rewrite", "newsletter.html", "--campaign", "spring", "--recipients", "list.csv"]
     killed(spring, 200, *command, "--out", "ready")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import smtplib
 import ssl
 
 import pytest
 from claims.smtp import Mailer
 from claims.tls_front import authority
+from structlog.testing import capture_logs
 
 from linkproxy.config_relay import RelaySection
 from linkproxy.model import LinkproxyError
@@ -163,6 +165,19 @@ async def test_starttls_and_login_work_together(post, users, tmp_path):
     assert caught.value.smtp_error == b"5.7.0 use STARTTLS first"
     assert await login(found, "shop", users["password"], context=context) == {}
     assert len(found.upstream.received) == 1
+
+
+async def test_a_mailer_that_does_not_trust_the_certificate_is_no_fault_of_ours(post, tmp_path):
+    (tmp_path / "tls").mkdir()
+    authority(tmp_path / "tls", "127.0.0.1")
+    found = await post(tls_cert_file="tls/certificate.pem", tls_key_file="tls/key.pem")
+    with capture_logs() as lines:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await found.library(lambda client: client.starttls(context=ssl.create_default_context()))
+        while found.running.relay.conversations:  # noqa: ASYNC110  (until the relay has heard of it too)
+            await asyncio.sleep(0.01)
+    assert [(line["event"], line.get("reason")) for line in lines] == [("relay.refused", "tls")]
+    assert found.metric("refusals_total", reason="tls") == 1
 
 
 def test_a_new_user_has_a_password_of_chance_and_a_file_of_its_owner(tmp_path):

@@ -106,11 +106,24 @@ async def test_all_faults_of_a_body_are_told_at_once(site: Site, key: str) -> No
         answer,
         400,
         "nmae: there is no such field; did you mean name?",
-        "name: is not a string",
+        "name: 5 is not a string",
         'kind: "spam" is not one of marketing, transactional',
         "utm.sauce: there is no such field; did you mean source?",
-        "utm.source: is not a string",
+        "utm.source: 1 is not a string",
         "rewrite_unsubscribe: is neither true nor false",
+    )
+
+
+async def test_half_a_character_is_a_fault_of_the_body_and_none_of_ours(site: Site, key: str) -> None:
+    body = {
+        "campaign": "\ud800",
+        "html": "<p>\udfff",
+        "recipients": ["anna@example.com", "b\ud83d@example.com"],
+    }
+    assert_fault(
+        await call(site, key, "/api/v1/rewrite", body),
+        400,
+        *(f"{name}: holds half a surrogate pair" for name in ("campaign", "html", "recipients")),
     )
 
 

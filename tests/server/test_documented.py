@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from claims.api import call
 
 from linkproxy.model import DeliverySource
 from linkproxy.server.api import Api
@@ -28,6 +29,33 @@ def test_every_route_of_the_api_has_its_heading(site: Site) -> None:
     assert [
         path for method, path, _ in api.routes if f"{method} {path.replace('{name}', 'NAME')}" not in headings
     ] == []
+
+
+def tables_of_names() -> list[tuple[str, str, set[str]]]:
+    """Return each call whose part of the page has a table of what it takes: method, path, names."""
+    found = []
+    for part in re.split(r"^## ", API, flags=re.MULTILINE)[1:]:
+        heading, _, text = part.partition("\n")
+        rows = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
+        names = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+        found += [(*heading.split(" "), names)] if names else []
+    return found
+
+
+@pytest.mark.parametrize(("method", "path", "names"), tables_of_names())
+async def test_the_page_names_what_a_call_takes_and_nothing_else(
+    method: str, path: str, names: set[str], site: Site, key: str
+) -> None:
+    reading = method == "GET"
+    _, answer = await call(site, key, path + "?no-such=1" * reading, None if reading else {"no-such": 1})
+    [told] = [error for error in answer["errors"] if error.startswith("no-such: ")]
+    assert set(re.split(r"there are:? ", told)[1].split(", ")) == names
+
+
+@pytest.mark.parametrize("path", ["/api/v1/campaigns", "/api/v1/campaigns/spring", "/api/v1/gateways"])
+async def test_a_call_that_takes_nothing_says_so(path: str, site: Site, key: str) -> None:
+    status, answer = await call(site, key, path + "?limit=1")
+    assert (status, answer["errors"]) == (400, ["limit: there is no such filter; there are none"])
 
 
 def test_telling_of_visits_has_its_heading() -> None:

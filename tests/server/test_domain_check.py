@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 from claims.nameserver import EMPTY, SILENT, name_server
-from claims.tls_front import Authority, authority, tls_front
+from claims.postfix import free_port
+from claims.tls_front import NGINX, Authority, authority, nginx_front, tls_front
 
 from linkproxy.campaign.tokens import Keyring, new_key
 from linkproxy.server.domain_check import DomainCheck, Observation, Outcome, Ports
@@ -44,6 +45,7 @@ class World:
         records: list[str] | str = "",
         *,
         backend: int | None = None,
+        front: int | None = None,
         http: int | None = None,
         trust: Authority | None = None,
         keyring: Keyring | None = None,
@@ -53,7 +55,7 @@ class World:
         """Check a host and return the last answer about each thing."""
         names = await self.stack.enter_async_context(name_server({host: records or ["127.0.0.1"]}))
         tls = self.certified.server if context else None
-        front = await self.stack.enter_async_context(tls_front(tls, backend or self.public_port))
+        front = front or await self.stack.enter_async_context(tls_front(tls, backend or self.public_port))
         run = DomainCheck(
             host,
             keyring or self.keyring,
@@ -100,6 +102,18 @@ async def test_plain_http_that_leads_to_https_is_ok(world: World) -> None:
 
     seen = await world.check(http=await other_server(world.stack, to_https))
     assert seen["http"] == Observation("http", Outcome.OK, "plain http leads to https")
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+async def test_behind_nginx_as_deploy_has_it_everything_is_in_order(world: World, tmp_path: Path) -> None:
+    https, http = free_port(), free_port()
+    await world.stack.enter_async_context(
+        nginx_front(tmp_path, world.certified, world.public_port, https, http)
+    )
+    seen = await world.check(front=https, http=http)
+    assert {about: item.outcome for about, item in seen.items()} == dict.fromkeys(
+        ("dns", "tls", "reach", "redirect", "http"), Outcome.OK
+    )
 
 
 async def test_a_host_without_address_ends_the_check_with_what_to_add(world: World) -> None:

@@ -52,6 +52,19 @@ async def test_two_processes_that_rewrite_at_once_make_one_link_table(tmp_path: 
         assert set(found[0].keys) == table
 
 
+async def test_many_new_mails_of_a_campaign_at_once_all_get_their_links(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        campaign = await store.add_campaign(SPRING)
+        rewriter = Rewriter(store, KEYRING)
+        mails = [TEMPLATE.replace(b"brand", b"brand-%d" % number) for number in range(30)]
+        found = await asyncio.gather(*(rewriter.prepare(campaign, mail) for mail in mails))
+        targets = {link.target for link in await store.list_links(campaign.id)}
+        assert targets >= {f"https://www.brand-{number}.example/0" for number in range(30)}
+        assert len({key for compiled in found for key in compiled.keys}) == len(
+            await store.list_links(campaign.id)
+        )
+
+
 async def test_mails_of_one_campaign_share_links_and_add_their_own(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         campaign = await store.add_campaign(SPRING)

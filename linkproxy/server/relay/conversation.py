@@ -8,7 +8,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from linkproxy.server.relay import replies
 from linkproxy.server.relay.admission import client_address, is_loopback
@@ -159,6 +159,13 @@ class Conversation(SMTP):
             self.envelope = self._create_envelope()
             await self.push(word)
         await self._leave_if_stopping()
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Answer to a fault of ours; a mailer that breaks TLS off, not trusting us, is none."""
+        if isinstance(error, TLSSetupException) and self.session is not None:
+            self._hooks.refuse("tls", client_address(self.session.peer))
+            return ""  # nobody is there to hear it
+        return await super().handle_exception(error)
 
     async def _leave_if_stopping(self) -> None:
         if self._relay.stopping and not self._hooks.busy:

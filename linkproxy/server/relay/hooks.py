@@ -91,10 +91,11 @@ class Hooks:
         if self._relay.stopping:
             return replies.STOPPING
         if refusal is not None:
-            self._refuse("client", client)
+            self.refuse("client", client)
         return refusal
 
-    def _refuse(self, reason: str, client: str) -> None:
+    def refuse(self, reason: str, client: str) -> None:
+        """Count and log that a client got no further."""
         self._metrics.relay_refusals.labels(reason=reason).inc()
         get_logger().warning(Event.RELAY_REFUSED, reason=reason, client=client)
 
@@ -142,5 +143,5 @@ class Hooks:
             get_logger().error(Event.RELAY_FAILED, error=str(error))
             return AuthResult(success=False, handled=False, message="454 4.7.0 logins cannot be checked now")
         if not known:
-            self._refuse("login", client_address(session.peer))
+            self.refuse("login", client_address(session.peer))
         return AuthResult(success=known, handled=False)
