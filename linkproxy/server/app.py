@@ -51,8 +51,9 @@ if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy
 
 
-COLLECT_AFTER: Final = (20_000, 20, 50)
-"""Visits make no cycles; a collection for every 700 new values would only delay answers."""
+COLLECT_AFTER: Final = (1_000, 50, 400)
+"""Visits make no cycles, and what is remembered of them is long-lived: to look at it seldom keeps answers
+quick. A collection looks at all that is new, and meanwhile nobody is answered: 20,000 values take 2 ms."""
 
 
 class Duty(Flag):

@@ -1,5 +1,7 @@
 """Group commit: what arrives while one commit runs is the next commit. No time is waited on purpose.
 
+What comes while a commit waits for its turn at the store, which others use as well, joins it.
+
 A commit begins when a turn of the event loop has brought nothing more. People whose answers went out
 together ask again together, one turn after the other: without those few turns the first of them had a
 commit of its own, and all others waited for two.
@@ -8,11 +10,11 @@ commit of its own, and all others waited for two.
 from __future__ import annotations
 
 import asyncio
-from itertools import chain
+import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 Item = TypeVar("Item")
 
@@ -30,6 +32,7 @@ class GroupCommit(Generic[Item]):
         self._waiting: list[Item] = []
         self._begun: list[Item] = []
         self._running: asyncio.Task[None] | None = None
+        self._moving = threading.Lock()  # only ``submit`` does without: what it adds comes last
 
     def submit(self, item: Item) -> None:
         """Queue an item."""
@@ -39,15 +42,29 @@ class GroupCommit(Generic[Item]):
 
     def withdraw(self, item: Item) -> bool:
         """Take an item back; False when a commit has it already, and its outcome is open."""
-        for place, waiting in enumerate(self._waiting):
-            if waiting is item:
-                del self._waiting[place]
-                return True
+        with self._moving:
+            for place, waiting in enumerate(self._waiting):
+                if waiting is item:
+                    del self._waiting[place]
+                    return True
         return False
 
-    def unfinished(self) -> Iterator[Item]:
+    def more(self) -> Sequence[Item]:
+        """Let what waits join the commit under way, and return it.
+
+        For that commit to call, from any thread: what came while it waited for its turn is served as well.
+        The items that it was given become more by these.
+        """
+        with self._moving:
+            joining = self._waiting[: self._most - len(self._begun)]
+            self._begun += joining
+            del self._waiting[: len(joining)]
+        return joining
+
+    def unfinished(self) -> Sequence[Item]:
         """Return what was submitted and is not done, in order of arrival."""
-        return chain(self._begun, self._waiting)
+        with self._moving:
+            return self._begun + self._waiting
 
     async def drain(self) -> None:
         """Return when nothing waits and nothing runs."""

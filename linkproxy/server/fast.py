@@ -39,6 +39,8 @@ MOST_HELD_BYTES: Final = 65536  # of requests that wait for the answer to the on
 MOST_REDIRECTS: Final = 20_000  # responses kept ready, about 600 bytes each
 _SWEEPS: Final = 10  # in the time that a connection may be idle
 
+_REDIRECT: Final = AnswerKind.REDIRECT  # asked of every visit, and looking a member up takes longer
+
 
 class Connection(asyncio.Protocol):
     """One connection, until it is closed or handed to aiohttp."""
@@ -263,7 +265,7 @@ class PublicServer(web.Server):
         """Return the response to a visit; a redirect that is the same for everybody is kept ready."""
         if (
             not isinstance(outcome, Judged)
-            or outcome.answer.kind is not AnswerKind.REDIRECT
+            or outcome.answer.kind is not _REDIRECT
             or visit.method != "GET"
             or outcome.facts.campaign.click_id
         ):

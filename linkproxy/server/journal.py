@@ -106,6 +106,15 @@ class Journal:
         """Return when the store is in use and nothing waits in the spill file."""
         await self._recovery.done()
 
+    async def try_store(self) -> None:
+        """Learn before anybody waits whether the store can be written; raise StoreError to ``refuse``."""
+        try:
+            await self._store.ping()
+        except StoreError as error:
+            if not self._on_failure.redirect:
+                raise
+            self._fail(str(error))
+
     def start(self) -> None:
         """Begin to read back what an earlier run, or another process that died, has spilled."""
         self._recovery.start()
@@ -151,7 +160,9 @@ class Journal:
     async def _commit(self, waiters: Sequence[_Waiter]) -> None:
         try:
             with self._metrics.commit_seconds.time():
-                outcomes = await self._store.append([waiter.pending for waiter in waiters], self._take)
+                # The store asks for more once it has its turn, and ``waiters`` grows by those.
+                pending = [waiter.pending for waiter in waiters]
+                outcomes = await self._store.append(pending, self._take, self._more)
         except Exception as error:  # noqa: BLE001  (whatever ails the store, people are sent on)
             self._fail(str(error))
             for waiter in waiters:
@@ -165,6 +176,9 @@ class Journal:
                 get_logger().error(Event.REQUEST_FAILED, listener="public", error=repr(error))
         self._metrics.commit_visits.observe(len(waiters))
         self._tally.count(outcomes)
+
+    def _more(self) -> list[Pending]:
+        return [waiter.pending for waiter in self._commits.more()]
 
     def _committed(self, waiter: _Waiter, outcome: Outcome) -> None:
         if isinstance(outcome, Failed):

@@ -86,6 +86,7 @@ async def start_journal(ground: Ground, stack: AsyncExitStack) -> Journal:
     stack.push_async_callback(refresher.close)
     await warm.load()
     refresher.start()
+    await journal.try_store()
     journal.start()
     return journal
 

@@ -45,6 +45,14 @@ Taken = Judged | Unlogged | Stray
 Take = Callable[[Visit, FactSource], Taken]
 """``visit.pipeline.take`` bound to its policy: judges one visit with what the store knows."""
 
+More = Callable[[], Sequence[Pending]]
+"""What has come since a batch was handed over, and joins it."""
+
+
+def no_more() -> Sequence[Pending]:
+    """Return that nothing has come."""
+    return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:
@@ -269,10 +277,11 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
         """Record deliveries; a better source replaces a worse one. Return how many took effect."""
 
     # what comes in ---------------------------------------------------------------------------
-    async def append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
+    async def append(self, pending: Sequence[Pending], take: Take, more: More = no_more) -> list[Outcome]:
         """Judge and journal a batch in one transaction, in order, each seeing those before it.
 
-        Visits are durable when this returns. An Unlogged outcome leaves no trace.
+        Visits are durable when this returns. An Unlogged outcome leaves no trace. ``more`` is asked once
+        the batch has its turn, from whatever thread; the outcomes of what it brings come last.
         """
 
     async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:

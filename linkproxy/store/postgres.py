@@ -18,7 +18,7 @@ from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_outgoing as outgoing
 from linkproxy.store import postgres_recipients as recipients
 from linkproxy.store import sqlite_rows as rows
-from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError
+from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, no_more
 from linkproxy.store.memory import Bounds
 from linkproxy.store.postgres_corrections import PostgresCorrections
 from linkproxy.store.postgres_database import Database, ServerSettings
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         Settlement,
         Unsubscribe,
     )
-    from linkproxy.store.api import DeliveryDraft, Outcome, Pending, RecipientDraft, Take
+    from linkproxy.store.api import DeliveryDraft, More, Outcome, Pending, RecipientDraft, Take
     from linkproxy.store.postgres_database import Transaction
     from linkproxy.store.privacy import Privacy
 
@@ -242,8 +242,8 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         return await self._write(partial(add_deliveries, drafts=wanted), locks.COUNTING)
 
     # what comes in ---------------------------------------------------------------------------
-    async def append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
-        return await self._whole(self._intake.append(pending, take))
+    async def append(self, pending: Sequence[Pending], take: Take, more: More = no_more) -> list[Outcome]:
+        return await self._whole(self._intake.append(pending, take, more))
 
     async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
         """Return what is due to the one node that settles; the others have nothing to do."""

@@ -65,26 +65,31 @@ class Transaction:
     crashed gives the ids of transactions that had not reached its log out again, so that the
     outcome of ``xid`` alone may be another one's.
     ``policies``: rule sets that it has stored, which nobody may remember before it is committed.
+    ``turn``: a connection does one statement at a time, and one may be asked for beside another.
     """
 
     db: Any
     xid: str = ""
     proof: tuple[str, tuple[Any, ...]] | None = None
     policies: set[str] = field(default_factory=set)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def fetch(self, statement: str, *values: Any) -> Sequence[Row]:
         """Return all rows of a statement."""
-        found: Sequence[Row] = await self.db.fetch(statement, *values)
-        return found
+        async with self.turn:
+            found: Sequence[Row] = await self.db.fetch(statement, *values)
+            return found
 
     async def fetch_one(self, statement: str, *values: Any) -> Row | None:
         """Return the first row, None without one."""
-        row: Row | None = await self.db.fetchrow(statement, *values)
-        return row
+        async with self.turn:
+            row: Row | None = await self.db.fetchrow(statement, *values)
+            return row
 
     async def execute(self, statement: str, *values: Any) -> int:
         """Run a statement and return how many rows it touched."""
-        status = await self.db.execute(statement, *values)
+        async with self.turn:
+            status = await self.db.execute(statement, *values)
         number = status.rpartition(" ")[2]
         return int(number) if number.isdigit() else 0
 

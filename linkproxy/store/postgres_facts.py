@@ -1,7 +1,7 @@
 """What a batch's visits may ask, read at once after the locks, and answered while they are judged.
 
 The judge is synchronous and asks one visit at a time; a question to the server for each would cost
-a round trip. So everything is read for all visits of the batch together, and each visit that is
+a round trip. So everything is read for many visits of the batch together, and each visit that is
 kept is noted for those behind it.
 """
 
@@ -76,11 +76,13 @@ class NewProfile:
 class Known:
     """What was read for one batch. What is missing here is not in the store."""
 
-    visit_ids: list[int]
+    span: tuple[float, float]  # siblings were read from when to when
+    visit_ids: list[int] = field(default_factory=list)
     campaigns: dict[int, CampaignTable] = field(default_factory=dict)
     recipients: dict[int, Recipient] = field(default_factory=dict)
-    references: dict[bytes, Recipient] = field(default_factory=dict)
+    recipient_ids: dict[bytes, int] = field(default_factory=dict)  # by the hash of a reference
     new_references: dict[bytes, NewReference] = field(default_factory=dict)
+    messages: set[Message] = field(default_factory=set)  # of which was read
     message_links: dict[tuple[int, int, str], MessageLink] = field(default_factory=dict)
     deliveries: dict[Message, Delivery] = field(default_factory=dict)
     siblings: dict[Message, deque[Sibling]] = field(default_factory=dict)
@@ -130,7 +132,7 @@ class KnownFacts:
         An erased reference stays erased: it has none.
         """
         found = self._privacy.reference_hash(reference) or b""
-        if known := self.known.references.get(found):
+        if known := self.known.recipients.get(self.known.recipient_ids.get(found, 0)):
             return replace(known, verified=verified)
         new = self.known.new_references.get(found)
         if new is None:

@@ -22,10 +22,14 @@ _WRAP = 1 << 31
 
 NEWEST = "last_value - (NOT is_called)::int"
 
-ALLOT = f"""WITH fence AS MATERIALIZED (
+
+def allot(count: str) -> str:
+    """Return the statement that draws ``count`` ids, and tells the transaction's own."""
+    return f"""WITH fence AS MATERIALIZED (
     SELECT pg_advisory_xact_lock_shared({FENCE_CLASS}, (({NEWEST}) % {_WRAP})::int) AS held FROM visit_id)
-SELECT nextval('visit_id'), held::text, pg_current_xact_id()::text FROM fence, generate_series(1, $1)"""
-"""Draws so many ids, and tells the transaction's own beside each."""
+SELECT array_agg(nextval('visit_id')), max(held::text), pg_current_xact_id()::text
+FROM fence, generate_series(1, {count})"""
+
 
 _SAFE = f"""WITH newest AS MATERIALIZED (SELECT {NEWEST} AS id FROM visit_id)
 SELECT id, (SELECT array_agg(objid::bigint) FROM pg_locks
@@ -35,10 +39,9 @@ FROM newest"""
 
 
 def allotted_ids(work: Transaction, found: Sequence[Row]) -> list[int]:
-    """Return the visit ids that ALLOT has drawn; they belong to this transaction."""
-    if found:
-        work.xid = found[0][2]
-    return [row[0] for row in found]
+    """Return the visit ids that ``allot`` has drawn; they belong to this transaction."""
+    ids, _, work.xid = found[0]
+    return ids or []
 
 
 async def safe(source: Database | Transaction) -> int:

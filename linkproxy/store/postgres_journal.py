@@ -35,34 +35,12 @@ if TYPE_CHECKING:
 _AT_ONCE = 32
 """Visits judged before the event loop may do something else."""
 
-VISIT = {
-    "id": "bigint",
-    "at": "double precision",
-    "campaign_id": "bigint",
-    "recipient_id": "bigint",
-    "key": "text",
-    "kind": "text",
-    "role": "text",
-    "method": "text",
-    "client": "text",
-    "network": "text",
-    "profile_id": "bigint",
-    "http_version": "text",
-    "secure": "boolean",
-    "by_reference": "boolean",
-    "verified": "boolean",
-    "one_click": "boolean",
-    "answer": "text",
-    "verdict": "text",
-    "score": "double precision",
-    "prior": "double precision",
-    "evidence": "text",
-    "facts": "text",
-    "hop_at": "double precision",
-    "hop_cookie": "boolean",
-    "policy_id": "bigint",
-}
-"""What the journal holds of a visit when it is appended; the rule set's id comes last."""
+VISIT = (
+    "id, at, campaign_id, recipient_id, key, kind, role, method, client, network, profile_id, http_version, "
+    "secure, by_reference, verified, one_click, answer, verdict, score, prior, evidence, facts, hop_at, "
+    "hop_cookie, policy_id"
+)
+"""What the journal holds of a visit when it is appended, in the order of the type visit_taken."""
 
 _STRAY = "at, reason, method, target, client, network, profile_id, campaign_id, recipient_id"
 
@@ -71,10 +49,9 @@ def _unnest(types: Sequence[str]) -> str:
     return "unnest({})".format(", ".join(f"${n}::{kind}[]" for n, kind in enumerate(types, 1)))
 
 
-_VISITS = f"""WITH journal AS (INSERT INTO visit ({", ".join(VISIT)})
-    SELECT * FROM {_unnest(list(VISIT.values()))})
-INSERT INTO open_visit (campaign_id, recipient_id, visit_id, at)
-SELECT * FROM unnest($3::bigint[], $4::bigint[], $1::bigint[], $2::double precision[])"""
+_VISITS = f"""WITH journal AS (INSERT INTO visit ({VISIT}) SELECT * FROM unnest($1::visit_taken[])
+    RETURNING campaign_id, recipient_id, id, at)
+INSERT INTO open_visit (campaign_id, recipient_id, visit_id, at) SELECT * FROM journal"""
 _IS_THERE = "SELECT 1 FROM visit WHERE id = $1 AND at = $2 AND recipient_id = $3 AND key = $4"
 _STRAYS = f"""WITH kept AS (INSERT INTO stray (id, {_STRAY})
     SELECT nextval('stray_id'), w.* FROM {
@@ -195,6 +172,17 @@ def _keep_stray(batch: Batch, stray: Stray) -> Stray:
     return stray
 
 
+async def write_visits(work: Transaction, batch: Batch) -> None:
+    """Write the visits that were judged so far."""
+    visits, batch.visits = batch.visits, []
+    if not visits:
+        return
+    policies = {digest: await policy_id(work, batch.memory, digest) for digest in {row[-1] for row in visits}}
+    visit_id, at, _, recipient_id, key = visits[0][:5]
+    work.proof = _IS_THERE, (visit_id, at, recipient_id, key)
+    await work.execute(_VISITS, [(*row[:-1], policies[row[-1]]) for row in visits])
+
+
 async def write(work: Transaction, batch: Batch, strays_kept: int) -> None:
     """Write what a batch has come to, a statement a table."""
     known = batch.facts.known
@@ -213,12 +201,7 @@ async def write(work: Transaction, batch: Batch, strays_kept: int) -> None:
             for profile_id, item in fresh
         ]
         await work.execute(_PROFILES, *turned(values))
-    if batch.visits:
-        *columns, digests = turned(batch.visits)
-        policies = {digest: await policy_id(work, batch.memory, digest) for digest in set(digests)}
-        await work.execute(_VISITS, *columns, [policies[digest] for digest in digests])
-        first = dict(zip(VISIT, batch.visits[0], strict=True))
-        work.proof = _IS_THERE, (first["id"], first["at"], first["recipient_id"], first["key"])
+    await write_visits(work, batch)
     if batch.strays:
         row = await work.fetch_one(_STRAYS, *turned(batch.strays))
         await work.execute(_TRIM, (row[0] if row else 0) - strays_kept)

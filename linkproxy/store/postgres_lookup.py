@@ -1,4 +1,4 @@
-"""Reading for a batch: in one round trip, for all of its visits together."""
+"""Reading for a batch: in one round trip for all of its visits, or in one for each half of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.memory import CampaignTable
 from linkproxy.store.postgres_domains import COLUMNS, profile_from
 from linkproxy.store.postgres_facts import STRAYS_A_CLIENT, Known, KnownFacts, NewReference
-from linkproxy.store.postgres_fence import ALLOT, allotted_ids
+from linkproxy.store.postgres_fence import allot, allotted_ids
 from linkproxy.store.postgres_headers import find_headers
 from linkproxy.store.postgres_rows import columns, lists, text, turned
 from linkproxy.visit.facts import MOST_SIBLINGS, LinkCounts
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from linkproxy.store.privacy import Privacy
 
 DAY_SECONDS = 86_400
-"""Settled siblings are read this far back; the rules look at half an hour (reach_seconds)."""
+"""Siblings are read from so long before a batch to so long after it; the rules look at half an hour
+(reach_seconds). It spares the weeks that have none, each of which costs every batch some time."""
 
 _REFERENCES = "SELECT hash, recipient_id FROM recipient_hash WHERE hash = ANY($1::bytea[])"
 _ERASED = "SELECT reference_hash FROM erased_reference WHERE reference_hash = ANY($1::bytea[])"
@@ -45,12 +46,15 @@ _NEW_RECIPIENTS = "SELECT nextval('recipient_id') FROM generate_series(1, $1)"
 _CAMPAIGNS = f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = ANY($1::bigint[])"
 _LINKS = f"SELECT {rows.LINK} FROM link WHERE campaign_id = ANY($1::bigint[]) ORDER BY campaign_id"
 
-_WANTED = "unnest($2::bigint[], $3::bigint[]) AS w (campaign_id, recipient_id)"
-_MESSAGES = f"""SELECT w.campaign_id, d.delivered_at, d.source, coalesce(g.name, '') AS gateway,
-    {rows.RECIPIENT}
-FROM {_WANTED} JOIN recipient r ON r.id = w.recipient_id
-LEFT JOIN delivery d ON d.campaign_id = w.campaign_id AND d.recipient_id = w.recipient_id
-LEFT JOIN gateway g ON g.domain = r.domain"""
+_WANTED = "unnest($1::bigint[], $2::bigint[]) AS w (campaign_id, recipient_id)"
+_AT = "at BETWEEN $3 AND $4"
+# Here and below LIMIT 1 makes the planner look up one row after the other: it plans while a table is
+# empty, and would go on reading all of it, or the index of a whole week for each message.
+_MESSAGES = f"""SELECT w.campaign_id, d.delivered_at, d.source,
+    coalesce((SELECT name FROM gateway WHERE domain = r.domain), '') AS gateway, {rows.RECIPIENT}
+FROM {_WANTED} CROSS JOIN LATERAL (SELECT * FROM recipient WHERE id = w.recipient_id LIMIT 1) AS r
+LEFT JOIN LATERAL (SELECT delivered_at, source FROM delivery
+    WHERE campaign_id = w.campaign_id AND recipient_id = w.recipient_id LIMIT 1) AS d ON true"""
 
 
 def _newest(table: str, only: str = "") -> str:
@@ -66,33 +70,39 @@ def _strays(clients: str) -> str:
     ORDER BY s.id"""
 
 
-# LIMIT 1 keeps the planner from reading the index of a whole week for each message, which is what it
-# does while it takes that week for empty.
 _SIBLINGS = f"""SELECT {rows.SIBLING}, w.campaign_id, w.recipient_id FROM {_WANTED}
 CROSS JOIN LATERAL (
     SELECT visit_id, seen_at FROM (
-        {_newest("open_visit")} UNION ALL {_newest("message_visit", "AND i.at >= $4")}) AS both_kinds
+        {_newest("open_visit")} UNION ALL {_newest("message_visit", f"AND i.{_AT}")}) AS both_kinds
     ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}) AS n
 CROSS JOIN LATERAL (SELECT * FROM visit
-    WHERE id = n.visit_id AND recipient_id = w.recipient_id AND at = n.seen_at LIMIT 1) AS v
+    WHERE id = n.visit_id AND recipient_id = w.recipient_id AND at = n.seen_at AND {_AT} LIMIT 1) AS v
 ORDER BY w.campaign_id, w.recipient_id, v.id"""
 _OF_DOMAINS = (ProfileScope.DOMAIN, ProfileScope.EARLY, ProfileScope.MAILED)
 _TAUGHT = f"""SELECT {columns(COLUMNS, "p.")} FROM (
     SELECT unnest(ARRAY['{"', '".join(_OF_DOMAINS)}']) AS scope, domain AS name FROM message
     UNION SELECT '{ProfileScope.GATEWAY}', gateway FROM message
-    UNION SELECT '{ProfileScope.NETWORK}', unnest($6::text[])) AS w
+    UNION SELECT '{ProfileScope.NETWORK}', unnest($5::text[])) AS w
 JOIN domain_profile p USING (scope, name)"""
 _CAMPAIGN_DELIVERIES = """SELECT campaign_id, delivered_at, source FROM campaign_delivery
-WHERE campaign_id = ANY($10::bigint[])"""
+WHERE campaign_id = ANY($11::bigint[])"""
 _MESSAGE_LINKS = f"""SELECT {columns(rows.MESSAGE_LINK, "m.")}
-FROM unnest($7::bigint[], $8::bigint[], $9::text[]) AS w (campaign_id, recipient_id, key)
+FROM unnest($8::bigint[], $9::bigint[], $10::text[]) AS w (campaign_id, recipient_id, key)
 JOIN message_link m USING (campaign_id, recipient_id, key)"""
-_ALL = lists(
-    *(ALLOT, "SELECT * FROM message", _SIBLINGS, _strays("$5"), _TAUGHT, _CAMPAIGN_DELIVERIES),
-    *(_MESSAGE_LINKS, "SELECT name, number FROM meta WHERE name IN ('epoch', 'erasures')"),
+
+
+def _reading(*others: str) -> str:
+    parts = lists("SELECT * FROM message", _SIBLINGS, _TAUGHT, *others)
+    return f"WITH message AS MATERIALIZED ({_MESSAGES}) SELECT {parts}"
+
+
+_OF_MESSAGES = _reading()
+"""What is asked of messages."""
+_LOOK_UP = _reading(
+    *(allot("$6::int"), _strays("$7"), _CAMPAIGN_DELIVERIES, _MESSAGE_LINKS),
+    "SELECT name, number FROM meta WHERE name IN ('epoch', 'erasures')",
 )
-_LOOK_UP = f"WITH message AS MATERIALIZED ({_MESSAGES}) SELECT {_ALL}"
-"""All of it at once."""
+"""The same and all the rest, at once."""
 
 _PROFILES = f"""SELECT {columns(COLUMNS, "p.")}
 FROM unnest($1::text[], $2::text[]) AS w (scope, name) JOIN domain_profile p USING (scope, name)"""
@@ -116,47 +126,63 @@ def _reference_hashes(pending: Iterable[Pending], privacy: Privacy) -> set[bytes
 
 
 async def look_up(
-    work: Transaction, memory: Memory, privacy: Privacy, pending: Sequence[Pending]
+    work: Transaction, memory: Memory, privacy: Privacy, pending: Sequence[Pending], first: Sequence[Pending]
 ) -> KnownFacts:
-    """Return what the judge of a batch may ask; its visits are given their ids."""
+    """Return what the judge of a batch may ask; its visits are given their ids.
+
+    Of messages only what ``first`` is about: look_up_messages reads of others.
+    """
     visits = _visits(pending)
-    known = Known([])
+    times = [item.at for item in visits] or [0.0]
+    known = Known((min(times) - DAY_SECONDS, max(times) + DAY_SECONDS))
     facts = KnownFacts(known, memory, privacy)
-    ids = await _find_references(work, known, privacy, visits)
-    if ids:
-        wanted = {item.recipient_id for item in visits if item.recipient_id} | set(ids.values())
-        await work.db.execute(locks.recipients(wanted))
-    messages = sorted(_messages(visits, ids, privacy))
+    await _find_references(work, known, privacy, visits)
+    if known.recipient_ids:
+        wanted = {item.recipient_id for item in visits if item.recipient_id}
+        await work.db.execute(locks.recipients(wanted | set(known.recipient_ids.values())))
     clients = {facts.pseudonym(item.client, "")[0] for item in pending if item.client}
     networks = {name_of(facts.pseudonym(item.client, item.network)[1]) for item in visits}
     campaigns = {item.campaign_id for item in visits}
-    links = sorted(_maybe_message_links(visits, ids, privacy, memory))
     (found,) = await work.fetch(
         _LOOK_UP,
-        len(visits),
-        *_columns(messages, 2),
-        min((item.at for item in visits), default=0.0) - DAY_SECONDS,
-        sorted(clients - {""}),
+        *_of_messages(facts, privacy, first),
         sorted(networks - {""}),
-        *_columns(links, 3),
+        len(visits),
+        sorted(clients - {""}),
+        *_columns(sorted(_maybe_message_links(visits, known.recipient_ids, privacy, memory)), 3),
         sorted(campaigns),
     )
-    allotted, of_messages, siblings, strays, taught, deliveries, message_links, counters = found
+    *of_messages, allotted, strays, deliveries, message_links, counters = found
     known.visit_ids = allotted_ids(work, allotted)
-    for message, group in groupby(siblings, key=lambda row: (row[-2], row[-1])):
-        known.siblings[message] = deque(map(rows.sibling_from, group), maxlen=MOST_SIBLINGS)
     for row in strays:
         facts.remember_stray(row[0], StrayTrace(*row[1:]))
     known.message_links = {(row[0], row[1], row[2]): rows.message_link_from(row) for row in message_links}
     known.deliveries = {(row[0], 0): Delivery(row[1], DeliverySource(row[2])) for row in deliveries}
-    _note_messages(known, of_messages, ids)
     known.asked |= {(ProfileScope.NETWORK, name) for name in networks if name}
-    known.domain_profiles = {(row[0], row[1]): profile_from(row) for row in taught}
+    _note(known, *of_messages)
     counted = {row[0]: row[1] for row in counters}
     memory.heed(counted.get("erasures", 0))
     await _find_campaigns(work, known, memory, campaigns, counted.get("epoch", -1))
     await find_headers(work, known, memory, pending)
     return facts
+
+
+async def look_up_messages(
+    work: Transaction, facts: KnownFacts, privacy: Privacy, pending: Sequence[Pending]
+) -> None:
+    """Add what the judge of other visits of the batch may ask of their messages."""
+    if not pending:
+        return
+    (found,) = await work.fetch(_OF_MESSAGES, *_of_messages(facts, privacy, pending), [])
+    _note(facts.known, *found)
+
+
+def _of_messages(facts: KnownFacts, privacy: Privacy, pending: Sequence[Pending]) -> list[Any]:
+    """Return the first values of both statements: the messages, each once in a batch, and the time."""
+    known = facts.known
+    wanted = _messages(_visits(pending), known.recipient_ids, privacy) - known.messages
+    known.messages |= wanted
+    return [*_columns(sorted(wanted), 2), *known.span]
 
 
 def _columns(values: Sequence[rows.Row], count: int) -> list[list[Any]]:
@@ -179,17 +205,16 @@ def _recipient_id(visit: Visit, ids: dict[bytes, int], privacy: Privacy) -> int:
 
 async def _find_references(
     work: Transaction, known: Known, privacy: Privacy, visits: Sequence[Visit]
-) -> dict[bytes, int]:
-    """Return the recipients of references that are known; new ones get an id, unless they were erased."""
+) -> None:
+    """Note the recipients of references that are known; new ones get an id, unless they were erased."""
     hashes = sorted(_reference_hashes(visits, privacy))
     if not hashes:
-        return {}
-    ids = {row[0]: row[1] for row in await work.fetch(_REFERENCES, hashes)}
+        return
+    ids = known.recipient_ids = {row[0]: row[1] for row in await work.fetch(_REFERENCES, hashes)}
     erased = {row[0] for row in await work.fetch(_ERASED, hashes)}
     new = [found for found in hashes if found not in ids and found not in erased]
     for found, row in zip(new, await work.fetch(_NEW_RECIPIENTS, len(new)), strict=True):
         known.new_references[found] = NewReference(Recipient(RecipientId(row[0])), found)
-    return ids
 
 
 async def _find_campaigns(
@@ -217,8 +242,10 @@ def _table(row: rows.Row, link_rows: Sequence[rows.Row]) -> CampaignTable:
     return CampaignTable(rows.campaign_from(row), {link.key: link for link in links}, counts)
 
 
-def _note_messages(known: Known, found: Sequence[rows.Row], ids: dict[bytes, int]) -> None:
-    for campaign_id, delivered_at, source, gateway, *row in found:
+def _note(
+    known: Known, messages: Sequence[rows.Row], siblings: Sequence[rows.Row], taught: Sequence[rows.Row]
+) -> None:
+    for campaign_id, delivered_at, source, gateway, *row in messages:
         recipient = rows.recipient_from(row)
         known.recipients[recipient.id] = recipient
         if source is not None:
@@ -227,11 +254,9 @@ def _note_messages(known: Known, found: Sequence[rows.Row], ids: dict[bytes, int
             known.gateways[recipient.domain] = gateway
             known.asked |= {(scope, recipient.domain) for scope in _OF_DOMAINS}
             known.asked.add((ProfileScope.GATEWAY, gateway))
-    known.references = {
-        digest: known.recipients[recipient_id]
-        for digest, recipient_id in ids.items()
-        if recipient_id in known.recipients
-    }
+    for message, group in groupby(siblings, key=lambda row: (row[-2], row[-1])):
+        known.siblings[message] = deque(map(rows.sibling_from, group), maxlen=MOST_SIBLINGS)
+    known.domain_profiles |= {(row[0], row[1]): profile_from(row) for row in taught}
 
 
 def _maybe_message_links(

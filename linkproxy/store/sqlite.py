@@ -17,7 +17,7 @@ from linkproxy.store import sqlite_purge as purging
 from linkproxy.store import sqlite_queries as queries
 from linkproxy.store import sqlite_recipients as recipients
 from linkproxy.store import sqlite_rows as rows
-from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow
+from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow, no_more
 from linkproxy.store.chunks import in_chunks, no_rest
 from linkproxy.store.privacy import is_address
 from linkproxy.store.sqlite_afterlife import SqliteAfterlife
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         Cutoffs,
         DeliveryDraft,
         Filter,
+        More,
         Outcome,
         Pending,
         RecipientDraft,
@@ -221,8 +222,8 @@ class SqliteStore(
         return await self._writer.run(partial(recipients.add_deliveries, drafts=list(drafts)), indexed=False)
 
     # what comes in ---------------------------------------------------------------------------
-    async def append(self, pending: Sequence[Pending], take: Take) -> list[Outcome]:
-        return await self._writer.run(partial(append, pending=pending, take=take), indexed=False)
+    async def append(self, pending: Sequence[Pending], take: Take, more: More = no_more) -> list[Outcome]:
+        return await self._writer.run(partial(append, pending=pending, take=take, more=more), indexed=False)
 
     async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
         await self._writer.run(Session.index)

@@ -14,8 +14,8 @@ from linkproxy.store.sqlite_lock import FileLock
 if TYPE_CHECKING:
     from linkproxy.store.sqlite_session import Session
 
-_EVERY_CHANGES = 4_000
-"""Changed rows between check-points: a few megabytes of log."""
+_EVERY_CHANGES = 1_000
+"""Changed rows between check-points: so little of the log that each takes less time than a commit."""
 
 _LONG_LOG_PAGES = 16_000
 """A log of this length begins anew even if writers must wait: 64 MB in pages of 4 kB."""
@@ -27,7 +27,7 @@ Nudge = Literal["move", "cut", "end"]
 
 
 class Checkpointer:
-    """A thread with a connection of its own."""
+    """A thread with a connection of its own, kept: to open one costs as much as to make a check-point."""
 
     def __init__(self, settings: FileSettings) -> None:
         self._settings = settings
@@ -60,36 +60,42 @@ class Checkpointer:
             self._thread = None
 
     def _loop(self) -> None:
+        db: sqlite3.Connection | None = None
         while (nudge := self._nudges.get()) != "end":
             try:
-                self._checkpoint(cut=nudge == "cut")
+                db = db or connect(self._settings)
+                self._checkpoint(db, cut=nudge == "cut")
             except (sqlite3.Error, StoreError, OSError):
                 # The log is kept and grows until a check-point works; the writer, which meets the
                 # same disk, is the one to complain. What was erased is still in it, so it is cut later.
                 self._cut_again = self._cut_again or nudge == "cut"
+                if db is not None:
+                    db.close()
+                    db = None
+        if db is not None:
+            db.close()
         self._lock.close()
 
-    def _checkpoint(self, *, cut: bool) -> None:
+    def _checkpoint(self, db: sqlite3.Connection, *, cut: bool) -> None:
         """Move the log's pages; in a writer's turn cut it when asked, or begin it anew when it is long.
 
         Begun anew it keeps its file: commits that overwrite are synced in about half the time of
         commits that make a file longer.
         """
-        db = connect(self._settings)
-        try:
-            _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if cut:
-                # If a reader outlasts the wait, the next commit tries again.
-                self._cut_again = self._in_turn(db, "TRUNCATE")
-            elif pages > _LONG_LOG_PAGES:
-                # No waiting for a reader while writers wait for us: the next check-point tries again.
-                db.execute("PRAGMA busy_timeout = 0")
-                self._in_turn(db, "RESTART")
-        finally:
-            db.close()
+        _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if cut:
+            # If a reader outlasts the wait, the next commit tries again.
+            self._cut_again = self._in_turn(db, "TRUNCATE", self._settings.lock_seconds)
+        elif pages > _LONG_LOG_PAGES:
+            # No waiting for a reader while writers wait for us: the next check-point tries again.
+            self._in_turn(db, "RESTART", 0.0)
 
-    def _in_turn(self, db: sqlite3.Connection, mode: Literal["TRUNCATE", "RESTART"]) -> bool:
-        """Make a check-point while no writer of ours is at work; return whether a reader was in its way."""
+    def _in_turn(self, db: sqlite3.Connection, mode: Literal["TRUNCATE", "RESTART"], seconds: float) -> bool:
+        """Make a check-point while no writer of ours is at work; return whether a reader was in its way.
+
+        A reader is waited for at most so many seconds.
+        """
+        db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
         self._lock.acquire()
         try:
             busy, _, _ = db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()

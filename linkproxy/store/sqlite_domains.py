@@ -48,9 +48,11 @@ _TOO_MANY = f"""DELETE FROM domain_profile WHERE (scope, name) IN (
 RETURNING scope, name"""
 _MAILED = f"""SELECT count(*) FILTER (WHERE id <= ?1), count(*) FROM (
     SELECT id FROM recipient WHERE domain = ?3 AND id <= ?2 LIMIT {MOST_RECIPIENTS})"""
-_NEWS = """SELECT v.campaign_id, r.domain, v.recipient_id, v.at, v.key, v.profile_id, v.kind, v.one_click,
-    json_extract(v.facts, '$.delivery[0]'), json_extract(v.facts, '$.delivery[1]')
-FROM visit v JOIN recipient r ON r.id = v.recipient_id WHERE v.id > ? ORDER BY v.id"""
+ARRIVAL = """campaign_id, (SELECT r.domain FROM recipient r WHERE r.id = recipient_id), recipient_id, at, key,
+    profile_id, kind, one_click, json_extract(facts, '$.delivery[0]'), json_extract(facts, '$.delivery[1]')"""
+"""What the memory of who came beside whom wants of a visit; an erased recipient has no domain."""
+
+_ARRIVALS = f"SELECT {ARRIVAL} FROM visit WHERE id > ? ORDER BY id"
 
 
 class SqliteDomains:
@@ -124,7 +126,7 @@ def read_neighbours(session: Session, seen: int, newest: int) -> None:
     first = max(seen, newest - TAIL)
     if first > seen:
         session.memory.neighbours.clear()
-    for row in session.db.execute(_NEWS, (first,)):
+    for row in session.db.execute(_ARRIVALS, (first,)):
         session.memory.neighbours.remember_row(row)
 
 

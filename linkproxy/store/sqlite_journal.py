@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linkproxy.model import Visit
-    from linkproxy.store.api import Outcome, Pending, Take
+    from linkproxy.store.api import More, Outcome, Pending, Take
     from linkproxy.store.sqlite_session import Message, Session
 
 _COLUMNS = (
@@ -74,9 +74,10 @@ class Batch:
     profiles: set[int] = field(default_factory=set)
 
 
-def append(session: Session, pending: Sequence[Pending], take: Take) -> list[Outcome]:
+def append(session: Session, pending: Sequence[Pending], take: Take, more: More) -> list[Outcome]:
     """Judge and journal a batch in order; a visit whose judging raises fails alone."""
     session.refresh()
+    pending = [*pending, *more()]
     batch = Batch(session, SqliteFacts(session), session.newest_visit, session.newest_stray)
     batch.facts.expect(pending)
     outcomes = [_take(batch, item, take) for item in pending]

@@ -10,10 +10,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from linkproxy.model import StrayTrace
+from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
 from linkproxy.store.memory import Bounds, CampaignTable, HeldProfile, KnownProfile, Memory, Message, Recent
 from linkproxy.store.sqlite_connect import FileSettings, connect, inode
-from linkproxy.store.sqlite_domains import read_neighbours
+from linkproxy.store.sqlite_domains import ARRIVAL, read_neighbours
+from linkproxy.visit.facts import MOST_SIBLINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +37,10 @@ _SEQUENCES = "SELECT name, seq FROM sqlite_sequence WHERE name IN ('visit', 'str
 _INDEX = """INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at)
 SELECT campaign_id, recipient_id, id, at FROM visit WHERE id > ? ORDER BY campaign_id, recipient_id, id"""
 _INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
-_NEWS = "SELECT id, campaign_id, recipient_id FROM visit WHERE id > ? ORDER BY id"
+_WAITING = "SELECT id, campaign_id, recipient_id FROM visit WHERE id > ? ORDER BY id"
+_NEWS = f"SELECT id, {ARRIVAL} FROM visit WHERE id > ? ORDER BY id"
+_SIBLINGS = f"""SELECT campaign_id, recipient_id, {rows.SIBLING} FROM visit
+WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"""
 _CHANGED = "SELECT campaign_id, recipient_id FROM settle_pass WHERE id > ?"
 _VISITED = "SELECT 1 FROM open_visit WHERE campaign_id = ? AND recipient_id = ? LIMIT 1"
 
@@ -174,12 +179,12 @@ class Session:
         newest, before = self._sequences(), self.newest_visit
         self.newest_visit = newest.get("visit", 0)
         self._learn_visits(before, indexed)
-        read_neighbours(self, before, self.newest_visit)
         if newest.get("settle_pass", 0) > self._settle_seen:
             self._drop_changed(newest["settle_pass"])
             self.memory.learned.clear()
         self.newest_stray = newest.get("stray", 0)
-        self._read_strays()
+        if self.newest_stray > self._stray_seen:
+            self._read_strays()
 
     def _state(self) -> tuple[int, int, int]:
         """Return the epoch, the newest visit that open_visit may hold, and how many were erased."""
@@ -196,7 +201,7 @@ class Session:
         return int(row[0]) if row else 0
 
     def _learn_visits(self, before: int, indexed: int) -> None:
-        """Forget what others' visits have made out of date, and note those that wait for the index."""
+        """Remember others' visits; of very many, only what is not read when it is asked for."""
         if indexed != self._indexed:
             self._indexed = indexed
             kept = {
@@ -206,15 +211,29 @@ class Session:
         if self.newest_visit - before > self.bounds.news:
             self.memory.siblings.clear()
             self._read_waiting(max(before, indexed))
+            read_neighbours(self, before, self.newest_visit)
         elif self.newest_visit > before:
-            self._read_waiting(before)
+            self._read_news(before)
 
     def _read_waiting(self, after: int) -> None:
-        for visit_id, *message in self.db.execute(_NEWS, (after,)):
-            key = (message[0], message[1])
-            self.memory.siblings.drop(key)
+        for visit_id, campaign_id, recipient_id in self.db.execute(_WAITING, (after,)):
+            self.waiting.setdefault((campaign_id, recipient_id), []).append(visit_id)
+
+    def _read_news(self, after: int) -> None:
+        """Remember others' visits as if they were ours."""
+        known, asked = self.memory.siblings, []
+        for visit_id, *arrival in self.db.execute(_NEWS, (after,)):
+            message = (arrival[0], arrival[2])
             if visit_id > self._indexed:
-                self.waiting.setdefault(key, []).append(visit_id)
+                self.waiting.setdefault(message, []).append(visit_id)
+            if message in known:
+                asked.append(visit_id)
+            self.memory.neighbours.remember_row(arrival)
+        if asked:
+            for campaign_id, recipient_id, *row in self.db.execute(_SIBLINGS, (rows.compact(asked),)):
+                siblings = known[campaign_id, recipient_id]
+                siblings.append(rows.sibling_from(row))
+                del siblings[:-MOST_SIBLINGS]
 
     def _drop_changed(self, newest: int) -> None:
         if newest - self._settle_seen > min(self.bounds.news, PASSES_KEPT):

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 Seen = tuple["JournalEntry", "Facts", "Verdict"]
 
+# To read a member off its class costs 0.08 us before Python 3.12.
+_OF_MAILING, _MARKETING = DeliverySource.CAMPAIGN, CampaignKind.MARKETING
+
 
 def tells_when(source: DeliverySource, kind: CampaignKind) -> bool:
     """Tell whether a delivery time is a message's at all.
 
     A mailing's begin is near that of a newsletter; password resets are sent for months after it.
     """
-    of_mailing = source is DeliverySource.CAMPAIGN and kind is CampaignKind.MARKETING
-    return of_mailing or source in OF_MESSAGE
+    return source in OF_MESSAGE or (source is _OF_MAILING and kind is _MARKETING)
 
 
 def is_early(at: float, facts: Facts, rules: Learning) -> bool | None:
@@ -53,7 +55,7 @@ def count(fresh: Sequence[Seen], known: Sequence[Seen], rules: Learning) -> tupl
     early = later = 0
     for entry, facts, verdict in fresh:
         came = is_early(entry.visit.at, facts, rules)
-        if came is None or facts.campaign.kind is not CampaignKind.MARKETING:
+        if came is None or facts.campaign.kind is not _MARKETING:
             continue
         if facts.profile_id in counted or verdict.kind is VerdictKind.MACHINE:
             continue

@@ -67,6 +67,28 @@ async def test_a_batch_holds_no_more_than_the_bound() -> None:
     assert disk.batches == [["a", "b"], ["c", "d"], ["e"]]
 
 
+async def test_a_commit_takes_along_what_came_while_it_waited_for_its_turn_up_to_the_bound() -> None:
+    turn = asyncio.Event()
+    served: list[list[str]] = []
+
+    async def commit(items: Sequence[str]) -> None:
+        await turn.wait()
+        joined = await asyncio.to_thread(commits.more)
+        assert not any(commits.withdraw(item) for item in joined)
+        assert list(commits.unfinished())[: len(items)] == items
+        served.append(list(items))
+
+    commits = GroupCommit(commit, 3)
+    commits.submit("first")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    for item in ("second", "third", "fourth"):
+        commits.submit(item)
+    turn.set()
+    await commits.drain()
+    assert served == [["first", "second", "third"], ["fourth"]]
+
+
 async def test_what_is_withdrawn_in_time_is_never_committed() -> None:
     disk = Disk()
     disk.free.clear()

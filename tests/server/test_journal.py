@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from linkproxy.model import AnswerKind, LinkKey, LinkKind, LinkRole, MessageLink, VerdictKind
-from linkproxy.store.api import Filter, RecipientDraft
+from linkproxy.server.app import running
+from linkproxy.store.api import Filter, RecipientDraft, StoreError
+from linkproxy.telemetry import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,6 +208,35 @@ async def test_refusing_by_choice_answers_503_and_keeps_nothing(
         assert (tmp_path / "linkproxy.spill").stat().st_size == 0
     await recovered(site)
     assert "CtB2" not in {row.entry.visit.key for row in await site.visits()}
+
+
+async def test_a_store_that_cannot_be_written_is_told_at_the_start_and_people_are_sent_on(
+    start: Start, locked: Locked
+) -> None:
+    site = await start(store=PROMPT)
+    async with AsyncExitStack() as stack:
+        with capture_logs() as lines, locked():
+            server = await stack.enter_async_context(running(site.config, clock=site.clock))
+            told = [line for line in lines if line["event"] == Event.STORE_FAILED]
+            assert "linkproxy.db" in told[0]["error"]
+            later = replace(site, server=server)
+            assert (await later.ask(later.url())).headers["Location"] == site.TARGET
+        await recovered(later)
+    assert len(await site.visits()) == 1
+
+
+async def test_who_chose_to_refuse_gets_no_server_on_a_store_that_cannot_be_written(start: Start) -> None:
+    site = await start(store={**PROMPT, "on_failure": "refuse"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # as on a full disk
+    try:
+        with pytest.raises(StoreError, match=r"linkproxy\.db"):
+            async with running(site.config):
+                pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    async with running(site.config) as server:
+        assert (await site.ask(replace(site, server=server).url())).status == 302
 
 
 async def test_a_fault_in_judging_one_visit_does_not_stop_its_person(site: Site) -> None:

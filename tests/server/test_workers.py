@@ -79,6 +79,22 @@ async def stored_clicks(site: Site) -> list[object]:
     return [row async for row in site.store.clicks(Filter())]
 
 
+async def test_visits_that_come_while_another_process_writes_share_one_commit(start: Start, locked) -> None:
+    site = await start(store={"commit_seconds": 30.0})
+    waiting = site.server.services.journal._commits
+    with locked():
+        asked = []
+        for key in site.TARGETS:
+            asked.append(asyncio.create_task(site.ask(site.url(key))))
+            while len(waiting.unfinished()) < len(asked):  # noqa: ASYNC110  (turns of the loop)
+                await asyncio.sleep(0)
+            while waiting._running is None or not waiting._begun:  # noqa: ASYNC110  (likewise)
+                await asyncio.sleep(0)
+    assert {(await answer).status for answer in asked} == {302}
+    assert await site.metric("linkproxy_commit_visits_count") == 1
+    assert await site.metric("linkproxy_commit_visits_sum") == len(site.TARGETS)
+
+
 # --- the warm link table, late answers ----------------------------------------------------------
 
 
@@ -109,14 +125,14 @@ async def test_a_hop_that_came_too_late_for_its_visitor_is_journalled_as_the_red
     held, let_go = asyncio.Event(), asyncio.Event()
     loop, append = asyncio.get_running_loop(), site.store.append
 
-    async def slow(pending, take):
+    async def slow(pending, take, more):
         def held_take(visit, source):
             taken = take(visit, source)
             loop.call_soon_threadsafe(held.set)
             asyncio.run_coroutine_threadsafe(let_go.wait(), loop).result()
             return taken
 
-        return await append(pending, held_take)
+        return await append(pending, held_take, more)
 
     site.server.services.journal._store = _With(site.store, slow)
     asked = asyncio.create_task(site.ask(site.url("CtC3")))

@@ -27,6 +27,12 @@ from linkproxy.store.api import Failed, StoreError
 
 
 class JournalContract:
+    async def test_what_comes_until_a_batch_has_its_turn_is_judged_with_it_and_last(self, store, mail):
+        first, late = await store.append([mail.visit(0)], judge(), lambda: [mail.visit(1)])
+        assert first.facts.siblings == ()
+        assert [sibling.at - NOW for sibling in late.facts.siblings] == [0]
+        assert await ids(store) == [first.visit_id, late.visit_id]
+
     async def test_an_appended_visit_comes_back_whole(self, store, mail):
         zone = Zone("Example Cloud", ZoneRole.CLOUD, certain=False)
 

@@ -27,9 +27,9 @@ async def opened(url, privacy, **more):
     return store
 
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
+@pytest.mark.parametrize(("mode", "together"), [("fast", 3), ("immediate", 3), ("immediate", 30)])
 async def test_every_visit_that_was_answered_is_there_after_the_server_was_stopped_under_load(
-    own_postgres, own_database, privacy, mode
+    own_postgres, own_database, privacy, mode, together
 ):
     nodes = [await opened(own_database, privacy, lock_seconds=30.0) for _ in range(2)]
     mail = await send(nodes[0])
@@ -41,7 +41,9 @@ async def test_every_visit_that_was_answered_is_there_after_the_server_was_stopp
         while not end.is_set():
             number += 1
             try:
-                visits = [side.visit(number + part / 8, who=side.recipients[lane % 2]) for part in range(3)]
+                visits = [
+                    side.visit(number + part / 32, who=side.recipients[lane % 2]) for part in range(together)
+                ]
                 answered.extend(item.visit_id for item in await side.visited(*visits))
             except StoreError as error:
                 failed.append(str(error))

@@ -14,7 +14,7 @@ from store.world import BROWSER, NOW, Mail, clicks, ids, send, settled, visits
 from linkproxy.store.api import Cutoffs, StoreError
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
-from linkproxy.store.postgres_fence import ALLOT, allotted_ids
+from linkproxy.store.postgres_fence import allot, allotted_ids
 from linkproxy.store.postgres_locks import COUNTING
 from linkproxy.store.postgres_partitions import TABLES, WEEK_SECONDS, Week, drop, make_span
 from linkproxy.store.privacy import Privacy
@@ -69,7 +69,7 @@ async def test_a_reader_never_passes_a_visit_that_is_committed_late(mail, open_s
     (first,) = await mail.visited(mail.visit(0))
     other = await open_store()
     async with mail.store._database.transaction() as slow:
-        (held,) = allotted_ids(slow, await slow.fetch(ALLOT, 1))
+        (held,) = allotted_ids(slow, await slow.fetch(allot("1")))
         later = Mail(other, mail.campaign, mail.links, mail.recipients)
         (judged,) = await later.visited(later.visit(1, who=mail.bob))
         assert judged.visit_id > held

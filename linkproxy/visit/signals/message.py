@@ -24,17 +24,13 @@ _CONTENT = LinkKind.CONTENT  # to read it off its class costs 0.08 us before Pyt
 def _links_in_seconds(look: Look) -> Finding | None:
     if not look.burst:
         return None
-    values = look.rule.values
+    values, nearest = look.rule.values, _nearest(look)
     best: tuple[float, str] | None = None
-    asked_at = _asked_at(look.visit)
-    apart = [(abs(_asked_at(item) - asked_at), item) for item in look.burst]
-    counts: dict[float, int] = {}  # by window
     for window, least, weight in values["curve"]:
-        count = counts.get(window)
-        if count is None:
-            near = [item for seconds, item in apart if seconds <= window]
-            count = counts[window] = len(_content_keys(look, near))
-        if count >= least and (best is None or weight > best[0]):
+        if least > len(nearest) or (best is not None and weight <= best[0]):
+            continue
+        count = sum([seconds <= window for seconds in nearest.values()])
+        if count >= least:
             best = weight, f"{count} links within {window:.0f} s"
     if best is None:
         return None
@@ -42,6 +38,19 @@ def _links_in_seconds(look: Look) -> Finding | None:
     if _is_unhurried(look, values["hand_seconds"]):
         return Finding(round(weight * values["hand_share"], 1), f"{text}, none quickly after another")
     return Finding(weight, text)
+
+
+def _nearest(look: Look) -> dict[LinkKey, float]:
+    """Return by content link how many seconds from the visit it was followed; its own link's are 0."""
+    asked_at = _asked_at(look.visit)
+    nearest: dict[LinkKey, float] = {}
+    for item in look.burst:
+        if item.kind is _CONTENT:
+            seconds = abs(_asked_at(item) - asked_at)
+            nearest[item.key] = min(nearest.get(item.key, seconds), seconds)
+    if look.facts.link is not None and look.facts.link.kind is _CONTENT:
+        nearest[look.visit.key] = 0.0
+    return nearest
 
 
 def _is_unhurried(look: Look, seconds: float) -> bool:
