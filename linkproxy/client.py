@@ -56,11 +56,12 @@ class Client:
         self._connection.close()
 
     def rewrite_message(
-        self, message: bytes, *, campaign: str, recipient: str, list_unsubscribe: bool = False
+        self, message: bytes, *, campaign: str, recipient: str, list_unsubscribe: bool | None = None
     ) -> bytes:
         """Return a whole message (RFC 5322) with its links tracked for its recipient.
 
         The recipient is an address or a reference. A message that is signed already comes back as it was.
+        ``list_unsubscribe`` adds the headers of that name, or does not; None: as the campaign says.
         """
         mail = {"message": base64.b64encode(message).decode("ascii"), "list_unsubscribe": list_unsubscribe}
         answer = self._post("rewrite", {"campaign": campaign, "recipient": recipient, **mail})

@@ -110,10 +110,10 @@ class RelaySection(Section):
         description="Mail of a campaign that is not there: `defer` it (451), `refuse` it (550), or `pass` "
         "it on untracked.",
     )
-    list_unsubscribe: Literal["never", "marketing", "always"] = Field(
-        default="never",
-        description="Add List-Unsubscribe (RFC 8058) to mail of `marketing` campaigns, of all (`always`), or "
-        "`never`.",
+    list_unsubscribe: Literal["campaign", "never", "marketing", "always"] = Field(
+        default="campaign",
+        description="Who decides on adding List-Unsubscribe (RFC 8058): each `campaign`, or for all of them "
+        "`never`, `marketing` (to campaigns of that kind) or `always`.",
     )
     rules: list[RelayRule] = Field(
         default=[],

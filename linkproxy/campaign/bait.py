@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign.attributes import NAME, REST
-from linkproxy.campaign.markup import PLAIN_COMMENT, Tag, either_case
+from linkproxy.campaign.attributes import NAME, QUICK_REST, REST
+from linkproxy.campaign.markup import ANY_TAG, NO_TAG, Tag, either_case, is_outside
 from linkproxy.model import BaitPlaces, BaitStyle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from linkproxy.campaign.markup import Walk
     from linkproxy.campaign.mask import TemplateTag
@@ -43,28 +44,41 @@ _ANCHORS: Final = {
 }
 """How many anchors stand early and late; always an even number in all."""
 
-_OTHER: Final = rb"<(?:/?" + NAME + REST + rb"|" + PLAIN_COMMENT + rb")"
 _ELEMENT: Final = either_case(
     b"p td th div span h1 h2 h3 h4 h5 h6 center font li b strong em i small".split()
 )
-# An element with text and nothing else in it. Behind its text an anchor has no siblings, so no
-# :first-child, :last-child, :nth-child() or "+" of the mail's style sheet tells the difference.
-_TO_TEXT_ELEMENT: Final = re.compile(
-    rb"(?:[^<]*(?>" + _OTHER + rb"|<))*?[^<]*<(" + _ELEMENT + rb")(?=[\t\n\f\r />])(" + REST + rb")"
-    rb"(?>[\t\n\f\r ]*)[^<\t\n\f\r ](?>[^<]*)(</\1[\t\n\f\r ]*>)"
-)  # fmt: skip
+
+
+def _text_element(rest: bytes) -> bytes:
+    """Return the pattern of an element with text and nothing else in it; ``rest`` is that of its tag.
+
+    Behind its text an anchor has no siblings, so no :first-child, :last-child, :nth-child() or "+"
+    of the mail's style sheet tells the difference.
+    """
+    return (
+        rb"<(" + _ELEMENT + rb")(?=[\t\n\f\r />])(" + rest + rb")"
+        rb"(?>[\t\n\f\r ]*)[^<\t\n\f\r ](?>[^<]*)(</\1[\t\n\f\r ]*>)"
+    )
+
+
+_TEXT_ELEMENT: Final = re.compile(_text_element(REST))
+# What looks like one where it may be none: so a "<" in its tag ends the look, and that tag is found alone.
+_UP_TO_LESS: Final = QUICK_REST.replace(rb"[^", rb"[^<")
+_MAYBE_TEXT_ELEMENT: Final = re.compile(
+    _text_element(_UP_TO_LESS) + rb"|<(?:" + _ELEMENT + rb")(?=[\t\n\f\r />])(?!" + _UP_TO_LESS + rb")"
+)
 _UNSEEN: Final = re.compile(rb"display\s*:\s*none|\bhidden\b", re.IGNORECASE)
 
 # What a parser takes without opening the body; end tags are ignored there, but for </br>.
 _BEFORE_CONTENT: Final = re.compile(
     rb"(?>(?:\A\xef\xbb\xbf|[\t\n\f\r ]+|<(?:head|meta|link)(?=[\t\n\f\r />])" + REST
     + rb"|</(?!br[\t\n\f\r />])" + NAME + REST
-    + rb"|<" + PLAIN_COMMENT + rb")*)",
+    + rb"|<" + NO_TAG + rb")*)",
     re.IGNORECASE,
 )  # fmt: skip
 _TABLE_TAG: Final = re.compile(
-    rb"<(/?)(?i:(table|td|th|caption)|tr|tbody|thead|tfoot|colgroup)(?=[\t\n\f\r />])" + REST
-    + rb"|" + _OTHER
+    rb"<(?:(/?)(?i:(table|td|th|caption)|tr|tbody|thead|tfoot|colgroup)(?=[\t\n\f\r />])" + REST
+    + rb"|/?" + NAME + REST + rb"|" + NO_TAG + rb")"
 )  # fmt: skip
 
 
@@ -76,7 +90,7 @@ def find_places(walk: Walk, tags: Sequence[TemplateTag]) -> tuple[int | None, in
     """
     blocks = [tag for tag in tags if tag.block]
     limit = blocks[0].start if blocks else len(walk.html)
-    early = next(_text_ends(walk, walk.body_start or 0, limit), None)
+    early = _first_text_end(walk, walk.body_start or 0, limit)
     if early is None:
         early = _body_start(walk, limit)
     late = _last_text_end(walk, blocks[-1].end if blocks else 0)
@@ -95,29 +109,42 @@ def anchors(places: BaitPlaces, early: int, late: int) -> tuple[int, ...]:
     return (early,) * first + (late,) * last
 
 
-def _text_ends(walk: Walk, start: int, end: int) -> Iterator[int]:
+def _first_text_end(walk: Walk, start: int, end: int) -> int | None:
     for region in walk.regions:
-        for order in range(len(region.anchors) + 1) if region.clear else ():
-            yield from _in_gap(walk.html, region.gap(order), start, end)
+        for order in range(len(region.anchors) + 1) if region.clear and region.end > start else ():
+            for place, attributes in _text_ends(walk.html, *region.gap(order)):
+                if start <= place < end and not _UNSEEN.search(attributes):
+                    return place
         if region.end > end:
-            return
+            break
+    return None
 
 
 def _last_text_end(walk: Walk, start: int) -> int | None:
     for region in reversed(walk.regions):
         for order in range(len(region.anchors), -1, -1) if region.clear else ():
-            *_, last = None, *_in_gap(walk.html, region.gap(order), start, len(walk.html))
-            if last is not None:
-                return last
+            for place, attributes in reversed([*_text_ends(walk.html, *region.gap(order))]):
+                if place >= start and not _UNSEEN.search(attributes):
+                    return place
+        if region.start < start:
+            break
     return None
 
 
-def _in_gap(html: bytes, gap: tuple[int, int], start: int, end: int) -> Iterator[int]:
-    position, behind = gap
-    while behind > start and (match := _TO_TEXT_ELEMENT.match(html, position, behind)):
-        position = match.end()
-        if start <= match.start(3) < end and not _UNSEEN.search(match[2]):
-            yield match.start(3)
+def _text_ends(html: bytes, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Yield where the text of an element that holds only text ends, and the element's attributes."""
+    position = start
+    tags: AbstractSet[int] | None = None  # where they stand, if that is in doubt
+    while maybe := _MAYBE_TEXT_ELEMENT.search(html, position, end):
+        position = maybe.start() + 1
+        if tags is None and not is_outside(html, start, maybe.start()):
+            tags = {tag.start() for tag in ANY_TAG.finditer(html, start, end)}
+        if tags is not None and maybe.start() not in tags:
+            continue
+        start = maybe.start()
+        if match := maybe if maybe.lastindex else _TEXT_ELEMENT.match(html, start, end):
+            position = start = match.end()
+            yield match.start(3), match[2]
 
 
 def _body_start(walk: Walk, limit: int) -> int | None:

@@ -161,9 +161,13 @@ _PICTURE: Final = (
 
 def holes_of(found: Scan, decider: Decider, notes: list[Note]) -> list[Hole]:
     """Return the holes of the links that are to be tracked, and put notes down on the others."""
-    decided = list(map(decider.decide, found.links, assign(found.links)))
-    notes += (note for note in decided if isinstance(note, Note))
-    return [hole for hole in decided if isinstance(hole, Hole)]
+    holes: list[Hole] = []
+    for decided in map(decider.decide, found.links, assign(found.links)):
+        if isinstance(decided, Hole):
+            holes.append(decided)
+        else:
+            notes.append(decided)
+    return holes
 
 
 def with_bait(
@@ -249,11 +253,11 @@ class LinkTable:
 
     def give_keys(self, draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]]) -> None:
         """Make rows of what was put down."""
+        recipient = self._recipient
         for (position, hole), key in zip(
             self._drafts, draw_keys(len(self._drafts), self._taken), strict=True
         ):
             self.keys[position] = key
-            recipient = self._recipient
             if recipient is not None and self._is_of_message(hole, recipient):
                 self.new_message_links.append(self._message_link(hole, position, key, recipient))
             else:

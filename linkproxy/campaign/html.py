@@ -32,7 +32,7 @@ _OURS: Final = b"data-linkproxy"
 _PAIR: Final = re.compile(rb"([^\t\n\f\r =]+)=\"([^\"]*)\"")
 _PLAIN_TAG: Final = re.compile(PLAIN_ATTRIBUTES + rb"/?>")
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
-_BREAKS: Final = re.compile(rb"(?=</?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)[\t\n\f\r />])", re.IGNORECASE)
+_BREAK: Final = re.compile(rb"<(?=/?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)[\t\n\f\r />])", re.IGNORECASE)
 _MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^>]*)>?)")
 # What most URLs are made of: the same in every charset that can be scanned, and no merge tag's.
 _USUAL: Final = re.compile(rb"https?://(?>(?:[A-Za-z0-9_.:/?=+,;!$()-]+|&amp;)*)")
@@ -125,15 +125,23 @@ class _Reader:
     def _links(self, tag: Tag, text_end: int, position: int) -> list[FoundLink]:
         content = self._html[tag.end : min(text_end, tag.end + TEXT_BYTES)]
         if self._is_original and (plain := _PLAIN_TAG.fullmatch(self._html, tag.attributes, tag.end)):
-            link = self._plain_link(plain, content, position)
-            return [link._replace(tag=tag.name.decode("ascii", "replace"), conditional=tag.conditional)]
+            name = tag.name.decode("ascii", "replace")
+            return [self._plain_link(plain, content, position, name, conditional=tag.conditional)]
         hrefs, kept = self._attributes(tag)
         if not hrefs:
             return []
         text = self._visible(content)
         return [self._link(tag, href, text, kept, position + offset) for offset, href in enumerate(hrefs)]
 
-    def _plain_link(self, plain: re.Match[bytes], content: bytes, position: int) -> FoundLink:
+    def _plain_link(
+        self,
+        plain: re.Match[bytes],
+        content: bytes,
+        position: int,
+        name: str = "a",
+        *,
+        conditional: bool = False,
+    ) -> FoundLink:
         """Return the link of a tag with plain attributes and without template tags."""
         before, raw, after = plain.group(1, 2, 3)
         others = before + after
@@ -146,7 +154,11 @@ class _Reader:
             value = entities.trim_url(entities.decode(raw.decode(self._codec, "replace")))
             merge_tag = mask.merge_tag(value, raw, ())
         text = self._visible(content[:TEXT_BYTES])
-        return FoundLink(*plain.span(2), value, raw, '"', "a", text, kept, position, merge_tag)
+        start, end = plain.span(2)
+        # As FoundLink(...), in half the time.
+        return tuple.__new__(
+            FoundLink, (start, end, value, raw, '"', name, text, kept, position, merge_tag, conditional)
+        )
 
     def _kept(self, others: bytes) -> Mapping[str, str]:
         kept: dict[str, str] = {}
@@ -198,7 +210,7 @@ class _Reader:
 
     def _visible(self, content: bytes) -> str:
         if b"<" in content:
-            content = b" ".join([_MARKUP.sub(b"", _BREAKS.sub(b" ", content)), *_ALT.findall(content)])
+            content = b" ".join([_MARKUP.sub(b"", _BREAK.sub(b" <", content)), *_ALT.findall(content)])
         text = content.decode(self._codec, "replace")
         if "&" in text:
             text = entities_of_text.unescape(text)

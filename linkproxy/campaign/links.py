@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
-from struct import Struct
+from itertools import islice
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
@@ -29,8 +29,11 @@ HOST_CHARACTERS = 254
 Draw = Callable[[int], bytes]
 """Draws so many random bytes; ``secrets.token_bytes`` outside tests."""
 
-_PAIRS = [first + second for first in KEY_ALPHABET for second in KEY_ALPHABET]
-_DRAWN = Struct(">BH")  # 2**24 is a little more than 62**4; the numbers above are drawn again
+# A byte for a character: those beyond the last whole run through the alphabet are not used, so that
+# all keys are equally likely.
+_RUNS_THROUGH = 256 // len(KEY_ALPHABET)
+_CHARACTERS = bytes(KEY_ALPHABET * (_RUNS_THROUGH + 1), "ascii")[:256]
+_UNUSED = bytes(range(_RUNS_THROUGH * len(KEY_ALPHABET), 256))
 
 
 def new_keys(count: int, taken: Collection[LinkKey], draw: Draw = secrets.token_bytes) -> list[LinkKey]:
@@ -43,12 +46,14 @@ def new_keys(count: int, taken: Collection[LinkKey], draw: Draw = secrets.token_
     used = frozenset(taken)
     keys: dict[str, None] = {}
     while len(keys) < count:
-        drawn = draw(_DRAWN.size * (count - len(keys)))
-        for high, low in _DRAWN.iter_unpack(drawn):
-            first, second = divmod(high << 16 | low, len(_PAIRS))
-            if first < len(_PAIRS) and (key := _PAIRS[first] + _PAIRS[second]) not in used:
+        # A byte more for each than it needs, since some are not used.
+        drawn = (
+            draw((KEY_CHARACTERS + 1) * (count - len(keys))).translate(_CHARACTERS, _UNUSED).decode("ascii")
+        )
+        for start in range(0, len(drawn) - KEY_CHARACTERS + 1, KEY_CHARACTERS):
+            if (key := drawn[start : start + KEY_CHARACTERS]) not in used:
                 keys[key] = None
-    return list(map(LinkKey, keys))
+    return list(map(LinkKey, islice(keys, count)))
 
 
 # --- what a target may be ----------------------------------------------------------------------

@@ -163,7 +163,7 @@ CHECKS: Final[Sequence[Check]] = (
         "no_unsubscribe_header",
         Severity.WARNING,
         "There is no List-Unsubscribe header (RFC 2369); large mailbox providers ask bulk senders for it.",
-        "Let your mailer add it, or linkproxy.",
+        "Let your mailer add it, or linkproxy: campaign add --list-unsubscribe.",
         whole.no_unsubscribe_header,
     ),
     Check(

@@ -13,7 +13,7 @@ from linkproxy.campaign.hosts import host_of
 from linkproxy.campaign.html import Scan, scan
 from linkproxy.campaign.mime_encodings import ENCODINGS
 from linkproxy.campaign.mime_headers import disposition, read_head
-from linkproxy.campaign.mime_parts import find_parts
+from linkproxy.campaign.mime_parts import MOST_PARTS, find_parts
 from linkproxy.campaign.roles import assign
 from linkproxy.campaign.signatures import signatures_in
 from linkproxy.campaign.targets import Decider, Hole, NoteReason
@@ -119,6 +119,8 @@ def read_message(raw: bytes, campaign: Campaign | None) -> LintedMail:
     fields = found.head.fields
     mail = LintedMail(campaign, message=True, sender=_sender(fields), fields=fields)
     mail.sealed += signatures_in(found.head)
+    if found.left_alone:
+        mail.unreadable.append(f"a message of more than {MOST_PARTS:,} parts")
     position = 0
     for part in found.parts:
         if part.is_text:

@@ -40,8 +40,9 @@ def no_unsubscribe_link(mail: LintedMail) -> Iterator[Found]:
 
 
 def no_unsubscribe_header(mail: LintedMail) -> Iterator[Found]:
-    """Yield a mailing without List-Unsubscribe."""
-    if mail.marketing and mail.message and "list-unsubscribe" not in mail.fields:
+    """Yield a mailing without List-Unsubscribe, which its campaign does not add either."""
+    added = mail.campaign and mail.campaign.list_unsubscribe and next(tracking_http(mail), None) is None
+    if mail.marketing and mail.message and "list-unsubscribe" not in mail.fields and not added:
         yield "List-Unsubscribe is missing", _ALL
 
 

@@ -1,10 +1,10 @@
 """A walk over HTML that stops only where links, or what hides links, may be.
 
 The states are those of the WHATWG tokenizer (https://html.spec.whatwg.org/multipage/parsing.html
-section 13.2.5), over bytes. Text and tags of no interest are skipped by one pattern inside `re`;
-Python sees anchors, raw text, comments and foreign content. Every pattern is linear on any
-input: what might be tried twice stands in an atomic group. Possessive quantifiers say the same,
-but CPython 3.11.0 to 3.11.4 mis-match them (python/cpython#106052).
+section 13.2.5), over bytes. Tags that matter are looked for by name, and proved to be tags by what
+stands before them (`is_outside`); where that leaves a doubt, every tag up to there is read. Every
+pattern is linear on any input: what might be tried twice stands in an atomic group. Possessive
+quantifiers say the same, but CPython 3.11.0 to 3.11.4 mis-match them (python/cpython#106052).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from linkproxy.campaign.attributes import COMMON_REST, NAME, QUICK_REST, REST
+from linkproxy.campaign.attributes import NAME, QUICK_REST, REST
 from linkproxy.campaign.foreign import Foreign
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 RAW_TEXT: Final = frozenset(
     {b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes", b"script", b"plaintext"}
@@ -29,35 +29,26 @@ NO_PLACE: Final = frozenset(
         b"rp", b"rt", b"ruby", b"select", b"summary", b"template", b"video",
     }
 )  # fmt: skip
-_WATCHED: Final = sorted(RAW_TEXT | NO_PLACE | {b"a", b"area", b"base", b"body", b"html", b"svg", b"math"})
+_WATCHED_NAMES: Final = RAW_TEXT | NO_PLACE | {b"a", b"area", b"base", b"body", b"html", b"svg", b"math"}
 
 
-def either_case(names: list[bytes]) -> bytes:
-    """Spell names as character classes: much faster in `re` than ignoring case."""
-    spelled = ["".join(f"[{letter}{letter.upper()}]" for letter in name.decode()) for name in names]
-    return "|".join(spelled).encode()
+def either_case(names: Iterable[bytes]) -> bytes:
+    """Spell names as a tree of character classes: much faster in `re` than a list, or ignoring case."""
+    rests: dict[str, set[bytes]] = {}
+    for name in names:
+        rests.setdefault(name[:1].decode(), set()).add(name[1:])
+    branches = (
+        f"[{letter}{letter.upper()}](?:{either_case(rests[letter]).decode()})" if letter else ""
+        for letter in sorted(rests)
+    )
+    return "|".join(branches).encode()
 
 
-_WATCHED_TAG: Final = rb"(?:" + either_case(_WATCHED) + rb")[\t\n\f\r />]|[vV]:"
-# Most tags of a mail are one of these: found first, they need no look at the watched ones.
-_COMMON_END: Final = rb"/(?:t(?:d|r|able|body)|div|p|span)>"
-_COMMON_TAG: Final = (
-    rb"/?(?:t(?:d|r|h|able|body)|div|p|span|img|br|strong|center|h[1-6]|font|b|meta|link|li)"
-    rb"(?:>|(?=[\t\n\f\r /])" + COMMON_REST + rb")"
-)
-PLAIN_COMMENT: Final = (
-    rb"!--(?!-?>)(?>"
-    rb"(?!-?!>)[^>]*>(?>(?:(?<!-->)(?<!--!>)\s*<(?![aAvV])[a-zA-Z/!][^>]*>)*)(?:(?<=-->)|(?<=--!>))"
-    rb"|[^-hH]*(?:(?:-(?!-!?>)|[hH](?![rR][eE][fF]))[^-hH]*)*--!?>)"
-)
-"""A comment, from behind its ``<``, that cannot hold a link. Between its first and its last ``>`` is nothing
-but tags, none of them of an anchor or of VML, which is quickly seen; or there is no ``href`` in it."""
+_WATCHED: Final = rb"/?(?:(?:" + either_case(_WATCHED_NAMES) + rb")[\t\n\f\r />]|[vV]:)"
+_COMMENT: Final = rb"!--(?>-?>|(?>(?:-?!>)?)(?>[^>]*>)(?>(?:(?<!-->)(?<!--!>)[^>]*>)*)(?:(?<=-->)|(?<=--!>)))"
+NO_TAG: Final = rb"(?:" + _COMMENT + rb"|(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*>)"
+"""What is read as a comment, from behind its ``<``."""
 
-_OF_NO_INTEREST: Final = (
-    rb"(?>[^<]*(?:<(?:" + _COMMON_END + rb"|" + _COMMON_TAG + rb"|" + PLAIN_COMMENT
-    + rb"|/?(?!" + _WATCHED_TAG + rb")" + NAME + REST
-    + rb"|(?![a-zA-Z/!?]))[^<]*){0,500})"
-)  # fmt: skip
 _PAIRS: Final = rb"""((?>(?:[\t\n\f\r ]+(?![hH][rR][eE][fF]=)[\w:-]+="[^"]*")*))"""
 PLAIN_ATTRIBUTES: Final = _PAIRS + rb"[\t\n\f\r ]+[hH][rR][eE][fF]=\"([^\"]*)\"" + _PAIRS + rb"[\t\n\f\r ]*"
 """One href, and every attribute a name="value"."""
@@ -67,15 +58,17 @@ _PLAIN_ANCHOR: Final = (
     rb"((?>[^<]*(?:</?(?:img|span|br|strong|b|font|em|i|u|p|div|center|h[1-6])(?=[\t\n\f\r />])"
     + QUICK_REST + rb"[^<]*){0,50}))</[aA][\t\n\f\r ]*>"
 )  # fmt: skip
-# Each matches the empty text at least. One match for all up to and with an anchor, not a stop at
-# either end of it.
-_TO_ANCHOR: Final = re.compile(_OF_NO_INTEREST + rb"(?:" + _PLAIN_ANCHOR + rb")?")
-_TO_TAG: Final = re.compile(_OF_NO_INTEREST)
-_TO_MARKUP: Final = re.compile(rb"[^<]*")
+# What most tags of a mail begin with is looked for first: none of it begins a watched name.
+_WATCHED_TAG: Final = re.compile(_PLAIN_ANCHOR + rb"|<(?!t[drhab]|/t[drhab]|!|div|/div)" + _WATCHED)
+# Matches the empty text at least.
+_TO_STOP: Final = re.compile(
+    rb"(?>[^<]*(?:<(?:/?(?!" + _WATCHED + rb")" + NAME + REST + rb"|(?![a-zA-Z/!?]))[^<]*){0,500})"
+)
 _TAG: Final = re.compile(rb"<(/?)(" + NAME + rb")(" + REST + rb")")
-_ANY_TAG: Final = re.compile(rb"<(?:(/?)(" + NAME + rb")" + REST + rb"|" + PLAIN_COMMENT + rb")")
+ANY_TAG: Final = re.compile(rb"<(?:(/?)(" + NAME + rb")" + REST + rb"|" + NO_TAG + rb")")
 _TABLE_OR_CELL: Final = re.compile(rb"<(/?)[tT](?:[aA][bB][lL][eE]|[dD])[\t\n\f\r />]")
 
+_BEFORE_VALUE: Final = b"=\t\n\f\r "
 _COMMENT_END: Final = re.compile(rb"--!?>")
 _CONDITION: Final = re.compile(rb"\s*\[if\b[^\]]{0,200}\]>", re.IGNORECASE)
 _CONDITION_END: Final = re.compile(rb"<!\[endif\][^<>]*\Z", re.IGNORECASE)
@@ -102,17 +95,12 @@ class Tag(NamedTuple):
 
 
 PlainAnchor = re.Match[bytes]
-"""A whole anchor and what stands before it. Groups: attributes, href, attributes, content."""
+"""A whole anchor. Groups: attributes, href, attributes, content."""
 
 
 def tag_of(anchor: PlainAnchor) -> Tag:
     """Return the start tag of a plain anchor."""
-    return Tag(b"a", start_of(anchor), anchor.start(1), anchor.start(4), conditional=False)
-
-
-def start_of(anchor: PlainAnchor) -> int:
-    """Return where the ``<`` of a plain anchor stands."""
-    return anchor.start(1) - len(b"<a")
+    return Tag(b"a", anchor.start(), anchor.start(1), anchor.start(4), conditional=False)
 
 
 class Region(NamedTuple):
@@ -126,7 +114,31 @@ class Region(NamedTuple):
     def gap(self, order: int) -> tuple[int, int]:
         """Return what stands before an anchor, or behind the last one."""
         start = self.anchors[order - 1].end() if order else self.start
-        return start, start_of(self.anchors[order]) if order < len(self.anchors) else self.end
+        return start, self.anchors[order].start() if order < len(self.anchors) else self.end
+
+
+def is_outside(html: bytes, start: int, position: int) -> bool:
+    """Tell whether a place is surely in no tag and no comment, as ``start`` before it is.
+
+    No watched tag may stand between. The last ``>`` ended whatever was open, unless a quoted value
+    or a comment holds it: the last quote before it could begin one, or no comment ends behind the
+    last begin of one.
+    """
+    behind = html.rfind(b">", start, position)
+    if behind < 0:
+        return html.find(b"<", start, position) < 0
+    if html.find(b"<", behind, position) >= 0:
+        return False
+    double, single = html.rfind(b'"', start, behind), html.rfind(b"'", start, behind)
+    if double > start and html[double - 1] in _BEFORE_VALUE:
+        return False
+    if single > start and html[single - 1] in _BEFORE_VALUE:
+        return False
+    mark = html.rfind(b"!", start, behind)  # quickly found, and no comment begins behind it
+    if mark < 0 or html.find(b"-->", mark, position) >= 0:
+        return True
+    comment = html.rfind(b"<!--", start, mark + 3)
+    return comment < 0 or html.find(b"-->", comment + 2, position) >= 0
 
 
 class Walk:
@@ -148,20 +160,17 @@ class Walk:
         self._outside: Counter[bytes] = Counter()  # tags open, as far as they are counted
         self._counted = 0
         self._conditional = False
+        self._watched = -1  # where the next watched tag stands, or the end
+        self._exact_until = 0  # up to where every tag is looked at
         self.steps = 0  # stops made; what a test of linear work counts
         self.ended_in_text = self._run(0, len(html))
         self._end_open_text()
 
     def _run(self, position: int, end: int) -> bool:
         while position < end:
-            start, skip = position, self._skip
-            plain: list[PlainAnchor] = []
-            while found := skip.match(self.html, position, end):
-                self.steps += 1
-                position = found.end()
-                if not found.lastindex:
-                    break
-                plain.append(found)
+            start, plain = position, self._plain_anchors(position, end)
+            position = self._next_stop(plain[-1].end() if plain else position, end)
+            self.steps += 1 + len(plain)
             if position > start and not self._conditional:
                 self.regions.append(Region(start, position, self.clear, plain))
                 self.anchors += plain
@@ -171,11 +180,40 @@ class Walk:
                 return False
         return True
 
-    @property
-    def _skip(self) -> re.Pattern[bytes]:
+    def _plain_anchors(self, position: int, end: int) -> list[PlainAnchor]:
+        """Return the plain anchors that come before any other watched tag."""
+        plain: list[PlainAnchor] = []
+        if self._open or self._conditional or self._foreign.stack or position < self._exact_until:
+            return plain
+        for tag in _WATCHED_TAG.finditer(self.html, position, end):
+            if not tag.lastindex or not is_outside(self.html, position, tag.start()):
+                self._watched = tag.start()
+                break
+            plain.append(tag)
+            position = tag.end()
+        else:
+            self._watched = end
+        return plain
+
+    def _next_stop(self, position: int, end: int) -> int:
+        """Return where the next ``<`` stands at which something may be to do; ``end`` if nowhere."""
+        html = self.html
         if self._foreign.stack:
-            return _TO_MARKUP
-        return _TO_ANCHOR if self._open is None and not self._conditional else _TO_TAG
+            found = html.find(b"<", position, end)
+            return end if found < 0 else found
+        if self._watched < position:
+            tag = _WATCHED_TAG.search(html, position, end)
+            self._watched = tag.start() if tag else end
+        watched = min(self._watched, end)
+        if self._exact_until <= position:
+            if is_outside(html, position, watched):
+                return watched
+            comment = html.rfind(b"<!--", position, watched)
+            if comment >= 0 and is_outside(html, position, comment):
+                return comment
+            self._exact_until = watched
+        stop = _TO_STOP.match(html, position, end)
+        return stop.end() if stop else end
 
     @property
     def clear(self) -> bool:
@@ -200,11 +238,11 @@ class Walk:
 
     # tags ------------------------------------------------------------------------------------
     def _start_tag(self, match: re.Match[bytes], end: int) -> int:
-        name, behind = match[2].lower(), match.end()
-        if name in {b"a", b"area"} or (name.startswith(b"v:") and _HREF.search(match[3])):
+        name, rest, behind = match[2].lower(), match[3], match.end()
+        if name in {b"a", b"area"} or (name.startswith(b"v:") and _HREF.search(rest)):
             self._anchor(self._tag(match))
         was_foreign = bool(self._foreign.stack)
-        if not self._foreign.start(name, match[3]):
+        if not self._foreign.start(name, rest):
             return behind
         if was_foreign and not self._foreign.stack:  # a tag of HTML that ends the <svg>
             self._outside[name] += 1
@@ -265,7 +303,7 @@ class Walk:
     def _is_open_outside(self, name: bytes) -> bool:
         """Tell whether an element of that name is open around the ``<svg>`` where the walk is."""
         for region in self.regions[self._counted :]:
-            for tag in _ANY_TAG.finditer(self.html, region.start, region.end):
+            for tag in ANY_TAG.finditer(self.html, region.start, region.end):
                 inner = (tag[2] or b"").lower()
                 self._outside[inner] = max(0, self._outside[inner] + (-1 if tag[1] else 1))
         self._counted = len(self.regions)

@@ -53,7 +53,9 @@ _SYNTAXES: Final = tuple(
 )
 
 # To look for one byte is much faster than for two, and most mails have no template tags: so the
-# second byte of each opener is looked for, and only there the one before it.
+# second byte of each opener is looked for, and only there the one before it. While it is rare, from
+# one place to the next; that is quickest of all.
+_RARE: Final = 20
 _OPENERS_BY_SECOND: Final = tuple(
     (second, firsts, re.compile(rb"%s(?<=[%s]%s)" % (*map(re.escape, (second, b"".join(firsts), second)),)))
     for second in (b"%", b"{", b"[", b"|")
@@ -77,7 +79,7 @@ def find_tags(html: bytes) -> list[TemplateTag]:
     seconds = [
         second
         for second, firsts, pattern in _OPENERS_BY_SECOND
-        if any(first in html for first in firsts) and pattern.search(html)
+        if any(first in html for first in firsts) and _holds(html, second, firsts, pattern)
     ]
     openers = {opener for opener, _ in _SYNTAXES if opener[1:] in seconds and opener in html}
     if not openers:
@@ -94,6 +96,15 @@ def find_tags(html: bytes) -> list[TemplateTag]:
         if not tags or tag.start >= tags[-1].end:
             tags.append(tag)
     return tags
+
+
+def _holds(html: bytes, second: bytes, firsts: Sequence[bytes], pattern: re.Pattern[bytes]) -> bool:
+    position = -1
+    for _ in range(_RARE):
+        position = html.find(second, position + 1)
+        if position < 0 or html[position - 1 : position] in firsts:
+            return position >= 0
+    return bool(pattern.search(html, position))
 
 
 def fill(html: bytes, tags: list[TemplateTag]) -> bytes:

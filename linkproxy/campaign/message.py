@@ -62,7 +62,7 @@ def compile_message(
     now: float = 0.0,
     merge_tag: str | None = None,
     signed: bool = False,
-    list_unsubscribe: bool = False,
+    list_unsubscribe: bool | None = None,
     shared: bool = False,
     draw_keys: Callable[[int, Collection[LinkKey]], list[LinkKey]] = new_keys,
 ) -> CompiledMessage:
@@ -72,9 +72,10 @@ def compile_message(
     ``known``, and become links of the campaign or of the message, as in `compile_html`; the same
     target in two parts is two links. With a ``merge_tag`` every tracked URL ends in it, and texts
     in base64, where no mailer could fill it in, are left alone; ``signed`` says that it will be
-    filled with signed references, which alone may unsubscribe. ``list_unsubscribe`` adds the
-    headers of RFC 2369 and RFC 8058 where the message has none and the base URL is https.
-    ``shared`` says that several people get these very bytes: unsubscribe links stay the mail's own.
+    filled with signed references, which alone may unsubscribe. ``list_unsubscribe`` (None: as the
+    campaign says) adds the headers of RFC 2369 and RFC 8058 where the message has none and the base
+    URL is https. ``shared`` says that several people get these very bytes: unsubscribe links stay
+    the mail's own.
 
     Never fails on a message, whatever its bytes; raises LinkproxyError if the campaign has no
     usable base URL, or too many links, or for a merge tag that cannot stand in a mail. Time is
@@ -86,7 +87,7 @@ def compile_message(
     check_base_url(campaign)
     compiler.table = LinkTable(campaign, known, known_message_links, recipient, now)
     compiler.read_texts()
-    if list_unsubscribe:
+    if campaign.list_unsubscribe if list_unsubscribe is None else list_unsubscribe:
         compiler.add_header()
     return compiler.write(draw_keys)
 
@@ -96,7 +97,7 @@ _TEXT_HEAD: Final = b"Content-Type: text/plain; charset=utf-8\n\n"
 
 def compile_text(raw: bytes, campaign: Campaign, known: Sequence[Link] = (), **options: Any) -> Compiled:
     """Rewrite the URLs of a plain text by itself, UTF-8; otherwise as `compile_message`."""
-    found = compile_message(_TEXT_HEAD + raw, campaign, known, **options)
+    found = compile_message(_TEXT_HEAD + raw, campaign, known, list_unsubscribe=False, **options)
     first, *others = found.segments
     return replace(found, segments=(first.removeprefix(_TEXT_HEAD), *others))
 
@@ -134,6 +135,8 @@ class _Compiler:
 
     def read_texts(self) -> None:
         """Find the holes of every part, and enter them in the table."""
+        if self._message.left_alone:
+            self._notes.append(Note(self._message.left_alone, "", -1))
         for part in self._message.parts:
             if part.left_alone:
                 self._leave(part, part.left_alone)
@@ -225,16 +228,15 @@ class _Compiler:
     def add_header(self) -> None:
         """Plan List-Unsubscribe, or note why not."""
         head = self._message.head
-        fault = ""
-        if self._suffix and not self.signed:
-            fault = "a merge tag's reference is not signed"
-        elif not self._campaign.base_url.startswith("https://"):
-            fault = "the base URL is not https"
-        elif "list-unsubscribe" in head.fields or "list-unsubscribe-post" in head.fields:
-            fault = "the message has one"
-        elif not head.sound or head.body <= head.end:
-            fault = "the header has no end"
-        if fault:
+        faults = {
+            "a merge tag's reference is not signed": self._suffix and not self.signed,
+            "several people get this message": self.shared,
+            "the message has too many parts": self._message.left_alone,
+            "the base URL is not https": not self._campaign.base_url.startswith("https://"),
+            "the message has one": {"list-unsubscribe", "list-unsubscribe-post"} & head.fields.keys(),
+            "the header has no end": not head.sound or head.body <= head.end,
+        }
+        if fault := next((fault for fault, holds in faults.items() if holds), None):
             self._notes.append(Note(NoteReason.LIST_UNSUBSCRIBE, fault, -1))
             return
         # The last one of the table, so that the other links have the same order without it.

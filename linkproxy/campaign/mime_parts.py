@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 MOST_NESTING: Final = 32
 """Multiparts within multiparts; deeper ones are left alone."""
 
+MOST_PARTS: Final = 1024
+"""Parts of one message, multiparts among them; one with more is left alone as a whole.
+
+As many as ClamAV looks at (libclamav/mbox.c, HEURISTIC_EMAIL_MAX_MIME_PARTS_PER_MESSAGE). A mail has
+some ten; a crafted one of 25 MB may have a million, and hold its thread for minutes.
+"""
+
 _PLAIN_TEXT: Final = ContentType("text/plain", {})
 _MESSAGE: Final = ContentType("message/rfc822", {})
 
@@ -57,17 +64,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message's own header and its parts in order."""
+    """A message's own header, and its parts in order; ``left_alone`` says why it is not looked into."""
 
     head: Head
     parts: tuple[Part, ...]
+    left_alone: NoteReason | None = None
 
 
 @dataclass(slots=True)
 class _Container:
-    """A multipart that is open: its boundary, and what its parts are."""
+    """A multipart that is open, and what its parts are."""
 
-    boundary: bytes
     kind: str
     root: str  # multipart/related: Content-ID of the part that is shown; "" for the first
     children: int = 0
@@ -96,9 +103,10 @@ def find_parts(raw: bytes) -> Message:
 class _Finder:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        self._stack: list[_Container] = []
+        self._stack: dict[bytes, _Container] = {}  # by boundary; the innermost is last
         self._open: _Open | None = None
         self._parts: list[Part] = []
+        self._begun = 0  # parts within the message, multiparts among them
 
     def find(self) -> Message:
         head = self._entity(0)
@@ -110,31 +118,34 @@ class _Finder:
             position = line.start(2)
             if start < behind:
                 continue
-            depth, is_end = self._delimits(line[1])
-            if depth < 0:
+            boundary, is_end = self._delimits(line[1])
+            if boundary is None:
                 continue
             self._close(start)
-            del self._stack[depth + 1 :]
+            while next(reversed(self._stack)) != boundary:
+                self._stack.popitem()
             if is_end:
-                self._stack.pop()
+                del self._stack[boundary]
+            elif self._begun == MOST_PARTS:
+                return Message(head, (), NoteReason.TOO_MANY_PARTS)
             else:
+                self._begun += 1
                 behind = self._entity(line.end()).body
                 position = max(behind - 1, line.start(2))
         self._close(None)
         return Message(head, tuple(self._parts))
 
-    def _delimits(self, text: bytes) -> tuple[int, bool]:
-        """Return which open multipart the rest of a line behind ``--`` delimits, -1 for none."""
+    def _delimits(self, text: bytes) -> tuple[bytes | None, bool]:
+        """Return which open multipart the rest of a line behind ``--`` delimits, and whether it ends it."""
         text = text.rstrip(b" \t")
-        for depth in range(len(self._stack) - 1, -1, -1):
-            boundary = self._stack[depth].boundary
-            if text.startswith(boundary) and text[len(boundary) :] in {b"", b"--"}:
-                return depth, len(text) > len(boundary)
-        return -1, False
+        if text in self._stack:
+            return text, False
+        ended = text.removesuffix(b"--")
+        return (ended, True) if ended in self._stack else (None, False)
 
     def _is_boundary(self, position: int) -> bool:
         line = _DELIMITER_HERE.match(self._raw, position)
-        return line is not None and self._delimits(line[1])[0] >= 0
+        return line is not None and self._delimits(line[1])[0] is not None
 
     def _close(self, delimiter: int | None) -> None:
         """Put down the open part; the line end before a delimiter belongs to the delimiter."""
@@ -159,7 +170,7 @@ class _Finder:
     def _entity(self, start: int) -> Head:
         """Read the header of what begins here, and open it as a multipart or as a part."""
         head = read_head(self._raw, start, self._is_boundary)
-        parent = self._stack[-1] if self._stack else None
+        parent = next(reversed(self._stack.values()), None)
         kind = self._kind(head, parent)
         encoding = head.only("content-transfer-encoding")
         malformed = not head.sound or kind is None or encoding is None
@@ -171,9 +182,9 @@ class _Finder:
         if parent:
             parent.children += 1
         if left_alone is None and is_multipart:
-            container = self._container(read)
-            if container:
-                self._stack.append(container)
+            boundary = self._boundary(read)
+            if boundary:
+                self._stack[boundary] = _Container(read.kind, read.parameters.get("start", ""))
                 return head
             left_alone = NoteReason.MALFORMED
         self._open = _Open(read, (encoding or "").lower(), head.body, left_alone)
@@ -186,16 +197,14 @@ class _Finder:
             return _MESSAGE if parent and parent.kind == "multipart/digest" else _PLAIN_TEXT
         return content_type(value) if value is not None else None
 
-    def _container(self, kind: ContentType) -> _Container | None:
-        """Return a multipart to look into; None if its parts cannot be told for certain."""
+    def _boundary(self, kind: ContentType) -> bytes:
+        """Return the boundary of a multipart to look into; b"" if its parts cannot be told for certain."""
         boundary = kind.parameters.get("boundary", "").rstrip().encode("latin-1", "replace")
-        if not boundary or len(self._stack) >= MOST_NESTING:
-            return None
+        if len(self._stack) >= MOST_NESTING:
+            return b""
         # A delimiter of one would be taken for a delimiter of the other.
-        ends = {boundary, boundary + b"--"}
-        if any(not ends.isdisjoint({open_.boundary, open_.boundary + b"--"}) for open_ in self._stack):
-            return None
-        return _Container(boundary, kind.kind, kind.parameters.get("start", ""))
+        rivals = (boundary, boundary + b"--", boundary.removesuffix(b"--"))
+        return b"" if any(rival in self._stack for rival in rivals) else boundary
 
 
 def _is_shown(head: Head, parent: _Container | None) -> bool:

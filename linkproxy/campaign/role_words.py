@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from itertools import filterfalse
 from typing import TYPE_CHECKING
 from unicodedata import combining, normalize
 
@@ -37,14 +38,14 @@ class Vocabulary:
 
     phrases: Mapping[str, Sequence[Phrase]]  # by first word, longest first
     fillers: frozenset[str]
+    words: frozenset[str]  # of phrases and fillers
     slugs: Mapping[str, Topic]  # path segments and query parts
 
     def topics_of(self, text: str) -> AbstractSet[Topic]:
         """Return the topics of a text that is made of phrases and fillers alone, else nothing."""
-        if first := _FIRST_WORD.match(text):
-            word = first[1].lower()
-            if word not in self.phrases and word not in self.fillers and "@" not in text:
-                return _NONE  # nearly every link of a mail's content
+        for word in text.lower().split():
+            if word not in self.words and word.isalnum() and word.isascii():
+                return _NONE  # nearly every link of a mail's content, by its first word
         return self.topics(words_of(text))
 
     def topics(self, words: Sequence[str]) -> AbstractSet[Topic]:
@@ -70,8 +71,6 @@ class Vocabulary:
 
 
 _WORD = re.compile(r"\w+")
-# One that stays the same, but for case, whatever is done to the rest of the text.
-_FIRST_WORD = re.compile(r"[^\w\x80-\U0010ffff]*((?>[A-Za-z0-9_]+))(?![\x80-\U0010ffff])")
 _MAIL_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 # Letters that Unicode does not decompose into a base letter and a mark.
 _LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "\u0131": "i"})
@@ -86,7 +85,7 @@ def words_of(text: str) -> list[str]:
 
 def _fold(text: str) -> str:
     decomposed = normalize("NFKD", text.casefold().translate(_LETTERS))
-    return "".join(letter for letter in decomposed if not combining(letter))
+    return "".join(filterfalse(combining, decomposed))
 
 
 @cache
@@ -102,10 +101,12 @@ def vocabulary() -> Vocabulary:
                 phrases.setdefault(words[0], []).append((words, topic))
     for known in phrases.values():
         known.sort(key=lambda phrase: -len(phrase[0]))
+    fillers = frozenset(
+        word for table in tables.values() for text in table["filler"] for word in words_of(text)
+    )
     return Vocabulary(
         phrases=phrases,
-        fillers=frozenset(
-            word for table in tables.values() for text in table["filler"] for word in words_of(text)
-        ),
+        fillers=fillers,
+        words=fillers.union(*(words for known in phrases.values() for words, _ in known)),
         slugs={slug: Topic(topic) for topic, slugs in paths.items() for slug in slugs},
     )

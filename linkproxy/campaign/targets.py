@@ -47,6 +47,7 @@ class NoteReason(StrEnum):
     ATTACHMENT = "attachment"  # a part that is a file, a report, or somebody else's message
     ENCODING = "encoding"  # a part with a transfer encoding that is unknown or broken
     MALFORMED = "malformed"  # a part, or a header, that programs would read in different ways
+    TOO_MANY_PARTS = "too_many_parts"  # the whole mail: it has more parts than are looked at
     SIGNED = "signed"  # a signature in the header, which changes would break
     LIST_UNSUBSCRIBE = "list_unsubscribe"  # the header was wanted and could not be added
 
@@ -74,6 +75,7 @@ class Hole(NamedTuple):
 
 
 _CONTENT: Final = LinkKind.CONTENT  # looked up once: that is slow in CPython 3.11
+_NO_STYLE: Final = BaitStyle.NONE
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PARTS: Final = re.compile(r"([^:]*://[^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
 _UNENCODED: Final = re.compile(r"[^\x21-\x7e]+")
@@ -116,7 +118,10 @@ class Decider:
         if self._leaves_shown and wish != "on" and link.tag and shown_host(link.text):
             return Note(NoteReason.SHOWN_URL, link.value, link.position)
         target = add_parameters(reached, self._utm) if self._utm else reached
-        return Hole(link.start, link.end, target, _CONTENT, assigned.role)
+        # As Hole(...), in half the time.
+        return tuple.__new__(
+            Hole, (link.start, link.end, target, _CONTENT, assigned.role, _NO_STYLE, b"", b"")
+        )
 
     def _leaving(
         self, link: FoundLink, role: LinkRole, reached: str | NoteReason, *, handed_over: bool
@@ -147,7 +152,7 @@ class Decider:
             fault = usual_fault(usual)
         if fault:
             return NoteReason.INVALID
-        if is_tracked(url, self._own):
+        if url.startswith(self._own) and is_tracked(url, self._own):
             return NoteReason.TRACKED
         if self._spares_secrets and wish != "on" and holds_secret(url):
             return NoteReason.SECRET

@@ -31,6 +31,7 @@ _SECRET_BYTES = 32
 _MAC_BYTES = 8
 _CAMPAIGN_BYTES = 4
 _RECIPIENT_BYTES = 5
+_CAMPAIGN_BITS = 8 * _CAMPAIGN_BYTES
 _RECIPIENT_BITS = 8 * _RECIPIENT_BYTES
 _RECIPIENT_MASK = (1 << _RECIPIENT_BITS) - 1
 _IDS_BYTES = _CAMPAIGN_BYTES + _RECIPIENT_BYTES
@@ -207,20 +208,19 @@ class Keyring:
 
 
 def _signer(keys: _FormKeys, campaign_id: CampaignId) -> Signer:
-    head, mask_state = keys.head, keys.mask
-    campaign_bits = campaign_id << _RECIPIENT_BITS
+    named = (keys.head[0] << _CAMPAIGN_BITS | campaign_id) << _RECIPIENT_BITS
     mac_state = keys.mac.copy()
     mac_state.update(campaign_id.to_bytes(_CAMPAIGN_BYTES, "big"))
+    copy_mac, copy_mask = mac_state.copy, keys.mask.copy
 
     def sign_recipient(recipient_id: RecipientId) -> bytes:
-        mac = mac_state.copy()
+        mac = copy_mac()
         mac.update(recipient_id.to_bytes(_RECIPIENT_BYTES, "big"))
         tag = mac.digest()
-        mask = mask_state.copy()
+        mask = copy_mask()
         mask.update(tag)
-        masked = (campaign_bits | recipient_id) ^ int.from_bytes(mask.digest(), "big")
-        packed = head + masked.to_bytes(_IDS_BYTES, "big") + tag
-        return b2a_base64(packed, newline=False).translate(_URLSAFE)
+        masked = (named | recipient_id) ^ _number(mask.digest(), "big")
+        return b2a_base64(masked.to_bytes(_TAG_AT, "big") + tag, newline=False).translate(_URLSAFE)
 
     return sign_recipient
 

@@ -26,13 +26,6 @@ from linkproxy.model import (
     Utm,
 )
 from linkproxy.query.filters import short_time
-from linkproxy.server.campaigns import (
-    base_url_fault,
-    campaign_record,
-    click_id_fault,
-    link_record,
-    name_fault,
-)
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
@@ -111,6 +104,11 @@ def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | N
 )
 @click.option("--opens", is_flag=True, help="Put a picture into mails that tells when they are shown.")
 @click.option(
+    "--list-unsubscribe",
+    is_flag=True,
+    help="Add the headers List-Unsubscribe and List-Unsubscribe-Post to messages, if its links are https.",
+)
+@click.option(
     "--html",
     "template",
     type=click.Path(path_type=Path, allow_dash=True),
@@ -138,6 +136,7 @@ def add(
     leave_shown_urls: bool,
     click_id: str,
     opens: bool,
+    list_unsubscribe: bool,
 ) -> None:
     """Make a campaign: one mailing with a table of links.
 
@@ -163,6 +162,7 @@ def add(
             click_id=click_id.strip(),
             leave_shown_urls=leave_shown_urls,
             opens=opens,
+            list_unsubscribe=list_unsubscribe,
         )
         _check(wished)
         if template is None:
@@ -175,6 +175,8 @@ def add(
 
 
 def _check(wished: Campaign) -> None:
+    from linkproxy.server.campaigns import base_url_fault, click_id_fault, name_fault
+
     found = {
         "campaign name": name_fault(wished.name),
         "base URL": base_url_fault(wished.base_url),
@@ -210,6 +212,8 @@ def list_(*, as_json: bool) -> None:
     """
     campaigns = with_store(lambda _config, store: store.list_campaigns())
     if as_json:
+        from linkproxy.server.campaigns import campaign_record
+
         print_json({"campaigns": [campaign_record(item) for item in campaigns]})
     elif campaigns:
         print_table(
@@ -241,6 +245,8 @@ def show(name: str, *, as_json: bool) -> None:
 
     found, links = with_store(work)
     if as_json:
+        from linkproxy.server.campaigns import campaign_record, link_record
+
         print_json(campaign_record(found) | {"links": [link_record(link) for link in links]})
         return
     click.echo(_headline(found))
@@ -259,4 +265,5 @@ def _headline(found: Campaign) -> str:
         f"machines get {found.machine_answer}",
     ]
     parts += [f"click id {found.click_id}"] * bool(found.click_id) + ["opens are told"] * found.opens
+    parts += ["messages get List-Unsubscribe"] * found.list_unsubscribe
     return "; ".join(parts + [utm] * bool(utm))

@@ -64,9 +64,10 @@ if TYPE_CHECKING:
     "--charset", callback=read_charset, help="The HTML's charset. [default: as it declares, else utf-8]"
 )
 @click.option(
-    "--list-unsubscribe",
-    is_flag=True,
-    help="Add the headers List-Unsubscribe and List-Unsubscribe-Post to messages.",
+    "--list-unsubscribe/--no-list-unsubscribe",
+    default=None,
+    help="Add the headers List-Unsubscribe and List-Unsubscribe-Post to messages, or do not. "
+    "[default: as the campaign says]",
 )
 @click.option(
     "--on-error",
@@ -86,7 +87,7 @@ def rewrite(
     signed: bool,
     out: Path | None,
     charset: str | None,
-    list_unsubscribe: bool,
+    list_unsubscribe: bool | None,
     on_error: str,
     notes: Notes,
 ) -> None:

@@ -33,7 +33,7 @@ class Means:
     tag: str | None
     charset: str | None
     notes: Notes
-    list_unsubscribe: bool = False
+    list_unsubscribe: bool | None = None
     signed: bool = False
 
     def mail(self, spot: Spot, content: bytes) -> Mail:

@@ -51,6 +51,7 @@ class Campaign:
     bait_places: BaitPlaces = BaitPlaces.BOTH
     leave_shown_urls: bool = False  # True: a link whose text is a URL itself is not tracked
     opens: bool = False  # True: its HTML holds a picture that tells when it is shown
+    list_unsubscribe: bool = False  # True: its messages get the headers of RFC 2369 and RFC 8058
 
 
 @lean(frozen=True, slots=True)

@@ -68,7 +68,7 @@ _CAMPAIGN = (
         "utm",
         "rewrite_unsubscribe",
     ),
-    *("click_id", "leave_shown_urls", "opens"),
+    *("click_id", "leave_shown_urls", "opens", "list_unsubscribe"),
 )
 _MOST_ROWS = 1000
 _FILTERS = ("campaign", "link", "recipient", "domain", "since", "until")
@@ -150,6 +150,7 @@ class Api:
             rewrite_unsubscribe=body.flag("rewrite_unsubscribe"),
             leave_shown_urls=body.flag("leave_shown_urls"),
             opens=body.flag("opens"),
+            list_unsubscribe=body.flag("list_unsubscribe"),
             created_at=self._clock(),
             click_id=body.text("click_id").strip(),
         )

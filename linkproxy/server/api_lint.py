@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from linkproxy.campaign.lint import finding_record, lint_html, lint_message
 from linkproxy.model import Campaign, CampaignId
+from linkproxy.query.filters import mail_domain
 from linkproxy.server.body import read_object
 from linkproxy.server.campaigns import base_url_fault, known_campaign
 from linkproxy.server.mail_body import read_mail
@@ -49,13 +50,17 @@ class LintApi:
         body = read_object(call.body, ("html", "message", "campaign", "base_url", "from"))
         mail = read_mail(body, self._config.limits.mail_bytes).mail
         name, base_url = body.text("campaign").strip(), body.text("base_url").strip().rstrip("/")
-        sender = body.text("from").rpartition("@")[2].strip()
+        sender = body.text("from").strip()
         if name and base_url:
             body.fault("base_url", "give campaign or base_url, not both")
         elif base_url and (fault := base_url_fault(base_url)):
             body.fault("base_url", fault)
+        try:
+            domain = mail_domain(sender.rpartition("@")[2]) if sender else ""
+        except ValueError as error:
+            body.fault("from", str(error))
         body.check()
         campaign = Campaign(CampaignId(0), "", base_url=base_url) if base_url else None
         if name:
             campaign = await known_campaign(self._store, name, status=400)
-        return await findings(mail, campaign, sender)
+        return await findings(mail, campaign, domain)

@@ -44,7 +44,7 @@ def read_mail(body: Body, most_bytes: int) -> Given:
         content,
         is_message,
         is_text=field == "text",
-        list_unsubscribe=body.flag("list_unsubscribe") and is_message,
+        list_unsubscribe=body.flag("list_unsubscribe") if body.has("list_unsubscribe") else None,
         signed=signed,
     )
     return Given(mail, field, write)

@@ -44,7 +44,7 @@ class Mail:
     is_message: bool = False
     is_text: bool = False
     charset: str = "utf-8"  # of HTML alone; a text is UTF-8, and the parts of a message say theirs
-    list_unsubscribe: bool = False  # of a message: add the headers
+    list_unsubscribe: bool | None = None  # of a message: add the headers; None: as the campaign says
     signed: bool = False  # a merge tag stands for signed references, which may unsubscribe
     shared: bool = False  # of a message: several people get it, so nobody is unsubscribed by its links
 

@@ -11,7 +11,6 @@ from linkproxy.campaign.click_ids import ClickIds
 from linkproxy.campaign.tokens import Keyring, parse_keys
 from linkproxy.model import LinkproxyError
 from linkproxy.server.own_keys import check_own
-from linkproxy.server.systems import SystemFiles
 from linkproxy.visit import policy as policies
 from linkproxy.visit.intake import Gate
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.server.mx import MxResolver
     from linkproxy.server.rewriter import Rewriter
+    from linkproxy.server.systems import SystemFiles
     from linkproxy.store.api import Store
     from linkproxy.telemetry import Metrics
     from linkproxy.visit.policy import Policy
@@ -79,6 +79,8 @@ def _policy(name: str, setting: str) -> Policy | None:
 
 def systems(config: Config, metrics: Metrics | None = None) -> SystemFiles:
     """Return the network databases, read; raise LinkproxyError that names each bad file."""
+    from linkproxy.server.systems import SystemFiles
+
     files = SystemFiles(config.networks.asn_files, metrics)
     files.load()
     return files

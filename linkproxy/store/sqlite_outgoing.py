@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
     from linkproxy.store.sqlite_session import Session
 
-_CAMPAIGN = """INSERT INTO campaign (name, kind, base_url, machine_answer, bait_style, utm_source, utm_medium,
-    utm_campaign, utm_term, utm_content, rewrite_unsubscribe, created_at, click_id,
-    leave_shown_urls, bait_places, opens)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"""
+_COLUMNS = rows.CAMPAIGN.removeprefix("id, ")
+_PLACES = ", ".join("?" * len(_COLUMNS.split(",")))
+_CAMPAIGN = f"INSERT INTO campaign ({_COLUMNS}) VALUES ({_PLACES}) RETURNING id"
 _LINK = f"INSERT INTO link ({rows.LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK_TAKEN = (
     "SELECT 1 FROM message_link WHERE campaign_id = ? AND key IN (SELECT value FROM json_each(?)) LIMIT 1"

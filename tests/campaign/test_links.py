@@ -1,5 +1,6 @@
 import random
 import string
+from collections import Counter
 from hashlib import sha256
 from urllib.parse import parse_qsl, urlsplit
 
@@ -32,23 +33,21 @@ def test_keys_are_four_base62_characters_and_unique():
     assert {character for key in keys for character in key} == set(KEY_ALPHABET)
 
 
-def number(key):
-    """The three drawn bytes that make a key."""
-    value = 0
-    for character in key:
-        value = value * 62 + KEY_ALPHABET.index(character)
-    return value.to_bytes(3, "big")
+def drawn_for(key):
+    """The drawn bytes that make a key."""
+    return bytes(map(KEY_ALPHABET.index, key))
 
 
 def test_a_key_that_is_taken_is_not_drawn_again():
-    drawn = iter([number("aaaa") + number("aaab"), number("aaab"), number("aaac")])
+    drawn = iter([drawn_for("aaaa") + drawn_for("aaab"), drawn_for("aaab"), drawn_for("aaac")])
     assert new_keys(2, [LinkKey("aaaa")], lambda _: next(drawn)) == ["aaab", "aaac"]
 
 
-def test_a_number_beyond_the_last_key_is_drawn_again_so_that_all_keys_are_equally_likely():
-    last = number("zzzz")
-    drawn = iter([(int.from_bytes(last, "big") + 1).to_bytes(3, "big"), b"\xff\xff\xff", last])
+def test_bytes_beyond_the_last_whole_alphabet_are_not_used_so_that_all_keys_are_equally_likely():
+    drawn = iter([bytes(range(248, 256)), drawn_for("zzzz")])
     assert new_keys(1, [], lambda _: next(drawn)) == ["zzzz"]
+    characters = Counter(new_keys(1, [], lambda _, byte=byte: bytes([byte] * 4))[0][0] for byte in range(248))
+    assert characters == dict.fromkeys(KEY_ALPHABET, 4)
 
 
 def test_keys_can_be_drawn_from_a_seeded_source():

@@ -122,6 +122,20 @@ def test_a_transactional_mail_needs_no_way_to_unsubscribe() -> None:
     assert not names_of_message(raw, receipts)
 
 
+def test_the_header_that_a_campaign_adds_is_not_missed_unless_it_cannot_be_added() -> None:
+    raw = "From: news@brand.example\nContent-Type: text/plain\n\nSpring\n"
+    adds = replace(CAMPAIGN, list_unsubscribe=True)
+    assert "no_unsubscribe_header" not in names_of_message(raw, adds)
+    http = replace(adds, base_url="http://click.brand.example")
+    assert {"no_unsubscribe_header", "tracking_plain_http"} <= names_of_message(raw, http)
+
+
+def test_a_message_of_too_many_parts_is_unreadable() -> None:
+    raw = "Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\n" * 1025
+    found = {finding.check.name: finding.detail for finding in lint_message(raw.encode(), CAMPAIGN)}
+    assert found["unreadable"] == "a message of more than 1,024 parts"
+
+
 def test_a_merge_tag_that_unsubscribes_is_a_way_to_unsubscribe() -> None:
     html = '<a href="https://www.brand.example/">x</a> <a href="{{ unsubscribe_url }}">Leave</a>'
     assert "no_unsubscribe_link" not in {finding.check.name for finding in lint_html(html.encode(), CAMPAIGN)}

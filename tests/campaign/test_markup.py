@@ -39,6 +39,12 @@ HOSTILE = {
     "percent signs": b"%",
     "references": b'<a href="&#',
     "escapes": b"\x1b$B",
+    "anchors in values": b'="<a ',
+    "anchors behind open values": b'<b c="<a d>',
+    "comments before open values": b'<!----><b c="<a ',
+    "elements in values": b"<p a='<p>x</p>",
+    "elements in comments": b"<!-- <p>x</p>",
+    "elements in whole values": b"<p a='<p>x</p>'>",
     "tables": b"<table><tr>",
     "paragraphs": b"<p>x</p>",
     "almost paragraphs": b"<p>  x  ",
@@ -61,6 +67,31 @@ def test_a_megabyte_of_anything_is_scanned(kind):
     charset = "iso-2022-jp" if kind == "escapes" else "utf-8"
     assert scan(html, charset).readable
     assert scan(html + b'"><a href=9>', charset).readable
+
+
+@pytest.mark.parametrize(
+    ("html", "targets"),
+    [
+        (b'<p title="<a href=1>">', []),
+        (b"<p title='<a href=1>'>", []),
+        (b'<p title= "x > <a href=1>">', []),
+        (b"<p title=\"it's\" class='x > <a href=1>'>", []),
+        (b'<p title="a > b" <a href=1>x</p>', []),
+        (b'<p title="><a href="1">', []),
+        (b"<!-- x > <a href=1> -->", []),
+        (b"<!--!> <a href=1> -->", []),
+        (b"<!--x--> <!-- ! > <a href=1> -->", []),
+        (b"<!--> <a href=1>x</a>", ["1"]),
+        (b"<!-- <a href=1> --> ! > <a href=2>x</a>", ["2"]),
+        (b'<b "> <a href=1>x</a>', ["1"]),
+        (b'a = " > <a href=1>x</a>', ["1"]),
+        (b'<p title="" class=\'\'> say "so" <a href=1>x</a>', ["1"]),
+        (b"<p title='say \"so\"' > 5 < 6 <a href=1>x</a>", ["1"]),
+        (b'<p title="<!--"> <a href=1>x</a>', ["1"]),
+    ],
+)
+def test_what_looks_like_a_tag_in_a_value_or_comment_is_none_and_what_stands_behind_it_is(html, targets):
+    assert [link.value for link in scan(html).links] == targets
 
 
 @pytest.mark.parametrize(

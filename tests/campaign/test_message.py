@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from linkproxy.campaign.compile import compile_html, stamp
 from linkproxy.campaign.message import MOST_TEXTS, compile_message
+from linkproxy.campaign.mime_parts import MOST_PARTS
 from linkproxy.campaign.targets import NoteReason
 from linkproxy.model import (
     BaitStyle,
@@ -277,12 +278,23 @@ def test_the_links_of_a_mail_keep_their_keys_when_the_header_is_added():
         (b"List-Unsubscribe: <mailto:x@y.example>\r\n" + part("html", HTML), CAMPAIGN, {}),
         (b"Subject: x", CAMPAIGN, {}),
         (HEAD + part("html", HTML), CAMPAIGN, {"merge_tag": "{{ id }}"}),
+        (HEAD + part("html", HTML), CAMPAIGN, {"shared": True}),
+        (alternative(*[part("html", HTML)] * (MOST_PARTS + 1)), CAMPAIGN, {}),
     ],
 )
 def test_list_unsubscribe_is_not_added_where_it_could_not_work(raw, campaign, options):
     compiled = compile_message(raw, campaign, list_unsubscribe=True, **options)
     assert NoteReason.LIST_UNSUBSCRIBE in [note.reason for note in compiled.notes]
     assert b"List-Unsubscribe-Post" not in stamp(compiled, TOKEN)
+
+
+@pytest.mark.parametrize("wish", [False, True])
+@pytest.mark.parametrize("said", [None, False, True])
+def test_list_unsubscribe_is_the_campaigns_choice_unless_the_call_has_its_own(wish, said):
+    campaign = replace(CAMPAIGN, list_unsubscribe=wish)
+    compiled = compile_message(HEAD + part("html", HTML), campaign, list_unsubscribe=said)
+    added = b"List-Unsubscribe-Post: " in stamp(compiled, TOKEN)
+    assert added is (wish if said is None else said)
 
 
 # --- merge tags --------------------------------------------------------------------------------
@@ -382,8 +394,17 @@ def test_only_so_many_texts_of_a_message_are_looked_at():
     assert reasons(raw) == [NoteReason.MALFORMED] * 3
 
 
+def test_a_message_of_too_many_parts_comes_out_as_it_came_and_says_so():
+    most = alternative(*[part("html", HTML)] * MOST_PARTS)
+    assert NoteReason.TOO_MANY_PARTS not in reasons(most)
+    raw = alternative(*[part("html", HTML)] * (MOST_PARTS + 1))
+    compiled, ready = rewritten(raw)
+    assert (ready, compiled.new_links) == (raw, ())
+    assert [note.reason for note in compiled.notes] == [NoteReason.TOO_MANY_PARTS]
+
+
 def test_linear_on_input_made_to_be_slow():
-    body = b"--b\n\nhttps://x.example/\n" * 20_000
+    body = b"--b\n\nhttps://x.example/\n" * MOST_PARTS + b"--\n" * 100_000
     compile_message(
         b"Content-Type: multipart/mixed; boundary=b\n\n" + body, replace(CAMPAIGN, bait_style=BaitStyle.NONE)
     )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkproxy.campaign.mime_headers import HEADER_BYTES, content_type
-from linkproxy.campaign.mime_parts import MOST_NESTING, find_parts
+from linkproxy.campaign.mime_parts import MOST_NESTING, MOST_PARTS, find_parts
 from linkproxy.campaign.targets import NoteReason
 
 
@@ -108,6 +108,19 @@ def test_nesting_has_a_limit():
     for depth in range(MOST_NESTING + 1):
         raw = multipart(b"multipart/mixed", raw, boundary=b"d%dx" % depth)
     assert found(raw) == [("multipart/mixed", raw[slice(*_span(raw))], NoteReason.MALFORMED)]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"\n", HTML, b"Content-Type: multipart/mixed; boundary=c\n\n"],
+    ids=["empty", "text", "multipart"],
+)
+def test_a_message_of_more_parts_than_are_looked_at_is_left_alone_as_a_whole(part):
+    most, more = (multipart(b"multipart/mixed", *[part] * count) for count in (MOST_PARTS, MOST_PARTS + 1))
+    assert find_parts(most).left_alone is None
+    message = find_parts(more)
+    assert (message.parts, message.left_alone) == ((), NoteReason.TOO_MANY_PARTS)
+    assert message.head == find_parts(most).head
 
 
 def _span(raw):

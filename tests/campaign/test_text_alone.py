@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,12 @@ def test_a_text_that_looks_like_a_header_is_text() -> None:
 
 def test_an_empty_text_is_an_empty_text() -> None:
     assert stamp(compile_text(b"", CAMPAIGN), b"T" * 24) == b""
+
+
+def test_a_text_gets_no_header_though_the_campaign_wants_one_for_messages() -> None:
+    campaign = replace(CAMPAIGN, list_unsubscribe=True)
+    compiled = compile_text(b"Hello\n", campaign)
+    assert (stamp(compiled, b"T" * 24), compiled.new_links, compiled.notes) == (b"Hello\n", (), ())
 
 
 @settings(max_examples=200)

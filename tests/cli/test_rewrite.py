@@ -100,6 +100,16 @@ def test_why_list_unsubscribe_could_not_be_added_is_told(spring: Installation) -
     assert "the base URL is not https" in told
 
 
+def test_list_unsubscribe_is_the_campaigns_choice_unless_the_call_has_its_own(here: Installation) -> None:
+    here.ok("campaign", "add", "spring", "--list-unsubscribe", "--base-url", "https://click.brand.example")
+    assert "messages get List-Unsubscribe" in here.ok("campaign", "show", "spring").text
+    assert here.ok("campaign", "show", "spring", "--json").json["list_unsubscribe"] is True
+    options, header = ("--recipient", "anna@example.com"), b"List-Unsubscribe: <https://click.brand.example/"
+    assert header in rewrite(here, *options, source=message(here))
+    assert header not in rewrite(here, *options, "--no-list-unsubscribe", source="letter.eml")
+    assert b"List-Unsubscribe" not in rewrite(here, *options)
+
+
 def test_every_recipient_of_a_csv_gets_a_file_and_a_line_in_the_index(spring: Installation) -> None:
     spring.write("list.csv", "email;id\nanna@example.com;\nben@other.example;\n;K-4711\n")
     ran = spring.ok(

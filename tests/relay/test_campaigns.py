@@ -205,6 +205,17 @@ async def test_mail_above_what_is_rewritten_passes_untracked(post, letter):
     assert found.metric("messages_total", treatment="oversize", answer="accepted") == 1
 
 
+async def test_mail_of_too_many_parts_passes_untracked_and_the_log_says_why(post, letter, capfd):
+    found = await post()
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n"
+    parts = [b"--b", b"", b"https://shop.example/"] * 1025
+    assert await found.send(head + letter(*parts)) == "250 2.0.0 taken as 4711"
+    assert found.last == head + letter(*parts, campaign=None)
+    assert found.metric("messages_total", treatment="oversize", answer="accepted") == 1
+    assert await found.deliveries() == []
+    assert "more than 1,024 MIME parts" in "".join(capfd.readouterr())
+
+
 async def test_mail_that_grew_above_what_upstream_takes_passes_as_it_came(post, letter):
     found = await post()
     plain = letter(campaign=None)
@@ -255,17 +266,23 @@ async def test_a_delivery_that_cannot_be_recorded_before_the_end_is_counted_as_l
 
 
 @pytest.mark.parametrize(
-    ("setting", "kind", "added"),
+    ("setting", "kind", "wish", "added"),
     [
-        ("never", CampaignKind.MARKETING, False),
-        ("marketing", CampaignKind.MARKETING, True),
-        ("marketing", CampaignKind.TRANSACTIONAL, False),
-        ("always", CampaignKind.TRANSACTIONAL, True),
+        ({}, CampaignKind.MARKETING, False, False),
+        ({}, CampaignKind.TRANSACTIONAL, True, True),
+        ({"list_unsubscribe": "never"}, CampaignKind.MARKETING, True, False),
+        ({"list_unsubscribe": "marketing"}, CampaignKind.MARKETING, False, True),
+        ({"list_unsubscribe": "marketing"}, CampaignKind.TRANSACTIONAL, True, False),
+        ({"list_unsubscribe": "always"}, CampaignKind.TRANSACTIONAL, False, True),
     ],
 )
-async def test_list_unsubscribe_is_added_where_the_setting_says(post, letter, setting, kind, added):
-    found = await post(list_unsubscribe=setting)
-    secure = Campaign(CampaignId(0), "secure", kind=kind, base_url="https://click.brand.example")
+async def test_list_unsubscribe_is_added_where_the_campaign_wants_it_or_the_setting_overrules(
+    post, letter, setting, kind, wish, added
+):
+    found = await post(**setting)
+    secure = Campaign(
+        CampaignId(0), "secure", kind=kind, base_url="https://click.brand.example", list_unsubscribe=wish
+    )
     await found.store.add_campaign(secure)
     await found.send(letter(campaign="secure"))
     head = found.last.partition(b"\r\n\r\n")[0]

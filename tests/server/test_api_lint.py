@@ -56,6 +56,7 @@ async def test_a_campaign_and_a_sender_tell_more(post: Post) -> None:
         ({"html": HTML, "campaign": "none"}, "campaign: there is none named 'none'"),
         ({"html": HTML, "campaign": "spring", "base_url": "https://a.example"}, "not both"),
         ({"html": HTML, "base_url": "a.example"}, "base_url: 'a.example'"),
+        ({"html": HTML, "from": "foo bar"}, "from: 'foo bar' is not a mail domain"),
     ],
 )
 async def test_what_is_wrong_with_a_question_is_told(post: Post, body: dict[str, Any], words: str) -> None:

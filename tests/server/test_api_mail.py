@@ -155,6 +155,30 @@ async def test_a_plain_text_by_itself_gets_tracked_urls_and_nothing_else(
     assert tagged["text"].count("/{{id}}") == 2
 
 
+@pytest.mark.parametrize(("said", "added"), [({}, True), ({"list_unsubscribe": False}, False)])
+async def test_list_unsubscribe_is_the_campaigns_choice_unless_the_call_has_its_own(
+    site: Site, key: str, said: dict[str, bool], *, added: bool
+) -> None:
+    wished = {"name": "leaving", "base_url": "https://click.example", "list_unsubscribe": True}
+    _, made = await call(site, key, "/api/v1/campaigns", wished)
+    assert made["campaign"]["list_unsubscribe"] is True
+    body = {"campaign": "leaving", "recipient": "cleo@example.com"}
+    _, answer = await call(site, key, "/api/v1/rewrite", {**body, "message": MESSAGE, **said})
+    assert ("\r\nList-Unsubscribe: <https://click.example/" in answer["message"]) is added
+    status, answer = await call(site, key, "/api/v1/rewrite", {**body, "text": TEXT})
+    assert (status, answer["notes"]) == (200, [])
+
+
+async def test_a_message_of_too_many_parts_comes_back_as_it_was_and_a_note_says_so(
+    site: Site, key: str, summer: None
+) -> None:
+    raw = "Content-Type: multipart/mixed; boundary=b\n\n" + f"--b\n\n{TEXT}" * 1025
+    body = {"campaign": "summer", "message": raw, "merge_tag": "{{id}}"}
+    _, answer = await call(site, key, "/api/v1/rewrite", body)
+    assert answer["message"] == raw
+    assert answer["notes"] == [{"reason": "too_many_parts", "value": "", "position": -1}]
+
+
 SIGNED = "DKIM-Signature: v=1; d=shop.example\r\nARC-Seal: i=1\r\n" + MESSAGE
 
 

@@ -65,6 +65,7 @@ class OutgoingContract:
             leave_shown_urls=True,
             bait_places=BaitPlaces.DOUBLE,
             opens=True,
+            list_unsubscribe=True,
         )
         stored = await store.add_campaign(given)
         assert replace(stored, id=given.id) == given

@@ -8,7 +8,9 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from linkproxy.campaign.mime_parts import MOST_PARTS
 from linkproxy.campaign.signatures import signatures_of
+from linkproxy.campaign.targets import NoteReason
 from linkproxy.model import BaitStyle, CampaignKind, LinkproxyError
 from linkproxy.server.recipients import recipient_fault
 from linkproxy.server.relay.choice import Choice, choose
@@ -35,7 +37,7 @@ class Treatment(StrEnum):
     SIGNED = "signed"  # rewriting would break its signature
     UNKNOWN_CAMPAIGN = "unknown_campaign"
     UNADDRESSED = "unaddressed"  # its recipient is nobody whom a link could stand for
-    OVERSIZE = "oversize"  # larger than is rewritten here, or than the upstream server takes
+    OVERSIZE = "oversize"  # larger, or of more parts, than is rewritten here or the upstream server takes
     FAILED = "failed"  # the rewriting or the store failed
 
 
@@ -114,9 +116,11 @@ class Treatments:
             # A scanner that one of them has would find the bait for all of them, and what one of them
             # does not open would speak against the clicks of the others.
             campaign = replace(campaign, bait_style=BaitStyle.NONE, opens=False)
-        wanted = self._wants_header(campaign) and not shared
+        wanted = self._wants_header(campaign)
         mail = Mail(choice.content, is_message=True, list_unsubscribe=wanted, shared=shared)
-        content, _ = await self._rewriter.personal_mail(campaign, mail, recipient)
+        content, compiled = await self._rewriter.personal_mail(campaign, mail, recipient)
+        if any(note.reason is NoteReason.TOO_MANY_PARTS for note in compiled.notes):
+            return self._untracked(choice, Treatment.OVERSIZE, f"more than {MOST_PARTS:,} MIME parts")
         treatment = Treatment.GROUPED if shared else Treatment.REWRITTEN
         return Treated(content, choice, treatment, (campaign.id, recipient.id))
 
@@ -127,8 +131,11 @@ class Treatments:
             return None
         return replace(found, address=draft.address, reference=draft.reference)
 
-    def _wants_header(self, campaign: Campaign) -> bool:
+    def _wants_header(self, campaign: Campaign) -> bool | None:
+        """Tell whether the setting wants List-Unsubscribe; None leaves it to the campaign."""
         wanted = self._section.list_unsubscribe
+        if wanted == "campaign":
+            return None
         return wanted == "always" or (wanted == "marketing" and campaign.kind is CampaignKind.MARKETING)
 
     def _signed(self, choice: Choice, found: Sequence[str]) -> Treated:
