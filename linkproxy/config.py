@@ -20,7 +20,6 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from linkproxy import config_values as values
 from linkproxy.config_faults import ConfigError, Origin, describe
@@ -288,10 +287,10 @@ class LogSection(Section):
     )
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """All settings; ``load`` makes one. Built by hand it reads neither file nor environment."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = Section.model_config
 
     server: ServerSection = ServerSection()
     store: StoreSection = StoreSection()
@@ -312,18 +311,6 @@ class Config(BaseSettings):
     log: LogSection = LogSection()
 
     _file: Path | None = None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  (pydantic-settings passes all five by name)
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take arguments alone: ``load`` merges the sources, since it must name them in errors."""
-        return (init_settings,)
 
     @classmethod
     def sections(cls) -> dict[str, type[BaseModel]]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from linkproxy.config_faults import ConfigError
 
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic import BaseModel
-    from pydantic.fields import FieldInfo
 
 PREFIX: Final = "LINKPROXY__"
 
@@ -47,27 +43,19 @@ def read_file(path: Path) -> Source:
         raise ConfigError([f"{path.name}: is not TOML: {error}."]) from None
 
 
-def read_environment(config: type[BaseSettings], environ: Mapping[str, str]) -> Source:
+def read_environment(config: type[BaseModel], environ: Mapping[str, str]) -> Source:
     """Read ``LINKPROXY__SECTION__KEY``; lists are JSON or separated by commas."""
     ours = {name.lower(): name for name in environ if name.upper().startswith(PREFIX)}
-    source = _Environment(config)
+    if not ours:
+        return Source()
+    # Not at the top: pydantic-settings takes half as long to import as all else that a command needs.
+    from linkproxy.config_environment import Environment
+
+    source = Environment(config, PREFIX)
     source.env_vars = {lower: environ[name] for lower, name in ours.items()}
     names = {tuple(lower.removeprefix(PREFIX.lower()).split("__")): name for lower, name in ours.items()}
     unknown: dict[str, Any] = {path[0]: {} for path in names if path[0] not in config.model_fields}
     return Source(source() | unknown, names)
-
-
-class _Environment(EnvSettingsSource):
-    """The environment as pydantic-settings reads it, but no fault ends the reading."""
-
-    def __init__(self, config: type[BaseSettings]) -> None:
-        super().__init__(config, case_sensitive=False, env_prefix=PREFIX, env_nested_delimiter="__")
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002  (the signature is pydantic-settings')
-        try:
-            return json.loads(value)
-        except ValueError:
-            return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def read_secret(section: BaseModel, name: str, key: str) -> tuple[str, str]:

@@ -177,7 +177,7 @@ def _explain_requests(path: Path, *, as_json: bool) -> None:
 
     rules, databases = policy(current_config()), systems(current_config())
     now = time.time()
-    bad = 0
+    number = bad = 0
     for number, line in _lines(path):
         try:
             request = hypothetical.read(
@@ -195,6 +195,8 @@ def _explain_requests(path: Path, *, as_json: bool) -> None:
             click.echo(f"\n{printable(str(name))}")
             _print_verdict(verdict)
             _print_sources([verdict])
+    if not number:
+        say(f"{_shown(path)}: there is no request in it.")
     if bad:
         raise LinkproxyError(f"{path}: {bad} bad line{'' if bad == 1 else 's'}; the others were judged")
 
@@ -207,4 +209,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
     except OSError as error:
-        raise LinkproxyError(file_fault(path if path != STDIN else "standard input", error)) from None
+        raise LinkproxyError(file_fault(_shown(path), error)) from None
+
+
+def _shown(path: Path) -> str:
+    return "standard input" if path == STDIN else str(path)

@@ -12,7 +12,7 @@ from linkproxy.cli.output import json_option, print_json, say
 from linkproxy.cli.session import current_config, need_campaign, with_store
 from linkproxy.model import Campaign, CampaignId, LinkproxyError
 from linkproxy.query.export import printable
-from linkproxy.server.campaigns import base_url_fault
+from linkproxy.query.filters import mail_domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,10 +67,8 @@ def lint(
     if campaign and base_url:
         raise click.UsageError("give --campaign or --base-url, not both")
     about = _named(campaign) if campaign else _at(base_url) if base_url else None
-    findings = {
-        str(path): _look(path, about, charset or "", (sender or "").rpartition("@")[2])
-        for path in _files(source)
-    }
+    domain = _domain(sender) if sender else ""
+    findings = {str(path): _look(path, about, charset or "", domain) for path in _files(source)}
     if as_json:
         print_json([_record(file, found) for file, found in findings.items()])
     else:
@@ -96,10 +94,19 @@ def _named(name: str) -> Campaign:
 
 
 def _at(base_url: str) -> Campaign:
+    from linkproxy.server.campaigns import base_url_fault
+
     url = base_url.strip().rstrip("/")
     if fault := base_url_fault(url):
         raise LinkproxyError(f"--base-url: {fault}")
     return Campaign(CampaignId(0), "", base_url=url)
+
+
+def _domain(sender: str) -> str:
+    try:
+        return mail_domain(sender.rpartition("@")[2])
+    except ValueError as error:
+        raise LinkproxyError(f"--from: {error}") from None
 
 
 def _look(path: Path, campaign: Campaign | None, charset: str, sender: str) -> list[Finding]:

@@ -17,6 +17,7 @@ from linkproxy.query.filters import read_filter
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
+    from linkproxy.model import Campaign
     from linkproxy.query.export import Column
     from linkproxy.store.api import Filter, Store
     from linkproxy.visit.policy import Policy
@@ -85,13 +86,22 @@ def list_rows(
     chosen = chosen_format(form)
 
     async def work(_config: Config, store: Store) -> int:
-        if where.campaign:
-            await need_campaign(store, where.campaign)
+        campaign = await need_campaign(store, where.campaign) if where.campaign else None
         limit = TABLE_ROWS if where.limit is None else where.limit
         asked = where
         if chosen == "table" and where.limit is None:
             asked = replace(where, limit=limit + 1)
-        return await print_rows(query(store, asked), columns, chosen, limit)
+        count = await print_rows(query(store, asked), columns, chosen, limit)
+        if count == 0 and campaign and where.key:
+            await _tell_unknown(store, campaign, where.key)
+        return count
 
     if with_store(work) == 0 and sys.stderr.isatty():
         say(nothing)
+
+
+async def _tell_unknown(store: Store, campaign: Campaign, key: str) -> None:
+    """Say so where the campaign has no such link; a single message may have it all the same."""
+    if key not in {link.key for link in await store.list_links(campaign.id)}:
+        name = campaign.name
+        say(f"Campaign {name} has no link {key} of its own; `linkproxy campaign show {name}` lists them.")

@@ -13,44 +13,43 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from linkproxy import __version__
-from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
 
 COMMANDS: Final = {
-    "init": "linkproxy.cli.init:init",
-    "config": "linkproxy.cli.config:config",
-    "serve": "linkproxy.cli.serve:serve",
-    "relay": "linkproxy.cli.relay:relay",
-    "campaign": "linkproxy.cli.campaign:campaign",
-    "link": "linkproxy.cli.link:link",
-    "rewrite": "linkproxy.cli.rewrite:rewrite",
-    "lint": "linkproxy.cli.lint:lint",
-    "deliveries": "linkproxy.cli.deliveries:deliveries",
-    "clicks": "linkproxy.cli.clicks:clicks",
-    "visits": "linkproxy.cli.visits:visits",
-    "unsubscribes": "linkproxy.cli.unsubscribes:unsubscribes",
-    "report": "linkproxy.cli.report:report",
-    "explain": "linkproxy.cli.explain:explain",
-    "accuracy": "linkproxy.cli.accuracy:accuracy",
-    "bait": "linkproxy.cli.bait:bait",
-    "calibrate": "linkproxy.cli.calibrate:calibrate",
-    "replay": "linkproxy.cli.replay:replay",
-    "shadow": "linkproxy.cli.shadow:shadow",
-    "settle": "linkproxy.cli.settle:settle",
-    "purge": "linkproxy.cli.purge:purge",
-    "store": "linkproxy.cli.store:store",
-    "recipients": "linkproxy.cli.recipients:recipients",
-    "networks": "linkproxy.cli.networks:networks",
-    "gateways": "linkproxy.cli.gateways:gateways",
-    "profiles": "linkproxy.cli.profiles:profiles",
-    "domains": "linkproxy.cli.domains:domains",
-    "keys": "linkproxy.cli.keys:keys",
-    "signing-keys": "linkproxy.cli.signing_keys:signing_keys",
-    "demo": "linkproxy.cli.demo:demo",
+    "init": "Write config.toml, the signing keys and the privacy key.",
+    "config": "Check the settings, or show what is in force.",
+    "serve": "Serve tracked links, and the JSON API.",
+    "relay": "Take mail by SMTP, track its links, and pass it on.",
+    "campaign": "Make campaigns and look at their links.",
+    "link": "Correct links of mail that is sent already.",
+    "rewrite": "Replace the links of mails by tracked ones.",
+    "lint": "Name what is likely to hurt a mail, before it is sent.",
+    "deliveries": "Record when mail was accepted: what judging by time goes by.",
+    "clicks": "List human clicks: settled, double requests merged.",
+    "visits": "List all visits with verdict, score and reasons.",
+    "unsubscribes": "List opt-outs of links that were handed to linkproxy.",
+    "report": "Show a campaign's human clicks, and what was left out and why.",
+    "explain": "Show why a visit was judged as it was.",
+    "accuracy": "Measure the judge on visits that gave themselves away.",
+    "bait": "Tell how many of the machines took the bait.",
+    "calibrate": "Fit the weights of the signals to labelled visits.",
+    "replay": "Judge the journal again under another policy.",
+    "shadow": "Compare the shadow policy with the live one.",
+    "settle": "Settle the messages whose hold window is over.",
+    "purge": "Remove what is older than the retention times.",
+    "store": "Look after the store itself.",
+    "recipients": "Sign references; export, erase, or stop tracking a recipient.",
+    "networks": "Look up whose network an address belongs to.",
+    "gateways": "Show who takes in and scans the mail of recipients' domains.",
+    "profiles": "Show what recipient domains and gateways have taught.",
+    "domains": "Check whether a tracking host is ready.",
+    "keys": "Make and remove keys of the JSON API.",
+    "signing-keys": "List, rotate and remove the keys that sign tracked links.",
+    "demo": "Play a newsletter's first minutes: scanners and people visit.",
 }
-"""Command name -> "module:attribute", in the order of the help."""
+"""Command name -> what the list of commands says of it. Its module in this package has the same name."""
 
 DEBUG: Final = "LINKPROXY_DEBUG"
 
@@ -73,7 +72,7 @@ pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
 
 
 class Table(click.Group):
-    """A group whose commands are imported one at a time, so that each starts fast."""
+    """A group whose commands are imported one at a time, and not at all for the list of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         return list(COMMANDS)
@@ -81,9 +80,13 @@ class Table(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             raise click.exceptions.NoSuchCommand(cmd_name, possibilities=COMMANDS, ctx=ctx)
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"linkproxy.cli.{name}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's signature)
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.command(cls=Table, context_settings={"max_content_width": 100})
@@ -112,7 +115,15 @@ def linkproxy(context: click.Context, config_path: Path | None) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; no fault ends in a traceback."""
+    _open_closed()
     sys.exit(run(arguments))
+
+
+def _open_closed() -> None:
+    """Lead streams nowhere that the caller has closed (``>&-``): no file of ours takes their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  (as long as we run)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -138,12 +149,16 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _worded(error: Exception) -> str:
+    from linkproxy.model import LinkproxyError
+
     if isinstance(error, LinkproxyError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         from linkproxy.cli.files import file_fault
 
         return f"{file_fault(error.filename or 'input or output', error)}."
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return "the command line has bytes that are not UTF-8; only names of files may have such."
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"this is a fault of linkproxy, please report it: {text} (set {DEBUG}=1 for the full trace)"
 

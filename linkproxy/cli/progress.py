@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far something is; call what this yields with the number of things done since."""
+def progress(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how far something is; call what this yields with the number of things done since.
+
+    ``total`` None: nobody knows how many there are.
+    """
     if not sys.stderr.isatty():
         yield lambda _done: None
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from linkproxy.cli.output import print_table
+from linkproxy.cli.progress import progress
 from linkproxy.cli.session import current_config, with_store
 from linkproxy.query.filters import short_time
 
@@ -49,7 +50,12 @@ def purge(*, dry_run: bool, **days: int | None) -> None:
         return
 
     async def work(_config: Config, store: Store) -> dict[str, int]:
-        return await store.purge(before)
+        with progress("Steps done", None) as advance:
+
+            async def tell(_took: float) -> None:
+                advance(1)
+
+            return await store.purge(before, rest=tell)
 
     removed = {table: count for table, count in with_store(work).items() if count}
     told = ", ".join(f"{count:,} {_words(table)}{'s' * (count > 1)}" for table, count in removed.items())

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import LinkproxyError, VerdictKind
-from linkproxy.store.api import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from linkproxy.store.api import Filter
 
 _SPAN = re.compile(r"([+-]?)(\d{1,9}(?:\.\d{1,3})?)(s|m|h|d|w)(\s+ago)?")
 _SPAN_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -84,7 +85,8 @@ def _key(text: str, _now: float) -> str:
     return text.strip()
 
 
-def _domain(text: str, _now: float) -> str:
+def mail_domain(text: str) -> str:
+    """Return a mail domain in lower case; ValueError says what is none."""
     domain = text.strip().removeprefix("@").rstrip(".").lower()
     if not _DOMAIN.fullmatch(domain):
         raise ValueError(f"{text[:60]!r} is not a mail domain such as example.com")
@@ -115,7 +117,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[str, float], Any]]] = {
     "campaign": ("campaign", _text),
     "link": ("key", _key),
     "recipient": ("recipient", _text),
-    "domain": ("domain", _domain),
+    "domain": ("domain", lambda text, _now: mail_domain(text)),
     "since": ("since", _time),
     "until": ("until", _time),
     "verdict": ("verdict", _verdict),
@@ -138,6 +140,8 @@ def read_filter(given: Mapping[str, str | None], *, now: float) -> Filter:
 
     Raises FilterError with all faults at once.
     """
+    from linkproxy.store.api import Filter
+
     faults = unknown(given, FILTER_NAMES)
     fields: dict[str, Any] = {}
     for name, text in given.items():

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.model.lean import lean
 from linkproxy.query.interval_rest import Cells, split
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _MOST_CELLS = 600  # more of them, and the small domains are imagined together
 _NEVER = 60.0  # decibans from which no effect makes a person likely
 
 
-@dataclass(frozen=True, slots=True)
+@lean(frozen=True, slots=True)
 class Candidate:
     """What one client did with one message: so many possible clicks, all a person's or none.
 
@@ -106,10 +107,10 @@ def human_interval(
 
 
 def _cells(candidates: Iterable[Candidate]) -> Cells:
-    cells: Cells = {}
+    cells: Cells = defaultdict(Counter)
     for item in candidates:
         if item.score < _NEVER:
-            cells.setdefault(item.domain, Counter())[round(item.score), item.clicks] += item.units
+            cells[item.domain][round(item.score), item.clicks] += item.units
     return cells
 
 

@@ -50,15 +50,16 @@ class LintApi:
         body = read_object(call.body, ("html", "message", "campaign", "base_url", "from"))
         mail = read_mail(body, self._config.limits.mail_bytes).mail
         name, base_url = body.text("campaign").strip(), body.text("base_url").strip().rstrip("/")
-        sender = body.text("from").strip()
+        domain = ""
         if name and base_url:
             body.fault("base_url", "give campaign or base_url, not both")
         elif base_url and (fault := base_url_fault(base_url)):
             body.fault("base_url", fault)
-        try:
-            domain = mail_domain(sender.rpartition("@")[2]) if sender else ""
-        except ValueError as error:
-            body.fault("from", str(error))
+        if sender := body.text("from").strip():
+            try:
+                domain = mail_domain(sender.rpartition("@")[2])
+            except ValueError as error:
+                body.fault("from", str(error))
         body.check()
         campaign = Campaign(CampaignId(0), "", base_url=base_url) if base_url else None
         if name:

@@ -14,7 +14,6 @@ from linkproxy.model import (
     CampaignId,
     Delivery,
     LinkKey,
-    LinkKind,
     MessageLink,
     Profile,
     Recipient,
@@ -28,9 +27,9 @@ from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
-from linkproxy.store.sqlite_history import DELIVERY, delivery_from
 from linkproxy.store.sqlite_session import CampaignTable, HeldProfile, KnownProfile, Message
-from linkproxy.visit.facts import MOST_SIBLINGS, KnownMessage, LinkCounts
+from linkproxy.store.sqlite_tables import read_table
+from linkproxy.visit.facts import MOST_SIBLINGS, KnownMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -126,7 +125,7 @@ class SqliteFacts:
     def table(self, campaign_id: CampaignId) -> CampaignTable | None:
         table = self._memory.campaigns.get(campaign_id)
         if table is None:
-            table = _read_table(self._session, campaign_id)
+            table = read_table(self._db, campaign_id)
             if table is not None:
                 self._memory.campaigns.put(campaign_id, table)
         return table
@@ -267,15 +266,3 @@ class SqliteFacts:
                 (profile_id, rows.profile_hash(content), agent, content, used_at),
             )
         self._new_profiles.clear()
-
-
-def _read_table(session: Session, campaign_id: CampaignId) -> CampaignTable | None:
-    row = session.db.execute(f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = ?", (campaign_id,)).fetchone()
-    if row is None:
-        return None
-    found = session.db.execute(f"SELECT {rows.LINK} FROM link WHERE campaign_id = ?", (campaign_id,))
-    links = [rows.link_from(item) for item in found]
-    kinds = [link.kind for link in links]
-    counts = LinkCounts(content=kinds.count(LinkKind.CONTENT), bait=kinds.count(LinkKind.BAIT))
-    delivery = delivery_from(session.db.execute(DELIVERY, (campaign_id, NOBODY)).fetchone())
-    return CampaignTable(rows.campaign_from(row), {link.key: link for link in links}, counts, delivery)

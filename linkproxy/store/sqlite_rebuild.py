@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_history as histories
-from linkproxy.store import sqlite_queries as queries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.rollup_rows import campaign_sums_from, difference
 from linkproxy.store.rollups import (
@@ -38,19 +37,21 @@ if TYPE_CHECKING:
 
     Find = Callable[[Sequence[JournalEntry]], PossibleClicks]
 
-_SUMS = f"""SELECT part, name, {", ".join(f"sum({figure})" for figure in Figure)} FROM rollup
-WHERE campaign_id = ? AND state IN ('live', 'kept') GROUP BY part, name"""
-_POSSIBLE = """SELECT domain, score, clicks, sum(units) FROM rollup_possible
-WHERE campaign_id = ? AND state IN ('live', 'kept') GROUP BY domain, score, clicks HAVING sum(units) > 0"""
-_OPEN = f"""SELECT v.key, v.at, coalesce(r.domain, ''), v.method = 'GET' AND v.hop_at IS NULL, v.recipient_id,
+# Not grouped: rows that are kept are few beside those that are live, and sorting takes longer than reading.
+_SUMS = f"""SELECT part, name, {", ".join(Figure)} FROM rollup
+WHERE campaign_id = ? AND state IN ('live', 'kept')"""
+_POSSIBLE = """SELECT domain, score, clicks, units FROM rollup_possible
+WHERE campaign_id = ? AND state IN ('live', 'kept')"""
+_OPEN = """SELECT v.key, v.at, coalesce(r.domain, ''), v.method = 'GET' AND v.hop_at IS NULL, v.recipient_id,
     l.key IS NOT NULL AND m.key IS NULL, coalesce(l.target, m.target, ''), coalesce(s.raw, 0) > 0
-FROM ({queries.UNSETTLED}) o CROSS JOIN visit v ON v.id = o.visit_id
+FROM (SELECT DISTINCT visit_id FROM open_visit WHERE campaign_id = ?) o
+    CROSS JOIN visit v ON v.id = o.visit_id
     LEFT JOIN recipient r ON r.id = v.recipient_id
     LEFT JOIN link l ON l.campaign_id = v.campaign_id AND l.key = v.key
     LEFT JOIN message_link m
         ON m.campaign_id = v.campaign_id AND m.recipient_id = v.recipient_id AND m.key = v.key
     LEFT JOIN rollup_message s ON s.campaign_id = v.campaign_id AND s.recipient_id = v.recipient_id
-WHERE v.campaign_id = ? AND v.settled_verdict IS NULL AND v.kind = 'content' ORDER BY v.id"""
+WHERE v.settled_verdict IS NULL AND v.kind = 'content' ORDER BY v.id"""
 _BLANK = "SELECT count(*) FROM rollup_rebuild WHERE campaign_id = ? AND blank"
 
 _SOURCES = (

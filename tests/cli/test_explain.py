@@ -81,6 +81,12 @@ def test_missing_facts_are_no_evidence(here: Installation) -> None:
     assert told["id"] == "1"
 
 
+def test_a_file_without_a_request_is_told(here: Installation) -> None:
+    here.write("none.jsonl", "\n")
+    assert here.ok("explain", "--requests", "none.jsonl").err == "none.jsonl: there is no request in it.\n"
+    assert "standard input: there is no request" in here.ok("explain", "--requests", "-").err
+
+
 def test_requests_are_explained_to_people_too(here: Installation) -> None:
     shown = here.ok("explain", "--requests", "-", stdin=b'{"id": "r1", "method": "HEAD"}').text
     assert "r1" in shown

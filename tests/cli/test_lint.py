@@ -83,6 +83,8 @@ def test_a_campaign_tells_where_tracked_links_are_and_what_the_mail_is_for(here:
     assert here.ok("lint", "mail.html", "--campaign", "receipts", "--from", "shop.example").out == b""
     text = here.ok("lint", "mail.html", "--campaign", "receipts", "--from", "news@brand.example").text
     assert "links on click.shop.example, From at brand.example" in text
+    refused = here.fails("lint", "mail.html", "--campaign", "receipts", "--from", "foo bar")
+    assert "--from: 'foo bar' is not a mail domain" in refused
 
 
 def test_a_base_url_stands_for_a_campaign_that_is_not_there_yet(here: Installation) -> None:

@@ -81,6 +81,16 @@ def test_clicks_are_filtered_by_link(visited: Installation) -> None:
         assert len(clicks) == (link["target"] == OFFER)
 
 
+def test_a_link_that_the_campaign_does_not_have_is_told(visited: Installation) -> None:
+    visited.ok("settle")
+    (key,) = {visit["key"] for visit in visited.ok("clicks", "--format", "jsonl").lines}
+    found = visited.ok("clicks", "--campaign", "spring", "--link", key)
+    assert (len(found.text.splitlines()), found.err) == (2, "")
+    missed = visited.ok("clicks", "--campaign", "spring", "--link", "none")
+    assert len(missed.text.splitlines()) == 1
+    assert "has no link none" in missed.err
+
+
 def test_a_pipe_gets_csv_and_a_terminal_a_table(visited: Installation) -> None:
     visited.ok("settle")
     piped, _ = visited.start("clicks", stdout=subprocess.PIPE).communicate()

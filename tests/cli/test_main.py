@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 
 from linkproxy.cli import main as frame
 from linkproxy.model import LinkproxyError
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Installation
 
 ROOT = Path(__file__).parents[2]
 FAULT = "this is a fault of linkproxy, please report it"
@@ -48,6 +52,11 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
             OSError(28, "No space left on device"),
             1,
             "linkproxy: input or output: the disk is full; make room and try again.\n",
+        ),
+        (
+            UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"),
+            1,
+            "linkproxy: the command line has bytes that are not UTF-8; only names of files may have such.\n",
         ),
         (
             ValueError("a\nb"),
@@ -120,13 +129,58 @@ def test_a_command_that_needs_no_settings_starts_without_reading_them(tmp_path: 
     assert "signing keys" in out
 
 
-def test_starting_a_command_imports_neither_server_nor_settings() -> None:
+SLOW = {
+    *("aiohttp", "asyncio", "jinja2", "linkproxy.model", "prometheus_client", "pydantic"),
+    *("pydantic_settings", "rich", "structlog"),
+}
+"""Modules that take long to import."""
+
+
+def imported(*arguments: str, folder: Path) -> set[str]:
+    """Run a command that must succeed; return which of the slow modules it has imported."""
     code = (
-        "import sys; from linkproxy.cli.main import run; run(['--version']); "
-        "print(*sorted({'aiohttp', 'pydantic', 'structlog', 'jinja2', 'rich'} & set(sys.modules)))"
+        f"import sys; from linkproxy.cli.main import run; assert run({list(arguments)}) == 0; "
+        "print(*sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[1:] == [""]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("LINKPROXY")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return SLOW & set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_list_of_commands_is_shown_without_importing_any_of_them(tmp_path: Path, option: str) -> None:
+    assert imported(option, folder=tmp_path) == set()
+
+
+def test_a_command_that_asks_the_store_imports_nothing_of_the_server(here: Installation) -> None:
+    here.mail()
+    needed = {"asyncio", "linkproxy.model", "pydantic"}
+    for arguments in (("clicks",), ("report", "spring"), ("campaign", "list")):
+        assert imported(*arguments, folder=here.folder) == needed
+    assert imported("lint", "newsletter.html", folder=here.folder) == needed - {"asyncio"}
+
+
+@pytest.mark.parametrize("stream", ["0<&-", ">&-", "2>&-"])
+def test_a_command_whose_caller_has_closed_a_stream_does_its_work(here: Installation, stream: str) -> None:
+    shell = f'"$0" -m linkproxy campaign add spring --html newsletter.html {stream}'
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable],
+        cwd=here.folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "linkproxy:" not in done.stderr
+    assert "spring" in here.ok("campaign", "list").text
 
 
 @pytest.mark.parametrize(("written", "meant"), [("clcks", "'clicks'"), ("rewrit", "'rewrite'")])

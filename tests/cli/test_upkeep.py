@@ -99,6 +99,7 @@ def test_a_purge_removes_what_is_older_than_asked_and_says_what(here: Installati
     assert "kept for good" in shown
     assert re.search(r"^journal +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", shown, re.MULTILINE), shown
     assert len(here.ok("visits", "--format", "jsonl").lines) == 1
+    assert "Steps done" in here.on_terminal("stderr", "purge")
     assert here.ok("purge", "--journal-days", "30").text.startswith("Removed 1 visit")
     assert here.ok("visits", "--format", "jsonl").lines == []
 

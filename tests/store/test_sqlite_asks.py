@@ -30,6 +30,17 @@ async def test_many_messages_that_are_not_remembered_are_read_by_as_many_stateme
     assert (len(one), len(many)) == (1, 1)
 
 
+async def test_of_a_campaign_each_link_is_read_when_it_is_first_visited(store):
+    mail = await send(store)
+    await mail.visited(mail.visit(), take=TAKE)
+    said: list[str] = []
+    await store._writer.run(lambda session: session.db.set_trace_callback(said.append), indexed=False)
+    visited = await mail.visited(mail.visit(10, link=1), mail.visit(20), mail.visit(30, link=1), take=TAKE)
+    assert [judged.facts.link for judged in visited] == [mail.links[1], mail.links[0], mail.links[1]]
+    assert {(judged.facts.link_count, judged.facts.bait_count) for judged in visited} == {(4, 1)}
+    assert len([text for text in said if text.startswith("SELECT")]) == 1
+
+
 async def test_the_greatest_campaign_id_that_a_token_holds_is_read_right(store):
     greatest = (1 << 32) - 1
     await store._writer.run(
