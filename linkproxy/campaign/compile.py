@@ -38,8 +38,10 @@ __all__ = ["Compiled", "Note", "NoteReason", "compile_html", "stamp", "with_refe
 
 BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9:/._~-]*[A-Za-z0-9._~-]")
 _KEY_END: Final = 5  # bytes of "/" and a link key
-_ADDRESS_TAG: Final = re.compile(r"(?:.*\W)?\w*e_?mail(?:_?address)?\W*|%recipient%", re.IGNORECASE)
+_ADDRESS_TAG: Final = re.compile(r"(?:.*\W)?\w*e[_-]?mail(?:[_-]?address)?\W*|%recipient%", re.IGNORECASE)
 """The tag of a field that its name says holds addresses; Mailgun's %recipient% is the address by itself."""
+_WORD: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._~-]*[A-Za-z0-9])?")
+"""What would be a reference as it stands; the marks of a tag such as SendGrid's -lp- are at its ends."""
 _START: Final = attrgetter("start")
 
 
@@ -84,7 +86,7 @@ def tag_suffix(tag: str) -> bytes:
     """Return what a merge tag adds to a tracked URL; LinkproxyError as `with_reference` says."""
     if not tag.strip() or not (tag.isascii() and tag.isprintable()):
         raise LinkproxyError(f"merge tag {tag!r}: give the tag as your mailer writes it, in printable ASCII")
-    if tag.isalnum():
+    if _WORD.fullmatch(tag):
         raise LinkproxyError(
             f"merge tag {tag!r}: is a word and no tag, so all recipients would have the reference {tag!r}; "
             "give the tag as your mailer writes it, marks included: {{id}}"

@@ -75,8 +75,8 @@ class Intake:
 async def _beside(statements: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Let the server work while the judge does."""
     task = asyncio.ensure_future(statements)
-    await asyncio.sleep(0)  # they are sent before the judge takes the loop
     try:
+        await asyncio.sleep(0)  # they are sent before the judge takes the loop
         yield
     finally:
         await task

@@ -327,7 +327,7 @@ def test_the_merge_tag_form_ends_in_the_tag():
     )
 
 
-@pytest.mark.parametrize("tag", ["", "  ", "{{é}}", "a\nb", "lp", "4711"])
+@pytest.mark.parametrize("tag", ["", "  ", "{{é}}", "a\nb", "lp", "4711", "recipient_id", "contact.id"])
 def test_a_merge_tag_that_cannot_be_one_is_refused(tag):
     with pytest.raises(LinkproxyError, match="merge tag"):
         with_reference(compiled(b"x"), tag)
@@ -345,6 +345,7 @@ def test_a_merge_tag_that_cannot_be_one_is_refused(tag):
         "%recipient%",
         "%recipient_email%",
         "{{ user.email_address }}",
+        "[[e-mail]]",
         "-email-",
     ],
 )

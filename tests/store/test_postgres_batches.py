@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from store.world import NOW, ids, judge, key, send, visits
 
 from linkproxy.model import LinkKind, LinkRole, MessageLink, ProfileScope
 from linkproxy.store import postgres_intake, postgres_journal, postgres_lookup
-from linkproxy.store.api import StoreError
+from linkproxy.store.api import StoreError, no_more
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
 
@@ -82,6 +83,23 @@ async def test_a_half_that_cannot_be_stored_takes_the_other_with_it(mail, broken
     (judged,) = await mail.visited(mail.visit(LARGE))
     assert judged.facts.siblings == ()
     assert await ids(mail.store) == [judged.visit_id]
+
+
+@pytest.mark.parametrize("beside", ["look_up_messages", "write_visits"])
+async def test_a_batch_that_is_cancelled_leaves_no_statement_under_way(mail, beside):
+    store, pid = mail.store, "SELECT pg_backend_pid()"
+    await mail.visited(*(mail.visit(number) for number in range(LARGE)))
+    before = await store._database.fetch_one(pid)
+    batch = [mail.visit(LARGE + number) for number in range(LARGE)]
+    task = asyncio.create_task(store._intake.append(batch, judge(), no_more))
+    while beside not in {other.get_coro().__qualname__ for other in asyncio.all_tasks()}:  # noqa: ASYNC110  (turns of the loop)
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await store._database.fetch_one(pid) == before  # else it could not be undone, and was closed
+    (judged,) = await mail.visited(mail.visit(3 * LARGE))
+    assert len(judged.facts.siblings) == LARGE
 
 
 async def test_a_batch_reads_the_weeks_about_it_however_many_there_are(database, privacy):
