@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,40 +154,41 @@ async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: 
     campaign = await need_campaign(store, name)
     rewriter = await rewriter_of(config, store)
     note = mailing.note
-    run = Run(note, means.digest(campaign, mailing) if note else "")
-    sink = _sink(mailing, run)
-    if run.resumed:
-        remove_parts({copy.output.parent for job in mailing.jobs for copy in job.copies if copy.output})
-        if not means.notes.quiet:
-            say(f"Going on behind {run.done:,} of {mailing.total:,} mails, which were written before.")
-    work = Work(rewriter, campaign, means, sink, config.limits.mail_bytes, run.done)
-    try:
-        with progress("mails", mailing.total) as step, _index(mailing.index) as list_copy:
-            async for job, copy, recipient_id, ready in work.results(mailing):
-                if ready is not None:
-                    sink.write(job.spot, copy, ready)
-                    run.add(sink)
-                list_copy(copy, work.rewriter.token(campaign, recipient_id))
-                step(1)
-        # A run that is stopped between the two is done again; the other way round it would not go on.
-        run.end()
-        sink.finish()
-    except (LinkproxyError, asyncio.CancelledError):
-        with suppress(LinkproxyError):  # a full disk has been told already, and the last note still holds
-            run.save(sink)
-        if note:
-            say(f"{run.done:,} of {mailing.total:,} mails are written; the same command goes on from there.")
-        raise
-    finally:
-        sink.close()
+    # The sink keeps other runs out, so it comes before the note: one that is not alone leaves none.
+    with closing(_sink(mailing)) as sink:
+        run = Run(note, means.digest(campaign, mailing) if note else "")
+        sink.go_on(run.size)
+        if run.resumed:
+            remove_parts({copy.output.parent for job in mailing.jobs for copy in job.copies if copy.output})
+            if not means.notes.quiet:
+                say(f"Going on behind {run.done:,} of {mailing.total:,} mails, which were written before.")
+        work = Work(rewriter, campaign, means, sink, config.limits.mail_bytes, run.done)
+        try:
+            with progress("mails", mailing.total) as step, _index(mailing.index) as list_copy:
+                async for job, copy, recipient_id, ready in work.results(mailing):
+                    if ready is not None:
+                        sink.write(job.spot, copy, ready)
+                        run.add(sink)
+                    list_copy(copy, work.rewriter.token(campaign, recipient_id))
+                    step(1)
+            # A run that is stopped between the two is done again; the other way round it would not go on.
+            run.end()
+            sink.finish()
+        except (LinkproxyError, asyncio.CancelledError):
+            with suppress(LinkproxyError):  # a full disk has been told already, and the last note still holds
+                run.save(sink)
+            if note:
+                written = f"{run.done:,} of {mailing.total:,} mails are written"
+                say(f"{written}; the same command goes on from there.")
+            raise
     return mailing.total
 
 
-def _sink(mailing: Mailing, run: Run) -> Sink:
+def _sink(mailing: Mailing) -> Sink:
     if mailing.out is None:
         return StandardOutput(as_mbox=mailing.as_mbox)
     if mailing.as_mbox:
-        return Mbox(mailing.out, run.size)
+        return Mbox(mailing.out)
     return Files(mailing.folders, own=mailing.out if mailing.note else None)
 
 

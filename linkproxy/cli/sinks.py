@@ -28,6 +28,9 @@ class Sink(Protocol):
 
     size: int  # bytes of an mbox that are whole; 0 elsewhere
 
+    def go_on(self, size: int) -> None:
+        """Begin behind what an earlier run has left, ``size`` bytes of an mbox; raise LinkproxyError."""
+
     def has(self, copy: Copy) -> bool:
         """Tell whether a result that was noted as written is still there."""
 
@@ -65,6 +68,9 @@ class Files:
             with suppress(OSError):  # some file systems lock no folders
                 self._own = os.open(own, os.O_RDONLY)
                 _lock(own, self._own)
+
+    def go_on(self, size: int) -> None:
+        """See Sink: a file that is there stays."""
 
     def has(self, copy: Copy) -> bool:
         """See Sink."""
@@ -111,22 +117,30 @@ def _sync_file(path: Path) -> None:
 class Mbox:
     """All results in one mbox, which takes its place when all of them are in it."""
 
-    def __init__(self, path: Path, size: int) -> None:
-        """Go on behind ``size`` bytes that an earlier run left; raise LinkproxyError."""
+    size = 0
+
+    def __init__(self, path: Path) -> None:
+        """Keep other runs out of the mbox; raise LinkproxyError."""
         self._path = path
         self._beside = path.with_name(f".{path.name}.part")
-        self.size = size
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = os.fdopen(os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
             _lock(path, self._file.fileno())
+        except LinkproxyError:
+            self._file.close()
+            raise
+        except OSError as error:
+            raise LinkproxyError(file_fault(self._beside, error)) from None
+
+    def go_on(self, size: int) -> None:
+        """See Sink."""
+        self.size = size
+        try:
             whole = self._file.seek(0, os.SEEK_END) >= size
             if whole:
                 self._file.seek(size)
                 self._file.truncate()
-        except LinkproxyError:
-            self._file.close()
-            raise
         except OSError as error:
             raise LinkproxyError(file_fault(self._beside, error)) from None
         if not whole:
@@ -175,6 +189,9 @@ class StandardOutput:
 
     def __init__(self, *, as_mbox: bool) -> None:
         self._as_mbox = as_mbox
+
+    def go_on(self, size: int) -> None:
+        """See Sink: there is no going on, and so no note of it."""
 
     def has(self, copy: Copy) -> bool:  # noqa: ARG002  (as above)
         """See Sink: what was written there cannot be looked at."""

@@ -212,11 +212,11 @@ def test_a_recipient_beyond_ascii_is_who_the_message_names(spring: Installation)
 
 
 def test_two_runs_do_not_write_one_mbox_at_a_time(tmp_path: Path) -> None:
-    first = Mbox(tmp_path / "ready.mbox", 0)
+    first = Mbox(tmp_path / "ready.mbox")
     with pytest.raises(LinkproxyError, match="another run is writing it"):
-        Mbox(tmp_path / "ready.mbox", 0)
+        Mbox(tmp_path / "ready.mbox")
     first.close()
-    Mbox(tmp_path / "ready.mbox", 0).close()
+    Mbox(tmp_path / "ready.mbox").close()
 
 
 def test_an_mbox_with_a_monstrous_line_is_read_in_time(tmp_path: Path) -> None:

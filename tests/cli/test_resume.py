@@ -110,9 +110,11 @@ def test_another_input_is_not_mixed_with_the_results_of_a_run_that_was_stopped(s
 
 def test_two_runs_are_never_at_one_folder(spring: Installation) -> None:
     command = ["rewrite", "newsletter.html", "--campaign", "spring", "--recipients", "list.csv"]
-    (spring.folder / "ready").mkdir()
+    killed(spring, 200, *command, "--out", "ready")
     first = Files([], own=spring.folder / "ready")
-    assert "ready: another run is writing it; wait for that one" in spring.fails(*command, "--out", "ready")
+    for another in (command, [*command, "--charset", "latin-1"]):
+        told = spring.fails(*another, "--out", "ready")
+        assert "ready: another run is writing it; wait for that one" in told
     first.close()
     spring.ok(*command, "--out", "ready")
     assert len(tree(spring.folder / "ready")) == PEOPLE + 1
@@ -133,7 +135,7 @@ def test_a_note_that_cannot_be_read_is_another_runs(tmp_path: Path) -> None:
     with pytest.raises(LinkproxyError, match="another run's results"):
         Run(note, "a")
     note.unlink()
-    sink = Mbox(tmp_path / "ready.mbox", 0)
+    sink = Mbox(tmp_path / "ready.mbox")
     first = Run(note, "a")
     sink.write(Spot(tmp_path, is_message=True), Copy(None, None), b"Subject: x\n\nx\n")
     first.add(sink)
@@ -167,7 +169,7 @@ def test_what_is_noted_as_written_is_on_the_disk_before(
         fsync(descriptor)
 
     results = tmp_path / name
-    sink = Mbox(results, 0) if results.suffix else Files([results])
+    sink = Mbox(results) if results.suffix else Files([results])
     run, mail = Run(tmp_path / "note", "a"), b"Subject: x\n"
     monkeypatch.setattr(os, "fsync", noted)
     for number in range(64):
