@@ -132,6 +132,15 @@ async def test_check_says_what_is_wrong_upstream_and_with_rules(post, tmp_path):
     assert err == "linkproxy: the relay would not work like this.\n"
 
 
+@pytest.mark.parametrize(("wanted", "told"), [("always", True), ("never", False)])
+async def test_check_says_whose_mail_lacks_the_header_that_it_is_to_get(post, tmp_path, wanted, told):
+    await post(list_unsubscribe=wanted)
+    code, out, _ = await _checked(tmp_path, "relay", "--check")
+    assert code == 0
+    said = "List-Unsubscribe is left out, since their base URLs are not https: 'spring'"
+    assert (said in " ".join(out.split())) == told
+
+
 async def test_check_says_that_the_keys_are_another_installations(post, letter, tmp_path):
     found = await post()
     await found.send(letter())

@@ -11,12 +11,16 @@ from aiosmtplib.errors import SMTPAuthenticationError, SMTPResponseException
 
 from linkproxy.model import LinkproxyError
 from linkproxy.server.relay.service import check, own_name
+from linkproxy.server.relay.treatment import wants_header
 from linkproxy.server.relay.upstream import UpstreamError, connect, route
 from linkproxy.server.wiring import own_keyring
 from linkproxy.store.api import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from linkproxy.config import Config
+    from linkproxy.model import Campaign
     from linkproxy.server.relay.upstream import Upstream
     from linkproxy.store.api import Store
 
@@ -76,15 +80,25 @@ def _admitted(config: Config) -> str:
 async def _campaigns(config: Config, store: Store) -> Found:
     named = dict.fromkeys(rule.campaign for rule in config.relay.rules if rule.campaign)
     try:
-        missing = [name for name in named if await store.find_campaign(name) is None]
+        campaigns = {campaign.name: campaign for campaign in await store.list_campaigns()}
     except StoreError as error:
         return Found("campaigns", good=False, seen=str(error))
-    if missing:
-        names = ", ".join(map(repr, missing))
+    if missing := _list(name for name in named if name not in campaigns):
         return Found(
-            "campaigns", good=False, seen=f"[[relay.rules]] name campaigns that are not there: {names}"
+            "campaigns", good=False, seen=f"[[relay.rules]] name campaigns that are not there: {missing}"
         )
-    return Found("campaigns", good=True, seen=f"{len(named)} named by rules, all there")
+    seen = f"{len(named)} named by rules, all there"
+    if bare := _list(name for name, campaign in campaigns.items() if _lacks_header(config, campaign)):
+        seen += f"; List-Unsubscribe is left out, since their base URLs are not https: {bare}"
+    return Found("campaigns", good=True, seen=seen)
+
+
+def _lacks_header(config: Config, campaign: Campaign) -> bool:
+    return wants_header(config.relay, campaign) and not campaign.base_url.startswith("https://")
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 async def _upstream(config: Config) -> list[Found]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from linkproxy.config import Config
+    from linkproxy.config_relay import RelaySection
     from linkproxy.model import Campaign, CampaignId, Recipient, RecipientId
     from linkproxy.server.rewriter import Rewriter
     from linkproxy.store.api import Store
@@ -66,6 +67,14 @@ class Treated:
             return self
         _log(Treatment.OVERSIZE, self.choice.campaign, f"upstream takes {most_bytes} bytes")
         return Treated(self.choice.content, self.choice, Treatment.OVERSIZE)
+
+
+def wants_header(section: RelaySection, campaign: Campaign) -> bool:
+    """Tell whether a campaign's mail is to get List-Unsubscribe."""
+    if section.list_unsubscribe == "campaign":
+        return campaign.list_unsubscribe
+    marketing = section.list_unsubscribe == "marketing" and campaign.kind is CampaignKind.MARKETING
+    return marketing or section.list_unsubscribe == "always"
 
 
 class Treatments:
@@ -116,7 +125,7 @@ class Treatments:
             # A scanner that one of them has would find the bait for all of them, and what one of them
             # does not open would speak against the clicks of the others.
             campaign = replace(campaign, bait_style=BaitStyle.NONE, opens=False)
-        wanted = self._wants_header(campaign)
+        wanted = wants_header(self._section, campaign)
         mail = Mail(choice.content, is_message=True, list_unsubscribe=wanted, shared=shared)
         content, compiled = await self._rewriter.personal_mail(campaign, mail, recipient)
         if any(note.reason is NoteReason.TOO_MANY_PARTS for note in compiled.notes):
@@ -130,13 +139,6 @@ class Treatments:
         if found is None or (draft.verified and not found.verified):
             return None
         return replace(found, address=draft.address, reference=draft.reference)
-
-    def _wants_header(self, campaign: Campaign) -> bool | None:
-        """Tell whether the setting wants List-Unsubscribe; None leaves it to the campaign."""
-        wanted = self._section.list_unsubscribe
-        if wanted == "campaign":
-            return None
-        return wanted == "always" or (wanted == "marketing" and campaign.kind is CampaignKind.MARKETING)
 
     def _signed(self, choice: Choice, found: Sequence[str]) -> Treated:
         refused = self._config.mail.signed == "refuse"
