@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy
 
 
-COLLECT_AFTER: Final = (1_000, 50, 400)
+COLLECT_AFTER: Final = (1_000, 10, 2_000)
 """Visits make no cycles, and what is remembered of them is long-lived: to look at it seldom keeps answers
 quick. A collection looks at all that is new, and meanwhile nobody is answered: 20,000 values take 2 ms."""
 
