@@ -266,7 +266,7 @@ def _maybe_message_links(
     return {
         (visit.campaign_id, _recipient_id(visit, ids, privacy), text(visit.key))
         for visit in visits
-        if not (table := memory.campaigns.get(visit.campaign_id)) or visit.key not in table.links
+        if not (table := memory.campaigns.get(visit.campaign_id)) or table.links.get(visit.key) is None
     }
 
 

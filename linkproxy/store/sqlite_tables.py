@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from linkproxy.model import NOBODY, Link, LinkKey, LinkKind
 from linkproxy.store import sqlite_rows as rows
@@ -20,21 +20,21 @@ _COUNTS = f"""SELECT count(*) FILTER (WHERE kind = '{LinkKind.CONTENT}'),
     count(*) FILTER (WHERE kind = '{LinkKind.BAIT}') FROM link WHERE campaign_id = ?"""
 
 
-class Links(dict[LinkKey, Link]):
+class VisitedLinks:
     """A campaign's links as far as visits have asked for them: one costs a tenth of all fifty."""
 
     def __init__(self, db: sqlite3.Connection, campaign_id: CampaignId) -> None:
-        super().__init__()
         self._db = db
         self._campaign_id = campaign_id
+        self._known: dict[LinkKey, Link] = {}
 
-    def get(self, key: LinkKey, default: Any = None, /) -> Any:
-        link = super().get(key)
+    def get(self, key: LinkKey, /) -> Link | None:
+        """Return the link of a key, None when the campaign has none."""
+        link = self._known.get(key)
         if link is None:
             row = self._db.execute(_LINK, (self._campaign_id, rows.plain(key))).fetchone()
-            if row is None:
-                return default
-            link = self[key] = rows.link_from(row)
+            if row is not None:
+                link = self._known[key] = rows.link_from(row)
         return link
 
 
@@ -45,4 +45,4 @@ def read_table(db: sqlite3.Connection, campaign_id: CampaignId) -> CampaignTable
         return None
     counts = LinkCounts(*db.execute(_COUNTS, (campaign_id,)).fetchone())
     delivery = delivery_from(db.execute(DELIVERY, (campaign_id, NOBODY)).fetchone())
-    return CampaignTable(rows.campaign_from(row), Links(db, campaign_id), counts, delivery)
+    return CampaignTable(rows.campaign_from(row), VisitedLinks(db, campaign_id), counts, delivery)

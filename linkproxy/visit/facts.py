@@ -31,7 +31,7 @@ from linkproxy.model.lean import lean
 from linkproxy.visit import in_step, learn, opens, reputation, resemblance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from linkproxy.visit.in_step import StepRules
     from linkproxy.visit.policy import Policy
@@ -54,12 +54,18 @@ class LinkCounts:
     bait: int = 0
 
 
+class Links(Protocol):
+    """A campaign's links, read together or as they are asked for."""
+
+    def get(self, key: LinkKey, /) -> Link | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CampaignTable:
     """A campaign with its link table, and when the mailing as a whole was delivered."""
 
     campaign: Campaign
-    links: Mapping[LinkKey, Link]
+    links: Links
     counts: LinkCounts
     delivery: Delivery = NO_DELIVERY
 

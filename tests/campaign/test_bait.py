@@ -208,7 +208,7 @@ def tree(html):
     return parser.html
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map(b"".join))
 @example(b"<p><b><p><body>")
 def test_a_parser_sees_the_same_tree_but_for_the_bait(html):

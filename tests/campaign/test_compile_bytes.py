@@ -47,7 +47,7 @@ charsets = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300), charsets, st.sampled_from(BaitStyle))
 def test_any_bytes_are_compiled_without_fault(html, charset, style):
     assert_faithful(html, replace(CAMPAIGN, bait_style=style), charset)
@@ -61,7 +61,7 @@ SOUP = [
 ]  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(SOUP), max_size=30).map(b"".join), charsets, st.sampled_from(BaitStyle))
 def test_any_soup_is_the_same_but_for_hrefs_and_bait(html, charset, style):
     assert_faithful(html, replace(CAMPAIGN, bait_style=style), charset)

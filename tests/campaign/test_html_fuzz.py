@@ -49,7 +49,7 @@ def assert_same_links(html):
     assert sorted(set(found)) == sorted(set(expected)), html
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(documents)
 def test_the_same_links_as_an_independent_parser_in_tag_soup(html):
     assert_same_links(numbered(html))
@@ -79,7 +79,7 @@ def seen(html):
     return links, places
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(ANCHORS), max_size=30).map(b"".join))
 def test_a_plain_anchor_is_read_as_any_other(html):
     assert seen(html) == seen(html.replace(b'href="', b'href= "').replace(b'HREF="', b'HREF= "'))

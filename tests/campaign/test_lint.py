@@ -179,7 +179,7 @@ def test_a_message_is_told_from_html() -> None:
     assert not is_message(b"Dear reader, ...")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=400))
 def test_no_bytes_make_it_fail(raw: bytes) -> None:
     lint_message(raw, CAMPAIGN)

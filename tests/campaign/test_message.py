@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import quopri
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
@@ -11,13 +9,19 @@ from pathlib import Path
 import pytest
 from claims.messages import (
     CAMPAIGN,
+    ENCODE,
+    HEAD,
+    HTML,
     PIECES,
+    TEXT,
     TOKEN,
     TRACKED,
+    alternative,
     assert_faithful,
     decoded,
     leaves,
     parsed,
+    part,
     rewritten,
 )
 from hypothesis import given, settings
@@ -37,26 +41,6 @@ from linkproxy.model import (
 )
 
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples" / "mail" / "eml"
-HEAD = b"From: News <news@brand.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nX-Odd:  two  blanks \r\nMIME-Version: 1.0\r\n"
-HTML = "<html><body><p>Grüße</p><a href=\"https://www.brand.example/a?x=1&amp;y=2\">one</a> <a href='https://www.brand.example/b'>two</a></body></html>\r\n"
-TEXT = "Grüße\r\n\r\nhttps://www.brand.example/a?x=1&y=2\r\n(https://www.brand.example/b).\r\n"
-ENCODE = {
-    "8bit": lambda content: content,
-    "quoted-printable": lambda content: quopri.encodestring(content.replace(b"\r\n", b"\n")).replace(
-        b"\n", b"\r\n"
-    ),
-    "base64": lambda content: base64.encodebytes(content).replace(b"\n", b"\r\n"),
-}
-
-
-def part(kind, content, encoding="8bit", charset="utf-8"):
-    head = f"Content-Type: text/{kind}; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
-    return head.encode() + ENCODE[encoding](content.encode(charset))
-
-
-def alternative(*parts, boundary=b"=_b", kind=b"alternative", head=HEAD):
-    body = b"".join(b"--%b\r\n%b\r\n" % (boundary, each) for each in parts)
-    return b'%bContent-Type: multipart/%b;\r\n boundary="%b"\r\n\r\nA preamble\r\n%b--%b--\r\nAn epilogue\r\n' % (head, kind, boundary, body, boundary)  # fmt: skip
 
 
 def reasons(raw, **options):
@@ -242,61 +226,6 @@ def test_a_line_without_room_for_bait_keeps_its_links_tracked():
     assert [note.reason for note in compiled.notes] == [NoteReason.NO_PLACE_FOR_BAIT]
 
 
-# --- List-Unsubscribe --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("eol", [b"\r\n", b"\n"])
-def test_list_unsubscribe_is_added_at_the_end_of_the_header(eol):
-    raw = (HEAD + part("html", HTML)).replace(b"\r\n", eol)
-    compiled, ready = rewritten(raw, list_unsubscribe=True)
-    message = parsed(ready)
-    link = next(link for link in compiled.new_links if link.key == compiled.keys[0])
-    assert link.kind is LinkKind.UNSUBSCRIBE
-    assert link.position == max(link.position for link in compiled.new_links)
-    assert message["List-Unsubscribe"] == f"<https://click.brand.example/{TOKEN.decode()}/{link.key}>"
-    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert message.keys()[: len(parsed(raw).keys())] == parsed(raw).keys()
-    added = ready.index(b"List-Unsubscribe:")
-    assert raw.startswith(ready[:added])
-    assert ready[added:].split(eol)[2] == b""
-    del message["List-Unsubscribe"], message["List-Unsubscribe-Post"]
-    assert message.items() == parsed(raw).items()
-
-
-def test_the_links_of_a_mail_keep_their_keys_when_the_header_is_added():
-    raw = HEAD + part("html", HTML, "base64")
-    plain = compile_message(raw, CAMPAIGN)
-    with_header = compile_message(raw, CAMPAIGN, plain.new_links, list_unsubscribe=True)
-    assert with_header.keys[1:] == plain.keys
-    assert [link.kind for link in with_header.new_links] == [LinkKind.UNSUBSCRIBE]
-
-
-@pytest.mark.parametrize(
-    ("raw", "campaign", "options"),
-    [
-        (HEAD + part("html", HTML), replace(CAMPAIGN, base_url="http://click.brand.example"), {}),
-        (b"List-Unsubscribe: <mailto:x@y.example>\r\n" + part("html", HTML), CAMPAIGN, {}),
-        (b"Subject: x", CAMPAIGN, {}),
-        (HEAD + part("html", HTML), CAMPAIGN, {"merge_tag": "{{ id }}"}),
-        (HEAD + part("html", HTML), CAMPAIGN, {"shared": True}),
-        (alternative(*[part("html", HTML)] * (MOST_PARTS + 1)), CAMPAIGN, {}),
-    ],
-)
-def test_list_unsubscribe_is_not_added_where_it_could_not_work(raw, campaign, options):
-    compiled = compile_message(raw, campaign, list_unsubscribe=True, **options)
-    assert NoteReason.LIST_UNSUBSCRIBE in [note.reason for note in compiled.notes]
-    assert b"List-Unsubscribe-Post" not in stamp(compiled, TOKEN)
-
-
-@pytest.mark.parametrize("wish", [False, True])
-@pytest.mark.parametrize("said", [None, False, True])
-def test_list_unsubscribe_is_the_campaigns_choice_unless_the_call_has_its_own(wish, said):
-    campaign = replace(CAMPAIGN, list_unsubscribe=wish)
-    compiled = compile_message(HEAD + part("html", HTML), campaign, list_unsubscribe=said)
-    added = b"List-Unsubscribe-Post: " in stamp(compiled, TOKEN)
-    assert added is (wish if said is None else said)
-
-
 # --- merge tags --------------------------------------------------------------------------------
 
 
@@ -371,14 +300,14 @@ def messages(draw, depth=3):
     return message
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(messages(), st.sampled_from([b"\n", b"\r\n"]))
 def test_messages_that_python_writes_come_out_as_they_were_but_for_their_urls(message, eol):
     raw = message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", eol)
     assert_faithful(raw)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(
         [b"", b"Content-Type: text/html\n\n", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"]

@@ -85,7 +85,7 @@ def cases(draw):
     return content, splices
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cases(), st.sampled_from(["7bit", "quoted-printable", "base64"]), st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([76, 64, 72, 61, 40, 4, 998]))  # fmt: skip
 def test_a_body_decodes_to_the_same_text_with_other_urls_for_every_token(case, name, eol, width):
     content, splices = case

@@ -161,7 +161,7 @@ def test_a_content_type_that_programs_read_differently_is_not_read(value):
     assert content_type(value) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join) | st.binary())
 def test_parts_are_in_order_and_python_finds_each_text_too(raw):
     position = 0

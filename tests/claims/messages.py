@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import quopri
 import re
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING
@@ -125,3 +127,25 @@ PIECES = [
     b"PHA+dHdvPC9wPjxhIGhyZWY9Imh0dHA6Ly94LmV4YW1wbGUvMiI+", b"\x1b$B", b"\x1b(B", b"\xe3\x80\x82", b"\x82\xa0", b"{{ x }}", b"-----BEGIN PGP MESSAGE-----\n",
 ]  # fmt: skip
 """What messages, whole and broken, are made of."""
+
+
+HEAD = b"From: News <news@brand.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nX-Odd:  two  blanks \r\nMIME-Version: 1.0\r\n"
+HTML = "<html><body><p>Grüße</p><a href=\"https://www.brand.example/a?x=1&amp;y=2\">one</a> <a href='https://www.brand.example/b'>two</a></body></html>\r\n"
+TEXT = "Grüße\r\n\r\nhttps://www.brand.example/a?x=1&y=2\r\n(https://www.brand.example/b).\r\n"
+ENCODE = {
+    "8bit": lambda content: content,
+    "quoted-printable": lambda content: quopri.encodestring(content.replace(b"\r\n", b"\n")).replace(
+        b"\n", b"\r\n"
+    ),
+    "base64": lambda content: base64.encodebytes(content).replace(b"\n", b"\r\n"),
+}
+
+
+def part(kind, content, encoding="8bit", charset="utf-8"):
+    head = f"Content-Type: text/{kind}; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    return head.encode() + ENCODE[encoding](content.encode(charset))
+
+
+def alternative(*parts, boundary=b"=_b", kind=b"alternative", head=HEAD):
+    body = b"".join(b"--%b\r\n%b\r\n" % (boundary, each) for each in parts)
+    return b'%bContent-Type: multipart/%b;\r\n boundary="%b"\r\n\r\nA preamble\r\n%b--%b--\r\nAn epilogue\r\n' % (head, kind, boundary, body, boundary)  # fmt: skip

@@ -92,7 +92,7 @@ def test_a_sweep_that_is_surely_a_machines_adds_nothing() -> None:
     assert (found.low, found.high) == (50, 50)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.builds(

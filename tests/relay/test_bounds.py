@@ -152,7 +152,7 @@ COMMAND = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(COMMAND, max_size=14))
 async def test_whatever_a_client_says_the_relay_answers_in_replies_and_stays_up(post, letter, lines):
     found = getattr(post, "found", None) or await post()

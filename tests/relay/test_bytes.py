@@ -14,7 +14,7 @@ LINE = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(LINE, max_size=12))
 async def test_bytes_outside_tracked_urls_are_the_bytes_that_came(post, url, lines):
     found = getattr(post, "found", None) or await post()

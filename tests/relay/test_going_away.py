@@ -143,7 +143,7 @@ async def _give_up(mailer: Mailer, letter: bytes, step: str) -> None:
     mailer.cut()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mishaps=st.lists(MISHAP, max_size=6))
 async def test_a_mailer_that_tries_again_loses_nothing_and_doubles_only_what_it_was_told(
     post, letter, mishaps

@@ -49,7 +49,7 @@ edits = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(edits=edits)
 def test_what_is_read_here_is_one_request_to_aiohttp_with_the_same_lines(
     loop: asyncio.AbstractEventLoop, edits: list[tuple[int, int, str]]
@@ -76,7 +76,7 @@ def test_what_is_read_here_is_one_request_to_aiohttp_with_the_same_lines(
     assert head.headers == theirs
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.from_regex(LINE, fullmatch=False).filter(LINE.match))
 def test_a_line_says_of_a_path_what_intake_says(text: str) -> None:
     line = LINE.match(text)

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linkproxy.model import AnswerKind, CampaignId, LinkKey, LinkproxyError, Profile, RecipientId, Visit
@@ -33,7 +33,6 @@ def spilled(at: float = 1.0, agent: str = "Mozilla/5.0") -> SpilledVisit:
     return SpilledVisit(visit(at, agent), AnswerKind.REDIRECT)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec=None), max_size=40))
 def test_what_is_read_back_is_what_was_written(agent: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -131,7 +131,7 @@ def facts(draw: st.DrawFn) -> Facts:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(visits(), facts())
 def test_asking_every_signal_gives_the_same_verdict_as_asking_those_with_something_to_look_at(visit, known):
     memo = verdict._memo(POLICY)
@@ -150,7 +150,7 @@ class Everything(dict):
         return tuple(signal for signal in SIGNALS if not signal.of_request)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(visits(), facts())
 def test_evidence_of_a_verdict_adds_up_and_counts_the_strongest_of_each_family_and_side(visit, known):
     found = verdict.judge(visit, known, POLICY)
