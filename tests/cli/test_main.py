@@ -30,7 +30,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
     def fail() -> None:
         raise raises["error"]
 
-    monkeypatch.setattr(frame, "COMMANDS", {"fail": f"{__name__}:fail"})
+    monkeypatch.setattr(frame, "COMMANDS", {"fail": "Fail."})
     monkeypatch.setattr(frame.Table, "get_command", lambda *_: fail)
     monkeypatch.delenv(frame.DEBUG, raising=False)
     return raises
