@@ -27,7 +27,7 @@ from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
-from linkproxy.store.sqlite_session import CampaignTable, HeldProfile, KnownProfile, Message
+from linkproxy.store.sqlite_session import CampaignTable, HeldProfile, KnownProfile, Message, visits_by_id
 from linkproxy.store.sqlite_tables import read_table
 from linkproxy.visit.facts import MOST_SIBLINGS, KnownMessage
 
@@ -41,14 +41,6 @@ if TYPE_CHECKING:
 
 _DAY_SECONDS = 86_400
 
-_SIBLINGS = f"""SELECT {rows.SIBLING} FROM visit WHERE id IN (
-    SELECT visit_id FROM (
-        SELECT visit_id FROM open_visit WHERE campaign_id = ?1 AND recipient_id = ?2
-        UNION ALL SELECT visit_id FROM message_visit WHERE campaign_id = ?1 AND recipient_id = ?2
-        UNION ALL SELECT value FROM json_each(?3)
-    ) ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}
-) ORDER BY id"""
-
 _MOST_MESSAGES = 64
 """That one statement asks for: SQLite keeps one ready for each number of them."""
 
@@ -61,6 +53,18 @@ def _messages(number: int) -> str:
     EXISTS (SELECT 1 FROM open_visit o WHERE {same}) OR EXISTS (SELECT 1 FROM message_visit o WHERE {same})
 FROM (VALUES {", ".join(["(?, ?)"] * number)}) m LEFT JOIN recipient r ON r.id = m.column2
 LEFT JOIN delivery d ON d.campaign_id = m.column1 AND d.recipient_id = m.column2"""
+
+
+@lru_cache(maxsize=_MOST_MESSAGES)
+def _earlier(number: int) -> str:
+    """Return the statement that reads the newest indexed visits of so many messages, in order of arrival."""
+    same = "campaign_id = m.column1 AND recipient_id = m.column2"
+    return f"""SELECT m.column1, m.column2, {rows.SIBLING}
+FROM (VALUES {", ".join(["(?, ?)"] * number)}) m CROSS JOIN visit ON visit.id IN (
+    SELECT visit_id FROM (
+        SELECT visit_id FROM open_visit WHERE {same} UNION ALL SELECT visit_id FROM message_visit WHERE {same}
+    ) ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}
+) ORDER BY id"""
 
 
 class SqliteFacts:
@@ -80,12 +84,31 @@ class SqliteFacts:
         known, siblings = self._memory.messages, self._memory.siblings
         asked = {(item.campaign_id, item.recipient_id): None for item in pending if item.recipient_id}
         cold = [message for message in asked if not (message in known and message in siblings)]
+        visited = []
         for start in range(0, len(cold), _MOST_MESSAGES):
             some = cold[start : start + _MOST_MESSAGES]
             for row in self._db.execute(_messages(len(some)), [*chain.from_iterable(some)]):
-                message, visited = self._learn_message(row), row[-1]
-                if not visited and message not in siblings and message not in self._session.waiting:
+                message = self._learn_message(row)
+                if message in siblings:
+                    continue
+                if row[-1] or message in self._session.waiting:
+                    visited.append(message)
+                else:
                     siblings[message] = []
+        for start in range(0, len(visited), _MOST_MESSAGES):
+            self._read_earlier(visited[start : start + _MOST_MESSAGES])
+
+    def _read_earlier(self, messages: Sequence[Message]) -> None:
+        """Remember the visits of messages; those that wait for the index have come last."""
+        siblings, waiting = self._memory.siblings, self._session.waiting
+        siblings.update((message, []) for message in messages)
+        indexed = self._db.execute(_earlier(len(messages)), [*chain.from_iterable(messages)])
+        late = [*chain.from_iterable(waiting[message] for message in messages if message in waiting)]
+        for row in chain(indexed, visits_by_id(self._db, late)):
+            known = siblings[row[:2]]
+            known.append(rows.sibling_from(row[2:]))
+            if len(known) > MOST_SIBLINGS:
+                del known[0]
 
     def _learn_message(self, row: rows.Row) -> Message:
         """Remember a row of the statement of ``_messages``, and return whose it is."""
@@ -208,10 +231,8 @@ class SqliteFacts:
     def _message(self, message: Message) -> list[Sibling]:
         known = self._memory.siblings.get(message)
         if known is None:
-            waiting = self._session.waiting.get(message, ())
-            found = self._db.execute(_SIBLINGS, (*message, rows.compact(waiting)))
-            known = list(map(rows.sibling_from, found))
-            self._memory.siblings.put(message, known)
+            self._read_earlier((message,))
+            known = self._memory.siblings[message]
         return known
 
     # --- clients -------------------------------------------------------------------------------

@@ -259,6 +259,8 @@ STORED: dict[str, str] = {
 DELIVERY_SOURCES = {source.value: source for source in DeliverySource}
 LINK_KINDS = {kind.value: kind for kind in LinkKind}
 LINK_ROLES = {role.value: role for role in LinkRole}
+VERDICT_KINDS = {kind.value: kind for kind in VerdictKind}
+ANSWER_KINDS = {kind.value: kind for kind in AnswerKind}
 BAIT_STYLES = {style.value: style for style in BaitStyle}
 """Words of stored text: asking the enumeration takes several times as long, and link tables are long."""
 
@@ -275,13 +277,13 @@ def sibling_from(row: Row) -> Sibling:
         at=row[1],
         method=row[2],
         key=LinkKey(row[3]),
-        kind=LinkKind(row[4]),
-        role=LinkRole(row[5]),
+        kind=LINK_KINDS[row[4]],
+        role=LINK_ROLES[row[5]],
         client=row[6],
         network=row[7],
         profile_id=row[8],
-        verdict=VerdictKind(row[9]),
-        answer=AnswerKind(row[10]),
+        verdict=VERDICT_KINDS[row[9]],
+        answer=ANSWER_KINDS[row[10]],
         hop_at=row[11],
         hop_cookie=bool(row[12]),
     )

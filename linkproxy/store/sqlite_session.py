@@ -18,7 +18,8 @@ from linkproxy.store.sqlite_domains import ARRIVAL, read_neighbours
 from linkproxy.visit.facts import MOST_SIBLINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
 
     from linkproxy.store.privacy import Privacy
 
@@ -39,7 +40,7 @@ SELECT campaign_id, recipient_id, id, at FROM visit WHERE id > ? ORDER BY campai
 _INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
 _WAITING = "SELECT id, campaign_id, recipient_id FROM visit WHERE id > ? ORDER BY id"
 _NEWS = f"SELECT id, {ARRIVAL} FROM visit WHERE id > ? ORDER BY id"
-_SIBLINGS = f"""SELECT campaign_id, recipient_id, {rows.SIBLING} FROM visit
+_BY_ID = f"""SELECT campaign_id, recipient_id, {rows.SIBLING} FROM visit
 WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"""
 _CHANGED = "SELECT campaign_id, recipient_id FROM settle_pass WHERE id > ?"
 _VISITED = "SELECT 1 FROM open_visit WHERE campaign_id = ? AND recipient_id = ? LIMIT 1"
@@ -230,9 +231,9 @@ class Session:
                 asked.append(visit_id)
             self.memory.neighbours.remember_row(arrival)
         if asked:
-            for campaign_id, recipient_id, *row in self.db.execute(_SIBLINGS, (rows.compact(asked),)):
-                siblings = known[campaign_id, recipient_id]
-                siblings.append(rows.sibling_from(row))
+            for row in visits_by_id(self.db, asked):
+                siblings = known[row[:2]]
+                siblings.append(rows.sibling_from(row[2:]))
                 del siblings[:-MOST_SIBLINGS]
 
     def _drop_changed(self, newest: int) -> None:
@@ -263,3 +264,8 @@ class Session:
             traces = deque(maxlen=_STRAYS_A_CLIENT)
             self.memory.strays.put(client, traces)
         traces.append(trace)
+
+
+def visits_by_id(db: sqlite3.Connection, ids: Sequence[int]) -> Iterable[rows.Row]:
+    """Return campaign, recipient and SIBLING of visits, in order of arrival."""
+    return db.execute(_BY_ID, (rows.compact(ids),)) if ids else ()
