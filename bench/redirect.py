@@ -2,9 +2,9 @@
 
 All servers run in one interleaved series of rounds, pinned to one core, with wrk on the other (a
 server of two workers has both, and shares the second with wrk). linkproxy's visits follow the links of
-many messages in random order; each is judged, and in the journal before its answer; the end compares
-rows stored with requests answered. Other trackers that keep clicks run beside it. Then bare aiohttp and
-linkproxy get a constant rate, half of linkproxy's highest.
+many messages in random order, none of them twice; each is judged, and in the journal before its answer;
+the end compares rows stored with requests answered. Other trackers that keep clicks run beside it.
+Then bare aiohttp and linkproxy get a constant rate, half of linkproxy's highest.
 Ratios are the result: absolute rates are this machine's. CPU time moves least when the machine is
 not quiet. ``python -m bench.redirect --help`` lists the options.
 """
@@ -27,14 +27,40 @@ from typing import TYPE_CHECKING
 from bench import mailed, peers, report, servers, slow_disk, steady, wrk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 CONNECTIONS = 64
 SLOW_FSYNC_MS = 2.0
+MOST_RATE, MEAN_RATE = 25_000, 15_000
+"""Clicks a second that linkproxy does not exceed, and what it stays below over the whole run."""
+MOST_OF_PEERS = 40_000
+"""Messages that suffice for the other trackers."""
 
 BASELINE, NGINX, FULL = "bare aiohttp 302", "nginx return 302", "linkproxy full"
 _SYNCHRONOUS = "LINKPROXY__STORE__SYNCHRONOUS"
 _WORKERS = "LINKPROXY__SERVER__WORKERS"
+
+
+class Paths:
+    """What is asked for, in order: begun anew only when all were asked for once."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = list(paths)
+        self._passed = 0
+
+    @property
+    def repeated(self) -> bool:
+        """Whether some were asked for twice."""
+        return self._passed > len(self._paths)
+
+    def ahead(self, count: int) -> list[str]:
+        """Return the next paths, which stay the next ones until they are ``passed``."""
+        first = self._passed % len(self._paths)
+        return list(itertools.islice(itertools.cycle(self._paths[first:] + self._paths[:first]), count))
+
+    def passed(self, count: int) -> None:
+        """Go on behind so many."""
+        self._passed += count
 
 
 @dataclass
@@ -43,7 +69,7 @@ class Rival:
 
     name: str
     url: str
-    paths: Iterator[str]
+    paths: Paths
     stored: Callable[[], int] | None = None  # how many clicks it has kept
     loads: dict[bool, list[wrk.Load]] = field(default_factory=lambda: {True: [], False: []})
     steady: list[steady.Steady] = field(default_factory=list)
@@ -70,17 +96,19 @@ def main() -> None:
     chosen = report.options("redirect", __doc__.splitlines()[0], _add_options)
     rounds = chosen.rounds or (3 if chosen.quick else 7)
     seconds = chosen.seconds or (1 if chosen.quick else 3)
+    steady_rounds = 1 if chosen.quick else 3
+    messages = chosen.messages or _messages((2 * rounds + steady_rounds) * seconds)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         rivals = [
-            Rival(BASELINE, stack.enter_context(servers.bare_aiohttp(folder)), itertools.cycle(["/t/k"])),
-            Rival(NGINX, stack.enter_context(servers.nginx(folder)), itertools.cycle(["/t/k"])),
+            Rival(BASELINE, stack.enter_context(servers.bare_aiohttp(folder)), Paths(("/t/k",))),
+            Rival(NGINX, stack.enter_context(servers.nginx(folder)), Paths(("/t/k",))),
         ]
-        rivals += [_begin_peer(each, folder, chosen.messages, stack) for each in _peers(chosen)]
-        rivals += [_begin(each, folder, chosen.messages, stack) for each in _scenarios(chosen, folder)]
+        rivals += [_begin_peer(each, folder, messages, stack) for each in _peers(chosen)]
+        rivals += [_begin(each, folder, messages, stack) for each in _scenarios(chosen, folder)]
         _measure(rivals, folder, rounds, seconds)
         if steady.available():
-            _measure_steady(rivals, folder, 1 if chosen.quick else 3, seconds)
+            _measure_steady(rivals, folder, steady_rounds, seconds)
         sync_ms = _fsync_ms(folder)
         stored = {each.name: each.stored() for each in rivals if each.stored}
     complete = _print(rivals, stored, sync_ms)
@@ -97,7 +125,9 @@ def main() -> None:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, help="interleaved rounds")
     parser.add_argument("--seconds", type=int, help="of load, for each server in each round")
-    parser.add_argument("--messages", type=int, default=40_000, help="distinct messages (default 40000)")
+    parser.add_argument(
+        "--messages", type=int, help="distinct ones (default: enough for each click to follow another link)"
+    )
     parser.add_argument(
         "--workers", type=int, metavar="N", help="also serve by N workers (default 2; quick: none)"
     )
@@ -115,6 +145,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store-url", metavar="URL", help="also on an empty PostgreSQL database: postgresql://..."
     )
+
+
+def _messages(seconds: int) -> int:
+    """Return how many messages have links enough for so long."""
+    return seconds * MEAN_RATE // mailed.LINKS_FOLLOWED
 
 
 def _scenarios(chosen: argparse.Namespace, folder: Path) -> list[Scenario]:
@@ -141,7 +176,7 @@ def _scenarios(chosen: argparse.Namespace, folder: Path) -> list[Scenario]:
 def _begin(scenario: Scenario, folder: Path, messages: int, stack: ExitStack) -> Rival:
     home = Path(tempfile.mkdtemp(dir=folder)) / "home"
     settings = {name: value for name, value in scenario.settings.items() if name.startswith("LINKPROXY")}
-    paths = itertools.cycle(mailed.install(home, settings, messages))
+    paths = Paths(mailed.install(home, settings, messages))
     chosen = {**scenario.settings, **servers.unsettled(home)}
     url = stack.enter_context(servers.linkproxy(home, chosen, cores=scenario.cores))
     return Rival(scenario.name, url, paths, partial(mailed.count_visits, home, scenario.store_url))
@@ -154,7 +189,7 @@ def _peers(chosen: argparse.Namespace) -> list[peers.Peer]:
 
 def _begin_peer(peer: peers.Peer, folder: Path, messages: int, stack: ExitStack) -> Rival:
     home = folder / peer.name
-    paths = itertools.cycle(peers.furnish(peer, home, messages))
+    paths = Paths(peers.furnish(peer, home, min(messages, MOST_OF_PEERS)))
     url = stack.enter_context(peers.serving(peer, home))
     return Rival(peer.name, url, paths, partial(peers.count, peer, home))
 
@@ -166,11 +201,12 @@ def _measure(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> No
         order = rivals[number % len(rivals) :] + rivals[: number % len(rivals)]
         for keep_alive in (True, False):
             for rival in order:
-                wanted = seconds * 25_000
-                file.write_text("\n".join(itertools.islice(rival.paths, wanted)) + "\n")
-                rival.loads[keep_alive].append(
-                    wrk.run(rival.url, file, seconds=seconds, connections=CONNECTIONS, keep_alive=keep_alive)
+                file.write_text("\n".join(rival.paths.ahead(seconds * MOST_RATE)) + "\n")
+                load = wrk.run(
+                    rival.url, file, seconds=seconds, connections=CONNECTIONS, keep_alive=keep_alive
                 )
+                rival.loads[keep_alive].append(load)
+                rival.paths.passed(load.requests + CONNECTIONS)  # with those that wrk did not wait for
 
 
 def _measure_steady(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> None:
@@ -179,11 +215,10 @@ def _measure_steady(rivals: list[Rival], folder: Path, rounds: int, seconds: int
     rate = median(load.rate for load in pair[-1].loads[True]) / 2
     for _ in range(rounds):
         for rival in pair:
-            rival.steady.append(
-                steady.run(
-                    rival.url, rival.paths, folder, rate=rate, seconds=seconds, connections=CONNECTIONS
-                )
-            )
+            paths = iter(rival.paths.ahead(int(rate * seconds)))
+            load = steady.run(rival.url, paths, folder, rate=rate, seconds=seconds, connections=CONNECTIONS)
+            rival.steady.append(load)
+            rival.paths.passed(int(rate * seconds))
 
 
 def _fsync_ms(folder: Path) -> float:
@@ -246,7 +281,10 @@ def _print(rivals: list[Rival], stored: dict[str, int], sync_ms: float) -> bool:
     for rival in rivals:
         if rival.name in stored:
             complete = complete and stored[rival.name] >= rival.answered()
-            print(f"{rival.name}: {rival.answered():,} answered, {stored[rival.name]:,} in the journal")
+            again = "; links were followed again, so ask for more --messages" if rival.paths.repeated else ""
+            print(
+                f"{rival.name}: {rival.answered():,} answered, {stored[rival.name]:,} in the journal{again}"
+            )
     return complete
 
 
