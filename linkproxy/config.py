@@ -263,7 +263,7 @@ class MemorySection(Section):
     """How much each process remembers of the store, in rows; docs/storage.md says what they cost."""
 
     messages: Count = Field(default=50_000, description="Messages, each with its last visits.")
-    campaigns: Count = Field(default=1_000, description="Campaigns, each with its link table.")
+    campaigns: Count = Field(default=10_000, description="Campaigns, each with its visited links.")
     profiles: Count = Field(default=5_000, description="Header profiles.")
     clients: Count = Field(
         default=10_000, description="Client addresses that sent broken tokens, and disguised addresses."

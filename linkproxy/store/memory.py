@@ -72,7 +72,7 @@ class Bounds:
     """How much is kept and remembered."""
 
     strays_kept: int = 100_000
-    campaigns: int = 1_000
+    campaigns: int = 10_000
     messages: int = 50_000
     profiles: int = 5_000
     clients: int = 10_000

@@ -27,6 +27,9 @@ _UPGRADE_SECONDS = 600.0
 """How long to wait for another process that brings a file up to date: a large one takes minutes."""
 
 _STATEMENTS_CACHED = 256
+_PAGES_KIB = 32_768
+"""Of the file in memory: SQLite's own 2 MB hold not even what leads to the leaves of a large file's indexes."""
+
 _WAL_BYTES_KEPT = 64 << 20
 
 
@@ -58,6 +61,7 @@ def connect(settings: FileSettings) -> sqlite3.Connection:
         db.execute("PRAGMA secure_delete = ON")
         db.execute(f"PRAGMA synchronous = {settings.synchronous}")
         db.execute("PRAGMA wal_autocheckpoint = 0")
+        db.execute(f"PRAGMA cache_size = -{_PAGES_KIB}")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
     except sqlite3.Error:
         db.close()
