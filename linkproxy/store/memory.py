@@ -27,6 +27,9 @@ V = TypeVar("V")
 Message = tuple[int, int]
 """Campaign id and recipient id."""
 
+_SHARE_FREED = 64
+"""What part of the bound is freed at once."""
+
 
 class Recent(dict[K, V]):
     """A bounded table that forgets what was put in first; looked up as fast as any dict."""
@@ -44,10 +47,11 @@ class Recent(dict[K, V]):
     def trim(self) -> None:
         """Shrink below the bound; only between batches, since a batch relies on what it put in.
 
-        A quarter at a time: the first key of a dict is slow to find after many deletions.
+        A little beyond it, since the first key of a dict is slow to find after deletions; but only a
+        little: whoever waits for the batch waits until all of it is freed.
         """
         if len(self) > self._bound:
-            for key in list(islice(self, len(self) - self._bound * 3 // 4)):
+            for key in list(islice(self, len(self) - self._bound + self._bound // _SHARE_FREED)):
                 del self[key]
 
 
