@@ -28,8 +28,12 @@ __all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "
 _STRAYS_A_CLIENT = 64
 """Strays counted of one client; more of them say no more."""
 
-_NOT_INDEXED = 2_048
-"""So many new visits wait for the index of open visits, and are remembered until then."""
+_NOT_INDEXED = 8_192
+"""So many new visits wait for the index of open visits, and are remembered until then.
+
+Of messages in no order nearly each visit has a page of its own; the more are brought in together, the
+fewer pages are written for each, and the fewer people wait for them.
+"""
 
 _STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed', 'erasures')"
 _ERASED = """INSERT INTO meta (name, value) VALUES ('erasures', 1)
