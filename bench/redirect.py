@@ -277,6 +277,7 @@ def _print(rivals: list[Rival], stored: dict[str, int], sync_ms: float) -> bool:
             ],
         )
     print(f"\none fdatasync on this disk: {sync_ms:.2f} ms")
+    print("Requests under way when a load ended are in the journal too, though nobody took their answers.")
     complete = True
     for rival in rivals:
         if rival.name in stored:

@@ -28,7 +28,7 @@ _UPGRADE_SECONDS = 600.0
 
 _STATEMENTS_CACHED = 256
 _PAGES_KIB = 32_768
-"""Of the file in memory: SQLite's own 2 MB hold not even what leads to the leaves of a large file's indexes."""
+"""Of the file in memory: SQLite's own 2 MB do not hold what leads to the leaves of a large file's indexes."""
 
 _WAL_BYTES_KEPT = 64 << 20
 
