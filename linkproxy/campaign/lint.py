@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from linkproxy.campaign import lint_links as links
 from linkproxy.campaign import lint_whole as whole
-from linkproxy.campaign.lint_mail import read_html, read_message
+from linkproxy.campaign.lint_mail import read_html, read_message, read_text
 from linkproxy.campaign.mime_parts import find_parts
 
 if TYPE_CHECKING:
@@ -224,13 +224,18 @@ def lint_html(
     return _findings(read_html(html, campaign, charset=charset, sender=sender))
 
 
+def lint_text(text: bytes, campaign: Campaign | None = None, *, sender: str = "") -> list[Finding]:
+    """Return what is wrong with a plain text by itself, UTF-8, as `lint_html` does."""
+    return _findings(read_text(text, campaign, sender=sender))
+
+
 def lint_message(raw: bytes, campaign: Campaign | None = None) -> list[Finding]:
     """Return what is wrong with a whole message (RFC 5322), as `lint_html` does."""
     return _findings(read_message(raw, campaign))
 
 
 def is_message(raw: bytes) -> bool:
-    """Tell a whole message from HTML alone: it begins with header fields that only mail has."""
+    """Tell a whole message from HTML or text alone: it begins with header fields that only mail has."""
     fields = find_parts(raw[:_LOOKED_AT]).head.fields
     return not raw.lstrip().startswith(b"<") and not {"from", "mime-version", "content-type"}.isdisjoint(
         fields

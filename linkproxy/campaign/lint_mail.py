@@ -55,7 +55,7 @@ class SeenLink:
 
 @dataclass(slots=True)
 class LintedMail:
-    """What there is to look at. HTML alone has no ``fields`` and is no ``message``."""
+    """What there is to look at. HTML or text alone has no ``fields`` and is no ``message``."""
 
     campaign: Campaign | None  # None: whose links these are was not said
     message: bool = False
@@ -110,6 +110,13 @@ def read_html(html: bytes, campaign: Campaign | None, *, charset: str = "", send
     """Read an HTML text; ``sender`` is the domain it will be sent from, if it is known."""
     mail = LintedMail(campaign, sender=sender.lower())
     mail.add_text(HTML, html, charset or charsets.declared(html))
+    return mail
+
+
+def read_text(text: bytes, campaign: Campaign | None, *, sender: str = "") -> LintedMail:
+    """Read a plain text by itself, UTF-8; ``sender`` as above."""
+    mail = LintedMail(campaign, sender=sender.lower())
+    mail.add_text(PLAIN, text, "utf-8")
     return mail
 
 

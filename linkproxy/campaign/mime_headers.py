@@ -126,6 +126,12 @@ def content_type(value: str) -> ContentType | None:
     return _with_parameters(value, _TYPE)
 
 
+def type_alone(value: str) -> str:
+    """Return the type in a Content-Type whose parameters are broken; ``text/plain`` if there is none."""
+    match = _TYPE.match(value)
+    return match[1].lower() if match else "text/plain"
+
+
 def disposition(value: str) -> ContentType | None:
     """Read a Content-Disposition (RFC 2183); None as above."""
     return _with_parameters(value, _DISPOSITION)

@@ -10,7 +10,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign.mime_headers import ContentType, Head, content_type, disposition, read_head
+from linkproxy.campaign.mime_headers import (
+    ContentType,
+    Head,
+    content_type,
+    disposition,
+    read_head,
+    type_alone,
+)
 from linkproxy.campaign.targets import NoteReason
 
 if TYPE_CHECKING:
@@ -173,11 +180,12 @@ class _Finder:
         parent = next(reversed(self._stack.values()), None)
         kind = self._kind(head, parent)
         encoding = head.only("content-transfer-encoding")
-        malformed = not head.sound or kind is None or encoding is None
-        read = kind or _PLAIN_TEXT
-        left_alone = NoteReason.MALFORMED if malformed else _SEALED.get(read.kind)
+        read = kind or ContentType(type_alone(head.only("content-type") or ""), {})
         is_multipart = read.kind.startswith("multipart/")
-        if left_alone is None and (is_multipart or read.kind in _TEXTS) and not _is_shown(head, parent):
+        is_own = is_multipart or read.kind in _TEXTS  # else a file, whatever its parameters say
+        malformed = not head.sound or encoding is None or (is_own and kind is None)
+        left_alone = NoteReason.MALFORMED if malformed else _SEALED.get(read.kind)
+        if left_alone is None and is_own and not _is_shown(head, parent):
             left_alone = NoteReason.ATTACHMENT
         if parent:
             parent.children += 1

@@ -29,7 +29,7 @@ _NEVER = "never"
 @click.argument("source", metavar="FILE|FOLDER|-", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--campaign", metavar="NAME", help="The campaign that the mail is for.")
 @click.option("--base-url", metavar="URL", help="Or the scheme and host that its links will have.")
-@click.option("--from", "sender", metavar="DOMAIN", help="For HTML alone: the domain it is sent from.")
+@click.option("--from", "sender", metavar="DOMAIN", help="Of HTML or text alone: the domain it is sent from.")
 @click.option(
     "--charset",
     callback=read_charset,
@@ -55,8 +55,9 @@ def lint(
     """Name what is likely to hurt a mail: links that filters dislike, a missing way to unsubscribe.
 
     Looks at HTML (.html, .htm) and whole messages (.eml); of other files, and of standard input,
-    the first lines tell. Changes nothing. With a campaign, or a base URL, it also tells what would
-    be wrong with tracked links. docs/lint.md has an example of every finding.
+    the first lines tell, and what is no message is plain text if its name ends in .txt. Changes
+    nothing. With a campaign, or a base URL, it also tells what would be wrong with tracked links.
+    docs/lint.md has an example of every finding.
 
     \b
     Examples:
@@ -110,12 +111,14 @@ def _domain(sender: str) -> str:
 
 
 def _look(path: Path, campaign: Campaign | None, charset: str, sender: str) -> list[Finding]:
-    from linkproxy.campaign.lint import is_message, lint_html, lint_message
+    from linkproxy.campaign.lint import is_message, lint_html, lint_message, lint_text
 
     raw = read_mail(path, current_config().limits.mail_bytes)
     suffix = path.suffix.lower()
     if suffix == ".eml" or (suffix not in _SUFFIXES and is_message(raw)):
         return lint_message(raw, campaign)
+    if suffix == ".txt":
+        return lint_text(raw, campaign, sender=sender)
     return lint_html(raw, campaign, charset=charset, sender=sender)
 
 

@@ -13,7 +13,8 @@ from linkproxy.cli.files import STDIN, FileNames, is_stream
 from linkproxy.cli.inputs import People, read_people
 from linkproxy.cli.spots import (
     MAILDIR,
-    MESSAGE_SUFFIX,
+    MESSAGE,
+    TEXT,
     Kind,
     Spot,
     addressee,
@@ -196,9 +197,8 @@ def _bulk(wish: Wish, out: Path, people: People) -> Mailing:
 
 def _template(wish: Wish, spot: Spot, folder: Path, people: People) -> Job:
     names = FileNames()
-    suffix = MESSAGE_SUFFIX if spot.is_message else ".html"
     copies = (
-        Copy(person.draft, wish.out if wish.as_mbox else folder / names.take(person.who, suffix))
+        Copy(person.draft, wish.out if wish.as_mbox else folder / names.take(person.who, spot.form))
         for person in people.rows
     )
     return Job(spot, tuple(copies), personal=False)
@@ -250,8 +250,9 @@ def _checked(wish: Wish, mailing: Mailing) -> Mailing:
 def _faults(wish: Wish, spot: Spot) -> list[str]:
     if fault := spot.fault(wish.most_bytes):
         return [fault]
-    if spot.is_message:
+    if spot.form == MESSAGE:
         found = signatures_of(spot.read(wish.most_bytes)) if wish.refuse_signed else ()
         return [f"{spot}: {signed_fault(found)}"] if found else []
-    faults = [f"{spot}: {option} is of whole messages, and this is HTML" for option in wish.messages_only]
-    return faults + [f"{spot}: an mbox holds whole messages, and this is HTML"] * wish.as_mbox
+    form = "plain text" if spot.form == TEXT else "HTML"
+    faults = [f"{spot}: {option} is of whole messages, and this is {form}" for option in wish.messages_only]
+    return faults + [f"{spot}: an mbox holds whole messages, and this is {form}"] * wish.as_mbox

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.campaign.charsets import declared
 from linkproxy.cli.files import STDIN
+from linkproxy.cli.spots import MESSAGE, TEXT
 from linkproxy.model import NOBODY
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ class Means:
         """Return the mail that stands at a spot."""
         from linkproxy.server.rewriter import Mail
 
-        if spot.is_message:
+        if spot.form == MESSAGE:
             return Mail(content, is_message=True, list_unsubscribe=self.list_unsubscribe, signed=self.signed)
+        if spot.form == TEXT:
+            return Mail(content, is_text=True, signed=self.signed)
         return Mail(content, charset=self.charset or declared(content), signed=self.signed)
 
     def digest(self, campaign: Campaign, mailing: Mailing) -> str:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from linkproxy.cli.mbox import Piece
     from linkproxy.store.api import RecipientDraft
 
-MESSAGE_SUFFIX: Final = ".eml"
-_HTML_SUFFIXES: Final = frozenset({".html", ".htm"})
-_SUFFIXES: Final = _HTML_SUFFIXES | {MESSAGE_SUFFIX}
+MESSAGE, HTML, TEXT = ".eml", ".html", ".txt"
+"""What a mail can be, and what its results are named by."""
+_BY_SUFFIX: Final = {".eml": MESSAGE, ".html": HTML, ".htm": HTML}
+"""Of other files the first lines tell, and in a folder they are no mails."""
 MAILDIR: Final = ("cur", "new", "tmp")  # https://cr.yp.to/proto/maildir.html
 _LOOKED_AT: Final = 1 << 17
 
@@ -45,7 +46,7 @@ def kind_of(source: Path) -> Kind:
         return Kind.MAILDIR if all((source / name).is_dir() for name in MAILDIR) else Kind.FOLDER
     if source.suffix.lower() == mbox.SUFFIX:
         return Kind.MBOX
-    plain = source.suffix.lower() not in _SUFFIXES and source.is_file()
+    plain = source.suffix.lower() not in _BY_SUFFIX and source.is_file()
     return Kind.MBOX if plain and _beginning(source).startswith(mbox.START) else Kind.FILE
 
 
@@ -62,7 +63,7 @@ class Spot:
     """Where one mail stands: a file, a piece of an mbox, or what a stream brought."""
 
     path: Path
-    is_message: bool
+    form: str  # MESSAGE, HTML or TEXT
     number: int = 0  # of a message in an mbox, from 1
     piece: Piece | None = None
     given: bytes | None = None  # what a stream brought
@@ -114,14 +115,16 @@ def spots_of(source: Path, most_bytes: int) -> list[Spot]:
 def spot_at(path: Path, *, in_maildir: bool = False) -> Spot:
     """Return a file as a mail: its name says what it is, else its first lines do."""
     suffix = path.suffix.lower()
-    if in_maildir or suffix in _SUFFIXES:
-        return Spot(path, in_maildir or suffix == MESSAGE_SUFFIX)
-    return Spot(path, is_message(_beginning(path)))
+    return Spot(path, MESSAGE if in_maildir else _BY_SUFFIX.get(suffix) or _told(_beginning(path), suffix))
+
+
+def _told(beginning: bytes, suffix: str = "") -> str:
+    return MESSAGE if is_message(beginning) else TEXT if suffix == TEXT else HTML
 
 
 def _streamed(source: Path, most_bytes: int) -> Spot:
     given = read_mail(source, most_bytes)
-    spot = Spot(source, is_message(given), given=given)
+    spot = Spot(source, _told(given), given=given)
     if given.startswith(mbox.START):
         raise LinkproxyError(f"{spot} is an mbox; save it to a file and name that")
     return spot
@@ -129,7 +132,7 @@ def _streamed(source: Path, most_bytes: int) -> Spot:
 
 def _messages(path: Path) -> list[Spot]:
     try:
-        found = [Spot(path, True, number, piece) for number, piece in enumerate(mbox.pieces_of(path), 1)]
+        found = [Spot(path, MESSAGE, number, piece) for number, piece in enumerate(mbox.pieces_of(path), 1)]
     except OSError as error:
         raise LinkproxyError(file_fault(path, error)) from None
     if not found:
@@ -145,7 +148,7 @@ def folder_spots(source: Path, results: Path | None) -> list[Spot]:
     found = [
         spot_at(path)
         for path in sorted(source.rglob("*"))
-        if path.suffix.lower() in _SUFFIXES
+        if path.suffix.lower() in _BY_SUFFIX
         and path.is_file()
         and not (inside and inside != source.resolve() and path.resolve().is_relative_to(inside))
     ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.campaign.lint import finding_record, lint_html, lint_message
+from linkproxy.campaign.lint import finding_record, lint_html, lint_message, lint_text
 from linkproxy.model import Campaign, CampaignId
 from linkproxy.query.filters import mail_domain
 from linkproxy.server.body import read_object
 from linkproxy.server.campaigns import base_url_fault, known_campaign
-from linkproxy.server.mail_body import read_mail
+from linkproxy.server.mail_body import MAIL_FIELDS, read_mail
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +28,8 @@ async def findings(mail: Mail, campaign: Campaign | None, sender: str = "") -> A
     # In a thread: a mail of many megabytes must not hold up clicks on the same loop.
     if mail.is_message:
         found = await asyncio.to_thread(lint_message, mail.content, campaign)
+    elif mail.is_text:
+        found = await asyncio.to_thread(lint_text, mail.content, campaign, sender=sender)
     else:
         found = await asyncio.to_thread(
             lint_html, mail.content, campaign, charset=mail.charset, sender=sender
@@ -47,7 +49,7 @@ class LintApi:
 
     async def lint(self, call: Call) -> Answer:
         """Return what is likely to hurt a mail."""
-        body = read_object(call.body, ("html", "message", "campaign", "base_url", "from"))
+        body = read_object(call.body, (*MAIL_FIELDS, "campaign", "base_url", "from"))
         mail = read_mail(body, self._config.limits.mail_bytes).mail
         name, base_url = body.text("campaign").strip(), body.text("base_url").strip().rstrip("/")
         domain = ""

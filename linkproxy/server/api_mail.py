@@ -161,8 +161,7 @@ def read_order(body: Body, most_bytes: int) -> Order:
         body.fault("recipients", "names nobody")
     if len(many) * len(given.mail.content) > _MOST_MAILS * most_bytes:
         body.fault("recipients", "would make too large an answer; send fewer at once")
-    if (wants_lint := body.flag("lint")) and given.mail.is_text:
-        body.fault("lint", "looks at HTML and at messages, not at a text by itself")
+    wants_lint = body.flag("lint")
     drafts = read_drafts(body, [one] if one else many)
     body.check()
     return Order(name, given, one, tag, drafts, wants_lint)

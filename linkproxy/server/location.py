@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from idna import IDNAError, uts46_remap
+
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def location(target: str) -> str:
     """Return a target in printable ASCII; one that is printable ASCII already is not touched.
 
-    A host beyond ASCII becomes its A-label (RFC 5891), everything else UTF-8 percent-encoded, as a
-    browser does when the link is followed without us. Blanks and control characters are encoded
-    too, so that no target can start a header of its own.
+    A host beyond ASCII is written in A-labels, everything else UTF-8 percent-encoded, as a browser
+    does when the link is followed without us. Blanks and control characters are encoded too, so that
+    no target can start a header of its own.
     """
     if target.isascii() and target.isprintable() and " " not in target:
         return target
     scheme, mark, rest = target.partition("://")
     end = min((at for sign in "/?#" if (at := rest.find(sign)) >= 0), default=len(rest))
-    return quote(scheme + mark + _a_label(rest[:end]) + rest[end:], safe=_PRINTABLE, errors="surrogatepass")
+    return quote(
+        scheme + mark + _ascii_host(rest[:end]) + rest[end:], safe=_PRINTABLE, errors="surrogatepass"
+    )
 
 
-def _a_label(host: str) -> str:
-    try:
-        return host if host.isascii() else host.encode("idna").decode("ascii")
-    except UnicodeError:
+def _ascii_host(host: str) -> str:
+    """Return a host, and a port behind it, in ASCII: URL Standard section 3.3, domain to ASCII.
+
+    By UTS 46 as browsers have it: ``faß.example`` is another host than ``fass.example``, to which
+    the older rules of Python's own codec lead.
+    """
+    if host.isascii():
         return host
+    name, *port = host.split(":")
+    try:
+        labels = uts46_remap(name, std3_rules=False, transitional=False).split(".")
+        name = ".".join(
+            label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
+        )
+    except IDNAError:
+        return host
+    return ":".join([name, *port])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from linkproxy.campaign.lint import CHECKS, MOST_OF_ONE, Severity, is_message, l
 from linkproxy.model import Campaign, CampaignId, CampaignKind
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT.parent / "shared" / "samples" / "mail" / "eml"
+MAILS = ROOT.parent / "shared" / "samples" / "mail"
+SAMPLES = MAILS / "eml"
 PAGE = (ROOT / "docs" / "lint.md").read_text("utf-8")
 CAMPAIGN = Campaign(CampaignId(0), "spring", base_url="https://click.brand.example")
 LEAVE = '<a href="https://www.brand.example/unsubscribe">Unsubscribe</a>'
@@ -196,3 +198,17 @@ def test_real_mails_are_looked_at_without_fault() -> None:
     found = {finding.check.name for path in files for finding in lint_message(path.read_bytes(), CAMPAIGN)}
     assert found <= {check.name for check in CHECKS}
     assert {"plain_http", "shortener", "already_signed", "attachment"} <= found
+
+
+@pytest.mark.skipif(not MAILS.is_dir(), reason="the sample mails are not here")
+def test_the_page_tells_in_how_many_sample_mails_each_check_finds_something() -> None:
+    looks = {".eml": lint_message, ".html": lint_html}
+    files = [file for file in MAILS.rglob("*") if file.suffix in looks]
+    found = Counter(
+        name
+        for file in files
+        for name in {finding.check.name for finding in looks[file.suffix](file.read_bytes(), CAMPAIGN)}
+    )
+    assert f"In {len(files)} mails" in PAGE
+    told = re.findall(r"^\| (\w+) \| (\d+) \|$", PAGE, re.MULTILINE)
+    assert {name: int(count) for name, count in told} == found

@@ -14,7 +14,8 @@ from linkproxy.campaign.tokens import Keyring, SigningKey
 from linkproxy.model import NOBODY, BaitStyle, Campaign, CampaignId, LinkKind, RawRequest, TokenForm
 from linkproxy.visit import intake
 
-PAGE = (Path(__file__).parents[2] / "docs" / "merge-tags.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "merge-tags.md").read_text("utf-8")
 KEYRING = Keyring([SigningKey(1, bytes(range(32)))])
 CAMPAIGN = Campaign(
     CampaignId(7), "spring", base_url="https://click.brand.example", bait_style=BaitStyle.NONE
@@ -100,9 +101,20 @@ def test_a_tag_that_nobody_filled_in_is_no_reference(
 
 
 @each_mailer
-def test_every_mailers_tags_are_on_the_page(mailer: str, tag: str, others: list[str], leave: str) -> None:
-    assert mailer in PAGE
-    assert f"`{tag}`" in PAGE.replace("\\|", "|")
+def test_every_mailer_has_a_page_with_its_tags(mailer: str, tag: str, others: list[str], leave: str) -> None:
+    assert f"[{mailer}](mailers/{mailer.lower()}.md)" in PAGE
+    page = (DOCS / "mailers" / f"{mailer.lower()}.md").read_text("utf-8")
+    assert f"--merge-tag '{tag}'" in page
+    assert f"`{leave}`" in page
+
+
+def test_the_table_of_all_mailers_has_the_tags_that_their_pages_have() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(mailers/\w+\.md\) \| (.*) \|$", PAGE, re.MULTILINE)
+    assert {mailer for mailer, _ in rows} == {mailer for mailer, *_ in MAILERS}
+    known = {(mailer, text) for mailer, tag, _, leave in MAILERS for text in (tag, leave)}
+    for mailer, cells in rows:
+        told = [cell.strip("`").replace("\\|", "|") for cell in cells.split(" | ")]
+        assert {(mailer, text) for text in told if text != "none"} <= known
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,17 @@ def test_what_is_left_alone_as_a_whole_says_why(raw, reason):
     assert left_alone is reason
 
 
+@pytest.mark.parametrize("broken", [b"; name=my file", b'; name="a"; name="a"', b'; name="a'])
+def test_a_broken_parameter_leaves_a_text_alone_and_says_nothing_about_a_file(broken):
+    for kind, reason in (
+        (b"text/html", NoteReason.MALFORMED),
+        (b"multipart/mixed", NoteReason.MALFORMED),
+        (b"application/pdf", None),
+        (b"application/pkcs7-mime", NoteReason.PROTECTED),
+    ):
+        assert found(b"Content-Type: %b%b\n\nx" % (kind, broken)) == [(kind.decode(), b"x", reason)]
+
+
 @pytest.mark.parametrize("inner", [b"b", b"b--"])
 def test_boundaries_that_can_be_taken_for_each_other_leave_the_part_alone(inner):
     raw = multipart(b"multipart/mixed", multipart(b"multipart/mixed", HTML, boundary=inner))

@@ -211,6 +211,17 @@ LEAVING = [
     "Meld deg av",
     "Peruuta tilaus",
     "配信停止はこちら",
+    "Unsubscribe me",
+    "Отписаться от рассылки",
+    "Відписатися",
+    "Abonelikten \u00e7\u0131k",
+    "Κατάργηση εγγραφής",
+    "수신 거부",
+    "取消訂閱",
+    "להסרה",
+    "إلغاء الاشتراك",
+    "Hủy đăng ký",
+    "Berhenti berlangganan",
 ]
 
 

@@ -75,6 +75,14 @@ def test_a_file_of_another_name_may_be_html_or_a_message(here: Installation) -> 
     assert "no_unsubscribe_header" in {item["check"] for item in told[0]["findings"]}
 
 
+def test_a_file_named_txt_is_a_plain_text(here: Installation) -> None:
+    here.write(
+        "mail.txt", "Spring: http://www.brand.example/\n\nUnsubscribe: https://www.brand.example/leave\n"
+    )
+    told = here.ok("lint", "mail.txt", "--json").json
+    assert [finding["check"] for finding in told[0]["findings"]] == ["plain_http"]
+
+
 def test_a_campaign_tells_where_tracked_links_are_and_what_the_mail_is_for(here: Installation) -> None:
     here.write("mail.html", '<a href="https://www.shop.example/">Your order</a>')
     here.ok(

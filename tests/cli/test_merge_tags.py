@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import shlex
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +17,8 @@ from linkproxy.model import AnswerKind
 if TYPE_CHECKING:
     from tests.cli.conftest import Installation
 
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "mailers").glob("*.md"))
+CONSOLE = re.compile(r"^ *```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 SHOWN = b'<p><a href="https://www.brand.example/spring">www.brand.example</a> <a href="https://www.brand.example/x">x</a></p>'
 
 
@@ -83,3 +88,19 @@ def test_links_that_show_their_url_stay_as_they_are_when_the_campaign_says_so(he
     here.ok("campaign", "add", "all")
     plain = here.ok("rewrite", "shown.html", "--campaign", "all", "--recipient", "K-1").out
     assert b"https://www.brand.example/spring" not in plain
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+def test_the_commands_of_a_mailers_page_run_as_they_stand(here: Installation, page: Path) -> None:
+    here.write("contacts.csv", "id,email,name\nK-1,ada@people.example,Ada\n")
+    here.write("template.html", SHOWN)
+    tags = set()
+    for command in "".join(CONSOLE.findall(page.read_text("utf-8"))).splitlines():
+        words = shlex.split(command.partition(" > ")[0])
+        ran = here.ok(*words[1:])
+        if "--merge-tag" in words:
+            tags.add(tag := words[words.index("--merge-tag") + 1])
+            assert ran.out.count(f"/{tag}".encode()) == 4  # two links, two bait
+    assert tags
+    [row] = csv.DictReader(io.StringIO((here.folder / "signed.csv").read_text()))
+    assert row["lp"].startswith("K-1.")

@@ -14,7 +14,7 @@ import pytest
 from linkproxy.cli.mailing import Copy
 from linkproxy.cli.resume import Run
 from linkproxy.cli.sinks import Files, Mbox
-from linkproxy.cli.spots import Spot
+from linkproxy.cli.spots import MESSAGE, Spot
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def test_a_note_that_cannot_be_read_is_another_runs(tmp_path: Path) -> None:
     note.unlink()
     sink = Mbox(tmp_path / "ready.mbox")
     first = Run(note, "a")
-    sink.write(Spot(tmp_path, is_message=True), Copy(None, None), b"Subject: x\n\nx\n")
+    sink.write(Spot(tmp_path, MESSAGE), Copy(None, None), b"Subject: x\n\nx\n")
     first.add(sink)
     first.save(sink)
     again = Run(note, "a")
@@ -173,7 +173,7 @@ def test_what_is_noted_as_written_is_on_the_disk_before(
     run, mail = Run(tmp_path / "note", "a"), b"Subject: x\n"
     monkeypatch.setattr(os, "fsync", noted)
     for number in range(64):
-        sink.write(Spot(tmp_path, is_message=True), Copy(None, results / f"{number}.mbox"), mail)
+        sink.write(Spot(tmp_path, MESSAGE), Copy(None, results / f"{number}.mbox"), mail)
         run.add(sink)
     sink.close()
     assert [suffix for suffix, _ in on_disk] == [".mbox"] * synced + [".part"]

@@ -85,6 +85,19 @@ def test_a_file_named_eml_is_a_whole_message(spring: Installation) -> None:
     assert base64.b64decode(body) == rewrite(spring, "--recipient", "anna@example.com")
 
 
+def test_a_file_named_txt_is_a_plain_text_unless_it_begins_as_a_message(spring: Installation) -> None:
+    text = b"Spring, at https://www.brand.example/spring.\r\nAnd <b>no markup</b>.\r\n"
+    (spring.folder / "plain.txt").write_bytes(text)
+    plain = rewrite(spring, "--recipient", "anna@example.com", source="plain.txt")
+    [path] = spring.paths(plain)
+    assert plain == text.replace(
+        b"https://www.brand.example/spring", b"http://localhost:8080" + path.encode()
+    )
+    (spring.folder / "saved.txt").write_bytes((spring.folder / message(spring)).read_bytes())
+    saved = rewrite(spring, "--recipient", "anna@example.com", source="saved.txt")
+    assert saved == rewrite(spring, "--recipient", "anna@example.com", source=message(spring))
+
+
 def test_every_recipient_of_a_csv_gets_a_message(spring: Installation) -> None:
     spring.write("list.csv", "email\nanna@example.com\n")
     out = ("--recipients", "list.csv", "--out", "ready")

@@ -38,6 +38,8 @@ SIGNATURE = b"DKIM-Signature: v=1; a=rsa-sha256; d=brand.example; h=from:subject
         (b"X-LinkProxy-Campaign: a\r\nX-LinkProxy-Campaign: a\r\n\r\n", "a", b"\r\n"),
         (b"X-LinkProxy-Campaign: a\r\nX-LinkProxy-Campaign: b\r\n\r\n", "a or b", b"\r\n"),
         ("X-LinkProxy-Campaign: früh\r\n\r\n".encode(), "früh", b"\r\n"),
+        (b"X-LinkProxy-Campaign: =?utf-8?q?fr=C3=BCh?=\r\n =?utf-8?q?ling?=\r\n\r\n", "frühling", b"\r\n"),
+        (b"X-LinkProxy-Campaign: =?broken?=\r\n\r\n", "=?broken?=", b"\r\n"),
         (b"X-LinkProxy-Campaign:\r\n\r\n", "", b"\r\n"),
         (b"X-LinkProxy-Campaign: spring", "spring", b""),
         (

@@ -90,11 +90,9 @@ async def test_a_rewritten_mail_can_bring_its_findings(post: Post, whom: dict[st
     assert "relative_target" in {item["check"] for item in told["findings"]}
 
 
-async def test_a_text_by_itself_brings_no_findings(post: Post) -> None:
-    text = {"campaign": "spring", "recipient": "K-1", "text": "Leave: https://x.example/unsubscribe"}
-    assert (await post("/api/v1/rewrite", text))[0] == 200
-    status, answer = await post("/api/v1/rewrite", text | {"lint": True})
-    assert (status, answer["errors"]) == (
-        400,
-        ["lint: looks at HTML and at messages, not at a text by itself"],
-    )
+async def test_a_text_by_itself_is_looked_at_too(post: Post) -> None:
+    text = {"campaign": "spring", "text": "Leave: https://x.example/unsubscribe\nSpring: http://192.0.2.1/"}
+    for path, body in (("rewrite", text | {"recipient": "K-1", "lint": True}), ("lint", text)):
+        status, answer = await post(f"/api/v1/{path}", body)
+        assert status == 200
+        assert {item["check"] for item in answer["findings"]} >= {"ip_host", "plain_http"}

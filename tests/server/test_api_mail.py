@@ -155,6 +155,14 @@ async def test_a_plain_text_by_itself_gets_tracked_urls_and_nothing_else(
     assert tagged["text"].count("/{{id}}") == 2
 
 
+@pytest.mark.parametrize("field", ["html", "text", "message"])
+async def test_an_empty_mail_comes_back_empty(site: Site, key: str, summer: None, field: str) -> None:
+    """Half of a mail may be empty: its other half is tracked all the same."""
+    body = {"campaign": "summer", field: "", "recipient": "cleo@example.com"}
+    status, answer = await call(site, key, "/api/v1/rewrite", body)
+    assert (status, answer[field]) == (200, "")
+
+
 @pytest.mark.parametrize(("said", "added"), [({}, True), ({"list_unsubscribe": False}, False)])
 async def test_list_unsubscribe_is_the_campaigns_choice_unless_the_call_has_its_own(
     site: Site, key: str, said: dict[str, bool], *, added: bool

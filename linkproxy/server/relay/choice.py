@@ -51,7 +51,7 @@ def choose(raw: bytes, rules: Sequence[RelayRule]) -> Choice:
     named = head.fields.get(HEADER.lower())
     if named is None:
         return Choice(_by_rule(head, rules), raw, head.body)
-    names = dict.fromkeys(as_utf8(name).strip() for name in named)
+    names = dict.fromkeys(_decoded(name).strip() for name in named)
     content = raw if _is_covered(head) else _FIELD.sub(b"", raw[: head.end]) + raw[head.end :]
     return Choice(" or ".join(names), content, head.body - (len(raw) - len(content)))
 
@@ -85,7 +85,7 @@ def _list_id(head: Head) -> list[str]:
 
 
 def _subject(head: Head) -> list[str]:
-    return [_decoded(as_utf8(value)[:_READ_CHARACTERS]) for value in head.fields.get("subject", ())]
+    return [_decoded(value) for value in head.fields.get("subject", ())]
 
 
 _READERS: Final[dict[str, Callable[[Head], list[str]]]] = {
@@ -96,8 +96,9 @@ _READERS: Final[dict[str, Callable[[Head], list[str]]]] = {
 
 
 def _decoded(value: str) -> str:
-    """Return a value with its encoded words (RFC 2047) decoded, or as it is when they are broken."""
+    """Return a field's value with its encoded words (RFC 2047) decoded, or as it is when they are broken."""
+    text = as_utf8(value)[:_READ_CHARACTERS]
     try:
-        return str(make_header(decode_header(value)))
+        return str(make_header(decode_header(text)))
     except (MessageError, LookupError, ValueError):
-        return value
+        return text
