@@ -19,7 +19,7 @@ from bench import append as visits
 from linkproxy.model import Campaign, CampaignId, Judged, Link, LinkKey, LinkKind, LinkRole, Profile
 from linkproxy.server.settler import settle_due
 from linkproxy.store.api import RecipientDraft
-from linkproxy.store.rollups import Figure
+from linkproxy.store.rollups import Figure, Part
 from linkproxy.visit import pipeline
 from linkproxy.visit.possible import possible_among
 
@@ -188,6 +188,7 @@ def _statements(db: sqlite3.Connection) -> Iterator[str]:
         SELECT s.campaign, s.recipient, s.at, s.key, {", ".join("t." + name for name in copied)}
         FROM visited s CROSS JOIN visit t ON t.id = s.template ORDER BY s.rowid"""
     yield "UPDATE meta SET value = (SELECT max(id) FROM visit) WHERE name = 'indexed'"
+    yield "UPDATE profile SET used_at = (SELECT max(at) FROM visited)"
     yield """INSERT INTO message_visit (campaign_id, recipient_id, visit_id, at)
         SELECT c, r, id, at FROM slim ORDER BY c, r, id"""
     yield """INSERT INTO settled_visit (campaign_id, visit_id, domain, verdict, key)
@@ -226,6 +227,12 @@ def _rollups() -> Iterator[str]:
                 THEN CAST(round(1000000 / (1 + pow(10, score / 10))) AS INTEGER) ELSE 0 END),
             count(*), {"count(DISTINCT r)" if whole else 0}
             FROM slim WHERE true GROUP BY 1, 4 ON CONFLICT DO UPDATE SET {added}"""
+    # The machines among the templates are one program, so they have one main reason.
+    counts = ", ".join("count(*)" if figure is Figure.MACHINE else "0" for figure in Figure)
+    yield f"""INSERT INTO rollup (campaign_id, state, part, name, {", ".join(Figure)})
+        SELECT c, 'live', 'reason', (SELECT name FROM rollup WHERE part = 'reason'), {counts}
+        FROM slim WHERE verdict = 'machine' GROUP BY c
+        ON CONFLICT DO UPDATE SET machine = machine + excluded.machine"""
 
 
 async def check(store: Store, policy: Policy, campaign: Campaign) -> None:
@@ -240,5 +247,5 @@ async def check(store: Store, policy: Policy, campaign: Campaign) -> None:
     assert before.possible == after.possible, sorted(
         set(before.possible.items()) ^ set(after.possible.items())
     )
-    for part in ("campaign", "link", "day", "domain"):
-        assert before.sums[part] == after.sums[part], part  # type: ignore[index]
+    for part in Part:
+        assert before.sums[part] == after.sums[part], part

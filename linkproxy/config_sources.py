@@ -70,7 +70,8 @@ def read_secret(section: BaseModel, name: str, key: str) -> tuple[str, str]:
         return value, f"[{name}] {key}"
     if not path:
         raise ConfigError([f"[{name}] {file_key}: names no file. Write one with: linkproxy init"])
-    return read_text(Path(path), _advice(Path(path))), path
+    ours = f"Write it, or name the right one in [{name}] {file_key}."  # no command of ours makes passwords
+    return read_text(Path(path), ours if "password" in key else _advice(Path(path))), path
 
 
 def _advice(path: Path) -> str:

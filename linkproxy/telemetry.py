@@ -80,7 +80,7 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
     Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. `operation`, `error`.",
     Event.STORE_RECOVERED: "The store works again. `operation`.",
-    Event.SPILL_FULL: "The spill file is full; visits are lost until the store works. `path`, `bytes`.",
+    Event.SPILL_FULL: "The spill file or its disk is full; visits are lost meanwhile. `path`, `bytes`.",
     Event.SPILL_ADOPTED: "What dead processes had spilled was taken over, and is read back. `path`.",
     Event.SPILL_READ_BACK: "Spilled visits are in the journal now. `visits`.",
     Event.VISIT_FAILED: "A visit could not be judged; the person was sent on. `error`.",

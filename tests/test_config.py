@@ -127,6 +127,16 @@ def test_a_missing_secret_is_asked_for_when_it_is_needed_and_says_how_to_get_one
         )
 
 
+def test_for_a_missing_password_nobody_is_sent_to_init_which_makes_none(tmp_path: Path) -> None:
+    config = load(write(tmp_path, '[store]\npassword_file = "nowhere.txt"\n'), {})
+    with pytest.raises(ConfigError) as caught:
+        config.store.read_password()
+    assert str(caught.value) == (
+        f"{tmp_path / 'nowhere.txt'}: there is no such file. "
+        "Write it, or name the right one in [store] password_file."
+    )
+
+
 def test_where_there_is_no_configuration_at_all_it_is_said_how_to_name_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,8 +184,13 @@ async def running(
         if beat is not None:
             beat.journal = services.journal
         sockets = bind(config.server, place.sockets)
+        server = Server(Addresses.of(sockets), services)
+        for duty, unused in ((Duty.PUBLIC, sockets.public), (Duty.PRIVATE, sockets.private)):
+            if duty not in place.duty:
+                # Else it would go on listening here when those who accept on it have stopped.
+                Sockets(unused, ()).close()
         await _open(ground, services, place, sockets=sockets, beat=beat, stack=stack)
-        yield Server(Addresses.of(sockets), services)
+        yield server
 
 
 async def _start(ground: Ground, place: Place, stack: AsyncExitStack) -> Services:

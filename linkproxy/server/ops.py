@@ -30,6 +30,7 @@ _TEXT = (("Content-Type", "text/plain; charset=utf-8"), *NOT_STORED)
 _JSON = (("Content-Type", "application/json"), *NOT_STORED)
 _PING_SECONDS = 2.0
 _KEPT_SECONDS = 1.0
+_MEANWHILE = "[store] on_failure says what people get and where their visits wait"
 
 ROBOTS = Reply(200, _TEXT, b"User-agent: *\nDisallow: /\n")
 """Crawlers that keep to it (RFC 9309) have no business here."""
@@ -94,7 +95,7 @@ def journal_check(journal: Journal) -> Check:
     """Return what looks whether visits go into the journal."""
 
     async def check() -> str:
-        return "visits go to the spill file" if journal.failing else ""
+        return f"visits do not come into it; {_MEANWHILE}" if journal.failing else ""
 
     return check
 
@@ -113,7 +114,7 @@ def worker_checks(board: Board, workers: int) -> dict[str, Check]:
 
     async def journal() -> str:
         spilling = sum(state.spilling for state in board.answering(time.monotonic()))
-        return f"visits of {spilling} worker(s) go to the spill file" if spilling else ""
+        return f"visits of {spilling} worker(s) do not come into it; {_MEANWHILE}" if spilling else ""
 
     async def all_there() -> str:
         there = len(board.answering(time.monotonic()))

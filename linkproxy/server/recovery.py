@@ -46,6 +46,7 @@ class Recovery:
         self._task: asyncio.Task[None] | None = None
         self._entering: asyncio.Task[None] | None = None
         self._adopter = Adopter(self)
+        self._losing = False  # told in the log once, not with every visit
         self.failing = False
 
     def start(self) -> None:
@@ -86,7 +87,9 @@ class Recovery:
     def lost(self, visits: int) -> None:
         """Count visits that found room neither in the store nor in the spill file."""
         self._metrics.lost_visits.inc(visits)
-        get_logger().error(Event.SPILL_FULL, path=str(self._spill.path), bytes=self._spill.size())
+        if not self._losing:
+            self._losing = True
+            get_logger().error(Event.SPILL_FULL, path=str(self._spill.path), bytes=self._spill.size())
 
     async def close(self) -> None:
         """Wait for late commits, then stop looking and probing, and finish what is being read back."""
@@ -113,6 +116,7 @@ class Recovery:
             self._task = None
 
     def _note_recovered(self) -> None:
+        self._losing = False
         if self.failing:
             self.failing = False
             get_logger().info(Event.STORE_RECOVERED, operation="append")

@@ -219,6 +219,9 @@ class Supervisor:
         patience = crew.config.server.shutdown_seconds if crew else 0.0
         for worker in workers:
             worker.process.terminate()
+        # Else who comes from now on would wait here for nobody. systemd keeps its sockets open itself.
+        for item in self._crews():
+            item.sockets.close()
         until = self._monotonic() + patience + _KILL_AFTER_SECONDS
         for worker in workers:
             worker.process.join(max(0.0, until - self._monotonic()))

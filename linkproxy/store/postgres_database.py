@@ -249,4 +249,5 @@ async def _roll_back(db: Any) -> None:
         if not db.is_closed() and db.is_in_transaction():
             await db.execute("ROLLBACK")
     except FAULTS:
-        db.terminate()
+        with suppress(*FAULTS):  # the pool has let go of one that broke, and what broke it is to be told
+            db.terminate()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LEAST_VERSION = 130_000
 """pg_xact_status of an xid8 came with 13; older ones are no longer maintained either."""
 
+ENCODINGS = ("UTF8", "SQL_ASCII")
+"""Those that take any text; the latter, of a server without a locale, as the bytes that it is sent."""
+
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _TABLE = """CREATE TABLE migration (
     number integer PRIMARY KEY, name text NOT NULL, at double precision NOT NULL)"""
@@ -48,10 +51,17 @@ async def prepare(database: Database, privacy: Privacy, now: float, *, half_copi
     ``half_copied``: an unfinished copy of another store is no fault, since it is about to go on.
     """
     row = await database.fetch_one(
-        "SELECT current_setting('server_version_num')::int, to_regclass('migration') IS NOT NULL"
+        "SELECT current_setting('server_version_num')::int, to_regclass('migration') IS NOT NULL, "
+        "current_setting('server_encoding')"
     )
     if row is None or row[0] < LEAST_VERSION:
         raise StoreError(f"{database.where}: PostgreSQL is too old; linkproxy needs 13 or newer")
+    if row[2] not in ENCODINGS:
+        # Else the first visit with a header beyond it would fail, and all those of its batch.
+        raise StoreError(
+            f"{database.where}: its encoding is {row[2]}, which cannot hold every name and header; "
+            "make one with: createdb --encoding UTF8 --template template0"
+        )
     if not (row[1] and await _is_current(database)):
         async with database.transaction(locks.MIGRATING, wait_seconds=_MIGRATE_SECONDS) as work:
             await _migrate(work, database.where, privacy, now)

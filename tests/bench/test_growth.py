@@ -23,6 +23,8 @@ def test_made_visits_are_complete_and_counted_again_come_to_the_same_sums(tmp_pa
         }
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         (human,) = db.execute("SELECT sum(human) FROM rollup WHERE part = 'campaign'").fetchone()
+        unread = "SELECT count(*) FROM visit v JOIN profile p ON p.id = v.profile_id WHERE v.at > p.used_at"
+        assert db.execute(unread).fetchone() == (0,), "a purge would take the headers away"
     assert counts["visit"] == counts["message_visit"] == counts["settled_visit"] > size.visits
     assert (counts["open_visit"], counts["click"]) == (0, human)
     assert next(home.paths).count("/") == 2

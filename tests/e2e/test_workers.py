@@ -179,6 +179,26 @@ def test_new_settings_wait_while_too_many_who_leave_are_still_there(crewed: Crew
     assert crewed.stop() == 0
 
 
+def test_who_comes_while_a_stop_waits_for_others_is_refused_at_once(crewed: Crewed) -> None:
+    crewed.start(2)
+    host, port = crewed.public.removeprefix("http://").split(":")
+
+    def refused() -> bool:
+        try:
+            socket.create_connection((host, int(port))).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    with socket.create_connection((host, int(port))) as unfinished:
+        unfinished.sendall(b"POST /long HTTP/1.1\r\nHost: click.example\r\nContent-Length: 3\r\n\r\n")
+        crewed.process.send_signal(signal.SIGTERM)
+        until(refused)
+        assert len(crewed.logged("server.stopped")) < 3, "its worker had ended, and the supervisor"
+    assert crewed.process.wait(PATIENCE_SECONDS) == 0
+    assert len(crewed.logged("server.stopped")) == 4
+
+
 def test_what_is_handed_over_and_is_no_listening_socket_is_told_in_one_line(crewed: Crewed) -> None:
     with open(os.devnull) as nothing:  # noqa: PTH123  (no file of ours)
         done = subprocess.run(

@@ -155,11 +155,12 @@ async def test_the_spill_file_does_not_grow_beyond_its_bound(
     start: Start, locked: Locked, tmp_path: Path
 ) -> None:
     site = await start(store={**PROMPT, "spill_bytes": 2048})
-    with locked():
+    with locked(), capture_logs() as logs:
         for _ in range(10):
             assert (await site.ask(site.url())).status == 302
         assert (tmp_path / "linkproxy.spill").stat().st_size <= 2048
-        assert await site.metric("linkproxy_lost_visits_total") > 0
+        assert await site.metric("linkproxy_lost_visits_total") > 1
+        assert [line["event"] for line in logs].count(Event.SPILL_FULL) == 1, "not once for each visit"
     await recovered(site)
 
 
@@ -205,6 +206,8 @@ async def test_refusing_by_choice_answers_503_and_keeps_nothing(
         assert response.status == 503
         assert response.headers["Retry-After"] == "5"
         assert "Please try again" in await response.text()
+        ready = await site.ask(site.server.addresses.private + "/readyz")
+        assert "spill" not in (await ready.json())["parts"]["journal"]
         assert (tmp_path / "linkproxy.spill").stat().st_size == 0
     await recovered(site)
     assert "CtB2" not in {row.entry.visit.key for row in await site.visits()}

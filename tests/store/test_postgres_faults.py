@@ -113,6 +113,25 @@ async def test_a_store_that_closes_asks_no_longer_what_became_of_a_commit(
                 await visiting
 
 
+async def test_a_connection_that_breaks_in_a_transaction_is_told_by_what_broke_it(
+    own_postgres, own_database, privacy
+):
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket has 107 bytes
+        async with front(Path(short), own_postgres.folder) as between:
+            store = await opened(own_database.replace(str(own_postgres.folder), short), privacy)
+            with pytest.raises(StoreError, match="connection was closed in the middle of operation"):
+                await _cut(store._database, between)
+            await store.ping()
+            await store.close()
+
+
+async def _cut(database, between):
+    async with database.transaction() as work:
+        for writer in between.open:
+            writer.close()
+        await work.fetch_one("SELECT 1")
+
+
 async def _undo(database):
     seen = []
     with suppress(ZeroDivisionError):

@@ -243,6 +243,17 @@ async def test_a_database_of_another_program_is_left_alone(fresh, privacy):
         await node(fresh, privacy).open()
 
 
+async def test_a_database_whose_encoding_lacks_letters_is_refused(postgres, privacy):
+    name = "linkproxy_latin"
+    drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+    latin = f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    await command(postgres.url, drop, latin)
+    with pytest.raises(StoreError, match="encoding is LATIN1"):
+        await node(postgres.database(name), privacy).open()
+    assert await rows(postgres.database(name), "SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
+    await command(postgres.url, drop)
+
+
 async def test_a_newer_schema_and_another_privacy_key_are_refused(fresh, privacy):
     store = node(fresh, privacy)
     await store.open()
