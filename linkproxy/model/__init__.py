@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from linkproxy.model.incoming import (
     MOST_ENGAGED,
+    NO_STRAYS,
     Afterlife,
     Engagement,
     Facts,
@@ -85,6 +86,7 @@ __all__ = [
     "NOBODY",
     "NO_CAMPAIGN",
     "NO_DELIVERY",
+    "NO_STRAYS",
     "OF_MESSAGE",
     "Afterlife",
     "Answer",

@@ -135,6 +135,9 @@ class StrayCounts:
         return self.message + self.alike + self.other
 
 
+NO_STRAYS = StrayCounts()
+
+
 @lean(frozen=True, slots=True)
 class Sibling:
     """What a judge needs of another visit of the same message."""
@@ -250,7 +253,7 @@ class Facts:
     delivery: Delivery = NO_DELIVERY
     siblings: tuple[Sibling, ...] = ()
     opens: tuple[Sibling, ...] = ()  # of the message, likewise; they are no siblings
-    strays: StrayCounts = StrayCounts()
+    strays: StrayCounts = NO_STRAYS
     answer: AnswerKind | None = None  # what the visit got; known when it is settled
     settled: bool = False  # siblings include what came after
     beside_driven: bool = False  # settled, and a browser as scanners drive it came from elsewhere, too

@@ -18,7 +18,9 @@ _quoted = json.encoder.encode_basestring_ascii
 _REQUEST = Family.REQUEST
 _FAMILIES = {family: _quoted(family) for family in Family}
 
-_SHARED: dict[int, tuple[Evidence, Mapping[str, str], str]] = {}
+_SHARED: dict[int, tuple[object, Mapping[str, str], str]] = {}
+"""What requests say, which is one object for all that are alike: (object, sources, JSON) by its id()."""
+
 _MOST_SHARED = 16_384
 
 
@@ -35,19 +37,29 @@ def evidence_text(evidence: Sequence[Evidence], sources: Mapping[str, str] = NO_
 
     ``sources``: those of the rule set, by the signal's name; such a source is left empty.
     """
-    return f"[{','.join([_shared(item, sources) or _item_text(item, sources) for item in evidence])}]"
+    known = _SHARED.get(id(evidence))
+    if known is not None and known[0] is evidence and known[1] is sources:
+        return known[2]
+    texts = []
+    for item in evidence:
+        known = _SHARED.get(id(item))
+        if known is not None and known[0] is item and known[1] is sources:
+            texts.append(known[2])
+        else:
+            texts.append(_item_text(item, sources))
+            if item.family is _REQUEST:
+                _share(item, sources, texts[-1])
+    text = f"[{','.join(texts)}]"
+    # The request's comes first, so there is nothing else.
+    if evidence and evidence[-1].family is _REQUEST:
+        _share(evidence, sources, text)
+    return text
 
 
-def _shared(item: Evidence, sources: Mapping[str, str]) -> str | None:
-    """Return the JSON of what requests say, which is one object for all that are alike; None of others."""
-    if item.family is not _REQUEST:
-        return None
-    known = _SHARED.get(id(item))
-    if known is None or known[0] is not item or known[1] is not sources:
-        if len(_SHARED) >= _MOST_SHARED:
-            _SHARED.clear()
-        known = _SHARED[id(item)] = (item, sources, _item_text(item, sources))
-    return known[2]
+def _share(said: object, sources: Mapping[str, str], text: str) -> None:
+    if len(_SHARED) >= _MOST_SHARED:
+        _SHARED.clear()
+    _SHARED[id(said)] = (said, sources, text)
 
 
 def _item_text(item: Evidence, sources: Mapping[str, str]) -> str:

@@ -106,41 +106,37 @@ def _take(batch: Batch, item: Pending, take: Take) -> Outcome:
 
 
 def _keep(batch: Batch, judged: Judged) -> Judged:
-    batch.next_visit += 1
-    visit_id = batch.next_visit
+    batch.next_visit = visit_id = batch.next_visit + 1
     visit, verdict, known, answer = judged.visit, judged.verdict, judged.facts, judged.answer.kind
     recipient, link, client, network = judged.recipient, known.link, known.client, known.network
     recipient_id = recipient.id if recipient else visit.recipient_id
     profile_id = known.profile_id or batch.facts.profile_id(visit.profile)
-    kind = link.kind if link else LinkKind.CONTENT
+    kind = link.kind if link else _CONTENT
     role = link.role if link else LinkRole.BODY
-    row = (
-        *(visit_id, visit.at, visit.campaign_id, recipient_id, visit.key, rows.STORED[role], client, network),
-        *(profile_id, visit.http_version, 1 if visit.secure else 0, verdict.score, verdict.prior),
-        verdict_text(verdict),
-        policy_id(batch.session, verdict.policy),
-        rows.facts_text(known),
-    )
+    at, campaign_id, key, stored = visit.at, visit.campaign_id, visit.key, rows.STORED
+    row: rows.Row = (
+        visit_id, at, campaign_id, recipient_id, key, stored[role], client, network,
+        profile_id, visit.http_version, 1 if visit.secure else 0, verdict.score, verdict.prior,
+        verdict_text(verdict), policy_id(batch.session, verdict.policy), rows.facts_text(known),
+    )  # fmt: skip
     if _is_ordinary(visit, kind, answer, verdict.kind):
         _add_row(batch, _ORDINARY_VISIT, row)
     else:
         rest = (
-            *(rows.STORED[kind], rows.plain(visit.method), 1 if visit.reference else 0),
+            *(stored[kind], rows.plain(visit.method), 1 if visit.reference else 0),
             *(1 if visit.verified else 0, 1 if visit.one_click else 0),
-            *(rows.STORED[answer], rows.STORED[verdict.kind], visit.hop_at, 1 if visit.hop_cookie else 0),
+            *(stored[answer], stored[verdict.kind], visit.hop_at, 1 if visit.hop_cookie else 0),
         )
         _add_row(batch, _VISIT, row + rest)
-    message = (visit.campaign_id, recipient_id)
+    message = (campaign_id, recipient_id)
     batch.messages.append(message)
     batch.profiles.add(profile_id)
-    batch.facts.remember_visit(
-        message,
-        Sibling(
-            *(visit_id, visit.at, visit.method, visit.key, kind, role, client, network, profile_id),
-            *(verdict.kind, answer, visit.hop_at, visit.hop_cookie),
-        ),
-    )
-    if recipient and recipient.domain:
+    sibling = Sibling(
+        visit_id, at, visit.method, key, kind, role, client, network, profile_id,
+        verdict.kind, answer, visit.hop_at, visit.hop_cookie,
+    )  # fmt: skip
+    batch.facts.remember_visit(message, sibling)
+    if recipient and known.step is not None:  # nobody asks who came beside whom at a freemail domain
         seen = visit if visit.recipient_id == recipient_id else replace(visit, recipient_id=recipient_id)
         neighbours = batch.session.memory.neighbours
         neighbours.remember(seen, recipient.domain, profile_id, known.delivery, kind)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from linkproxy.model import (
     NO_DELIVERY,
+    NO_STRAYS,
     Campaign,
     CampaignId,
     Delivery,
@@ -135,7 +136,6 @@ class NoSystems:
 
 
 NO_SYSTEMS = NoSystems()
-NO_STRAYS = StrayCounts()
 
 
 def gather(
@@ -149,35 +149,45 @@ def gather(
     systems: Systems = NO_SYSTEMS,
 ) -> Facts:
     """Look up what the signals may ask about a visit."""
+    at, address, operator = visit.at, visit.client, policy.operator
     recipient, delivery, counts = message.recipient, message.delivery, table.counts
-    gateway = source.gateway(recipient.domain)
-    domain = "" if policy.is_freemail(recipient.domain, gateway) else recipient.domain
-    client, network = source.pseudonym(visit.client, visit.network)
-    profile_id = source.profile_id(visit.profile)
-    asn = systems.asn(visit.client)
-    strays = source.strays(visit.client, since=visit.at - policy.stray_seconds)
+    domain, gateway, step = recipient.domain, "", None
+    client, network = source.pseudonym(address, visit.network)
+    profile_id, asn = source.profile_id(visit.profile), systems.asn(address)
+    agent = visit.profile.agent
+    listed = operator.find(address, asn=asn, agent=agent, domain=domain) if operator.rows else ()
+    if domain:
+        gateway = source.gateway(domain)
+        if policy.is_freemail(domain, gateway):
+            domain = ""
+        else:
+            step = _step(visit, profile_id, delivery, source.neighbours(visit, domain), policy.in_step)
+    taught = _taught(source, gateway, domain, network)
+    strays = source.strays(address, since=at - policy.stray_seconds)
     reach = opens.DAY_SECONDS if link.kind is _OPEN else policy.reach_seconds
-    siblings = source.siblings(visit.campaign_id, recipient.id, since=visit.at - reach)
+    siblings = source.siblings(visit.campaign_id, recipient.id, since=at - reach)
     # By place, in the order of the fields: it is made for every click, and names cost time.
     facts = Facts(
         table.campaign, link, counts.content, counts.bait, profile_id, client, network,
-        policy.networks.find(visit.client, asn), asn,
-        policy.operator.find(visit.client, asn=asn, agent=visit.profile.agent, domain=recipient.domain),
-        gateway, delivery, siblings,
-        strays=_strays_of(visit, profile_id, strays) if strays else NO_STRAYS,
-        learned=learn.recall(_taught(source, gateway, domain, network), visit.at, policy.learning),
-        step=_step(visit, profile_id, delivery, source.neighbours(visit, domain), policy.in_step)
-        if domain else None,
+        policy.networks.find(address, asn), asn, listed, gateway, delivery, siblings, (),
+        _strays_of(visit, profile_id, strays) if strays else NO_STRAYS,
+        None, False, False, learn.recall(taught, at, policy.learning) if taught else (), step,
     )  # fmt: skip
     return opens.beside(facts, siblings) if siblings or link.kind is _OPEN else facts
 
 
 def _taught(source: FactSource, gateway: str, domain: str, network: str) -> list[DomainProfile]:
-    found = [source.domain_profile(_GATEWAY, gateway)] if gateway else []
+    """Return what anybody has taught of a visit's gateway, domain and network."""
+    named = [(_GATEWAY, gateway)] if gateway else []
     if domain:
-        found += [source.domain_profile(scope, domain) for scope in (_DOMAIN, _EARLY, _MAILED)]
+        named += ((_DOMAIN, domain), (_EARLY, domain), (_MAILED, domain))
     if wide := reputation.name_of(network):
-        found.append(source.domain_profile(_NETWORK, wide))
+        named.append((_NETWORK, wide))
+    found = []
+    for scope, name in named:
+        profile = source.domain_profile(scope, name)
+        if profile.recipients:
+            found.append(profile)
     return found
 
 

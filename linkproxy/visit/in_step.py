@@ -67,29 +67,31 @@ def step(seen: Seen, neighbours: Iterable[Neighbour], rules: StepRules, *, most:
     The same link by other headers counts half: scanners draw their headers from a few, people have
     their own, and a person may come amid a scan of others' messages.
     """
+    at, span_seconds = seen.at, rules.span_seconds
     around = delays = unsubscribes = 0
-    together, same_delay = [0, 0], [0, 0]  # by the same headers, by the same link alone
+    together = together_by_link = same_delay = same_delay_by_link = 0
     for other in islice(neighbours, most):
         came = other.unsubscribe_at
-        if came is not None and abs(came - seen.at) <= rules.unsubscribe_seconds:
+        if came is not None and abs(came - at) <= rules.unsubscribe_seconds:
             unsubscribes += 1
-        apart = abs(other.at - seen.at)
-        if apart > rules.span_seconds:
+        apart = abs(other.at - at)
+        if apart > span_seconds:
             continue
         headers, link = other.profile_id == seen.profile_id, other.key == seen.key
         same = None
         if seen.delivered_at is not None and other.delivered_at is not None:
-            same = _same_delay(seen.at - seen.delivered_at, other.at - other.delivered_at, rules)
+            same = _same_delay(at - seen.delivered_at, other.at - other.delivered_at, rules)
             if abs(seen.delivered_at - other.delivered_at) >= rules.spread_seconds:
                 delays += 1
-                same_delay[0] += same and headers
-                same_delay[1] += same and link and not headers
+                same_delay += same and headers
+                same_delay_by_link += same and link and not headers
         if apart > rules.near_seconds:
             around += headers or link
         elif same or (same is None and headers and link):
-            together[0] += headers
-            together[1] += link and not headers
-    return Step(_halved(together), around, _halved(same_delay), delays, unsubscribes)
+            together += headers
+            together_by_link += link and not headers
+    together += together_by_link // 2
+    return Step(together, around, same_delay + same_delay_by_link // 2, delays, unsubscribes)
 
 
 def fuller(known: Iterable[Step | None]) -> Step | None:
@@ -105,10 +107,6 @@ def beyond_people(found: Step, rules: StepRules) -> float:
     """
     share = rules.near_seconds / (rules.span_seconds - rules.near_seconds)
     return found.together - min(rules.excused, found.around * share * rules.peak)
-
-
-def _halved(counts: list[int]) -> int:
-    return counts[0] + counts[1] // 2
 
 
 def _same_delay(mine: float, theirs: float, rules: StepRules) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from linkproxy.model import Zone, ZoneRole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 V = TypeVar("V")
 
@@ -87,11 +87,14 @@ class Catalogue:
 
     prefixes: Prefixes[Zone]
     ranges: Ranges[Zone]  # the same for IPv4, looked up ten times as fast
+    blank: frozenset[str]  # first parts of IPv4 addresses that are in no zone, as most are
     systems: Mapping[int, Zone]
     sources: Mapping[str, str]  # by the zone's name
 
     def find(self, client: str, asn: int = 0) -> Zone | None:
         """Return the zone of an address; None for none, and for what is no address."""
+        if client.partition(".")[0] in self.blank:
+            return self.systems.get(asn) if asn else None
         number = _ipv4(client)
         if number is not None:
             zone = self.ranges.find(number)
@@ -160,7 +163,16 @@ def catalogue(tables: Mapping[str, Mapping[str, Any]]) -> Catalogue:
         systems.update(dict.fromkeys(read_systems(table["asns"], where), zone))
     sources = {name: table["source"] for name, table in tables.items()}
     prefixes = Prefixes.of(rows)
-    return Catalogue(prefixes, Ranges.of(prefixes), systems, sources)
+    ranges = Ranges.of(prefixes)
+    return Catalogue(prefixes, ranges, frozenset(_blank(ranges)), systems, sources)
+
+
+def _blank(ranges: Ranges[Zone]) -> Iterator[str]:
+    for text, number in _OCTETS.items():
+        first, last = number << 24, (number + 1 << 24) - 1
+        within = slice(bisect_right(ranges.firsts, first) - 1, bisect_right(ranges.firsts, last))
+        if not any(ranges.values[within]):
+            yield text
 
 
 def _role(name: str, text: str) -> ZoneRole:

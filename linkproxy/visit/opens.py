@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from linkproxy.model import NO_DELIVERY, LinkKind, StrayCounts
+from linkproxy.model import NO_DELIVERY, NO_STRAYS, LinkKind
 from linkproxy.visit.intake import profile_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ MOST_OPENS = 8
 """Opens of one message in a day that are kept; more of them say no more."""
 
 DAY_SECONDS = 86_400.0
-_NO_STRAYS = StrayCounts()
 
 _OPEN = LinkKind.OPEN  # asked of every visit, and looking a member up takes longer
 
@@ -32,14 +31,14 @@ def is_open(facts: Facts) -> bool:
 
 def beside(facts: Facts, siblings: tuple[Sibling, ...]) -> Facts:
     """Return facts with the other visits of the message, opens apart from the rest."""
-    opens = tuple([item for item in siblings if item.kind is _OPEN])
+    opens = tuple([item for item in siblings if item.kind is _OPEN]) if _has_opens(siblings) else ()
     if is_open(facts):
         return replace(
             facts,
             opens=opens,
             siblings=(),
             delivery=NO_DELIVERY,
-            strays=_NO_STRAYS,
+            strays=NO_STRAYS,
             learned=(),
             step=None,
             settled=False,
@@ -49,6 +48,13 @@ def beside(facts: Facts, siblings: tuple[Sibling, ...]) -> Facts:
         others = tuple([item for item in siblings if item.kind is not _OPEN])
         return replace(facts, siblings=others, opens=opens)
     return facts if facts.siblings is siblings else replace(facts, siblings=siblings)
+
+
+def _has_opens(siblings: tuple[Sibling, ...]) -> bool:
+    for item in siblings:  # noqa: SIM110  (quicker than any(), and asked of every second visit)
+        if item.kind is _OPEN:
+            return True
+    return False
 
 
 def as_picture(visit: Visit) -> Visit:

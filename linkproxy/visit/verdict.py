@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -23,14 +24,14 @@ from linkproxy.visit.prior import prior_of
 from linkproxy.visit.signals import SIGNALS, Look, burst_of, needs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from linkproxy.model import Profile, Sibling
     from linkproxy.visit.policy import Policy
     from linkproxy.visit.signals import Signal
 
-Asked = tuple[list[Evidence], tuple[str, ...]]
+Asked = tuple[Sequence[Evidence], tuple[str, ...]]
 """What spoke, and the names of the signals that broke."""
+
+_NOTHING: Asked = ((), ())
 
 # To read a member off its class costs 0.08 us before Python 3.12.
 _REQUEST = Family.REQUEST
@@ -39,6 +40,9 @@ _HUMAN, _MACHINE = VerdictKind.HUMAN, VerdictKind.MACHINE
 DAY_SECONDS = 86400.0
 MOST_REQUESTS = 8192
 """Different requests whose evidence is remembered under one policy, some 20 MB at the worst."""
+
+MOST_PRIORS = 8
+"""Priors that a request's verdict by itself is remembered for, some 15 MB more at the worst."""
 
 _OF_REQUEST = tuple(signal for signal in SIGNALS if signal.of_request)
 _OF_VISIT = tuple(signal for signal in SIGNALS if not signal.of_request)
@@ -60,6 +64,7 @@ class Request:
     decisive: bool
     silenced: frozenset[str]
     has: int  # as signals.needs.of_request
+    alone: dict[float, Verdict] = field(default_factory=dict)  # by the prior, when nothing else speaks
 
 
 @dataclass(slots=True)
@@ -68,6 +73,7 @@ class Memo:
 
     policy: Policy
     silencing: frozenset[str]
+    limits: needs.Limits
     requests: dict[tuple[int, str, str, bool, float], Request] = field(default_factory=dict)
     asked: dict[int, tuple[Signal, ...]] = field(default_factory=dict)
     priors: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -108,7 +114,8 @@ class Memo:
 
 @lru_cache(maxsize=8)
 def _memo(policy: Policy) -> Memo:
-    return Memo(policy, frozenset(name for name, rule in policy.rules.items() if rule.values.get("silences")))
+    silencing = frozenset(name for name, rule in policy.rules.items() if rule.values.get("silences"))
+    return Memo(policy, silencing, needs.Limits.of(policy))
 
 
 def judge(visit: Visit, facts: Facts, policy: Policy) -> Verdict:
@@ -121,34 +128,52 @@ def judge(visit: Visit, facts: Facts, policy: Policy) -> Verdict:
     memo = _memo(policy)
     request = memo.request(visit)
     burst = burst_of(visit, facts, policy.burst_seconds) if facts.siblings else ()
-    signals = memo.signals(request.has | needs.of_facts(visit, facts, burst))
-    found, broken = _ask(signals, visit, facts, burst, policy)
-    evidence, total, decisive = request.evidence, request.total, request.decisive
+    signals = memo.signals(request.has | needs.of_facts(visit, facts, burst, memo.limits))
+    found, broken = _ask(signals, visit, facts, burst, policy) if signals else _NOTHING
+    prior = memo.prior(facts)
+    if found or broken:
+        return _weigh(request, found, broken, prior, memo)
+    known = request.alone.get(prior)
+    if known is None:
+        if len(request.alone) >= MOST_PRIORS:
+            request.alone.clear()
+        known = request.alone[prior] = _weigh(request, found, broken, prior, memo)
+    return known
+
+
+def _weigh(
+    request: Request, found: Sequence[Evidence], broken: tuple[str, ...], prior: float, memo: Memo
+) -> Verdict:
+    policy = memo.policy
     if _adds_up(found, request, memo):
+        evidence, total, decisive = (*request.evidence, *found), request.total, request.decisive
         for item in found:
-            evidence, total, decisive = (*evidence, item), total + item.weight, decisive or item.decisive
+            total += item.weight
+            decisive = decisive or item.decisive
     else:
         everything = [*request.found, *found]
         evidence = _overshadow(everything, _silenced(everything, policy))
         total = sum(item.weight for item in evidence if item.counted)
         decisive = any(item.decisive for item in evidence)
-    prior = memo.prior(facts)
-    score = round(prior + total, 1)
+    score = _rounded(prior + total)
     kind = kind_of(score, policy, decisive=decisive)
     return Verdict(kind, score, prior, evidence, policy.digest, request.broken + broken)
 
 
+@lru_cache(maxsize=4096)
+def _rounded(score: float) -> float:
+    """Return a score as it is told; there are few, since weights are told with one decimal, too."""
+    return round(score, 1)
+
+
 def _adds_up(found: Sequence[Evidence], request: Request, memo: Memo) -> bool:
-    """Tell whether what spoke beside the request is at most one, which nothing else can overshadow."""
-    if not found:
-        return True
-    item = found[0]
-    return (
-        len(found) == 1
-        and item.family is not _REQUEST
-        and item.name not in memo.silencing
-        and item.name not in request.silenced
-    )
+    """Tell whether nothing overshadows anything: all that spoke beside the request is of other families."""
+    families = [_REQUEST]
+    for item in found:
+        if item.family in families or item.name in memo.silencing or item.name in request.silenced:
+            return False
+        families.append(item.family)
+    return True
 
 
 @lru_cache(maxsize=MOST_REQUESTS)
@@ -188,19 +213,20 @@ def _ask(
     signals: Sequence[Signal], visit: Visit, facts: Facts, burst: tuple[Sibling, ...], policy: Policy
 ) -> Asked:
     found: list[Evidence] = []
-    broken: list[str] = []
+    broken: tuple[str, ...] = ()
+    look = Look(visit, facts, burst, policy)
     for signal in signals:
-        rule = policy.rules[signal.name]
+        look.rule = rule = policy.rules[signal.name]
         try:
-            finding = signal.look(Look(visit, facts, burst, rule, policy))
+            finding = signal.look(look)
         except Exception:  # noqa: BLE001 - whatever breaks a signal must never stop a person
-            broken.append(signal.name)
+            broken += (signal.name,)
             continue
         if finding is not None:
             # By place, in the order of the fields: it is made for every click, and names cost time.
             weight, source, decisive = finding.weight, rule.source, rule.decisive
             found.append(Evidence(signal.name, signal.family, weight, source, True, decisive, finding.detail))
-    return found, tuple(broken)
+    return found, broken
 
 
 def _silenced(found: Sequence[Evidence], policy: Policy) -> frozenset[str]:

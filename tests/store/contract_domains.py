@@ -57,7 +57,7 @@ def asking(seen, domain="crowd.example"):
                 source.domain_profile(GATEWAY, "g"),
             )
         )
-        return judge()(visit, source)
+        return in_a_domain(visit, source)
 
     return take
 
@@ -85,8 +85,10 @@ class DomainContract:
     async def test_neighbours_are_the_other_recipients_of_campaign_and_domain_newest_first(self, store, mail):
         one, two, three = await crowd(mail, 3)
         other = await send(store, "other", who=("x@crowd.example",))
-        await mail.visited(mail.visit(0, who=one), mail.visit(1, who=mail.bob), mail.visit(2, who=two))
-        await other.visited(other.visit(3))
+        await mail.visited(
+            mail.visit(0, who=one), mail.visit(1, who=mail.bob), mail.visit(2, who=two), take=in_a_domain
+        )
+        await other.visited(other.visit(3), take=in_a_domain)
         found, *_ = await asked(mail, mail.visit(4, who=three))
         assert ids(found) == [two.id, one.id]
 
@@ -102,7 +104,9 @@ class DomainContract:
         one, two = await crowd(mail, 2)
         told = Delivery(NOW - 50, DeliverySource.PROVIDER)
         await mail.store.add_deliveries([DeliveryDraft(mail.campaign.id, one.id, told)])
-        first, _ = await mail.visited(mail.visit(0, link=2, who=one), mail.visit(5, link=1, who=one))
+        first, _ = await mail.visited(
+            mail.visit(0, link=2, who=one), mail.visit(5, link=1, who=one), take=in_a_domain
+        )
         (found,), *_ = await asked(mail, mail.visit(6, who=two))
         assert found == Neighbour(one.id, NOW, "k002", first.facts.profile_id, NOW - 50, first_at=NOW)
 
@@ -110,7 +114,7 @@ class DomainContract:
         one, two = await crowd(mail, 2)
         told = Delivery(NOW - 50, DeliverySource.CAMPAIGN)
         await mail.store.add_deliveries([DeliveryDraft(mail.campaign.id, one.id, told)])
-        await mail.visited(mail.visit(who=one))
+        await mail.visited(mail.visit(who=one), take=in_a_domain)
         (found,), *_ = await asked(mail, mail.visit(6, who=two))
         assert found.delivered_at is None
 
@@ -120,13 +124,14 @@ class DomainContract:
             mail.visit(0, who=one),
             mail.visit(2, link=UNSUBSCRIBE_LINK, who=one),
             mail.visit(3, link=UNSUBSCRIBE_LINK, who=two, method="POST", one_click=True),
+            take=in_a_domain,
         )
         found, *_ = await asked(mail, mail.visit(4, who=three))
         assert [item.unsubscribe_at for item in found] == [None, NOW + 2]
 
     async def test_neighbours_of_more_than_an_hour_ago_are_none(self, mail):
         one, two, three = await crowd(mail, 3)
-        await mail.visited(mail.visit(0, who=one), mail.visit(3000, who=two))
+        await mail.visited(mail.visit(0, who=one), mail.visit(3000, who=two), take=in_a_domain)
         found, *_ = await asked(mail, mail.visit(4000, who=three))
         assert ids(found) == [two.id]
 
@@ -135,7 +140,7 @@ class DomainContract:
     ):
         await store.add_links([Link(mail.campaign.id, key(70), "", LinkKind.OPEN, LinkRole.BODY, 70)])
         one, two = await crowd(mail, 2)
-        await mail.visited(mail.visit(0, link=70, who=one))
+        await mail.visited(mail.visit(0, link=70, who=one), take=in_a_domain)
         other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
         for place, asker in enumerate((mail, other), 1):
             found, *_ = await asked(asker, asker.visit(place, who=two))
@@ -145,16 +150,20 @@ class DomainContract:
 
     async def test_recipients_of_no_domain_are_nobodys_neighbours(self, mail):
         (reference,) = await mail.store.register_recipients([RecipientDraft(reference="r-1")])
-        await mail.visited(mail.visit(who=reference))
+        await mail.visited(mail.visit(who=reference), take=in_a_domain)
         found, *_ = await asked(mail, mail.visit(1), domain="")
         assert found == []
 
     async def test_another_process_and_one_that_starts_later_know_the_same_neighbours(self, mail, open_store):
         people = await crowd(mail, 5)
         other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
-        await mail.visited(mail.visit(0, who=people[0], link=UNSUBSCRIBE_LINK), mail.visit(1, who=people[1]))
-        await other.visited(other.visit(2, who=people[2]))
-        await mail.visited(mail.visit(3, who=people[3]))
+        await mail.visited(
+            mail.visit(0, who=people[0], link=UNSUBSCRIBE_LINK),
+            mail.visit(1, who=people[1]),
+            take=in_a_domain,
+        )
+        await other.visited(other.visit(2, who=people[2]), take=in_a_domain)
+        await mail.visited(mail.visit(3, who=people[3]), take=in_a_domain)
         late = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
         found = [(await asked(side, side.visit(4, who=people[4])))[0] for side in (mail, other, late)]
         assert ids(found[0]) == [person.id for person in reversed(people[:4])]
@@ -162,7 +171,7 @@ class DomainContract:
 
     async def test_an_erased_recipient_is_nobodys_neighbour(self, mail):
         one, two = await crowd(mail, 2)
-        await mail.visited(mail.visit(who=one))
+        await mail.visited(mail.visit(who=one), take=in_a_domain)
         await mail.store.erase_recipient(one.id)
         found, *_ = await asked(mail, mail.visit(1, who=two))
         assert found == []
@@ -170,7 +179,7 @@ class DomainContract:
     async def test_an_erased_recipient_is_nobodys_neighbour_in_other_processes_either(self, mail, open_store):
         one, two, three = await crowd(mail, 3)
         other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
-        await other.visited(other.visit(0, who=one), other.visit(1, who=two))
+        await other.visited(other.visit(0, who=one), other.visit(1, who=two), take=in_a_domain)
         await mail.store.erase_recipient(one.id)
         seen = []
         await other.settle(settled(seen=seen), who=two)
@@ -181,8 +190,8 @@ class DomainContract:
     async def test_a_settle_pass_knows_the_neighbours_on_both_sides(self, mail, open_store):
         one, two, three = await crowd(mail, 3)
         other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
-        await mail.visited(mail.visit(0, who=one), mail.visit(1, who=two))
-        await other.visited(other.visit(2, who=three))
+        await mail.visited(mail.visit(0, who=one), mail.visit(1, who=two), take=in_a_domain)
+        await other.visited(other.visit(2, who=three), take=in_a_domain)
         seen = []
         await mail.settle(settled(seen=seen), who=two)
         assert ids(seen[0].neighbours) == [three.id, one.id]
@@ -217,8 +226,8 @@ class DomainContract:
 
     async def test_who_comes_again_later_is_known_by_the_first_time_too(self, mail):
         one, two = await crowd(mail, 2)
-        await mail.visited(mail.visit(0, who=one))
-        await mail.visited(mail.visit(2000, who=one))
+        await mail.visited(mail.visit(0, who=one), take=in_a_domain)
+        await mail.visited(mail.visit(2000, who=one), take=in_a_domain)
         (found,), *_ = await asked(mail, mail.visit(2001, who=two))
         assert (found.first_at, found.at) == (NOW, NOW + 2000)
 

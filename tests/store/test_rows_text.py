@@ -27,7 +27,7 @@ from linkproxy.store import evidence_rows
 from linkproxy.store import sqlite_rows as rows
 
 texts = st.text(max_size=20)
-numbers = st.floats(-1e9, 1e9)
+numbers = st.floats(-1e9, 1e9).map(lambda number: number + 0.0)  # there is no time of minus zero
 counts = st.integers(0, 99)
 evidence = st.builds(
     Evidence, texts, st.sampled_from(Family), numbers, texts, st.booleans(), st.booleans(), texts

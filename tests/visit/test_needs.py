@@ -48,6 +48,12 @@ says = "machine"
 cidrs = ["198.51.100.0/24"]
 """
 POLICY = policy.load(ROWS)
+OTHERWISE = policy.load("""
+[signals."message.links-in-seconds"]
+curve = [[45.0, 2, 9.0], [0.3, 3, 34.0]]
+[signals."message.most-links"]
+share = 0.2
+""")
 
 PROFILES = [
     intake.profile_of(headers) for headers in (CHROME, FIREFOX, OLD_CHROME, (("User-Agent", "curl/8.5"),), ())
@@ -132,15 +138,47 @@ def facts(draw: st.DrawFn) -> Facts:
 
 
 @settings(max_examples=200)
-@given(visits(), facts())
-def test_asking_every_signal_gives_the_same_verdict_as_asking_those_with_something_to_look_at(visit, known):
-    memo = verdict._memo(POLICY)
+@given(visits(), facts(), st.sampled_from([POLICY, OTHERWISE]))
+def test_asking_every_signal_gives_the_same_verdict_as_asking_those_with_something_to_look_at(
+    visit, known, rules
+):
+    memo = verdict._memo(rules)
     memo.asked = {}
-    asked = verdict.judge(visit, known, POLICY)
+    asked = verdict.judge(visit, known, rules)
     memo.asked = Everything()
-    told_all = verdict.judge(visit, known, POLICY)
+    told_all = verdict.judge(visit, known, rules)
     memo.asked = {}
     assert told_all == asked
+
+
+def test_a_row_of_a_curve_that_is_wrong_breaks_its_signal_alone():
+    rules = policy.load('[signals."message.links-in-seconds"]\ncurve = [[0.3, 2]]\n')
+    link = Link(CampaignId(1), KEYS[0], "https://shop.example/", LinkKind.CONTENT, LinkRole.BODY, 0)
+    visit = Visit(
+        NOW, "GET", CampaignId(1), RecipientId(1), KEYS[0], "192.0.2.7", "192.0.2.0/24", PROFILES[0]
+    )
+    other = Sibling(
+        *(1, NOW - 50.0, "GET", KEYS[1], LinkKind.CONTENT, LinkRole.BODY, "192.0.2.7", "192.0.2.0/24", 1),
+        *(VerdictKind.HUMAN, AnswerKind.REDIRECT),
+    )
+    known = Facts(Campaign(CampaignId(1), "news"), link, network="192.0.2.0/24", siblings=(other,))
+    found = verdict.judge(visit, known, rules)
+    assert (found.broken, found.kind) == (("message.links-in-seconds",), VerdictKind.HUMAN)
+
+
+def test_a_request_by_itself_is_judged_by_its_own_prior_however_many_others_there_were():
+    names = [*POLICY.gateways.by_name][: 2 * verdict.MOST_PRIORS]
+    rules = policy.load(
+        "[prior.gateway]\n" + "".join(f"{name} = {place}.5\n" for place, name in enumerate(names))
+    )
+    visit = Visit(
+        NOW, "GET", CampaignId(1), RecipientId(1), KEYS[0], "192.0.2.7", "192.0.2.0/24", PROFILES[0]
+    )
+    known = [Facts(Campaign(CampaignId(1), "news"), gateway=name) for name in names]
+    found = [verdict.judge(visit, item, rules) for item in (*known, *known)]
+    assert found[: len(names)] == found[len(names) :]
+    assert [item.prior - found[0].prior for item in found[: len(names)]] == [*range(len(names))]
+    assert all(item.score == round(item.prior + found[0].score - found[0].prior, 1) for item in found)
 
 
 class Everything(dict):
@@ -178,5 +216,6 @@ def test_a_first_visit_from_nowhere_in_particular_asks_one_signal():
     visit = Visit(
         NOW, "GET", CampaignId(1), RecipientId(1), KEYS[0], "192.0.2.7", "192.0.2.0/24", PROFILES[0]
     )
-    has = needs.of_request(visit) | needs.of_facts(visit, known, ())
-    assert [signal.name for signal in verdict._memo(POLICY).signals(has)] == ["timing.delay"]
+    memo = verdict._memo(POLICY)
+    has = needs.of_request(visit) | needs.of_facts(visit, known, (), memo.limits)
+    assert [signal.name for signal in memo.signals(has)] == ["timing.delay"]

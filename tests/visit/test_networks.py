@@ -47,6 +47,22 @@ def test_the_quick_look_up_of_ipv4_finds_what_the_one_by_prefixes_finds(known, a
     assert zones.find(str(address)) == (found[0] if found else None)
 
 
+@pytest.mark.parametrize(
+    ("cidr", "last", "beyond"),
+    [
+        ("10.0.0.0/7", "11.255.255.255", "12.0.0.0"),
+        ("0.0.0.0/8", "0.255.255.255", "1.0.0.0"),
+        ("192.0.2.0/25", "192.0.2.127", "192.0.2.128"),
+        ("255.255.255.255/32", "255.255.255.255", "254.255.255.255"),
+    ],
+)
+def test_a_network_reaches_to_its_last_address_and_no_further(cidr, last, beyond):
+    table = {"role": "cloud", "certainty": "certain", "source": "", "cidrs": [cidr], "asns": [64500]}
+    zones = catalogue({"here": table})
+    assert (zones.find(last), zones.find(beyond)) == (zones.systems[64500], None)
+    assert zones.find(beyond, 64500) == zones.systems[64500]
+
+
 @pytest.mark.parametrize("text", ["", "192.0.2", "192.0.2.1.1", "192.0.2.256", " 192.0.2.1", "192.0.2.0/24"])
 def test_what_is_spelt_unlike_an_address_is_in_no_zone(text):
     everywhere = {"role": "cloud", "certainty": "certain", "source": "", "cidrs": ["0.0.0.0/0"], "asns": []}

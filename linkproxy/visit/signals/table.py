@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linkproxy.model.lean import lean
+from linkproxy.visit.policy import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from linkproxy.model import Facts, Family, Sibling, Visit
-    from linkproxy.visit.policy import Policy, Rule
+    from linkproxy.visit.policy import Policy
+
+_NO_RULE = Rule(0.0, "")
 
 
 @lean(frozen=True, slots=True)
@@ -22,18 +25,19 @@ class Finding:
     detail: str = ""
 
 
-@lean(frozen=True, slots=True)
+@dataclass(slots=True)
 class Look:
     """Everything a signal may look at.
 
-    ``burst`` are the siblings that may be the same client's, as ``burst_of`` finds them.
+    ``burst`` are the siblings that may be the same client's, as ``burst_of`` finds them; ``rule`` is
+    that of the signal which is asked.
     """
 
     visit: Visit
     facts: Facts
     burst: tuple[Sibling, ...]
-    rule: Rule
     policy: Policy
+    rule: Rule = _NO_RULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,28 @@ def burst_of(visit: Visit, facts: Facts, pause_seconds: float) -> tuple[Sibling,
     over the networks. A scanner that sits still and has a person's very headers, as browser-driven
     ones do, is not that person. An unknown client or profile is like no other.
     """
-    near = [item for item in facts.siblings if facts.network and item.network == facts.network]
+    siblings, network, profile_id = facts.siblings, facts.network, facts.profile_id
+    if network and _are_all_of(network, siblings):
+        return siblings
+    near = [item for item in siblings if item.network == network] if network else []
     far = [
         item
-        for item in facts.siblings
-        if facts.profile_id
-        and item.profile_id == facts.profile_id
-        and not (facts.network and item.network == facts.network)
+        for item in siblings
+        if profile_id and item.profile_id == profile_id and not (network and item.network == network)
     ]
     if far:
         far = _without_pause(visit.at, far, pause_seconds)
     if not far or not _rotates(visit, near, far):
         return tuple(near)
     linked = {id(item) for item in (*near, *far)}
-    return tuple(item for item in facts.siblings if id(item) in linked)
+    return tuple(item for item in siblings if id(item) in linked)
+
+
+def _are_all_of(network: str, siblings: Sequence[Sibling]) -> bool:
+    for item in siblings:  # noqa: SIM110  (quicker than all(), and asked of every second visit)
+        if item.network != network:
+            return False
+    return True
 
 
 def _without_pause(at: float, items: Sequence[Sibling], pause_seconds: float) -> list[Sibling]:

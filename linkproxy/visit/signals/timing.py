@@ -6,6 +6,7 @@ import itertools
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from linkproxy.model import DeliverySource, Family
@@ -23,30 +24,38 @@ EXACT = frozenset({DeliverySource.MX, DeliverySource.PROVIDER})
 LEAST_SHARE = 1e-6  # keeps the ratio of two rare things finite
 
 
+Ways = tuple[tuple[float, float, float, tuple[tuple[float, ...], ...]], ...]
+"""By how much earlier a delivery may have been, with the slopes of machines and of people there, and
+then (share, later, base and slope of machines, of people) for each row of errors that says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Two cumulative curves ready for look-up: between any two delays of theirs, base + slope * ln(delay)."""
+    """Two cumulative curves, ready to be read at a delay of which the error is known.
+
+    Between two edges each way to be wrong lies within the same pieces of both curves.
+    """
 
     values: Mapping[str, Any]  # of the rule that they were made of, held so that its id() stays its own
-    source: str
-    errors: Sequence[Sequence[float]]
-    delays: tuple[float, ...]
-    pieces: tuple[tuple[float, float, float, float], ...]  # base and slope of machines, then of people
+    words: str
+    spread: float
+    edges: tuple[float, ...]  # seconds since delivery
+    ways: tuple[Ways, ...]  # up to each edge, and behind the last
 
 
 def _delay(look: Look) -> Finding | None:
-    delivery, values = look.facts.delivery, look.rule.values
-    kind = look.facts.campaign.kind
-    if not tells_when(delivery.source, kind):
-        return None
-    curves = _curves(values, delivery.source, kind)
+    facts, rule = look.facts, look.rule
+    delivery, floor, most = facts.delivery, rule.values["floor"], rule.weight
+    curves = _curves(rule.values, delivery.source, facts.campaign.kind)
     elapsed = look.visit.at - delivery.delivered_at
-    machine, person = _densities(curves, elapsed, values["spread"])
+    machine, person = _densities(curves, elapsed)
     if not machine:
         return None
     weight = 10 * math.log10(machine / person)
-    weight = round(max(values["floor"], min(look.rule.weight, weight)), 1)
-    return Finding(weight, f"{elapsed:.0f} s after delivery ({curves.source})") if weight else None
+    if not floor <= weight <= most:
+        weight = max(floor, min(most, weight))
+    weight = round(weight, 1)
+    return Finding(weight, f"{elapsed:.0f}{curves.words}") if weight else None
 
 
 def people_by(kind: CampaignKind, seconds: float, policy: Policy) -> float:
@@ -63,28 +72,25 @@ def _before_delivery(look: Look) -> Finding | None:
     return Finding(look.rule.weight, f"{early:.0f} s before delivery ({delivery.source.value})")
 
 
-def _densities(curves: Curves, elapsed: float, spread: float) -> tuple[float, float]:
+def _densities(curves: Curves, elapsed: float) -> tuple[float, float]:
     """Return how dense machines' and people's visits lie at a delay; 0 for what cannot have been.
 
     Averaged over the ways in which the delivery time may be off, each a span of seconds.
     """
-    delays, pieces, log = curves.delays, curves.pieces, math.log
+    spread, log = curves.spread, math.log
     machine = person = 0.0
-    for share, earlier, later in curves.errors:
-        low, high = (elapsed - later) / spread, (elapsed + earlier) * spread
-        if high <= 0:
-            continue
-        # As wide as the error is, also where it reaches back before the delivery.
-        weight = share / (high - low)
-        base, slope, person_base, person_slope = pieces[bisect_left(delays, low)]
-        until, rise, person_until, person_rise = pieces[bisect_left(delays, high)]
-        if low > 0:
-            start = log(low)
-            base, person_base = base + slope * start, person_base + person_slope * start
+    for earlier, slope, person_slope, spans in curves.ways[bisect_left(curves.edges, elapsed)]:
+        high = (elapsed + earlier) * spread
         end = log(high)
-        machines, people = until + rise * end - base, person_until + person_rise * end - person_base
-        machine += weight * machines if machines > LEAST_SHARE else weight * LEAST_SHARE
-        person += weight * people if people > LEAST_SHARE else weight * LEAST_SHARE
+        until, person_until = slope * end, person_slope * end
+        for share, later, base, rise, person_base, person_rise in spans:
+            low = (elapsed - later) / spread
+            start = log(low) if low > 0 else 0.0  # there the curves are flat
+            machines, people = until - rise * start + base, person_until - person_rise * start + person_base
+            # As wide as the error is, also where it reaches back before the delivery.
+            weight = share / (high - low)
+            machine += weight * machines if machines > LEAST_SHARE else weight * LEAST_SHARE
+            person += weight * people if people > LEAST_SHARE else weight * LEAST_SHARE
     return machine, person
 
 
@@ -97,15 +103,46 @@ def _curves(values: Mapping[str, Any], source: DeliverySource, kind: CampaignKin
     if known is None:
         if len(_CURVES) >= _MOST_CURVES:
             _CURVES.clear()
-        machine, person = values["machine"], values[kind.value]
-        delays = sorted({delay for delay, _ in (*machine, *person)})
-        # A piece ends at its delay; before the first and behind the last one the curves are flat.
-        pieces = tuple((*_piece(machine, delay), *_piece(person, delay)) for delay in (*delays, math.inf))
-        errors = values["error"][source.value]
+        errors = values["error"][source.value] if tells_when(source, kind) else ()
+        curves, spread = (values["machine"], values[kind.value]), values["spread"]
+        edges = {0.0}
+        for _, earlier, later in errors:
+            edges |= {-earlier, later}
+            for delay, _ in itertools.chain(*curves):
+                edges |= {delay / spread - earlier, delay * spread + later}
+        ends = sorted(edges)
+        amid = [(left + right) / 2 for left, right in itertools.pairwise((ends[0] - 2, *ends, ends[-1] + 2))]
         known = _CURVES[id(values), source, kind] = Curves(
-            values, source.value, errors, tuple(delays), pieces
+            values,
+            f" s after delivery ({source.value})",
+            spread,
+            tuple(ends),
+            tuple(_ways(curves, errors, spread, elapsed) for elapsed in amid),
         )
     return known
+
+
+def _ways(
+    curves: Sequence[Sequence[Sequence[float]]],
+    errors: Sequence[Sequence[float]],
+    spread: float,
+    elapsed: float,
+) -> Ways:
+    """Return what a delay may be wrong by, where it can have been."""
+    found = []
+    for earlier, rows in itertools.groupby(errors, key=itemgetter(1)):
+        high = (elapsed + earlier) * spread
+        if high <= 0:
+            continue
+        (until, slope), (person_until, person_slope) = (_piece(curve, high) for curve in curves)
+        spans = []
+        for share, _, later in rows:
+            (base, rise), (person_base, person_rise) = (
+                _piece(curve, (elapsed - later) / spread) for curve in curves
+            )
+            spans.append((share, later, until - base, rise, person_until - person_base, person_rise))
+        found.append((earlier, slope, person_slope, tuple(spans)))
+    return tuple(found)
 
 
 def _piece(curve: Sequence[Sequence[float]], delay: float) -> tuple[float, float]:
