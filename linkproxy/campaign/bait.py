@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign.attributes import NAME, QUICK_REST, REST
+from linkproxy.campaign.attributes import NAME, REST
 from linkproxy.campaign.markup import ANY_TAG, NO_TAG, Tag, either_case, is_outside
 from linkproxy.model import BaitPlaces, BaitStyle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from collections.abc import Set as AbstractSet
 
     from linkproxy.campaign.markup import Walk
     from linkproxy.campaign.mask import TemplateTag
@@ -49,24 +48,14 @@ _ELEMENT: Final = either_case(
 )
 
 
-def _text_element(rest: bytes) -> bytes:
-    """Return the pattern of an element with text and nothing else in it; ``rest`` is that of its tag.
-
-    Behind its text an anchor has no siblings, so no :first-child, :last-child, :nth-child() or "+"
-    of the mail's style sheet tells the difference.
-    """
-    return (
-        rb"<(" + _ELEMENT + rb")(?=[\t\n\f\r />])(" + rest + rb")"
-        rb"(?>[\t\n\f\r ]*)[^<\t\n\f\r ](?>[^<]*)(</\1[\t\n\f\r ]*>)"
-    )
-
-
-_TEXT_ELEMENT: Final = re.compile(_text_element(REST))
-# What looks like one where it may be none: so a "<" in its tag ends the look, and that tag is found alone.
-_UP_TO_LESS: Final = QUICK_REST.replace(rb"[^", rb"[^<")
-_MAYBE_TEXT_ELEMENT: Final = re.compile(
-    _text_element(_UP_TO_LESS) + rb"|<(?:" + _ELEMENT + rb")(?=[\t\n\f\r />])(?!" + _UP_TO_LESS + rb")"
+# An element with text and nothing else in it. Behind its text an anchor has no siblings, so no
+# :first-child, :last-child, :nth-child() or "+" of the mail's style sheet tells the difference.
+_TEXT_ELEMENT: Final = re.compile(
+    rb"<(" + _ELEMENT + rb")(?=[\t\n\f\r />])(" + REST + rb")"
+    rb"(?>[\t\n\f\r ]*)[^<\t\n\f\r ](?>[^<]*)(</\1[\t\n\f\r ]*>)"
 )
+# Its text, if the group is there. Most tags have none, and are not read for it.
+_TEXT: Final = re.compile(rb">(?>[\t\n\f\r ]*)[^<\t\n\f\r ](?>[^<]*)(</(?:" + _ELEMENT + rb")[\t\n\f\r ]*>)?")
 _UNSEEN: Final = re.compile(rb"display\s*:\s*none|\bhidden\b", re.IGNORECASE)
 
 # What a parser takes without opening the body; end tags are ignored there, but for </br>.
@@ -133,25 +122,27 @@ def _last_text_end(walk: Walk, start: int) -> int | None:
 
 def _text_ends(html: bytes, start: int, end: int) -> Iterator[tuple[int, bytes]]:
     """Yield where the text of an element that holds only text ends, and the element's attributes."""
-    position = start
-    tags: AbstractSet[int] | None = None  # where they stand, if that is in doubt
-    while maybe := _MAYBE_TEXT_ELEMENT.search(html, position, end):
-        position = maybe.start() + 1
-        if tags is None and not is_outside(html, start, maybe.start()):
-            tags = {tag.start() for tag in ANY_TAG.finditer(html, start, end)}
-        if tags is not None and maybe.start() not in tags:
+    for text in _TEXT.finditer(html, start, end):
+        tag = html.rfind(b"<", start, text.start()) if text.lastindex else -1
+        if tag < 0:
             continue
-        start = maybe.start()
-        if match := maybe if maybe.lastindex else _TEXT_ELEMENT.match(html, start, end):
-            position = start = match.end()
-            yield match.start(3), match[2]
+        if not is_outside(html, start, tag):
+            tags = (tag.start() for tag in ANY_TAG.finditer(html, start, end))
+            elements = (_TEXT_ELEMENT.match(html, tag, end) for tag in tags)
+            yield from ((element.start(3), element[2]) for element in elements if element)
+            return
+        start = tag
+        if element := _TEXT_ELEMENT.match(html, tag, end):
+            start = element.end()
+            yield element.start(3), element[2]
 
 
 def _body_start(walk: Walk, limit: int) -> int | None:
     """Return the place before everything in the body, whether or not it has a tag."""
     if walk.body_start is not None:
         return walk.body_start
-    anchor = next((tag for tag in walk.anchors if isinstance(tag, Tag) and not tag.conditional), None)
+    tags = (tag for order, tag in enumerate(walk.anchors) if order not in walk.conditional)
+    anchor = next((tag for tag in tags if isinstance(tag, Tag)), None)
     for region in walk.regions:
         if anchor is not None and anchor.start <= region.start:
             break

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 _SAFE: Final = frozenset(
@@ -84,6 +85,7 @@ def is_known(label: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=256)
 def find(label: str) -> Charset:
     """Look a charset up by the label a mail gives it.
 

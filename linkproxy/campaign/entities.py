@@ -50,7 +50,10 @@ def _resolve(match: re.Match[str]) -> str:
 def decode(value: str) -> str:
     """Return an attribute's value with its character references resolved, NUL as U+FFFD."""
     if "&" in value:
-        value = _REFERENCE.sub(_resolve, value)
+        if value.count("&") == value.count("&amp;"):  # as nearly always in URLs
+            value = value.replace("&amp;", "&")
+        else:
+            value = _REFERENCE.sub(_resolve, value)
     return value.replace("\0", _REPLACEMENT) if "\0" in value else value
 
 

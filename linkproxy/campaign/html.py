@@ -14,12 +14,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from linkproxy.campaign import bait, charsets, entities, mask
-from linkproxy.campaign.attributes import Attribute, read
-from linkproxy.campaign.markup import PLAIN_ATTRIBUTES, Tag, Walk, tag_of
+from linkproxy.campaign.attributes import NAME, Attribute, read
+from linkproxy.campaign.links import read_usual
+from linkproxy.campaign.markup import PLAIN_ATTRIBUTES, Tag, Walk, either_case, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from linkproxy.campaign.links import Web
     from linkproxy.campaign.mask import TemplateTag
 
 TEXT_BYTES: Final = 2000
@@ -28,23 +30,20 @@ TEXT_CHARACTERS: Final = 200
 
 _NAMES: Final = frozenset({b"rel", b"class", b"title", b"id", b"name", b"aria-label", b"alt"})
 _OURS: Final = b"data-linkproxy"
-# Attributes that all stand as name="value".
+# Attributes that all stand as name="value"; and those of them of which nothing is kept, as of most anchors.
 _PAIR: Final = re.compile(rb"([^\t\n\f\r =]+)=\"([^\"]*)\"")
-_PLAIN_TAG: Final = re.compile(PLAIN_ATTRIBUTES + rb"/?>")
+_UNKEPT: Final = re.compile(
+    rb"(?>(?:[\t\n\f\r ]+(?!(?:%s)=|(?i:%s))[^\t\n\f\r =]+=\"[^\"]*\")*)" % (either_case(_NAMES), _OURS)
+)
+_PLAIN_TAG: Final = re.compile(rb"<(" + NAME + rb")" + PLAIN_ATTRIBUTES + rb"/?>")
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 _BREAK: Final = re.compile(rb"<(?=/?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)[\t\n\f\r />])", re.IGNORECASE)
 _MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^>]*)>?)")
-# What most URLs are made of: the same in every charset that can be scanned, and no merge tag's.
-_USUAL: Final = re.compile(rb"https?://(?>(?:[A-Za-z0-9_.:/?=+,;!$()-]+|&amp;)*)")
 _ALT: Final = re.compile(rb"<img[^<>]*?\salt=\"([^\"<>]*)\"", re.IGNORECASE)
 
 
-def _is_kept(name: bytes) -> bool:
-    return name in _NAMES or (name.startswith(_OURS) and b"\0" not in name)
-
-
 def _is_wanted(name: bytes) -> bool:
-    return name == b"href" or _is_kept(name)
+    return name == b"href" or name in _NAMES or (name.startswith(_OURS) and b"\0" not in name)
 
 
 class FoundLink(NamedTuple):
@@ -61,6 +60,7 @@ class FoundLink(NamedTuple):
     position: int  # 0-based order in the mail
     merge_tag: str = ""  # "whole": the value is one; "part": one is in it
     conditional: bool = False  # in a conditional comment: Outlook alone shows it
+    usual: Web | None = None  # the value's parts, if it is a usual URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,57 +113,61 @@ class _Reader:
 
     def links(self) -> list[FoundLink]:
         links: list[FoundLink] = []
-        for order, anchor in enumerate(self._walk.anchors):
+        walk = self._walk
+        for order, anchor in enumerate(walk.anchors):
+            conditional = order in walk.conditional
             if isinstance(anchor, Tag):
-                links += self._links(anchor, self._walk.text_ends[order], len(links))
+                links += self._links(anchor, walk.text_ends[order], len(links), conditional=conditional)
             elif self._is_original:
-                links.append(self._plain_link(anchor, anchor[4], len(links)))
+                name = "v" + anchor[1].lower().decode("ascii") if anchor[1] else "a"
+                links.append(self._plain_link(anchor, anchor[5], len(links), name, conditional=conditional))
             else:
-                links += self._links(tag_of(anchor), anchor.end(4), len(links))
+                links += self._links(tag_of(anchor), anchor.end(5), len(links), conditional=conditional)
         return links
 
-    def _links(self, tag: Tag, text_end: int, position: int) -> list[FoundLink]:
+    def _links(self, tag: Tag, text_end: int, position: int, *, conditional: bool) -> list[FoundLink]:
         content = self._html[tag.end : min(text_end, tag.end + TEXT_BYTES)]
-        if self._is_original and (plain := _PLAIN_TAG.fullmatch(self._html, tag.attributes, tag.end)):
-            name = tag.name.decode("ascii", "replace")
-            return [self._plain_link(plain, content, position, name, conditional=tag.conditional)]
+        name = tag.name.decode("ascii", "replace")
+        if self._is_original and (plain := _PLAIN_TAG.fullmatch(self._html, tag.start, tag.end)):
+            return [self._plain_link(plain, content, position, name, conditional=conditional)]
         hrefs, kept = self._attributes(tag)
         if not hrefs:
             return []
         text = self._visible(content)
-        return [self._link(tag, href, text, kept, position + offset) for offset, href in enumerate(hrefs)]
+        return [
+            self._link(href, name, text, kept, position + offset, conditional=conditional)
+            for offset, href in enumerate(hrefs)
+        ]
 
     def _plain_link(
-        self,
-        plain: re.Match[bytes],
-        content: bytes,
-        position: int,
-        name: str = "a",
-        *,
-        conditional: bool = False,
+        self, plain: re.Match[bytes], content: bytes, position: int, name: str, *, conditional: bool
     ) -> FoundLink:
         """Return the link of a tag with plain attributes and without template tags."""
-        before, raw, after = plain.group(1, 2, 3)
+        before, raw, after = plain.group(2, 3, 4)
         others = before + after
         kept = self._known.get(others)
         if kept is None:
             kept = self._known[others] = self._kept(others)
-        if _USUAL.fullmatch(raw):
-            value, merge_tag = raw.decode("ascii").replace("&amp;", "&"), ""
-        else:
-            value = entities.trim_url(entities.decode(raw.decode(self._codec, "replace")))
-            merge_tag = mask.merge_tag(value, raw, ())
+        value = raw.decode(self._codec, "replace")
+        usual, merge_tag = None if "&" in value else read_usual(value), ""
+        if usual is None:
+            value = entities.trim_url(entities.decode(value))
+            usual = read_usual(value)
+            merge_tag = "" if usual else mask.merge_tag(value, raw, ())
         text = self._visible(content[:TEXT_BYTES])
-        start, end = plain.span(2)
+        start, end = plain.span(3)
         # As FoundLink(...), in half the time.
         return tuple.__new__(
-            FoundLink, (start, end, value, raw, '"', name, text, kept, position, merge_tag, conditional)
+            FoundLink,
+            (start, end, value, raw, '"', name, text, kept, position, merge_tag, conditional, usual),
         )
 
     def _kept(self, others: bytes) -> Mapping[str, str]:
+        if _UNKEPT.fullmatch(others):
+            return _EMPTY
         kept: dict[str, str] = {}
         for name, value in _PAIR.findall(others):
-            if _is_kept(lower := name.lower()):
+            if (lower := name.lower()) in _NAMES or lower.startswith(_OURS):
                 text = entities.decode(value.decode(self._codec, "replace"))
                 kept.setdefault(lower.decode("ascii", "replace"), text)
         return kept or _EMPTY
@@ -189,7 +193,14 @@ class _Reader:
         return any(tag.block for tag in between)
 
     def _link(
-        self, tag: Tag, href: Attribute, text: str, kept: Mapping[str, str], position: int
+        self,
+        href: Attribute,
+        name: str,
+        text: str,
+        kept: Mapping[str, str],
+        position: int,
+        *,
+        conditional: bool,
     ) -> FoundLink:
         raw = self._html[href.start : href.end]
         value = entities.trim_url(entities.decode(raw.decode(self._codec, "replace")))
@@ -200,12 +211,13 @@ class _Reader:
             value,
             raw,
             href.quote,
-            tag.name.decode("ascii", "replace"),
+            name,
             text,
             kept,
             position,
             mask.merge_tag(value, raw, tags),
-            tag.conditional,
+            conditional,
+            None if tags else read_usual(value),
         )
 
     def _visible(self, content: bytes) -> str:
@@ -214,4 +226,6 @@ class _Reader:
         text = content.decode(self._codec, "replace")
         if "&" in text:
             text = entities_of_text.unescape(text)
-        return " ".join(text.split())[:TEXT_CHARACTERS]
+        if "  " in text or not text.isprintable():  # a line end, or a blank that is no space
+            text = " ".join(text.split())
+        return text.strip()[:TEXT_CHARACTERS]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from itertools import islice
+from typing import cast
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
@@ -33,6 +34,7 @@ Draw = Callable[[int], bytes]
 # all keys are equally likely.
 _RUNS_THROUGH = 256 // len(KEY_ALPHABET)
 _CHARACTERS = bytes(KEY_ALPHABET * (_RUNS_THROUGH + 1), "ascii")[:256]
+_KEY = re.compile(f".{{{KEY_CHARACTERS}}}")
 _UNUSED = bytes(range(_RUNS_THROUGH * len(KEY_ALPHABET), 256))
 
 
@@ -50,18 +52,20 @@ def new_keys(count: int, taken: Collection[LinkKey], draw: Draw = secrets.token_
         drawn = (
             draw((KEY_CHARACTERS + 1) * (count - len(keys))).translate(_CHARACTERS, _UNUSED).decode("ascii")
         )
-        for start in range(0, len(drawn) - KEY_CHARACTERS + 1, KEY_CHARACTERS):
-            if (key := drawn[start : start + KEY_CHARACTERS]) not in used:
-                keys[key] = None
-    return list(map(LinkKey, islice(keys, count)))
+        keys |= dict.fromkeys(_KEY.findall(drawn))
+        for key in used.intersection(keys):
+            del keys[key]
+    return cast("list[LinkKey]", list(islice(keys, count)))
 
 
 # --- what a target may be ----------------------------------------------------------------------
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _WEB = re.compile(r"https?:(//)?([^/?#]*)", re.IGNORECASE)
-USUAL = re.compile(r"https?://([^/?#\x00-\x20\x7f-\U0010ffff]*)[\x21-\x7e]*")
-"""Nearly every URL, and its host, user name and port."""
+# Nearly every URL, in lower case. Nothing in it is of a merge tag, or to be percent-encoded.
+_USUAL = re.compile(
+    r"https?://([a-z0-9.-]{0,100})((?:/[a-z0-9_.:/=+,;!$()&-]{0,4000})?)(?:\?([a-z0-9_.:/?=+,;!$()&-]{0,4000}))?"
+)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 _PORT = re.compile(r"[0-9]{0,5}")
 # URL Standard section 3.1, forbidden domain code points; U+FFFD is what bad UTF-8 becomes, and
@@ -72,12 +76,14 @@ _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$")
 _NUMBER = re.compile(r"0[xX][0-9A-Fa-f]*|0[0-7]*|[1-9][0-9]*")
 
 
-_TOO_LONG = f"is longer than {TARGET_CHARACTERS} characters"
+Web = tuple[str, ...]
+"""Host, path and query of a URL, in lower case."""
 
 
-def usual_fault(url: re.Match[str]) -> str | None:
-    """Return what ``target_fault`` does, of what ``USUAL`` matched."""
-    return _TOO_LONG if url.end() > TARGET_CHARACTERS else _authority_fault(url[1])
+def read_usual(url: str) -> Web | None:
+    """Return the parts of a URL such as nearly all are, within what a target may have; None for others."""
+    usual = _USUAL.fullmatch(url.lower()) if url.isascii() else None
+    return usual.groups("") if usual else None
 
 
 def target_fault(url: str) -> str | None:
@@ -87,21 +93,20 @@ def target_fault(url: str) -> str | None:
     follow the scheme, since clients resolve ``https:host`` and ``https:/host`` of a redirect
     against the host that redirects.
     """
-    if usual := USUAL.fullmatch(url):
-        return usual_fault(usual)
     if len(url) > TARGET_CHARACTERS:
-        return _TOO_LONG
+        return f"is longer than {TARGET_CHARACTERS} characters"
     if _UNPRINTABLE.search(url):
         return "has blanks or control characters in it"
     web = _WEB.match(url)
     if web:
-        return _authority_fault(web[2]) if web[1] else "has no // after http: or https:"
+        return authority_fault(web[2]) if web[1] else "has no // after http: or https:"
     scheme = _SCHEME.match(url)
     return f"is {scheme[1].lower()}:, not http or https" if scheme else "is no absolute URL"
 
 
 @lru_cache(maxsize=1024)  # a mail has many links and few hosts
-def _authority_fault(authority: str) -> str | None:
+def authority_fault(authority: str) -> str | None:
+    """Return why a URL with this user name, host and port cannot be a target, as `target_fault` does."""
     if "@" in authority:
         return "carries a user name before the host"
     if "\\" in authority:

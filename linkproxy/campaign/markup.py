@@ -10,7 +10,7 @@ quantifiers say the same, but CPython 3.11.0 to 3.11.4 mis-match them (python/cp
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from linkproxy.campaign.attributes import NAME, QUICK_REST, REST
@@ -29,7 +29,8 @@ NO_PLACE: Final = frozenset(
         b"rp", b"rt", b"ruby", b"select", b"summary", b"template", b"video",
     }
 )  # fmt: skip
-_WATCHED_NAMES: Final = RAW_TEXT | NO_PLACE | {b"a", b"area", b"base", b"body", b"html", b"svg", b"math"}
+_WATCHED_STARTS: Final = RAW_TEXT | NO_PLACE | {b"a", b"area", b"base", b"body", b"html", b"svg", b"math"}
+_WATCHED_ENDS: Final = NO_PLACE | {b"a", b"body", b"html"}
 
 
 def either_case(names: Iterable[bytes]) -> bytes:
@@ -44,7 +45,10 @@ def either_case(names: Iterable[bytes]) -> bytes:
     return "|".join(branches).encode()
 
 
-_WATCHED: Final = rb"/?(?:(?:" + either_case(_WATCHED_NAMES) + rb")[\t\n\f\r />]|[vV]:)"
+_WATCHED: Final = (
+    rb"(?:(?:" + either_case(_WATCHED_STARTS) + rb")[\t\n\f\r />]"
+    rb"|/(?:" + either_case(_WATCHED_ENDS) + rb")[\t\n\f\r />]|/?[vV]:)"
+)
 _COMMENT: Final = rb"!--(?>-?>|(?>(?:-?!>)?)(?>[^>]*>)(?>(?:(?<!-->)(?<!--!>)[^>]*>)*)(?:(?<=-->)|(?<=--!>)))"
 NO_TAG: Final = rb"(?:" + _COMMENT + rb"|(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*>)"
 """What is read as a comment, from behind its ``<``."""
@@ -52,17 +56,19 @@ NO_TAG: Final = rb"(?:" + _COMMENT + rb"|(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*>)"
 _PAIRS: Final = rb"""((?>(?:[\t\n\f\r ]+(?![hH][rR][eE][fF]=)[\w:-]+="[^"]*")*))"""
 PLAIN_ATTRIBUTES: Final = _PAIRS + rb"[\t\n\f\r ]+[hH][rR][eE][fF]=\"([^\"]*)\"" + _PAIRS + rb"[\t\n\f\r ]*"
 """One href, and every attribute a name="value"."""
-# Most anchors of a mail: inside nothing but text and tags that leave the walk where it is.
+# Most anchors, and buttons made of VML: inside nothing but text and tags that leave the walk where it is.
 _PLAIN_ANCHOR: Final = (
-    rb"<[aA]" + PLAIN_ATTRIBUTES + rb">"
-    rb"((?>[^<]*(?:</?(?:img|span|br|strong|b|font|em|i|u|p|div|center|h[1-6])(?=[\t\n\f\r />])"
-    + QUICK_REST + rb"[^<]*){0,50}))</[aA][\t\n\f\r ]*>"
+    rb"(?:[aA]|[vV](:[a-zA-Z]+))" + PLAIN_ATTRIBUTES + rb">"
+    rb"((?>[^<]*(?:</?(?:img|span|br|strong|b|font|em|i|u|p|div|center|h[1-6]|w:anchorlock)(?=[\t\n\f\r />])"
+    + QUICK_REST + rb"[^<]*){0,50}))</(?(1)[vV]\1|[aA])[\t\n\f\r ]*>"
 )  # fmt: skip
 # What most tags of a mail begin with is looked for first: none of it begins a watched name.
-_WATCHED_TAG: Final = re.compile(_PLAIN_ANCHOR + rb"|<(?!t[drhab]|/t[drhab]|!|div|/div)" + _WATCHED)
+_WATCHED_TAG: Final = re.compile(
+    rb"<(?!t[drhab]|/t[drhab]|!|div|/div)(?:" + _PLAIN_ANCHOR + rb"|" + _WATCHED + rb")"
+)
 # Matches the empty text at least.
 _TO_STOP: Final = re.compile(
-    rb"(?>[^<]*(?:<(?:/?(?!" + _WATCHED + rb")" + NAME + REST + rb"|(?![a-zA-Z/!?]))[^<]*){0,500})"
+    rb"(?>[^<]*(?:<(?:(?!" + _WATCHED + rb")/?" + NAME + REST + rb"|(?![a-zA-Z/!?]))[^<]*){0,500})"
 )
 _TAG: Final = re.compile(rb"<(/?)(" + NAME + rb")(" + REST + rb")")
 ANY_TAG: Final = re.compile(rb"<(?:(/?)(" + NAME + rb")" + REST + rb"|" + NO_TAG + rb")")
@@ -70,7 +76,12 @@ _TABLE_OR_CELL: Final = re.compile(rb"<(/?)[tT](?:[aA][bB][lL][eE]|[dD])[\t\n\f\
 
 _BEFORE_VALUE: Final = b"=\t\n\f\r "
 _COMMENT_END: Final = re.compile(rb"--!?>")
-_CONDITION: Final = re.compile(rb"\s*\[if\b[^\]]{0,200}\]>", re.IGNORECASE)
+_IF: Final = rb"\s*\[[iI][fF]\b[^\]]{0,200}\]>"
+_CONDITION: Final = re.compile(_IF)
+# What most conditional comments with a link hold, and nothing else: a button for Outlook.
+_BUTTON: Final = re.compile(
+    _IF + rb"[\t\n\f\r ]*<" + _PLAIN_ANCHOR + rb"[\t\n\f\r ]*(?:<!\[(?i:endif)\][^<>]*)?\Z"
+)
 _CONDITION_END: Final = re.compile(rb"<!\[endif\][^<>]*\Z", re.IGNORECASE)
 _HREF: Final = re.compile(rb"[hH][rR][eE][fF]")
 _SCRIPT_EVENT: Final = re.compile(rb"<!--|-->|<(/?)[sS][cC][rR][iI][pP][tT](?=[\t\n\f\r />])")
@@ -90,17 +101,17 @@ class Tag(NamedTuple):
     start: int
     attributes: int
     end: int
-    conditional: bool  # it stands in a conditional comment
     clear: bool = False  # another anchor could stand before it
 
 
 PlainAnchor = re.Match[bytes]
-"""A whole anchor. Groups: attributes, href, attributes, content."""
+"""A whole anchor. Groups: of a VML shape its name behind the ``v``; attributes, href, attributes, content."""
 
 
 def tag_of(anchor: PlainAnchor) -> Tag:
     """Return the start tag of a plain anchor."""
-    return Tag(b"a", anchor.start(), anchor.start(1), anchor.start(4), conditional=False)
+    name = b"v" + anchor[1].lower() if anchor[1] else b"a"
+    return Tag(name, anchor.start(), anchor.start(2), anchor.start(5))
 
 
 class Region(NamedTuple):
@@ -148,6 +159,7 @@ class Walk:
         self.html = html
         self.anchors: list[Tag | PlainAnchor] = []
         self.text_ends: dict[int, int] = {}  # of anchors that are no plain ones, by their order
+        self.conditional: set[int] = set()  # the order of anchors in conditional comments
         self.bases: list[Tag] = []
         self.regions: list[Region] = []
         self.body_start: int | None = None  # behind <body>, if clear
@@ -157,10 +169,10 @@ class Walk:
         self._no_place: dict[bytes, int] = {}  # how many of each are open
         self._unsure = False  # an anchor may be open although its end tag has been seen
         self._foreign = Foreign()
-        self._outside: Counter[bytes] = Counter()  # tags open, as far as they are counted
+        self._outside: defaultdict[bytes, int] = defaultdict(int)  # tags open, as far as they are counted
         self._counted = 0
         self._conditional = False
-        self._watched = -1  # where the next watched tag stands, or the end
+        self._watched = 0  # up to where no watched tag stands
         self._exact_until = 0  # up to where every tag is looked at
         self.steps = 0  # stops made; what a test of linear work counts
         self.ended_in_text = self._run(0, len(html))
@@ -168,52 +180,46 @@ class Walk:
 
     def _run(self, position: int, end: int) -> bool:
         while position < end:
-            start, plain = position, self._plain_anchors(position, end)
-            position = self._next_stop(plain[-1].end() if plain else position, end)
+            start = position
+            plain, position = self._next_stop(start, end)
             self.steps += 1 + len(plain)
-            if position > start and not self._conditional:
+            if self._conditional:
+                self.conditional.update(range(len(self.anchors), len(self.anchors) + len(plain)))
+            elif position > start:
                 self.regions.append(Region(start, position, self.clear, plain))
-                self.anchors += plain
+            self.anchors += plain
             if position < end:
                 position = self._step(position, end)
             if position == NOWHERE:
                 return False
         return True
 
-    def _plain_anchors(self, position: int, end: int) -> list[PlainAnchor]:
-        """Return the plain anchors that come before any other watched tag."""
-        plain: list[PlainAnchor] = []
-        if self._open or self._conditional or self._foreign.stack or position < self._exact_until:
-            return plain
-        for tag in _WATCHED_TAG.finditer(self.html, position, end):
-            if not tag.lastindex or not is_outside(self.html, position, tag.start()):
-                self._watched = tag.start()
-                break
-            plain.append(tag)
-            position = tag.end()
-        else:
-            self._watched = end
-        return plain
-
-    def _next_stop(self, position: int, end: int) -> int:
-        """Return where the next ``<`` stands at which something may be to do; ``end`` if nowhere."""
+    def _next_stop(self, position: int, end: int) -> tuple[list[PlainAnchor], int]:
+        """Return the plain anchors that come first, and the next ``<`` with something to do, or ``end``."""
         html = self.html
+        plain: list[PlainAnchor] = []
         if self._foreign.stack:
             found = html.find(b"<", position, end)
-            return end if found < 0 else found
-        if self._watched < position:
-            tag = _WATCHED_TAG.search(html, position, end)
-            self._watched = tag.start() if tag else end
-        watched = min(self._watched, end)
-        if self._exact_until <= position:
-            if is_outside(html, position, watched):
-                return watched
-            comment = html.rfind(b"<!--", position, watched)
+            return plain, end if found < 0 else found
+        if position >= self._exact_until:
+            for tag in _WATCHED_TAG.finditer(html, max(position, self._watched), end):
+                self._watched = tag.start()
+                outside = is_outside(html, position, self._watched)
+                if not outside or not tag.lastindex or self._open:
+                    break
+                plain.append(tag)
+                position = tag.end()
+            else:
+                self._watched = end
+                outside = is_outside(html, position, end)
+            if outside:
+                return plain, self._watched
+            comment = html.rfind(b"<!--", position, self._watched)
             if comment >= 0 and is_outside(html, position, comment):
-                return comment
-            self._exact_until = watched
+                return plain, comment
+            self._exact_until = self._watched
         stop = _TO_STOP.match(html, position, end)
-        return stop.end() if stop else end
+        return plain, stop.end() if stop else end
 
     @property
     def clear(self) -> bool:
@@ -258,7 +264,7 @@ class Walk:
 
     def _tag(self, match: re.Match[bytes]) -> Tag:
         start, end = match.span()
-        return Tag(match[2].lower(), start, match.start(3), end, self._conditional, self.clear)
+        return Tag(match[2].lower(), start, match.start(3), end, self.clear)
 
     def _anchor(self, tag: Tag) -> None:
         if self._open is not None and self._foreign.stack:
@@ -267,6 +273,8 @@ class Walk:
         order = len(self.anchors)
         self.anchors.append(tag)
         self.text_ends[order] = tag.end
+        if self._conditional:
+            self.conditional.add(order)
         if tag.name != b"area":
             self._open = order, tag
 
@@ -320,11 +328,16 @@ class Walk:
         if name == b"plaintext":
             return NOWHERE
         if name == b"script":
-            return self._script_end(position, end)
-        found = _RAW_TEXT_END[name].search(self.html, position, end)
-        return found.start() if found else NOWHERE
+            found = self._script_end(position, end)
+        else:
+            found = _RAW_TEXT_END[name].search(self.html, position, end)
+        tag = _TAG.match(self.html, found.start(), end) if found else None
+        if tag is None:
+            return NOWHERE
+        self._foreign.end(name, self._is_open_outside)
+        return tag.end()
 
-    def _script_end(self, position: int, end: int) -> int:
+    def _script_end(self, position: int, end: int) -> re.Match[bytes] | None:
         """Find ``</script``; inside ``<!--`` a ``<script`` needs one of its own (13.2.5.15 ff)."""
         depth = 0  # 1: behind "<!--"; 2: behind "<script" in it
         while event := _SCRIPT_EVENT.search(self.html, position, end):
@@ -337,10 +350,10 @@ class Walk:
             elif not event[1]:
                 depth = 2 if depth else 0
             elif depth < 2:
-                return event.start()
+                return event
             else:
                 depth = 1
-        return NOWHERE
+        return None
 
     def _declaration(self, position: int, end: int) -> int:
         html = self.html
@@ -359,6 +372,10 @@ class Walk:
 
     def _comment(self, start: int, end: int) -> None:
         """Walk what a conditional comment holds: Outlook shows it (MS-OE376 section 2.1)."""
+        if not self._conditional and (button := _BUTTON.match(self.html, start, end)):
+            self.conditional.add(len(self.anchors))
+            self.anchors.append(button)
+            return
         condition = _CONDITION.match(self.html, start, end)
         if self._conditional or not condition or not _HREF.search(self.html, condition.end(), end):
             return

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from linkproxy.campaign.html import FoundLink
+    from linkproxy.campaign.links import Web
 
 ROLE_ATTRIBUTE = "data-linkproxy-role"
 HAND_OVER_ATTRIBUTE = "data-linkproxy"
@@ -186,7 +187,7 @@ def _header_end(seen: Sequence[_Seen]) -> int:
 
 # --- what one link shows -----------------------------------------------------------------------
 
-_TARGET = re.compile(r"https?://(?:www\.)?([^/?#:]*)[^/?#]*([^?#]*)\??([^#]*)")
+_WEB = re.compile(r"https?://([^/?#:]*)[^/?#]*([^?#]*)\??([^#]*)")
 # {{unsubscribe}}, *|UNSUB|*, [unsubscribe], %unsubscribe_url%, <%asm_group_unsubscribe_url%>
 _LEAVING_TAG = re.compile(r"[{|\[%<][^}|\]>]{0,80}unsub")
 _NAMING_ATTRIBUTES = ("rel", "class", "id", "name", "title")
@@ -201,16 +202,18 @@ class _Reader:
         self._is_social = social_hosts().is_social
 
     def look(self, link: FoundLink) -> _Seen:
-        value, text = link.value.lower(), link.text
+        text = link.text
         topics = self._known.topics_of(text[:_TEXT_READ])
-        web = _TARGET.match(value)
-        host, path, query = web.groups() if web else ("", "", "")
+        host, path, query = link.usual or _parts(link.value)
+        host = host.removeprefix("www.")
         last = path.rstrip("/").rpartition("/")[2].partition(".")[0]
         if query or last in self._slugs:
             names = [last, *query.replace(";", "&").replace("=", "&").split("&")]
             if not self._slugs.isdisjoint(names):
                 topics = topics | self._target_topics(names, text, topics)
-        if ("unsub" in value and _LEAVING_TAG.search(value)) or (link.attributes and _is_named_leaving(link)):
+        if (not link.usual and _LEAVING_TAG.search(link.value.lower())) or (
+            link.attributes and _is_named_leaving(link)
+        ):
             topics = topics | {Topic.LEAVE}
         # As _Seen(...), in half the time.
         return tuple.__new__(_Seen, (topics, self._is_social(host, path), host, path, text))
@@ -227,6 +230,11 @@ class _Reader:
         ):
             topics.discard(_LEGAL)  # "Read more" may lead to /privacy too
         return topics
+
+
+def _parts(url: str) -> Web:
+    web = _WEB.match(url.lower())
+    return web.groups() if web else ("", "", "")
 
 
 def _names_host(words: Sequence[str], host: str) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urljoin
 
 from linkproxy.campaign import charsets
 from linkproxy.campaign.hosts import shown_host
-from linkproxy.campaign.links import USUAL, add_parameters, target_fault, usual_fault
+from linkproxy.campaign.links import add_parameters, authority_fault, target_fault
 from linkproxy.model import BaitStyle, CampaignKind, LinkKind
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Decider:
         reached = self._reach(link, wish)
         if assigned.unsubscribe or wish == "unsubscribe":
             return self._leaving(link, assigned.role, reached, handed_over=wish == "unsubscribe")
-        if isinstance(reached, NoteReason):
+        if type(reached) is NoteReason:  # isinstance takes five times as long for an enumeration
             return Note(reached, link.value, link.position)
         if self._leaves_shown and wish != "on" and link.tag and shown_host(link.text):
             return Note(NoteReason.SHOWN_URL, link.value, link.position)
@@ -140,7 +140,9 @@ class Decider:
     def _reach(self, link: FoundLink, wish: str) -> str | NoteReason:
         """Return the absolute URL that a client would ask for, or why there is none to track."""
         url = link.value
-        if link.merge_tag or not (usual := USUAL.fullmatch(url)):
+        if usual := link.usual:
+            fault = authority_fault(usual[0])
+        else:
             if reason := _not_for_us(link):
                 return reason
             absolute = _absolute(url, self._base)
@@ -148,8 +150,6 @@ class Decider:
                 return NoteReason.RELATIVE
             url = _encoded(absolute, self._codec)
             fault = target_fault(url)
-        else:
-            fault = usual_fault(usual)
         if fault:
             return NoteReason.INVALID
         if url.startswith(self._own) and is_tracked(url, self._own):

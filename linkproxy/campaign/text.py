@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign import charsets, mask
 from linkproxy.campaign.html import TEXT_CHARACTERS, FoundLink
+from linkproxy.campaign.links import read_usual
 from linkproxy.campaign.role_words import Topic, vocabulary, words_of
 from linkproxy.campaign.targets import Note, NoteReason
 
@@ -134,6 +135,7 @@ class _Reader:
                         attributes=_LEAVING if _says_leave(label) else _ATTRIBUTES,
                         position=position_in_mail,
                         merge_tag=mask.merge_tag(value, raw, tags),
+                        usual=None if tags else read_usual(value),
                     )
                 )
             place += size

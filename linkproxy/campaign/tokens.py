@@ -213,14 +213,15 @@ def _signer(keys: _FormKeys, campaign_id: CampaignId) -> Signer:
     mac_state.update(campaign_id.to_bytes(_CAMPAIGN_BYTES, "big"))
     copy_mac, copy_mask = mac_state.copy, keys.mask.copy
 
+    # Most significant byte first, which is the default: to name it would take time for every recipient.
     def sign_recipient(recipient_id: RecipientId) -> bytes:
         mac = copy_mac()
-        mac.update(recipient_id.to_bytes(_RECIPIENT_BYTES, "big"))
+        mac.update(recipient_id.to_bytes(_RECIPIENT_BYTES))
         tag = mac.digest()
         mask = copy_mask()
         mask.update(tag)
-        masked = (named | recipient_id) ^ _number(mask.digest(), "big")
-        return b2a_base64(masked.to_bytes(_TAG_AT, "big") + tag, newline=False).translate(_URLSAFE)
+        masked = (named | recipient_id) ^ _number(mask.digest())
+        return b2a_base64(masked.to_bytes(_TAG_AT) + tag, newline=False).translate(_URLSAFE)
 
     return sign_recipient
 

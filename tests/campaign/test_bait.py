@@ -62,6 +62,10 @@ def marked(html):
             b"<title>t</title><p>a(1)</p><p>c(2)</p><script>'<p>x</p></body>'</script>",
         ),
         (
+            b"<title>t</title {% if x %}></title><img>" + LINK,
+            b"<title>t</title {% if x %}></title>(1)<img>" + LINK + b"(2)",
+        ),
+        (
             b"<!--[if mso]><p>x</p><a href=1><![endif]--><p>a</p><p>c</p>",
             b"<!--[if mso]><p>x</p><a href=1><![endif]--><p>a(1)</p><p>c(2)</p>",
         ),

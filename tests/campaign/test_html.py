@@ -144,6 +144,40 @@ def test_the_links_of_a_conditional_comment_are_found_with_vml():
     assert links[0].text == "Go"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"", b""),
+        (b"\n  ", b"\n  "),
+        (b"<table>", b"</table>"),
+        (b"", b"<a href='https://x.example/2'>b</a>"),
+    ],
+)
+def test_a_button_for_outlook_is_the_same_link_however_its_tags_are_written(before, after):
+    button = (
+        b'<v:roundrect xmlns:v="urn:x" href="https://x.example/?a=1&amp;b=2" title="t" arcsize="9%">\n<w:anchorlock/>'
+        b'<center style="color:#fff">Plan  your<br>aisle</center></v:roundrect>'
+    )
+    spellings = [
+        button,
+        button.upper().replace(b"HTTPS://X.EXAMPLE/?A=1&AMP;B=2", b"https://x.example/?a=1&amp;b=2"),
+        button.replace(b'"', b"'"),
+        button.replace(b"<center", b"<u></u><small></small><center"),
+    ]
+    for spelling in spellings:
+        mail = b"<p>" + b"<!--[if mso]>" + before + spelling + after + b"<![endif]--></p><a href=#end></a>"
+        link, *others = scan(mail).links
+        assert (link.tag, link.value, link.conditional) == ("v:roundrect", "https://x.example/?a=1&b=2", True)
+        assert link.text.lower() == "plan your aisle"
+        assert {name: value.lower() for name, value in link.attributes.items()} == {"title": "t"}
+        assert [other.conditional for other in others] == [True] * after.count(b"<a") + [False]
+
+
+def test_a_vml_shape_is_ended_by_no_other_shape():
+    link = only(b'<!--[if mso]><v:rect href="https://x.example/">a</v:oval>b</v:rect>c<![endif]-->')
+    assert link.text == "ab"
+
+
 def test_a_vml_shape_without_href_ends_no_link():
     link = only(
         b"<!--[if mso]><v:rect href=1><v:textbox><center>Go</center></v:textbox></v:rect><![endif]-->"

@@ -13,7 +13,9 @@ from linkproxy.campaign.links import (
     KEYS_PER_CAMPAIGN,
     TARGET_CHARACTERS,
     add_utm,
+    authority_fault,
     new_keys,
+    read_usual,
     shape,
     target_fault,
 )
@@ -181,6 +183,47 @@ def test_no_text_makes_the_target_check_fail(text):
 @given(st.from_regex(r"https?://[a-z]{1,20}\.example(:[0-9]{1,4})?/[a-z0-9/]{0,20}", fullmatch=True))
 def test_every_plain_link_is_a_target(url):
     assert target_fault(url) is None
+
+
+usual_urls = st.builds(
+    "{}://{}{}{}".format,
+    st.sampled_from(["http", "https", "HTTPS", "ftp"]),
+    st.text("aZ.-0:@%", max_size=12)
+    | st.sampled_from(["x.example", "WWW.x.example", "x..example", "1.2.3", ""]),
+    st.text("/aZ0._%&{", max_size=12),
+    st.text("?aZ0=&;#\u212a", max_size=12),
+)
+
+
+@settings(max_examples=200)
+@given(url=usual_urls)
+def test_the_parts_of_a_usual_url_are_those_of_any_url_and_its_host_tells_whether_it_can_be_a_target(url):
+    parts = read_usual(url)
+    if parts is None:
+        return
+    split = urlsplit(url.lower())
+    assert parts == (split.netloc, split.path, split.query)
+    assert bool(authority_fault(parts[0])) == bool(target_fault(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("https://x.example", ("x.example", "", "")),
+        ("https://X.Example/A/b?C=1&d=2", ("x.example", "/a/b", "c=1&d=2")),
+        ("https://x.example?q", ("x.example", "", "q")),
+        ("https://x.example:8080/", None),
+        ("https://user@x.example/", None),
+        ("https://x.example/*|EMAIL|*", None),
+        ("https://x.example/%C3%A9", None),
+        ("https://x.example/\u212a", None),  # whose lower case is ASCII
+        ("https://x.example/#part", None),
+        ("https://x.example/" + TARGET_CHARACTERS * "a", None),
+        ("/relative", None),
+    ],
+)
+def test_urls_that_are_usual(url, parts):
+    assert read_usual(url) == parts
 
 
 # --- UTM ---------------------------------------------------------------------------------------

@@ -39,6 +39,13 @@ def table(confusion):
 # --- the labelled newsletters ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("path", NEWSLETTERS, ids=lambda path: path.stem)
+def test_a_link_is_told_alike_whether_or_not_its_url_was_read_before(path):
+    links = scan(path.read_bytes()).links
+    assert any(found.usual for found in links)
+    assert assign(links) == assign([found._replace(usual=None) for found in links])
+
+
 def test_roles_of_the_labelled_newsletters_are_right_but_for_a_few(capsys):
     confusion = Counter(
         (expected, assigned.role) for path in NEWSLETTERS for _, expected, assigned in labelled(path)
