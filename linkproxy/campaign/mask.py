@@ -136,11 +136,12 @@ _UNMASKED: Final = re.compile(
     | \[(?:unsubscribe|webversion|preferences|forwardtoafriend|updateprofile)\w*\]
     | \#\{[^{}<>\r\n]{1,100}\} | <<[\w .-]{1,100}>>
     | @@[\w.-]+@@ | \#\#[\w.-]+\#\#
+    | @TrackLink\b
     """
 )
 
 
-_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[]|#[{#]|<<|@@")
+_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[]|#[{#]|<<|@[@T]")
 
 
 def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:

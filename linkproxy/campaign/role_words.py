@@ -40,6 +40,7 @@ class Vocabulary:
     fillers: frozenset[str]
     words: frozenset[str]  # of phrases and fillers
     slugs: Mapping[str, Topic]  # path segments and query parts
+    leaving: frozenset[str]  # those of them about leaving the list
 
     def topics_of(self, text: str) -> AbstractSet[Topic]:
         """Return the topics of a text that is made of phrases and fillers alone, else nothing."""
@@ -109,4 +110,5 @@ def vocabulary() -> Vocabulary:
         fillers=fillers,
         words=fillers.union(*(words for known in phrases.values() for words, _ in known)),
         slugs={slug: Topic(topic) for topic, slugs in paths.items() for slug in slugs},
+        leaving=frozenset(paths[Topic.LEAVE]),
     )

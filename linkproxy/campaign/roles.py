@@ -38,6 +38,7 @@ _HEADER, _BODY, _FOOTER = LinkRole.HEADER, LinkRole.BODY, LinkRole.FOOTER
 _BROWSER, _LEGAL = Topic.BROWSER, Topic.LEGAL
 _ROLES = {role.value: role for role in LinkRole}
 _ANYWHERE = frozenset({Topic.FRAME})
+_LEAVE = frozenset({Topic.LEAVE})
 _LEAVING = frozenset({Topic.LEAVE, Topic.PREFERENCES})
 
 _GAP = 2  # links without evidence that a closing block may hold in a row
@@ -207,6 +208,9 @@ class _Reader:
         host, path, query = link.usual or _parts(link.value)
         host = host.removeprefix("www.")
         last = path.rstrip("/").rpartition("/")[2].partition(".")[0]
+        # /unsubscribe/7/1f9c: behind the word stands who it is, which is no word of an article's name.
+        if not last.isalpha() and (last.isalnum() or last[-1:].isdigit()) and self._leaves(path):
+            topics = topics | _LEAVE
         if query or last in self._slugs:
             names = [last, *query.replace(";", "&").replace("=", "&").split("&")]
             if not self._slugs.isdisjoint(names):
@@ -214,9 +218,12 @@ class _Reader:
         if (not link.usual and _LEAVING_TAG.search(link.value.lower())) or (
             link.attributes and _is_named_leaving(link)
         ):
-            topics = topics | {Topic.LEAVE}
+            topics = topics | _LEAVE
         # As _Seen(...), in half the time.
         return tuple.__new__(_Seen, (topics, self._is_social(host, path), host, path, text))
+
+    def _leaves(self, path: str) -> bool:
+        return not self._known.leaving.isdisjoint(path.split("/"))
 
     def _target_topics(
         self, names: Iterable[str], text: str, of_text: AbstractSet[Topic]

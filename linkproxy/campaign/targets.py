@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from linkproxy.campaign import charsets
 from linkproxy.campaign.hosts import shown_host
@@ -96,6 +96,7 @@ class Decider:
     ) -> None:
         self._campaign = campaign
         self._own = campaign.base_url
+        self._own_host = urlsplit(self._own).hostname
         self._leaves_shown = campaign.leave_shown_urls
         self._by_reference = by_reference
         self._codec = charsets.find(charset).codec
@@ -152,7 +153,7 @@ class Decider:
             fault = target_fault(url)
         if fault:
             return NoteReason.INVALID
-        if url.startswith(self._own) and is_tracked(url, self._own):
+        if (not usual or usual[0] == self._own_host) and is_tracked(url, self._own):
             return NoteReason.TRACKED
         if self._spares_secrets and wish != "on" and holds_secret(url):
             return NoteReason.SECRET
@@ -160,8 +161,15 @@ class Decider:
 
 
 def is_tracked(url: str, base_url: str) -> bool:
-    """Tell whether a URL is a tracked one of this host; a link that leads to one could lead to itself."""
-    return url.startswith(base_url) and bool(_TOKEN.match(url, len(base_url)))
+    """Tell whether a URL is a tracked one of this host; a link that leads to one could lead to itself.
+
+    However scheme and host are spelt, and with whatever port: it is the same server that answers.
+    """
+    try:
+        found = urlsplit(url)
+        return found.hostname == urlsplit(base_url).hostname and bool(_TOKEN.match(found.path))
+    except ValueError:
+        return False
 
 
 _MERGE_REASONS: Final = {"whole": NoteReason.MERGE_TAG, "part": NoteReason.MERGE_TAG_INSIDE}

@@ -160,6 +160,10 @@ def test_the_role_of_a_link_can_be_set_on_it():
         ("{{ root }}/a", NoteReason.MERGE_TAG_INSIDE),
         ("https://x.example/?e=%7B%7Bemail%7D%7D", NoteReason.MERGE_TAG_INSIDE),
         (f"{BASE}/{'x' * 24}/ABCD", NoteReason.TRACKED),
+        (f"{BASE.upper()}/{'x' * 24}/ABCD", NoteReason.TRACKED),
+        (f"{BASE}:443/{'x' * 24}/ABCD", NoteReason.TRACKED),
+        (f"http:{BASE.partition(':')[2]}/{'x' * 24}/ABCD", NoteReason.TRACKED),
+        ("https://a.example/x@TrackLink", NoteReason.MERGE_TAG_INSIDE),
     ],
 )
 def test_what_is_no_web_link_is_left_alone_and_reported(href, reason):

@@ -244,6 +244,9 @@ def test_leaving_words_in_many_languages_are_an_unsubscribe_link_of_the_footer(t
         link("https://e.example/unsubscribe?id=1", "here"),
         link("https://e.example/mail/unsubscribe.php?id=1", "click"),
         link("https://e.example/list?action=unsubscribe&id=1", "here"),
+        link("https://e.example/unsubscribe/abc123/def456", "here"),
+        link("https://e.example/abmelden/550e8400-e29b-41d4-a716-446655440000/", "hier"),
+        link("https://e.example/optout/1", "here"),
         link("{{ unsubscribe_url }}", "here"),
         link("*|UNSUB|*", "here"),
         link("[unsubscribe]", "here"),
@@ -261,6 +264,7 @@ def test_targets_and_attributes_tell_an_unsubscribe_link(found):
     "found",
     [
         link("https://e.example/blog/reduce-unsubscribe-rates", "How to reduce unsubscribe rates"),
+        link("https://e.example/unsubscribe/why-people-leave", "Why people leave"),
         link("https://e.example/x", "Read more", data_linkproxy="off"),
         link("https://e.example/pricing", "Pricing"),
         link("https://e.example/contact", "Contact us"),
