@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
-from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign import charsets
 from linkproxy.campaign.hosts import host_of
 from linkproxy.campaign.html import Scan, scan
 from linkproxy.campaign.mime_encodings import ENCODINGS
-from linkproxy.campaign.mime_headers import disposition, read_head
+from linkproxy.campaign.mime_headers import disposition, mailboxes, read_head
 from linkproxy.campaign.mime_parts import MOST_PARTS, find_parts
 from linkproxy.campaign.roles import assign
 from linkproxy.campaign.signatures import signatures_in
@@ -158,7 +157,7 @@ def _read_text(mail: LintedMail, raw: bytes, part: Part, eol: bytes) -> None:
 
 
 def _sender(fields: Mapping[str, Sequence[str]]) -> str:
-    [(_, address), *_] = getaddresses(list(fields.get("from", ())[:1])) or [("", "")]
+    address = next(iter(mailboxes(fields.get("from", ())[:1])), "")
     return address.rpartition("@")[2].strip().lower().rstrip(".")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
@@ -26,6 +27,8 @@ _FIELD: Final = re.compile(rb"([!-9;-~]+):([^\r\n]*)")
 _FOLDED: Final = re.compile(rb"[ \t][^\r\n]*")
 _MAILBOX_LINE: Final = re.compile(rb">?From [^\r\n]*")
 EOL: Final = re.compile(rb"\r\n|\r|\n")
+
+_ANGLED: Final = re.compile(r"[^<>,]*<([^<>@\s]+@[^<>@\s]+)>[^<>,]*")
 
 _BLANKS: Final = " \t"  # RFC 5322 section 2.2.2; to Python, control characters are blank as well
 _COMMENT: Final = re.compile(r"\((?>[^()\\\"]*)\)")
@@ -179,3 +182,16 @@ def _continued(found: Mapping[str, str]) -> dict[str, str]:
     for name, parts in pieces.items():
         plain.setdefault(name, "".join(text for _, text in sorted(parts)))
     return plain
+
+
+def mailboxes(values: Sequence[str]) -> list[str]:
+    """Return the addresses in the values of a field (RFC 5322 section 3.4), "" for what is none.
+
+    Of a single one it is what stands in angle brackets: releases of Python differ about names that
+    are addresses themselves, like ``ann@a.example <list@b.example>``.
+    """
+    found: list[str] = []
+    for value in values:
+        angled = _ANGLED.fullmatch(value)
+        found += [angled[1]] if angled else [address for _, address in getaddresses([value])]
+    return found

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.utils import getaddresses
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign.lint import is_message
-from linkproxy.campaign.mime_headers import as_utf8, read_head
+from linkproxy.campaign.mime_headers import as_utf8, mailboxes, read_head
 from linkproxy.cli import mbox
 from linkproxy.cli.files import STDIN, file_fault, is_stream, mail_fault, read_mail
 from linkproxy.model import LinkproxyError
@@ -171,7 +170,7 @@ def _delivered(folder: Path) -> Iterator[Path]:
 def addressee(spot: Spot, header: str, most_bytes: int) -> RecipientDraft:
     """Return the one recipient that a message's header names; raise LinkproxyError for none or more."""
     values = read_head(spot.read(most_bytes), 0, lambda _position: False).fields.get(header.lower(), ())
-    found = sorted({address for _, address in getaddresses([as_utf8(value) for value in values]) if address})
+    found = sorted(set(filter(None, mailboxes([as_utf8(value) for value in values]))))
     if len(found) != 1:
         told = f"names {len(found)} addresses" if found else "names nobody"
         raise LinkproxyError(f"{spot}: its {header} {told}; one recipient is wanted for each message")

@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 from email.errors import MessageError
 from email.header import decode_header, make_header
-from email.utils import getaddresses
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign.mime_headers import as_utf8, read_head
+from linkproxy.campaign.mime_headers import as_utf8, mailboxes, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,8 +73,7 @@ def _fits(pattern: str, values: Sequence[str]) -> bool:
 
 
 def _from(head: Head) -> list[str]:
-    values = [as_utf8(value)[:_READ_CHARACTERS] for value in head.fields.get("from", ())]
-    return [address for _, address in getaddresses(values)]
+    return mailboxes([as_utf8(value)[:_READ_CHARACTERS] for value in head.fields.get("from", ())])
 
 
 def _list_id(head: Head) -> list[str]:
