@@ -28,7 +28,7 @@ __all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "
 _STRAYS_A_CLIENT = 64
 """Strays counted of one client; more of them say no more."""
 
-_NOT_INDEXED = 8_192
+_NOT_INDEXED = 16_384
 """So many new visits wait for the index of open visits, and are remembered until then.
 
 Of messages in no order nearly each visit has a page of its own; the more are brought in together, the
