@@ -185,7 +185,7 @@ def _continued(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def mailboxes(values: Sequence[str]) -> list[str]:
-    """Return the addresses in the values of a field (RFC 5322 section 3.4), "" for what is none.
+    """Return the addresses in values of a field (RFC 5322 section 3.4); what is none stays, or is "".
 
     Of a single one it is what stands in angle brackets: releases of Python differ about names that
     are addresses themselves, like ``ann@a.example <list@b.example>``.

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.store.api import Store
 
-_SUFFIXES = frozenset({".html", ".htm", ".eml"})
 _NEVER = "never"
 
 
@@ -81,7 +80,9 @@ def _files(source: Path) -> Iterator[Path]:
     if not source.is_dir():
         yield source
         return
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    from linkproxy.cli.spots import BY_SUFFIX
+
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in BY_SUFFIX and path.is_file())
     if not files:
         raise LinkproxyError(f"{source}: there is no .html, .htm or .eml file in this folder")
     yield from files
@@ -111,13 +112,14 @@ def _domain(sender: str) -> str:
 
 
 def _look(path: Path, campaign: Campaign | None, charset: str, sender: str) -> list[Finding]:
-    from linkproxy.campaign.lint import is_message, lint_html, lint_message, lint_text
+    from linkproxy.campaign.lint import lint_html, lint_message, lint_text
+    from linkproxy.cli.spots import MESSAGE, TEXT, form_of
 
     raw = read_mail(path, current_config().limits.mail_bytes)
-    suffix = path.suffix.lower()
-    if suffix == ".eml" or (suffix not in _SUFFIXES and is_message(raw)):
+    form = form_of(path, lambda: raw)
+    if form == MESSAGE:
         return lint_message(raw, campaign)
-    if suffix == ".txt":
+    if form == TEXT:
         return lint_text(raw, campaign, sender=sender)
     return lint_html(raw, campaign, charset=charset, sender=sender)
 

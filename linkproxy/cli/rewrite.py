@@ -95,9 +95,8 @@ def rewrite(
 
     A file named .eml is a whole message: the links of its HTML and of its plain text are replaced,
     however they are encoded. Files named .html and .htm are HTML; of others, and of standard input, the
-    first lines tell, and what is no message is plain text if its name ends in .txt. An mbox or a
-    maildir comes out as one. A message that is signed already (DKIM) is passed on as it came, or
-    refused: [mail] signed.
+    first lines tell, and .txt that is no message is plain text. An mbox or a maildir comes out as one. A
+    message that is signed already (DKIM) is passed on as it came, or refused: [mail] signed.
 
     A mail for one recipient is taken as merged already: targets that the campaign does not know
     belong to this message alone. A mail for many (--recipients) or for a merge tag is a template:

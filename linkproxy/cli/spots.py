@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign.lint import is_message
@@ -14,7 +15,7 @@ from linkproxy.model import LinkproxyError
 from linkproxy.server.recipients import read_recipient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from linkproxy.cli.mbox import Piece
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 MESSAGE, HTML, TEXT = ".eml", ".html", ".txt"
 """What a mail can be, and what its results are named by."""
-_BY_SUFFIX: Final = {".eml": MESSAGE, ".html": HTML, ".htm": HTML}
+BY_SUFFIX: Final = {".eml": MESSAGE, ".html": HTML, ".htm": HTML}
 """Of other files the first lines tell, and in a folder they are no mails."""
 MAILDIR: Final = ("cur", "new", "tmp")  # https://cr.yp.to/proto/maildir.html
 _LOOKED_AT: Final = 1 << 17
@@ -45,7 +46,7 @@ def kind_of(source: Path) -> Kind:
         return Kind.MAILDIR if all((source / name).is_dir() for name in MAILDIR) else Kind.FOLDER
     if source.suffix.lower() == mbox.SUFFIX:
         return Kind.MBOX
-    plain = source.suffix.lower() not in _BY_SUFFIX and source.is_file()
+    plain = source.suffix.lower() not in BY_SUFFIX and source.is_file()
     return Kind.MBOX if plain and _beginning(source).startswith(mbox.START) else Kind.FILE
 
 
@@ -113,17 +114,20 @@ def spots_of(source: Path, most_bytes: int) -> list[Spot]:
 
 def spot_at(path: Path, *, in_maildir: bool = False) -> Spot:
     """Return a file as a mail: its name says what it is, else its first lines do."""
+    return Spot(path, MESSAGE if in_maildir else form_of(path, partial(_beginning, path)))
+
+
+def form_of(path: Path, begin: Callable[[], bytes]) -> str:
+    """Return what a mail is: its name says it, else its first lines do, which ``begin`` returns."""
     suffix = path.suffix.lower()
-    return Spot(path, MESSAGE if in_maildir else _BY_SUFFIX.get(suffix) or _told(_beginning(path), suffix))
-
-
-def _told(beginning: bytes, suffix: str = "") -> str:
-    return MESSAGE if is_message(beginning) else TEXT if suffix == TEXT else HTML
+    if form := BY_SUFFIX.get(suffix):
+        return form
+    return MESSAGE if is_message(begin()) else TEXT if suffix == TEXT else HTML
 
 
 def _streamed(source: Path, most_bytes: int) -> Spot:
     given = read_mail(source, most_bytes)
-    spot = Spot(source, _told(given), given=given)
+    spot = Spot(source, form_of(source, lambda: given), given=given)
     if given.startswith(mbox.START):
         raise LinkproxyError(f"{spot} is an mbox; save it to a file and name that")
     return spot
@@ -147,7 +151,7 @@ def folder_spots(source: Path, results: Path | None) -> list[Spot]:
     found = [
         spot_at(path)
         for path in sorted(source.rglob("*"))
-        if path.suffix.lower() in _BY_SUFFIX
+        if path.suffix.lower() in BY_SUFFIX
         and path.is_file()
         and not (inside and inside != source.resolve() and path.resolve().is_relative_to(inside))
     ]

@@ -23,5 +23,4 @@ def test_the_addresses_of_a_field_are_the_same_with_every_python(value, addresse
 
 @pytest.mark.parametrize("value", ["", "undisclosed-recipients:;", "<", "Ann <>", "@", "ann"])
 def test_what_is_no_address_stops_nothing(value):
-    assert "@b.example" not in "".join(mailboxes([value, "Bob <bob@b.example>"])[:-1])
     assert mailboxes([value, "Bob <bob@b.example>"])[-1] == "bob@b.example"
