@@ -7,7 +7,7 @@ original. ``refresh`` finds that out at the start of each batch.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from linkproxy.model import StrayTrace
 from linkproxy.store import sqlite_rows as rows
@@ -15,6 +15,7 @@ from linkproxy.store.api import StoreError
 from linkproxy.store.memory import Bounds, CampaignTable, HeldProfile, KnownProfile, Memory, Message, Recent
 from linkproxy.store.sqlite_connect import FileSettings, connect, inode
 from linkproxy.store.sqlite_domains import ARRIVAL, read_neighbours
+from linkproxy.store.sqlite_index import OpenIndex
 from linkproxy.visit.facts import MOST_SIBLINGS
 
 if TYPE_CHECKING:
@@ -28,21 +29,10 @@ __all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "
 _STRAYS_A_CLIENT = 64
 """Strays counted of one client; more of them say no more."""
 
-_NOT_INDEXED = 16_384
-"""So many new visits wait for the index of open visits, and are remembered until then.
-
-Of messages in no order nearly each visit has a page of its own; the more are brought in together, the
-fewer pages are written for each, and the fewer people wait for them.
-"""
-
-_STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed', 'erasures')"
+_STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed', 'indexing', 'erasures')"
 _ERASED = """INSERT INTO meta (name, value) VALUES ('erasures', 1)
 ON CONFLICT (name) DO UPDATE SET value = value + 1"""
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence WHERE name IN ('visit', 'stray', 'settle_pass')"
-_INDEX = """INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at)
-SELECT campaign_id, recipient_id, id, at FROM visit WHERE id > ? ORDER BY campaign_id, recipient_id, id"""
-_INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
-_WAITING = "SELECT id, campaign_id, recipient_id FROM visit WHERE id > ? ORDER BY id"
 _NEWS = f"SELECT id, {ARRIVAL} FROM visit WHERE id > ? ORDER BY id"
 _BY_ID = f"""SELECT campaign_id, recipient_id, {rows.SIBLING} FROM visit
 WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"""
@@ -51,6 +41,15 @@ _VISITED = "SELECT 1 FROM open_visit WHERE campaign_id = ? AND recipient_id = ? 
 
 PASSES_KEPT = 10_000
 """Notes of changed messages that are kept for the other processes; who missed more forgets them all."""
+
+
+class _State(NamedTuple):
+    """What ``meta`` tells the processes of one another."""
+
+    epoch: int = 0
+    indexed: int = 0
+    indexing: int = 0
+    erasures: int = 0
 
 
 class Session:
@@ -75,11 +74,10 @@ class Session:
         self._inode = file_inode
         self.newest_visit = 0
         self.newest_stray = 0
-        self.waiting: dict[Message, list[int]] = {}  # visits that open_visit lacks still, by message
+        self.index = OpenIndex(self.db)
         self._version = -1
         self._epoch = -1
         self._erasures = 0
-        self._indexed = 0
         self._stray_seen = 0
         self._settle_seen = 0
         self._blank = True
@@ -124,32 +122,27 @@ class Session:
             self._catch_up()
         self._version = version
 
-    def saw(self, messages: Sequence[Message], *, stray: int) -> None:
-        """Note our own newest rows, which nobody needs to tell us of; visits have had the next ids."""
-        for visit_id, message in enumerate(messages, self.newest_visit + 1):
-            self.waiting.setdefault(message, []).append(visit_id)
-        self.newest_visit += len(messages)
+    def saw(self, arrivals: Sequence[tuple[int, Message, float]], *, stray: int) -> None:
+        """Note our own newest rows, which nobody needs to tell us of: id, message and time of visits."""
+        self.index.add(arrivals)
+        self.newest_visit += len(arrivals)
         self.newest_stray = self._stray_seen = stray
-        if self.newest_visit - self._indexed >= _NOT_INDEXED:
-            self.index()
+        self.index.step(len(arrivals))
 
-    def index(self) -> None:
-        """Bring open_visit up to date.
-
-        In order of message and many at a time: of forty thousand open messages nearly each visit has
-        a page of its own, and writing that with the visit cost more than all the rest of it.
-        """
+    def bring_all(self) -> None:
+        """Bring open_visit up to date, for work that finds visits by it alone."""
         self.refresh()
-        if self.waiting:
-            self.db.execute(_INDEX, (self._indexed,))
-            self.db.execute(_INDEXED, (self.newest_visit,))
-            self._indexed = self.newest_visit
-            self.waiting.clear()
+        self.index.bring_all()
+
+    def bring_old(self, before: float) -> None:
+        """Bring open_visit up to date, if a visit of before this time may wait."""
+        self.refresh()
+        self.index.bring_old(before)
 
     def delivered(self, message: Message) -> None:
         """Note that a message's delivery changes in this transaction; only visited ones are remembered."""
         self.memory.messages.drop(message)
-        if message in self.waiting or self.db.execute(_VISITED, message).fetchone():
+        if message in self.index.waiting or self.db.execute(_VISITED, message).fetchone():
             self.tell(message)
 
     def tell(self, message: Message) -> None:
@@ -164,26 +157,27 @@ class Session:
         newest = self._sequences()
         self.newest_visit, self.newest_stray = newest.get("visit", 0), newest.get("stray", 0)
         self._settle_seen = newest.get("settle_pass", 0)
-        self._epoch, self._indexed, self._erasures = self._state()
-        self.waiting.clear()
-        self._read_waiting(self._indexed)
+        state = self._state()
+        self._epoch, self._erasures = state.epoch, state.erasures
+        self.index.start(state.indexed, state.indexing, self.newest_visit)
         self._stray_seen = self.newest_stray - self.bounds.clients
         self._read_strays()
         read_neighbours(self, 0, self.newest_visit)
         self._blank = False
 
     def _catch_up(self) -> None:
-        epoch, indexed, erasures = self._state()
-        if erasures != self._erasures:
+        state = self._state()
+        if state.erasures != self._erasures:
             self.memory.forget()
             self._start()
             return
-        if epoch != self._epoch:
+        if state.epoch != self._epoch:
             self.memory.forget_lookups()
-            self._epoch = epoch
+            self._epoch = state.epoch
+        self.index.told(state.indexed, state.indexing)
         newest, before = self._sequences(), self.newest_visit
         self.newest_visit = newest.get("visit", 0)
-        self._learn_visits(before, indexed)
+        self._learn_visits(before)
         if newest.get("settle_pass", 0) > self._settle_seen:
             self._drop_changed(newest["settle_pass"])
             self.memory.learned.clear()
@@ -191,10 +185,8 @@ class Session:
         if self.newest_stray > self._stray_seen:
             self._read_strays()
 
-    def _state(self) -> tuple[int, int, int]:
-        """Return the epoch, the newest visit that open_visit may hold, and how many were erased."""
-        state = dict(self.db.execute(_STATE))
-        return int(state["epoch"]), int(state["indexed"]), int(state.get("erasures", 0))
+    def _state(self) -> _State:
+        return _State(**dict(self.db.execute(_STATE)))
 
     def _sequences(self) -> dict[str, int]:
         """Return the greatest id that each AUTOINCREMENT table ever had."""
@@ -205,32 +197,22 @@ class Session:
         row = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
         return int(row[0]) if row else 0
 
-    def _learn_visits(self, before: int, indexed: int) -> None:
+    def _learn_visits(self, before: int) -> None:
         """Remember others' visits; of very many, only what is not read when it is asked for."""
-        if indexed != self._indexed:
-            self._indexed = indexed
-            kept = {
-                message: [item for item in ids if item > indexed] for message, ids in self.waiting.items()
-            }
-            self.waiting = {message: ids for message, ids in kept.items() if ids}
         if self.newest_visit - before > self.bounds.news:
             self.memory.siblings.clear()
-            self._read_waiting(max(before, indexed))
+            self.index.read(max(before, self.index.indexed), self.newest_visit)
             read_neighbours(self, before, self.newest_visit)
         elif self.newest_visit > before:
             self._read_news(before)
 
-    def _read_waiting(self, after: int) -> None:
-        for visit_id, campaign_id, recipient_id in self.db.execute(_WAITING, (after,)):
-            self.waiting.setdefault((campaign_id, recipient_id), []).append(visit_id)
-
     def _read_news(self, after: int) -> None:
         """Remember others' visits as if they were ours."""
-        known, asked = self.memory.siblings, []
+        known, indexed, asked = self.memory.siblings, self.index.indexed, []
         for visit_id, *arrival in self.db.execute(_NEWS, (after,)):
             message = (arrival[0], arrival[2])
-            if visit_id > self._indexed:
-                self.waiting.setdefault(message, []).append(visit_id)
+            if visit_id > indexed:
+                self.index.add([(visit_id, message, arrival[3])])
             if message in known:
                 asked.append(visit_id)
             self.memory.neighbours.remember_row(arrival)

@@ -49,8 +49,7 @@ def settle(
 ) -> Settlement | None:
     """Settle one message; None when nothing of it is open."""
     session.refresh()
-    if message in session.waiting:
-        session.index()
+    session.index.bring(message)
     history = _read(session, message, reach_seconds)
     if history is None:
         return None

@@ -35,11 +35,10 @@ _CLOSE_SECONDS = 30.0
 class Job(Generic[T]):
     """A piece of work and who waits for it."""
 
-    __slots__ = ("_claimed", "_claims", "_timer", "error", "future", "indexed", "loop", "result", "work")
+    __slots__ = ("_claimed", "_claims", "_timer", "error", "future", "loop", "result", "work")
 
-    def __init__(self, work: Work[T], claims: threading.Lock, *, indexed: bool) -> None:
+    def __init__(self, work: Work[T], claims: threading.Lock) -> None:
         self.work = work
-        self.indexed = indexed
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[T] = self.loop.create_future()
         self.result: T | None = None
@@ -101,16 +100,14 @@ class Writer:
         self._thread = threading.Thread(target=self._loop, name="linkproxy-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Work[T], *, indexed: bool = True) -> T:
+    async def run(self, work: Work[T]) -> T:
         """Do work in a transaction and return its result once that is durable.
 
-        The newest visits are brought into open_visit first, unless work that comes often says by
-        ``indexed`` False that it does not mind. Raises StoreError, or what the work raised; then
-        nothing was written.
+        Raises StoreError, or what the work raised; then nothing was written.
         """
         if self._thread is None:
             raise StoreError(f"{self._path}: the store is closed")
-        job = Job(work, self._claims, indexed=indexed)
+        job = Job(work, self._claims)
         job.bound(self._lock_seconds, lambda: locked(lock_path(self._path), self._lock_seconds))
         self._jobs.put(job)
         return await job.future
@@ -198,8 +195,6 @@ class Writer:
         if not alone:
             db.execute("SAVEPOINT job")
         try:
-            if job.indexed:
-                session.index()
             job.result = job.work(session)
         except sqlite3.Error as error:
             if is_of_the_file(error) or not db.in_transaction:
