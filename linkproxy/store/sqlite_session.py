@@ -14,7 +14,7 @@ from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
 from linkproxy.store.memory import Bounds, CampaignTable, HeldProfile, KnownProfile, Memory, Message, Recent
 from linkproxy.store.sqlite_connect import FileSettings, connect, inode
-from linkproxy.store.sqlite_domains import ARRIVAL, read_neighbours
+from linkproxy.store.sqlite_domains import HAS_NEIGHBOURS, read_neighbours
 from linkproxy.store.sqlite_index import OpenIndex
 from linkproxy.visit.facts import MOST_SIBLINGS
 
@@ -33,7 +33,7 @@ _STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed', 'index
 _ERASED = """INSERT INTO meta (name, value) VALUES ('erasures', 1)
 ON CONFLICT (name) DO UPDATE SET value = value + 1"""
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence WHERE name IN ('visit', 'stray', 'settle_pass')"
-_NEWS = f"SELECT id, {ARRIVAL} FROM visit WHERE id > ? ORDER BY id"
+_NEWS = f"SELECT id, campaign_id, recipient_id, at, {HAS_NEIGHBOURS} FROM visit WHERE id > ? ORDER BY id"
 _BY_ID = f"""SELECT campaign_id, recipient_id, {rows.SIBLING} FROM visit
 WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"""
 _CHANGED = "SELECT campaign_id, recipient_id FROM settle_pass WHERE id > ?"
@@ -208,19 +208,15 @@ class Session:
 
     def _read_news(self, after: int) -> None:
         """Remember others' visits as if they were ours."""
-        known, indexed, asked = self.memory.siblings, self.index.indexed, []
-        for visit_id, *arrival in self.db.execute(_NEWS, (after,)):
-            message = (arrival[0], arrival[2])
-            if visit_id > indexed:
-                self.index.add([(visit_id, message, arrival[3])])
-            if message in known:
-                asked.append(visit_id)
-            self.memory.neighbours.remember_row(arrival)
-        if asked:
-            for row in visits_by_id(self.db, asked):
-                siblings = known[row[:2]]
-                siblings.append(rows.sibling_from(row[2:]))
-                del siblings[:-MOST_SIBLINGS]
+        news = self.db.execute(_NEWS, (after,)).fetchall()
+        indexed, known = self.index.indexed, self.memory.siblings
+        self.index.add([(row[0], row[1:3], row[3]) for row in news if row[0] > indexed])
+        if any(row[4] for row in news):
+            read_neighbours(self, after, self.newest_visit)
+        for row in visits_by_id(self.db, [row[0] for row in news if row[1:3] in known]):
+            siblings = known[row[:2]]
+            siblings.append(rows.sibling_from(row[2:]))
+            del siblings[:-MOST_SIBLINGS]
 
     def _drop_changed(self, newest: int) -> None:
         if newest - self._settle_seen > min(self.bounds.news, PASSES_KEPT):
