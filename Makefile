@@ -91,7 +91,7 @@ $(VENV)/.test-programs: | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.bench-programs: | $(VENV)/bin/python
-	@$(call programs,wrk nginx:nginx-light h2load:nghttp2-client cc:gcc)
+	@$(call programs,wrk nginx:nginx-light cc:gcc)
 	touch $@
 
 # programs: install what is missing of a list of PROGRAM or PROGRAM:PACKAGE. /usr/sbin is where

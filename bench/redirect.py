@@ -107,8 +107,7 @@ def main() -> None:
         rivals += [_begin_peer(each, folder, messages, stack) for each in _peers(chosen)]
         rivals += [_begin(each, folder, messages, stack) for each in _scenarios(chosen, folder)]
         _measure(rivals, folder, rounds, seconds)
-        if steady.available():
-            _measure_steady(rivals, folder, steady_rounds, seconds)
+        _measure_steady(rivals, steady_rounds, seconds)
         sync_ms = _fsync_ms(folder)
         stored = {each.name: each.stored() for each in rivals if each.stored}
     complete = _print(rivals, stored, sync_ms)
@@ -209,14 +208,14 @@ def _measure(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> No
                 rival.paths.passed(load.requests + CONNECTIONS)  # with those that wrk did not wait for
 
 
-def _measure_steady(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> None:
+def _measure_steady(rivals: list[Rival], rounds: int, seconds: int) -> None:
     """Send at half the rate that linkproxy reached, to it and to the baseline."""
     pair = [rival for rival in rivals if rival.name in {BASELINE, FULL}]
     rate = median(load.rate for load in pair[-1].loads[True]) / 2
     for _ in range(rounds):
         for rival in pair:
             paths = iter(rival.paths.ahead(int(rate * seconds)))
-            load = steady.run(rival.url, paths, folder, rate=rate, seconds=seconds, connections=CONNECTIONS)
+            load = steady.run(rival.url, paths, rate=rate, seconds=seconds, connections=CONNECTIONS)
             rival.steady.append(load)
             rival.paths.passed(int(rate * seconds))
 
@@ -260,22 +259,21 @@ def _print(rivals: list[Rival], stored: dict[str, int], sync_ms: float) -> bool:
             ],
             [_row(rival, rates, base_cpu, rival.loads[keep_alive]) for rival in rivals],
         )
-    if rivals[0].steady:
-        report.table(
-            "At a constant rate of half linkproxy's highest",
-            ["server", "wanted/s", "requests/s", "p50 ms", "p99 ms"],
+    report.table(
+        "At a constant rate of half linkproxy's highest",
+        ["server", "wanted/s", "requests/s", "p50 ms", "p99 ms"],
+        [
             [
-                [
-                    rival.name,
-                    *(
-                        median(getattr(load, name) for load in rival.steady)
-                        for name in ("wanted", "rate", "p50", "p99")
-                    ),
-                ]
-                for rival in rivals
-                if rival.steady
-            ],
-        )
+                rival.name,
+                *(
+                    median(getattr(load, name) for load in rival.steady)
+                    for name in ("wanted", "rate", "p50", "p99")
+                ),
+            ]
+            for rival in rivals
+            if rival.steady
+        ],
+    )
     print(f"\none fdatasync on this disk: {sync_ms:.2f} ms")
     print("Requests under way when a load ended are in the journal too, though nobody took their answers.")
     complete = True

@@ -1,32 +1,40 @@
 """Load at a constant rate: how long answers take when the server is not at its limit.
 
-h2load (Debian's nghttp2-client) sends by the clock and logs each answer's time. wrk cannot: it always
-sends as fast as it is answered. Every connection has a process of its own, since those of one process
-would all follow the same paths at the same time, as scanners do.
+Each request is due at a moment of its own, as people click who know nothing of one another, and is
+measured from then on, even if no connection was free. A client that waits for an answer before it
+asks again leaves out all who would have come meanwhile (coordinated omission), so that a server that
+stands still for a while looks as if it had kept one client waiting; h2load and wrk are such clients.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import gc
+import os
+import random
+import select
+import socket
+import time
+from collections import deque
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from statistics import quantiles
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from bench import servers
+import httptools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-HEADERS = (
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:146.0) Gecko/20100101 Firefox/146.0",
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Accept-Language: en-GB,en;q=0.9,de;q=0.6",
-    "Accept-Encoding: gzip, deflate",
-    "Upgrade-Insecure-Requests: 1",
+_REQUEST = (
+    "GET {} HTTP/1.1\r\nHost: {}\r\n"
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:146.0) Gecko/20100101 Firefox/146.0\r\n"
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+    "Accept-Language: en-GB,en;q=0.9,de;q=0.6\r\n"
+    "Accept-Encoding: gzip, deflate\r\nUpgrade-Insecure-Requests: 1\r\n\r\n"
 )
+_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,57 +48,90 @@ class Steady:
     p99: float
 
 
-class _Asked(NamedTuple):
-    at: int
-    status: int
-    took: int
+class _Client:
+    """One connection that is kept; it has one request under way at most."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.socket = socket.create_connection((host, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.due = 0.0
+        self.done = False
+        self.parser = httptools.HttpResponseParser(self)
+
+    def send(self, request: bytes, due: float) -> None:
+        self.due, self.done = due, False
+        self.socket.send(request)
+
+    def read(self) -> None:
+        data = self.socket.recv(65536)
+        if not data:
+            raise SystemExit("the server closed a connection that was to be kept")
+        self.parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        if not 200 <= self.parser.get_status_code() < 400:
+            raise SystemExit(f"the server answered with {self.parser.get_status_code()}")
+        self.done = True
 
 
-def available() -> bool:
-    """Tell whether h2load is installed."""
-    return shutil.which("h2load") is not None
-
-
-def run(
-    url: str, paths: Iterator[str], folder: Path, *, rate: float, seconds: int, connections: int
-) -> Steady:
+def run(url: str, paths: Iterator[str], *, rate: float, seconds: int, connections: int) -> Steady:
     """Send for some seconds at a rate, over connections that are kept; each path is taken once."""
-    each = int(rate * seconds / connections)
-    logs = [folder / f"h2load-{number}.log" for number in range(connections)]
-    clients = [_send(url, list(islice(paths, each)), log, rate / connections) for log in logs]
-    failed = sum(client.wait() != 0 for client in clients)
-    if failed:
-        raise SystemExit(f"h2load could not load {url}")
-    return _read([log.read_text() for log in logs], rate)
+    place = urlsplit(url)
+    wanted = islice(paths, int(rate * seconds))
+    requests = deque(_REQUEST.format(path, place.netloc).encode() for path in wanted)
+    with _core(1), ExitStack() as stack:
+        clients = [_Client(place.hostname or "", place.port or 80) for _ in range(connections)]
+        for client in clients:
+            stack.enter_context(client.socket)
+        gc.disable()  # nobody but the server is to be waited for
+        stack.callback(gc.enable)
+        took, spent = _load(requests, clients, rate)
+    cuts = quantiles((each * 1000 for each in took), n=100)
+    return Steady(rate, len(took) / spent, len(took), cuts[49], cuts[98])
 
 
-def _send(url: str, paths: list[str], log: Path, rate: float) -> subprocess.Popen[bytes]:
-    """Begin to follow paths over one connection."""
-    urls = log.with_suffix(".urls")
-    urls.write_text("".join(f"{url}{path}\n" for path in paths))
-    log.unlink(missing_ok=True)
-    headers = [word for header in HEADERS for word in ("-H", header)]
-    return subprocess.Popen(
-        [
-            *(*servers.pinned(1), "h2load", "--h1", "-c1", f"-n{len(paths)}", "-t1"),
-            *(f"--rps={rate:.3f}", f"--log-file={log}", "-i", str(urls), *headers),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def _load(requests: deque[bytes], clients: list[_Client], rate: float) -> tuple[list[float], float]:
+    """Return how long each answer took from when its request was due, and how long all took, in seconds."""
+    polled, by_file, free = select.epoll(), {each.socket.fileno(): each for each in clients}, deque(clients)
+    for number in by_file:
+        polled.register(number, select.EPOLLIN)
+    begin = now = time.perf_counter()
+    moments = deque(_moments(begin, rate, len(requests)))
+    ends = moments[-1] + _PATIENCE_SECONDS
+    took: list[float] = []
+    while requests or len(free) < len(clients):
+        while free and moments and moments[0] <= now:
+            free.popleft().send(requests.popleft(), moments.popleft())
+        for number, _ in polled.poll(0):
+            client = by_file[number]
+            client.read()
+            if client.done:
+                took.append(time.perf_counter() - client.due)
+                free.append(client)
+        now = time.perf_counter()
+        if now > ends:
+            raise SystemExit("the server does not answer any more")
+    return took, now - begin
 
 
-def _read(logs: list[str], wanted: float) -> Steady:
-    """Read lines of: microseconds since the epoch, status, microseconds until the answer.
+def _moments(begin: float, rate: float, number: int) -> Iterator[float]:
+    """Yield when requests are due: each without regard to the others."""
+    chance = random.Random(1)
+    for _ in range(number):
+        begin += chance.expovariate(rate)
+        yield begin
 
-    The rate is the one wanted from when the last client has begun until the first one ends.
-    """
-    asked = [[_Asked(*map(int, line.split("\t"))) for line in log.splitlines()] for log in logs]
-    begin = max(each[0].at for each in asked)
-    end = min(each[-1].at for each in asked)
-    answered = [item for each in asked for item in each if item.status in range(200, 400)]
-    times = [item.took / 1000 for item in answered if begin <= item.at <= end]
-    if len(times) < 2:
-        raise SystemExit("the load ended before every client had begun; ask for more --seconds")
-    cuts = quantiles(times, n=100)
-    return Steady(wanted, len(times) / (end - begin) * 1e6, len(answered), cuts[49], cuts[98])
+
+@contextmanager
+def _core(number: int) -> Iterator[None]:
+    """Keep to one core, where there are several."""
+    if (os.cpu_count() or 1) <= number or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {number})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

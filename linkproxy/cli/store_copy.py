@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from pathlib import Path
 
@@ -58,7 +57,7 @@ async def _copy(url: str, path: Path, target: str) -> int:
     store = connect_to(url, config)
     await store.open()  # brings the file up to date, and finds out whether the privacy key fits
     try:
-        await store.list_due(last_before=math.inf, first_before=0.0, limit=1)  # now what is open is listed
+        await store.list_due(last_before=0.0, first_before=0.0, limit=1)  # what is open is listed by now
     finally:
         await store.close()
     _check_unused(path)

@@ -32,7 +32,7 @@ from linkproxy.store.sqlite_journal import append, write_unsubscribe
 from linkproxy.store.sqlite_reads import Readers
 from linkproxy.store.sqlite_rebuild import SqliteRollups
 from linkproxy.store.sqlite_review import SqliteReview
-from linkproxy.store.sqlite_session import Bounds, Message, Session
+from linkproxy.store.sqlite_session import Bounds, Session
 from linkproxy.store.sqlite_settle import settle
 from linkproxy.store.sqlite_writer import Writer
 
@@ -64,8 +64,9 @@ if TYPE_CHECKING:
     from linkproxy.store.chunks import Rest, Step
     from linkproxy.store.privacy import Privacy
 
-_DUE = """SELECT campaign_id, recipient_id, min(at), max(at), min(iif(again, NULL, at)) < :first AS long
-FROM main.open_visit GROUP BY campaign_id, recipient_id HAVING max(at) < :last OR long LIMIT :limit"""
+_DUE = """SELECT campaign_id, recipient_id, min(at), max(at) FROM main.open_visit
+GROUP BY campaign_id, recipient_id
+HAVING max(at) < ? OR min(CASE WHEN again THEN NULL ELSE at END) < ? LIMIT ?"""
 _KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.id = campaign_id
 WHERE signing_key_id = ? ORDER BY name"""
 
@@ -120,7 +121,7 @@ class SqliteStore(
         await self._writer.close()
 
     async def ping(self) -> None:
-        await self._writer.run(outgoing.ping)
+        await self._writer.run(outgoing.ping, indexed=False)
 
     # what goes out ---------------------------------------------------------------------------
     async def add_campaign(self, campaign: Campaign) -> Campaign:
@@ -199,7 +200,7 @@ class SqliteStore(
         return [name for (name,) in await self._readers.fetch(_KEY_CAMPAIGNS, (signing_key_id,))]
 
     async def register_recipients(self, drafts: Sequence[RecipientDraft]) -> list[Recipient]:
-        return await self._writer.run(partial(recipients.register, drafts=drafts))
+        return await self._writer.run(partial(recipients.register, drafts=drafts), indexed=False)
 
     async def find_recipient(self, who: str) -> Recipient | None:
         column = "address_hash" if is_address(who) else "reference_hash"
@@ -218,23 +219,16 @@ class SqliteStore(
         return await self._writer.run(partial(recipients.erase, recipient_id=recipient_id))
 
     async def add_deliveries(self, drafts: Iterable[DeliveryDraft]) -> int:
-        return await self._writer.run(partial(recipients.add_deliveries, drafts=list(drafts)))
+        return await self._writer.run(partial(recipients.add_deliveries, drafts=list(drafts)), indexed=False)
 
     # what comes in ---------------------------------------------------------------------------
     async def append(self, pending: Sequence[Pending], take: Take, more: More = no_more) -> list[Outcome]:
-        return await self._writer.run(partial(append, pending=pending, take=take, more=more))
+        return await self._writer.run(partial(append, pending=pending, take=take, more=more), indexed=False)
 
     async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
-        await self._writer.run(lambda session: session.bring_old(max(last_before, first_before)))
-        values, asked = {"last": last_before, "first": first_before}, limit
-        while True:
-            found = await self._readers.fetch(_DUE, {**values, "limit": asked})
-            # What still waits for the table is newer than ``last_before``: of its message, more came.
-            late = await self._writer.run(partial(_waiting_among, messages=[row[:2] for row in found]))
-            due = [OpenMessage(*row[:4]) for row in found if row[4] or row[:2] not in late]
-            if len(due) >= limit or len(found) < asked:
-                return due[:limit]
-            asked += len(found)
+        await self._writer.run(Session.index)
+        found = await self._readers.fetch(_DUE, (last_before, first_before, limit))
+        return [OpenMessage(CampaignId(row[0]), RecipientId(row[1]), row[2], row[3]) for row in found]
 
     async def settle(
         self,
@@ -245,7 +239,8 @@ class SqliteStore(
         reach_seconds: float,
     ) -> Settlement | None:
         return await self._writer.run(
-            partial(settle, message=(campaign_id, recipient_id), revise=revise, reach_seconds=reach_seconds)
+            partial(settle, message=(campaign_id, recipient_id), revise=revise, reach_seconds=reach_seconds),
+            indexed=False,
         )
 
     # questions -------------------------------------------------------------------------------
@@ -330,8 +325,3 @@ class SqliteStore(
             if campaign is None:
                 raise StoreError(f"{self._settings.path}: campaign {campaign_id} of a visit is missing")
             campaigns[campaign_id] = campaign
-
-
-def _waiting_among(session: Session, messages: Sequence[Message]) -> frozenset[Message]:
-    session.refresh()
-    return session.index.among(messages)

@@ -130,7 +130,12 @@ def read_neighbours(session: Session, seen: int, newest: int) -> None:
     first = max(seen, newest - TAIL)
     if first > seen:
         session.memory.neighbours.clear()
-    for row in session.db.execute(_ARRIVALS, (first,)):
+    remember_neighbours(session, first)
+
+
+def remember_neighbours(session: Session, seen: int) -> None:
+    """Remember the visits after ``seen``."""
+    for row in session.db.execute(_ARRIVALS, (seen,)):
         session.memory.neighbours.remember_row(row)
 
 

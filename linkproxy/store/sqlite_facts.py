@@ -91,7 +91,7 @@ class SqliteFacts:
                 message = self._learn_message(row)
                 if message in siblings:
                     continue
-                if row[-1] or message in self._session.index.waiting:
+                if row[-1] or message in self._session.waiting:
                     visited.append(message)
                 else:
                     siblings[message] = []
@@ -100,12 +100,11 @@ class SqliteFacts:
 
     def _read_earlier(self, messages: Sequence[Message]) -> None:
         """Remember the visits of messages; those that wait for the index have come last."""
-        siblings, waiting = self._memory.siblings, self._session.index.waiting
+        siblings, waiting = self._memory.siblings, self._session.waiting
         siblings.update((message, []) for message in messages)
         indexed = self._db.execute(_earlier(len(messages)), [*chain.from_iterable(messages)])
         late = [*chain.from_iterable(waiting[message] for message in messages if message in waiting)]
-        unmet = set(late)  # another process may be bringing them in just now
-        for row in chain((row for row in indexed if row[2] not in unmet), visits_by_id(self._db, late)):
+        for row in chain(indexed, visits_by_id(self._db, late)):
             known = siblings[row[:2]]
             known.append(rows.sibling_from(row[2:]))
             if len(known) > MOST_SIBLINGS:
@@ -124,7 +123,7 @@ class SqliteFacts:
             self._new_messages.add(message)
         return message
 
-    def forget_but(self, visited: Iterable[Message]) -> None:
+    def forget_but(self, visited: Sequence[Message]) -> None:
         """Forget messages that were read and got no visit: of theirs, other processes tell no news."""
         for message in self._new_messages.difference(visited):
             self._memory.messages.drop(message)

@@ -68,7 +68,7 @@ class Batch:
     next_visit: int
     next_stray: int
     visits: list[tuple[str, list[rows.Row]]] = field(default_factory=list)  # by statement, in order
-    arrivals: list[tuple[int, Message, float]] = field(default_factory=list)  # of visits: id, message, time
+    messages: list[Message] = field(default_factory=list)  # of the visits
     strays: list[rows.Row] = field(default_factory=list)
     opt_outs: list[Unsubscribe] = field(default_factory=list)
     profiles: set[int] = field(default_factory=set)
@@ -82,7 +82,7 @@ def append(session: Session, pending: Sequence[Pending], take: Take, more: More)
     batch.facts.expect(pending)
     outcomes = [_take(batch, item, take) for item in pending]
     _write(batch)
-    batch.facts.forget_but(message for _, message, _ in batch.arrivals)
+    batch.facts.forget_but(batch.messages)
     session.memory.trim()
     return outcomes
 
@@ -129,7 +129,7 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
         )
         _add_row(batch, _VISIT, row + rest)
     message = (campaign_id, recipient_id)
-    batch.arrivals.append((visit_id, message, at))
+    batch.messages.append(message)
     batch.profiles.add(profile_id)
     sibling = Sibling(
         visit_id, at, visit.method, key, kind, role, client, network, profile_id,
@@ -197,7 +197,7 @@ def _write(batch: Batch) -> None:
         session.db.execute("DELETE FROM stray WHERE id <= ?", (oldest,))
     for opt_out in batch.opt_outs:
         write_unsubscribe(session, opt_out)
-    session.saw(batch.arrivals, stray=batch.next_stray)
+    session.saw(batch.messages, stray=batch.next_stray)
 
 
 def write_unsubscribe(session: Session, opt_out: Unsubscribe) -> None:

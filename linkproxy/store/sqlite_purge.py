@@ -54,7 +54,6 @@ ALONG = (
 
 def step(session: Session, walk: Walk, cutoff: float, first_id: int) -> Step:
     """Purge one chunk of a table."""
-    session.bring_all()
     chunk = (
         f"SELECT {walk.row_id} AS id, {walk.time} < ? AS old, {walk.unless} AS stays FROM {walk.table} "
         f"WHERE {walk.row_id} >= ? ORDER BY {walk.row_id} LIMIT {CHUNK}"
@@ -83,7 +82,6 @@ def _unlist(session: Session, doomed: list[tuple[int]]) -> None:
 
 def purge_profiles(session: Session, cutoff: float) -> int:
     """Delete header profiles that no visit can refer to: used_at is right to a day."""
-    session.bring_all()
     stays = "SELECT profile_id FROM stray"
     deleted = session.db.execute(
         f"DELETE FROM profile WHERE used_at < ? AND id NOT IN ({stays}) AND id NOT IN ({_OPEN_PROFILES})",

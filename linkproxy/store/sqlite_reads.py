@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
 _READERS = 3
 
-_INDEXED = "coalesce((SELECT value FROM main.meta WHERE name = 'indexed'), 9223372036854775807)"
-
-OPEN_VISIT = f"""CREATE TEMP VIEW IF NOT EXISTS open_visit AS
-SELECT campaign_id, recipient_id, visit_id, at, again FROM main.open_visit WHERE visit_id <= {_INDEXED}
+OPEN_VISIT = """CREATE TEMP VIEW IF NOT EXISTS open_visit AS
+SELECT campaign_id, recipient_id, visit_id, at, again FROM main.open_visit
 UNION ALL SELECT campaign_id, recipient_id, id, at, 0 FROM main.visit
-WHERE id > {_INDEXED} AND settled_verdict IS NULL"""
+WHERE id > (SELECT value FROM main.meta WHERE name = 'indexed')"""
 """Readers see the newest visits as open, though the writer indexes them some thousands at a time.
 
 A temporary view goes before a table of its name (sqlite.org/lang_naming.html).

@@ -126,7 +126,6 @@ def rebuild(session: Session, possible: Find, limit: int, only: dict[str, int | 
     db, left, counted = session.db, limit, 0
     while left > 0 and (due := db.execute(_DUE, only).fetchone()) is not None:
         campaign_id, after = due
-        session.bring_all()
         if after < 0:
             _drop(db, campaign_id, "fresh")
         values = {"campaign": campaign_id, "after": after, "limit": left}

@@ -206,7 +206,6 @@ def erase(session: Session, recipient_id: RecipientId) -> dict[str, int]:
     """Delete every row about a recipient, overwriting it on disk; return how many by table."""
     if not recipient_id:
         raise StoreError("recipient 0 is nobody and cannot be erased; name an address or a reference")
-    session.bring_all()
     db = session.db
     domain = db.execute("SELECT domain FROM recipient WHERE id = ?", (recipient_id,)).fetchone()
     profiles = taught_by(session, recipient_id)

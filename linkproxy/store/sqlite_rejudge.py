@@ -95,8 +95,6 @@ def _read(session: Session, message: FrozenMessage) -> FrozenMessage:
     Further ones of the message come along, since what it comes to is counted as a whole.
     """
     pair = (message.campaign_id, message.recipient_id)
-    session.refresh()
-    session.index.bring(pair)
     opened = {visit_id for (visit_id,) in session.db.execute(_OPEN_IDS, pair)}
     ids = [item.entry.visit_id for item in message.visits if item.entry.visit_id not in opened]
     first_ids = [visit_id for (visit_id,) in session.db.execute(histories.FIRST, pair)]

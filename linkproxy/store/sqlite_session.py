@@ -7,15 +7,14 @@ original. ``refresh`` finds that out at the start of each batch.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from linkproxy.model import StrayTrace
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
 from linkproxy.store.memory import Bounds, CampaignTable, HeldProfile, KnownProfile, Memory, Message, Recent
 from linkproxy.store.sqlite_connect import FileSettings, connect, inode
-from linkproxy.store.sqlite_domains import HAS_NEIGHBOURS, read_neighbours
-from linkproxy.store.sqlite_index import OpenIndex
+from linkproxy.store.sqlite_domains import HAS_NEIGHBOURS, read_neighbours, remember_neighbours
 from linkproxy.visit.facts import MOST_SIBLINGS
 
 if TYPE_CHECKING:
@@ -29,11 +28,22 @@ __all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "
 _STRAYS_A_CLIENT = 64
 """Strays counted of one client; more of them say no more."""
 
-_STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed', 'indexing', 'erasures')"
+_NOT_INDEXED = 2_048
+"""So many new visits wait for the index of open visits, and are remembered until then.
+
+Of messages in no order nearly each visit has a page of its own; the more are brought in together, the
+fewer pages are written for each. But whoever comes meanwhile waits until all are in: some milliseconds.
+"""
+
+_STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed', 'erasures')"
 _ERASED = """INSERT INTO meta (name, value) VALUES ('erasures', 1)
 ON CONFLICT (name) DO UPDATE SET value = value + 1"""
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence WHERE name IN ('visit', 'stray', 'settle_pass')"
-_NEWS = f"SELECT id, campaign_id, recipient_id, at, {HAS_NEIGHBOURS} FROM visit WHERE id > ? ORDER BY id"
+_INDEX = """INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at)
+SELECT campaign_id, recipient_id, id, at FROM visit WHERE id > ? ORDER BY campaign_id, recipient_id, id"""
+_INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
+_WAITING = "SELECT id, campaign_id, recipient_id FROM visit WHERE id > ? ORDER BY id"
+_NEWS = f"SELECT id, campaign_id, recipient_id, {HAS_NEIGHBOURS} FROM visit WHERE id > ? ORDER BY id"
 _BY_ID = f"""SELECT campaign_id, recipient_id, {rows.SIBLING} FROM visit
 WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"""
 _CHANGED = "SELECT campaign_id, recipient_id FROM settle_pass WHERE id > ?"
@@ -41,15 +51,6 @@ _VISITED = "SELECT 1 FROM open_visit WHERE campaign_id = ? AND recipient_id = ? 
 
 PASSES_KEPT = 10_000
 """Notes of changed messages that are kept for the other processes; who missed more forgets them all."""
-
-
-class _State(NamedTuple):
-    """What ``meta`` tells the processes of one another."""
-
-    epoch: int = 0
-    indexed: int = 0
-    indexing: int = 0
-    erasures: int = 0
 
 
 class Session:
@@ -74,10 +75,11 @@ class Session:
         self._inode = file_inode
         self.newest_visit = 0
         self.newest_stray = 0
-        self.index = OpenIndex(self.db)
+        self.waiting: dict[Message, list[int]] = {}  # visits that open_visit lacks still, by message
         self._version = -1
         self._epoch = -1
         self._erasures = 0
+        self._indexed = 0
         self._stray_seen = 0
         self._settle_seen = 0
         self._blank = True
@@ -122,27 +124,32 @@ class Session:
             self._catch_up()
         self._version = version
 
-    def saw(self, arrivals: Sequence[tuple[int, Message, float]], *, stray: int) -> None:
-        """Note our own newest rows, which nobody needs to tell us of: id, message and time of visits."""
-        self.index.add(arrivals)
-        self.newest_visit += len(arrivals)
+    def saw(self, messages: Sequence[Message], *, stray: int) -> None:
+        """Note our own newest rows, which nobody needs to tell us of; visits have had the next ids."""
+        for visit_id, message in enumerate(messages, self.newest_visit + 1):
+            self.waiting.setdefault(message, []).append(visit_id)
+        self.newest_visit += len(messages)
         self.newest_stray = self._stray_seen = stray
-        self.index.step(len(arrivals))
+        if self.newest_visit - self._indexed >= _NOT_INDEXED:
+            self.index()
 
-    def bring_all(self) -> None:
-        """Bring open_visit up to date, for work that finds visits by it alone."""
-        self.refresh()
-        self.index.bring_all()
+    def index(self) -> None:
+        """Bring open_visit up to date.
 
-    def bring_old(self, before: float) -> None:
-        """Bring open_visit up to date, if a visit of before this time may wait."""
+        In order of message and many at a time: of forty thousand open messages nearly each visit has
+        a page of its own, and writing that with the visit cost more than all the rest of it.
+        """
         self.refresh()
-        self.index.bring_old(before)
+        if self.waiting:
+            self.db.execute(_INDEX, (self._indexed,))
+            self.db.execute(_INDEXED, (self.newest_visit,))
+            self._indexed = self.newest_visit
+            self.waiting.clear()
 
     def delivered(self, message: Message) -> None:
         """Note that a message's delivery changes in this transaction; only visited ones are remembered."""
         self.memory.messages.drop(message)
-        if message in self.index.waiting or self.db.execute(_VISITED, message).fetchone():
+        if message in self.waiting or self.db.execute(_VISITED, message).fetchone():
             self.tell(message)
 
     def tell(self, message: Message) -> None:
@@ -157,27 +164,26 @@ class Session:
         newest = self._sequences()
         self.newest_visit, self.newest_stray = newest.get("visit", 0), newest.get("stray", 0)
         self._settle_seen = newest.get("settle_pass", 0)
-        state = self._state()
-        self._epoch, self._erasures = state.epoch, state.erasures
-        self.index.start(state.indexed, state.indexing, self.newest_visit)
+        self._epoch, self._indexed, self._erasures = self._state()
+        self.waiting.clear()
+        self._read_waiting(self._indexed)
         self._stray_seen = self.newest_stray - self.bounds.clients
         self._read_strays()
         read_neighbours(self, 0, self.newest_visit)
         self._blank = False
 
     def _catch_up(self) -> None:
-        state = self._state()
-        if state.erasures != self._erasures:
+        epoch, indexed, erasures = self._state()
+        if erasures != self._erasures:
             self.memory.forget()
             self._start()
             return
-        if state.epoch != self._epoch:
+        if epoch != self._epoch:
             self.memory.forget_lookups()
-            self._epoch = state.epoch
-        self.index.told(state.indexed, state.indexing)
+            self._epoch = epoch
         newest, before = self._sequences(), self.newest_visit
         self.newest_visit = newest.get("visit", 0)
-        self._learn_visits(before)
+        self._learn_visits(before, indexed)
         if newest.get("settle_pass", 0) > self._settle_seen:
             self._drop_changed(newest["settle_pass"])
             self.memory.learned.clear()
@@ -185,8 +191,10 @@ class Session:
         if self.newest_stray > self._stray_seen:
             self._read_strays()
 
-    def _state(self) -> _State:
-        return _State(**dict(self.db.execute(_STATE)))
+    def _state(self) -> tuple[int, int, int]:
+        """Return the epoch, the newest visit that open_visit may hold, and how many were erased."""
+        state = dict(self.db.execute(_STATE))
+        return int(state["epoch"]), int(state["indexed"]), int(state.get("erasures", 0))
 
     def _sequences(self) -> dict[str, int]:
         """Return the greatest id that each AUTOINCREMENT table ever had."""
@@ -197,23 +205,38 @@ class Session:
         row = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
         return int(row[0]) if row else 0
 
-    def _learn_visits(self, before: int) -> None:
+    def _learn_visits(self, before: int, indexed: int) -> None:
         """Remember others' visits; of very many, only what is not read when it is asked for."""
+        if indexed != self._indexed:
+            self._indexed = indexed
+            kept = {
+                message: [item for item in ids if item > indexed] for message, ids in self.waiting.items()
+            }
+            self.waiting = {message: ids for message, ids in kept.items() if ids}
         if self.newest_visit - before > self.bounds.news:
             self.memory.siblings.clear()
-            self.index.read(max(before, self.index.indexed), self.newest_visit)
+            self._read_waiting(max(before, indexed))
             read_neighbours(self, before, self.newest_visit)
         elif self.newest_visit > before:
             self._read_news(before)
 
+    def _read_waiting(self, after: int) -> None:
+        for visit_id, campaign_id, recipient_id in self.db.execute(_WAITING, (after,)):
+            self.waiting.setdefault((campaign_id, recipient_id), []).append(visit_id)
+
     def _read_news(self, after: int) -> None:
         """Remember others' visits as if they were ours."""
-        news = self.db.execute(_NEWS, (after,)).fetchall()
-        indexed, known = self.index.indexed, self.memory.siblings
-        self.index.add([(row[0], row[1:3], row[3]) for row in news if row[0] > indexed])
-        if any(row[4] for row in news):
-            read_neighbours(self, after, self.newest_visit)
-        for row in visits_by_id(self.db, [row[0] for row in news if row[1:3] in known]):
+        known, asked, in_step = self.memory.siblings, [], False
+        for visit_id, campaign_id, recipient_id, has_neighbours in self.db.execute(_NEWS, (after,)):
+            message = (campaign_id, recipient_id)
+            if visit_id > self._indexed:
+                self.waiting.setdefault(message, []).append(visit_id)
+            if message in known:
+                asked.append(visit_id)
+            in_step = in_step or has_neighbours
+        if in_step:
+            remember_neighbours(self, after)
+        for row in visits_by_id(self.db, asked):
             siblings = known[row[:2]]
             siblings.append(rows.sibling_from(row[2:]))
             del siblings[:-MOST_SIBLINGS]

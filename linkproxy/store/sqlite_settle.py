@@ -49,7 +49,8 @@ def settle(
 ) -> Settlement | None:
     """Settle one message; None when nothing of it is open."""
     session.refresh()
-    session.index.bring(message)
+    if message in session.waiting:
+        session.index()
     history = _read(session, message, reach_seconds)
     if history is None:
         return None

@@ -35,10 +35,11 @@ _CLOSE_SECONDS = 30.0
 class Job(Generic[T]):
     """A piece of work and who waits for it."""
 
-    __slots__ = ("_claimed", "_claims", "_timer", "error", "future", "loop", "result", "work")
+    __slots__ = ("_claimed", "_claims", "_timer", "error", "future", "indexed", "loop", "result", "work")
 
-    def __init__(self, work: Work[T], claims: threading.Lock) -> None:
+    def __init__(self, work: Work[T], claims: threading.Lock, *, indexed: bool) -> None:
         self.work = work
+        self.indexed = indexed
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[T] = self.loop.create_future()
         self.result: T | None = None
@@ -100,14 +101,16 @@ class Writer:
         self._thread = threading.Thread(target=self._loop, name="linkproxy-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, work: Work[T], *, indexed: bool = True) -> T:
         """Do work in a transaction and return its result once that is durable.
 
-        Raises StoreError, or what the work raised; then nothing was written.
+        The newest visits are brought into open_visit first, unless work that comes often says by
+        ``indexed`` False that it does not mind. Raises StoreError, or what the work raised; then
+        nothing was written.
         """
         if self._thread is None:
             raise StoreError(f"{self._path}: the store is closed")
-        job = Job(work, self._claims)
+        job = Job(work, self._claims, indexed=indexed)
         job.bound(self._lock_seconds, lambda: locked(lock_path(self._path), self._lock_seconds))
         self._jobs.put(job)
         return await job.future
@@ -195,6 +198,8 @@ class Writer:
         if not alone:
             db.execute("SAVEPOINT job")
         try:
+            if job.indexed:
+                session.index()
             job.result = job.work(session)
         except sqlite3.Error as error:
             if is_of_the_file(error) or not db.in_transaction:

@@ -16,9 +16,9 @@ TAKE = partial(pipeline.take, policy=policy.load())
 async def asked(store, mail, people, at):
     """Return the questions that the file was asked for one batch, a visit of each recipient."""
     said: list[str] = []
-    await store._writer.run(lambda session: session.db.set_trace_callback(said.append))
+    await store._writer.run(lambda session: session.db.set_trace_callback(said.append), indexed=False)
     await mail.visited(*(mail.visit(at, who=who) for who in people), take=TAKE)
-    await store._writer.run(lambda session: session.db.set_trace_callback(None))
+    await store._writer.run(lambda session: session.db.set_trace_callback(None), indexed=False)
     return [text for text in said if text.startswith("SELECT")]
 
 
@@ -34,7 +34,7 @@ async def test_of_a_campaign_each_link_is_read_when_it_is_first_visited(store):
     mail = await send(store)
     await mail.visited(mail.visit(), take=TAKE)
     said: list[str] = []
-    await store._writer.run(lambda session: session.db.set_trace_callback(said.append))
+    await store._writer.run(lambda session: session.db.set_trace_callback(said.append), indexed=False)
     visited = await mail.visited(mail.visit(10, link=1), mail.visit(20), mail.visit(30, link=1), take=TAKE)
     assert [judged.facts.link for judged in visited] == [mail.links[1], mail.links[0], mail.links[1]]
     assert {(judged.facts.link_count, judged.facts.bait_count) for judged in visited} == {(4, 1)}

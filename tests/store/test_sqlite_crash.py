@@ -69,9 +69,9 @@ def test_a_killed_writer_has_lost_nothing_that_it_acknowledged(tmp_path):
             kept = {("visit", row[0]) for row in db.execute("SELECT id FROM visit")}
             kept |= {("click", row[0]) for row in db.execute("SELECT visit_id FROM click")}
             half = db.execute(
-                "SELECT count(*) FROM visit v JOIN meta ON meta.name = 'indexed' "
-                "LEFT JOIN open_visit o ON o.visit_id = v.id AND o.recipient_id = v.recipient_id "
-                "WHERE iif(v.settled_at IS NULL, o.visit_id IS NULL AND v.id <= value, o.visit_id IS NOT NULL)"
+                "SELECT count(*) FROM visit v WHERE (v.settled_at IS NULL) <> EXISTS "
+                "(SELECT 1 FROM open_visit o WHERE o.visit_id = v.id AND o.recipient_id = v.recipient_id "
+                "UNION SELECT 1 FROM meta WHERE name = 'indexed' AND value < v.id)"
             ).fetchone()
             (health,) = db.execute("PRAGMA integrity_check").fetchone()
         assert said <= kept
