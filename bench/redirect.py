@@ -103,6 +103,7 @@ def main() -> None:
         rivals = [
             Rival(BASELINE, stack.enter_context(servers.bare_aiohttp(folder)), Paths(("/t/k",))),
             Rival(NGINX, stack.enter_context(servers.nginx(folder)), Paths(("/t/k",))),
+            Rival("the least that stores", stack.enter_context(servers.least(folder)), Paths(("/t/k",))),
         ]
         rivals += [_begin_peer(each, folder, messages, stack) for each in _peers(chosen)]
         rivals += [_begin(each, folder, messages, stack) for each in _scenarios(chosen, folder)]

@@ -85,6 +85,15 @@ def bare_aiohttp(_folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def least(folder: Path) -> Iterator[str]:
+    """Run the least that stores a click (least.py), synchronous full."""
+    port = free_port()
+    command = [sys.executable, "-m", "bench.least", str(port), str(folder / "least.db"), "full"]
+    with process(command) as running:
+        yield noted(wait(port), running)
+
+
+@contextmanager
 def nginx(folder: Path) -> Iterator[str]:
     """Run nginx with one worker and ``return 302``."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
