@@ -96,31 +96,31 @@ def _load(requests: deque[bytes], clients: list[_Client], rate: float) -> tuple[
     polled, by_file, free = select.epoll(), {each.socket.fileno(): each for each in clients}, deque(clients)
     for number in by_file:
         polled.register(number, select.EPOLLIN)
-    begin = now = time.perf_counter()
-    moments = deque(_moments(begin, rate, len(requests)))
+    moments = deque(_moments(rate, len(requests)))
     ends = moments[-1] + _PATIENCE_SECONDS
     took: list[float] = []
+    begin, now = time.perf_counter(), 0.0
     while requests or len(free) < len(clients):
         while free and moments and moments[0] <= now:
-            free.popleft().send(requests.popleft(), moments.popleft())
+            free.popleft().send(requests.popleft(), begin + moments.popleft())
         for number, _ in polled.poll(0):
             client = by_file[number]
             client.read()
             if client.done:
                 took.append(time.perf_counter() - client.due)
                 free.append(client)
-        now = time.perf_counter()
+        now = time.perf_counter() - begin
         if now > ends:
             raise SystemExit("the server does not answer any more")
-    return took, now - begin
+    return took, now
 
 
-def _moments(begin: float, rate: float, number: int) -> Iterator[float]:
-    """Yield when requests are due: each without regard to the others."""
-    chance = random.Random(1)
+def _moments(rate: float, number: int) -> Iterator[float]:
+    """Yield when requests are due, in seconds from the beginning: each without regard to the others."""
+    chance, moment = random.Random(1), 0.0
     for _ in range(number):
-        begin += chance.expovariate(rate)
-        yield begin
+        moment += chance.expovariate(rate)
+        yield moment
 
 
 @contextmanager
