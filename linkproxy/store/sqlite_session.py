@@ -28,11 +28,11 @@ __all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "
 _STRAYS_A_CLIENT = 64
 """Strays counted of one client; more of them say no more."""
 
-_NOT_INDEXED = 2_048
+_NOT_INDEXED = 8_192
 """So many new visits wait for the index of open visits, and are remembered until then.
 
 Of messages in no order nearly each visit has a page of its own; the more are brought in together, the
-fewer pages are written for each. But whoever comes meanwhile waits until all are in: some milliseconds.
+fewer pages are written for each. But whoever comes meanwhile waits until all are in.
 """
 
 _STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed', 'erasures')"
