@@ -85,10 +85,10 @@ def bare_aiohttp(_folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def least(folder: Path) -> Iterator[str]:
-    """Run the least that stores a click (least.py), synchronous full."""
+def plain(folder: Path) -> Iterator[str]:
+    """Run the plain server that stores clicks in plain.db (plain.py)."""
     port = free_port()
-    command = [sys.executable, "-m", "bench.least", str(port), str(folder / "least.db"), "full"]
+    command = [sys.executable, "-m", "bench.plain", str(port), str(folder / "plain.db")]
     with process(command) as running:
         yield noted(wait(port), running)
 
