@@ -52,7 +52,7 @@ class Paths:
     @property
     def repeated(self) -> bool:
         """Whether some were asked for twice."""
-        return self._passed > len(self._paths)
+        return len(self._paths) > 1 and self._passed > len(self._paths)
 
     def ahead(self, count: int) -> list[str]:
         """Return the next paths, which stay the next ones until they are ``passed``."""
