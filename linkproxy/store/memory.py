@@ -98,6 +98,7 @@ class Memory:
     pseudonyms: Recent[tuple[str, str], tuple[str, str]]
     gateways: Recent[str, str]
     learned: Recent[tuple[str, str], DomainProfile]
+    settled: Recent[CampaignId, bool]  # whether a visit of it was settled that could still matter
     neighbours: Neighbours
     policies: dict[str, int] = field(default_factory=dict)
 
@@ -113,6 +114,7 @@ class Memory:
             pseudonyms=Recent(bounds.clients),
             gateways=Recent(bounds.domains),
             learned=Recent(bounds.domains),
+            settled=Recent(bounds.campaigns),
             neighbours=Neighbours(bounds.neighbours),
         )
 
@@ -122,6 +124,7 @@ class Memory:
         self.gateways.clear()
         self.messages.clear()
         self.learned.clear()
+        self.settled.clear()
 
     def forget(self) -> None:
         """Drop all."""
@@ -144,4 +147,5 @@ class Memory:
         self.pseudonyms.trim()
         self.gateways.trim()
         self.learned.trim()
+        self.settled.trim()
         self.neighbours.trim()

@@ -29,7 +29,7 @@ from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
 from linkproxy.store.sqlite_session import CampaignTable, HeldProfile, KnownProfile, Message, visits_by_id
 from linkproxy.store.sqlite_tables import read_table
-from linkproxy.visit.facts import MOST_SIBLINGS, KnownMessage
+from linkproxy.visit.facts import LOOK_BACK_SECONDS, MOST_SIBLINGS, KnownMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,12 +45,16 @@ _MOST_MESSAGES = 64
 """That one statement asks for: SQLite keeps one ready for each number of them."""
 
 
-@lru_cache(maxsize=_MOST_MESSAGES)
-def _messages(number: int) -> str:
-    """Return the statement that reads what judging asks of so many messages that are not remembered."""
+@lru_cache(maxsize=2 * _MOST_MESSAGES)
+def _messages(number: int, *, settled: bool) -> str:
+    """Return the statement that reads what judging asks of so many messages that are not remembered.
+
+    Its last column tells whether they were visited before; of settled visits only if so asked.
+    """
     same = "o.campaign_id = m.column1 AND o.recipient_id = m.column2"
+    found = [f"EXISTS (SELECT 1 FROM {name} o WHERE {same})" for name in ("open_visit", "message_visit")]
     return f"""SELECT m.column1, m.column2, {rows.RECIPIENT}, d.delivered_at, d.source,
-    EXISTS (SELECT 1 FROM open_visit o WHERE {same}) OR EXISTS (SELECT 1 FROM message_visit o WHERE {same})
+    {" OR ".join(found if settled else found[:1])}
 FROM (VALUES {", ".join(["(?, ?)"] * number)}) m LEFT JOIN recipient r ON r.id = m.column2
 LEFT JOIN delivery d ON d.campaign_id = m.column1 AND d.recipient_id = m.column2"""
 
@@ -65,6 +69,10 @@ FROM (VALUES {", ".join(["(?, ?)"] * number)}) m CROSS JOIN visit ON visit.id IN
         SELECT visit_id FROM open_visit WHERE {same} UNION ALL SELECT visit_id FROM message_visit WHERE {same}
     ) ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}
 ) ORDER BY id"""
+
+
+_SETTLED_SINCE = """SELECT 1 FROM settled_visit WHERE campaign_id = ?
+AND visit_id >= (SELECT min(first_id) FROM visit_hour WHERE hour >= ?) LIMIT 1"""
 
 
 class SqliteFacts:
@@ -84,10 +92,22 @@ class SqliteFacts:
         known, siblings = self._memory.messages, self._memory.siblings
         asked = {(item.campaign_id, item.recipient_id): None for item in pending if item.recipient_id}
         cold = [message for message in asked if not (message in known and message in siblings)]
-        visited = []
-        for start in range(0, len(cold), _MOST_MESSAGES):
-            some = cold[start : start + _MOST_MESSAGES]
-            for row in self._db.execute(_messages(len(some)), [*chain.from_iterable(some)]):
+        if not cold:
+            return
+        recent: list[Message] = []
+        quiet: list[Message] = []
+        for message in cold:
+            (recent if self._has_settled(message[0], pending[0].at) else quiet).append(message)
+        visited = self._visited(recent, settled=True) + self._visited(quiet, settled=False)
+        for start in range(0, len(visited), _MOST_MESSAGES):
+            self._read_earlier(visited[start : start + _MOST_MESSAGES])
+
+    def _visited(self, messages: Sequence[Message], *, settled: bool) -> list[Message]:
+        """Remember messages, and return those with earlier visits that are not remembered."""
+        siblings, visited = self._memory.siblings, []
+        for start in range(0, len(messages), _MOST_MESSAGES):
+            some = messages[start : start + _MOST_MESSAGES]
+            for row in self._db.execute(_messages(len(some), settled=settled), [*chain.from_iterable(some)]):
                 message = self._learn_message(row)
                 if message in siblings:
                     continue
@@ -95,8 +115,21 @@ class SqliteFacts:
                     visited.append(message)
                 else:
                     siblings[message] = []
-        for start in range(0, len(visited), _MOST_MESSAGES):
-            self._read_earlier(visited[start : start + _MOST_MESSAGES])
+        return visited
+
+    def _has_settled(self, campaign_id: CampaignId, at: float) -> bool:
+        """Tell whether a campaign has settled visits that a judge may be shown: of the last two days.
+
+        Most visits of a large file are older, and whether a message was among them is a page to read.
+        What is settled from now on is noted by ``Session.tell``. Two days, since a visit that comes from
+        the spill file looks back from a moment that has gone by.
+        """
+        known = self._memory.settled.get(campaign_id)
+        if known is None:
+            asked = (campaign_id, int(at - 2 * LOOK_BACK_SECONDS) // int(HOUR_SECONDS))
+            known = self._db.execute(_SETTLED_SINCE, asked).fetchone() is not None
+            self._memory.settled.put(campaign_id, known)
+        return known
 
     def _read_earlier(self, messages: Sequence[Message]) -> None:
         """Remember the visits of messages; those that wait for the index have come last."""
@@ -168,7 +201,7 @@ class SqliteFacts:
     def _known_message(self, message: Message) -> KnownMessage | None:
         known = self._memory.messages.get(message)
         if known is None and message[1] != NOBODY:
-            self._learn_message(self._db.execute(_messages(1), message).fetchone())
+            self._learn_message(self._db.execute(_messages(1, settled=False), message).fetchone())
             known = self._memory.messages.get(message)
         return known
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from linkproxy.model import StrayTrace
+from linkproxy.model import CampaignId, StrayTrace
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
 from linkproxy.store.memory import Bounds, CampaignTable, HeldProfile, KnownProfile, Memory, Message, Recent
@@ -154,6 +154,7 @@ class Session:
 
     def tell(self, message: Message) -> None:
         """Tell other processes that a message's verdicts or its delivery have changed."""
+        self.memory.settled.put(CampaignId(message[0]), True)
         row = self.db.execute(
             "INSERT INTO settle_pass (campaign_id, recipient_id) VALUES (?, ?) RETURNING id", message
         ).fetchone()
@@ -245,10 +246,12 @@ class Session:
         if newest - self._settle_seen > min(self.bounds.news, PASSES_KEPT):
             self.memory.siblings.clear()
             self.memory.messages.clear()
+            self.memory.settled.clear()
         else:
             for message in self.db.execute(_CHANGED, (self._settle_seen,)):
                 self.memory.siblings.drop(message)
                 self.memory.messages.drop(message)
+                self.memory.settled.put(message[0], True)
         self._settle_seen = newest
 
     def _read_strays(self) -> None:

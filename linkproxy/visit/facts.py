@@ -46,6 +46,9 @@ _EARLY, _MAILED, _NETWORK = ProfileScope.EARLY, ProfileScope.MAILED, ProfileScop
 MOST_SIBLINGS = 512
 """How many earlier visits of a message a judge is shown, the newest: a flood makes it no slower."""
 
+LOOK_BACK_SECONDS = opens.DAY_SECONDS
+"""How far back a judge looks at a message, at the most; ``[policy] reach_seconds`` is no longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
@@ -97,7 +100,7 @@ class FactSource(Protocol):
     def siblings(
         self, campaign_id: CampaignId, recipient_id: RecipientId, *, since: float
     ) -> tuple[Sibling, ...]:
-        """Return earlier visits of the message, in order of arrival."""
+        """Return earlier visits of the message, in order of arrival; ``since`` is a day back at the most."""
 
     def strays(self, client: str, *, since: float) -> tuple[StrayTrace, ...]:
         """Return the newest strays that one client address sent; none for an unknown client."""

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignKind, LinkproxyError
+from linkproxy.visit.facts import LOOK_BACK_SECONDS
 from linkproxy.visit.gateways import GatewayRole, Gateways, gateways
 from linkproxy.visit.in_step import StepRules
 from linkproxy.visit.learn import Learning
@@ -188,6 +189,8 @@ def _disorder(limits: Mapping[str, float]) -> list[str]:
         for key in ("hold_seconds", "max_hold_seconds", "reach_seconds", "stray_seconds")
         if limits[key] <= 0
     ]
+    if limits["reach_seconds"] > LOOK_BACK_SECONDS:
+        faults.append(f"policy.reach_seconds must be at most {LOOK_BACK_SECONDS:g}, a day")
     return faults
 
 

@@ -45,6 +45,27 @@ class TogetherContract:
         (judged,) = await other.visited(other.visit(40))
         assert len(judged.facts.siblings) == 16
 
+    async def test_each_sees_what_the_other_has_settled_since_it_looked_for_settled_visits(
+        self, mail, open_store
+    ):
+        other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        await other.visited(other.visit(0, who=mail.bob))
+        await mail.visited(mail.visit(1))
+        await mail.settle()
+        (judged,) = await other.visited(other.visit(200))
+        assert [sibling.at - NOW for sibling in judged.facts.siblings] == [1]
+
+    async def test_each_sees_more_settled_visits_of_the_other_than_it_is_told_one_by_one(
+        self, mail, open_store
+    ):
+        other = Mail(await open_store(news=1), mail.campaign, mail.links, mail.recipients)
+        await other.visited(other.visit(0, who=mail.bob))
+        await mail.visited(mail.visit(1), mail.visit(2, who=mail.bob))
+        await mail.settle()
+        await mail.settle(who=mail.bob)
+        (judged,) = await other.visited(other.visit(200))
+        assert [sibling.at - NOW for sibling in judged.facts.siblings] == [1]
+
     async def test_each_sees_the_others_strays(self, mail, open_store):
         other = await beside(mail, open_store)
         await mail.append(mail.stray(2), mail.stray(3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from store.world import send
+from store.world import Mail, send
 
 from linkproxy.store.api import RecipientDraft
 from linkproxy.visit import pipeline, policy
@@ -60,6 +60,33 @@ async def test_nothing_is_asked_of_messages_that_are_remembered(store):
     mail = await send(store, who=PEOPLE)
     await mail.visited(*(mail.visit(who=who) for who in mail.recipients), take=TAKE)
     assert await asked(store, mail, mail.recipients, 10) == []
+
+
+async def test_settled_visits_are_looked_for_where_a_judge_may_be_shown_some(store, open_store):
+    """Most of a large file is older, and each look is a page of it."""
+    mail = await send(store, who=PEOPLE)
+    await mail.visited(mail.visit(), take=TAKE)
+    await mail.settle()
+    await store.close()
+    late = await open_store()
+    soon = await asked(
+        late, Mail(late, mail.campaign, mail.links, mail.recipients), mail.recipients[1:2], 80_000
+    )
+    later = await open_store()
+    days = await asked(
+        later, Mail(later, mail.campaign, mail.links, mail.recipients), mail.recipients[2:3], 260_000
+    )
+    assert [any("message_visit" in question for question in each) for each in (soon, days)] == [True, False]
+
+
+async def test_a_visit_that_was_settled_and_forgotten_is_found_again(open_store):
+    store = await open_store(messages=1)
+    mail = await send(store, who=PEOPLE)
+    await mail.visited(mail.visit(who=mail.bob), mail.visit(10))
+    await mail.settle()
+    await mail.visited(mail.visit(100, who=mail.bob), mail.visit(100, who=mail.recipients[2]))
+    (judged,) = await mail.visited(mail.visit(200))
+    assert [sibling.at for sibling in judged.facts.siblings] == [mail.visit(10).at]
 
 
 async def test_a_delivery_that_becomes_known_is_asked_for_again(store):

@@ -61,6 +61,7 @@ def test_all_faults_of_a_policy_are_named_at_once():
         ("[policy]\nhuman = 25.0", "human must be below machine"),
         ("[policy]\nneutral = 10.0", "machine not above neutral"),
         ("[policy]\nhold_seconds = 0", "hold_seconds must be above 0"),
+        ("[policy]\nreach_seconds = 90000", "reach_seconds must be at most 86400, a day"),
         ('[networks.office]\ncidrs = ["10.0.0.0/33"]\nrole = "people"', "is no network"),
         ('[networks.office]\nrole = "friends"', "must be one of scanner, cloud, people"),
         ('[networks.office]\ncolour = "red"', "networks.office.colour is no setting"),
