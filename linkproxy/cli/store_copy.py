@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import inf
 from pathlib import Path
 
 import click
@@ -57,7 +58,7 @@ async def _copy(url: str, path: Path, target: str) -> int:
     store = connect_to(url, config)
     await store.open()  # brings the file up to date, and finds out whether the privacy key fits
     try:
-        await store.list_due(last_before=0.0, first_before=0.0, limit=1)  # what is open is listed by now
+        await store.list_due(last_before=inf, first_before=inf, limit=1)  # what is open is listed by now
     finally:
         await store.close()
     _check_unused(path)

@@ -64,9 +64,14 @@ if TYPE_CHECKING:
     from linkproxy.store.chunks import Rest, Step
     from linkproxy.store.privacy import Privacy
 
-_DUE = """SELECT campaign_id, recipient_id, min(at), max(at) FROM main.open_visit
+_OLDEST = "SELECT min(at) FROM visit WHERE id > (SELECT value FROM meta WHERE name = 'indexed')"
+_DUE = """WITH waiting AS MATERIALIZED (
+    SELECT DISTINCT campaign_id, recipient_id FROM visit
+    WHERE id > (SELECT value FROM meta WHERE name = 'indexed'))
+SELECT campaign_id, recipient_id, min(at), max(at) FROM main.open_visit
 GROUP BY campaign_id, recipient_id
-HAVING max(at) < ? OR min(CASE WHEN again THEN NULL ELSE at END) < ? LIMIT ?"""
+HAVING max(at) < ? AND (campaign_id, recipient_id) NOT IN (SELECT campaign_id, recipient_id FROM waiting)
+    OR min(CASE WHEN again THEN NULL ELSE at END) < ? LIMIT ?"""
 _KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.id = campaign_id
 WHERE signing_key_id = ? ORDER BY name"""
 
@@ -153,7 +158,7 @@ class SqliteStore(
 
     async def add_message_links(self, links: Sequence[MessageLink]) -> None:
         if links:
-            await self._writer.run(partial(outgoing.add_message_links, links=links))
+            await self._writer.run(partial(outgoing.add_message_links, links=links), indexed=False)
 
     async def list_message_links(
         self, campaign_id: CampaignId, recipient_id: RecipientId
@@ -226,7 +231,10 @@ class SqliteStore(
         return await self._writer.run(partial(append, pending=pending, take=take, more=more), indexed=False)
 
     async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
-        await self._writer.run(Session.index)
+        # What is too young to be due is left to wait: to bring it in now would hold up whoever visits.
+        ((oldest,),) = await self._readers.fetch(_OLDEST)
+        if oldest is not None and oldest < max(last_before, first_before):
+            await self._writer.run(Session.index)
         found = await self._readers.fetch(_DUE, (last_before, first_before, limit))
         return [OpenMessage(CampaignId(row[0]), RecipientId(row[1]), row[2], row[3]) for row in found]
 
@@ -277,7 +285,7 @@ class SqliteStore(
 
     # keys and upkeep -------------------------------------------------------------------------
     async def add_unsubscribe(self, unsubscribe: Unsubscribe) -> None:
-        await self._writer.run(partial(write_unsubscribe, opt_out=unsubscribe))
+        await self._writer.run(partial(write_unsubscribe, opt_out=unsubscribe), indexed=False)
 
     async def add_api_key(self, key: ApiKey) -> None:
         await self._writer.run(partial(outgoing.add_api_key, key=key))

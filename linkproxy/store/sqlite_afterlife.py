@@ -28,7 +28,9 @@ class SqliteAfterlife:
         def _stream(self, statement: str, where: Filter) -> AsyncIterator[rows.Row]: ...
 
     async def add_engagement(self, engagement: Engagement, *, client: str = "") -> EngagementOutcome:
-        return await self._writer.run(partial(engagements.keep, engagement=engagement, client=client))
+        return await self._writer.run(
+            partial(engagements.keep, engagement=engagement, client=client), indexed=False
+        )
 
     async def retractions(self, where: Filter) -> AsyncIterator[RetractionRow]:
         async for row in self._stream(queries.retractions(where), where):

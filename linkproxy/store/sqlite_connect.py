@@ -62,6 +62,7 @@ def connect(settings: FileSettings) -> sqlite3.Connection:
         db.execute(f"PRAGMA synchronous = {settings.synchronous}")
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute(f"PRAGMA cache_size = -{_PAGES_KIB}")
+        db.execute("PRAGMA temp_store = MEMORY")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
     except sqlite3.Error:
         db.close()

@@ -35,7 +35,7 @@ class SqliteCorrections:
         return CorrectedLinks(last_id, tuple(rows.link_from(item) for item in found))
 
     async def correct_answer(self, visit_id: int, answer: AnswerKind) -> None:
-        await self._writer.run(partial(_correct_answer, visit_id=visit_id, answer=answer))
+        await self._writer.run(partial(_correct_answer, visit_id=visit_id, answer=answer), indexed=False)
 
 
 def _correct_answer(session: Session, visit_id: int, answer: AnswerKind) -> None:

@@ -66,7 +66,8 @@ def _earlier(number: int) -> str:
     return f"""SELECT m.column1, m.column2, {rows.SIBLING}
 FROM (VALUES {", ".join(["(?, ?)"] * number)}) m CROSS JOIN visit ON visit.id IN (
     SELECT visit_id FROM (
-        SELECT visit_id FROM open_visit WHERE {same} UNION ALL SELECT visit_id FROM message_visit WHERE {same}
+        SELECT visit_id FROM open_visit WHERE {same} AND visit_id <= ?
+        UNION ALL SELECT visit_id FROM message_visit WHERE {same}
     ) ORDER BY visit_id DESC LIMIT {MOST_SIBLINGS}
 ) ORDER BY id"""
 
@@ -111,7 +112,7 @@ class SqliteFacts:
                 message = self._learn_message(row)
                 if message in siblings:
                     continue
-                if row[-1] or message in self._session.waiting:
+                if row[-1] or message in self._session.open:
                     visited.append(message)
                 else:
                     siblings[message] = []
@@ -133,10 +134,11 @@ class SqliteFacts:
 
     def _read_earlier(self, messages: Sequence[Message]) -> None:
         """Remember the visits of messages; those that wait for the index have come last."""
-        siblings, waiting = self._memory.siblings, self._session.waiting
+        siblings, opened = self._memory.siblings, self._session.open
         siblings.update((message, []) for message in messages)
-        indexed = self._db.execute(_earlier(len(messages)), [*chain.from_iterable(messages)])
-        late = [*chain.from_iterable(waiting[message] for message in messages if message in waiting)]
+        asked = [*chain.from_iterable(messages), opened.indexed]
+        indexed = self._db.execute(_earlier(len(messages)), asked)
+        late = [*chain.from_iterable(opened.of(message) for message in messages)]
         for row in chain(indexed, visits_by_id(self._db, late)):
             known = siblings[row[:2]]
             known.append(rows.sibling_from(row[2:]))

@@ -40,7 +40,7 @@ class SqliteGateways:
 
     async def put_gateways(self, rows: Sequence[DomainGateway]) -> None:
         if rows:
-            await self._writer.run(partial(_put, rows=rows))
+            await self._writer.run(partial(_put, rows=rows), indexed=False)
 
 
 def want_gateway(session: Session, domain: str) -> None:

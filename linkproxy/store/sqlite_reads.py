@@ -22,9 +22,10 @@ _READERS = 3
 
 OPEN_VISIT = """CREATE TEMP VIEW IF NOT EXISTS open_visit AS
 SELECT campaign_id, recipient_id, visit_id, at, again FROM main.open_visit
+WHERE visit_id <= (SELECT value FROM main.meta WHERE name = 'indexed')
 UNION ALL SELECT campaign_id, recipient_id, id, at, 0 FROM main.visit
 WHERE id > (SELECT value FROM main.meta WHERE name = 'indexed')"""
-"""Readers see the newest visits as open, though the writer indexes them some thousands at a time.
+"""Readers see the newest visits as open, though the writer brings them in some thousands at a time.
 
 A temporary view goes before a table of its name (sqlite.org/lang_naming.html).
 """

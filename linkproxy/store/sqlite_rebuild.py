@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_history as histories
@@ -116,12 +116,13 @@ class SqliteRollups:
     async def rebuild(
         self, possible: Find, *, limit: int, campaign_id: CampaignId | None = None
     ) -> RebuildStep:
-        return await self._writer.run(
-            partial(rebuild, possible=possible, limit=limit, only={"campaign": campaign_id})
-        )
+        only: dict[str, Any] = {"campaign": campaign_id}
+        if not await self._readers.fetch(_DUE, only):
+            return RebuildStep(0, 0)
+        return await self._writer.run(partial(rebuild, possible=possible, limit=limit, only=only))
 
 
-def rebuild(session: Session, possible: Find, limit: int, only: dict[str, int | None]) -> RebuildStep:
+def rebuild(session: Session, possible: Find, limit: int, only: dict[str, Any]) -> RebuildStep:
     """Count some messages again, of the campaign that is due, and of the next ones while there is room."""
     db, left, counted = session.db, limit, 0
     while left > 0 and (due := db.execute(_DUE, only).fetchone()) is not None:

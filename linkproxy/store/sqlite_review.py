@@ -120,7 +120,7 @@ class SqliteReview:
 
     async def add_shadow_verdicts(self, verdicts: Sequence[ShadowVerdict]) -> None:
         if verdicts:
-            await self._writer.run(partial(rejudging.add_shadow_verdicts, verdicts=verdicts))
+            await self._writer.run(partial(rejudging.add_shadow_verdicts, verdicts=verdicts), indexed=False)
 
     def shadow_verdicts(self, where: Filter) -> AsyncIterator[ShadowRow]:
         values = {"campaign": where.campaign, "since": where.since, "until": where.until}

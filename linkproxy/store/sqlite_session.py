@@ -15,6 +15,7 @@ from linkproxy.store.api import StoreError
 from linkproxy.store.memory import Bounds, CampaignTable, HeldProfile, KnownProfile, Memory, Message, Recent
 from linkproxy.store.sqlite_connect import FileSettings, connect, inode
 from linkproxy.store.sqlite_domains import HAS_NEIGHBOURS, read_neighbours, remember_neighbours
+from linkproxy.store.sqlite_open import OpenVisits
 from linkproxy.visit.facts import MOST_SIBLINGS
 
 if TYPE_CHECKING:
@@ -28,21 +29,10 @@ __all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "
 _STRAYS_A_CLIENT = 64
 """Strays counted of one client; more of them say no more."""
 
-_NOT_INDEXED = 8_192
-"""So many new visits wait for the index of open visits, and are remembered until then.
-
-Of messages in no order nearly each visit has a page of its own; the more are brought in together, the
-fewer pages are written for each. But whoever comes meanwhile waits until all are in.
-"""
-
 _STATE = "SELECT name, value FROM meta WHERE name IN ('epoch', 'indexed', 'erasures')"
 _ERASED = """INSERT INTO meta (name, value) VALUES ('erasures', 1)
 ON CONFLICT (name) DO UPDATE SET value = value + 1"""
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence WHERE name IN ('visit', 'stray', 'settle_pass')"
-_INDEX = """INSERT OR IGNORE INTO open_visit (campaign_id, recipient_id, visit_id, at)
-SELECT campaign_id, recipient_id, id, at FROM visit WHERE id > ? ORDER BY campaign_id, recipient_id, id"""
-_INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
-_WAITING = "SELECT id, campaign_id, recipient_id FROM visit WHERE id > ? ORDER BY id"
 _NEWS = f"SELECT id, campaign_id, recipient_id, {HAS_NEIGHBOURS} FROM visit WHERE id > ? ORDER BY id"
 _BY_ID = f"""SELECT campaign_id, recipient_id, {rows.SIBLING} FROM visit
 WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"""
@@ -75,11 +65,10 @@ class Session:
         self._inode = file_inode
         self.newest_visit = 0
         self.newest_stray = 0
-        self.waiting: dict[Message, list[int]] = {}  # visits that open_visit lacks still, by message
+        self.open = OpenVisits(self.db)
         self._version = -1
         self._epoch = -1
         self._erasures = 0
-        self._indexed = 0
         self._stray_seen = 0
         self._settle_seen = 0
         self._blank = True
@@ -127,29 +116,20 @@ class Session:
     def saw(self, messages: Sequence[Message], *, stray: int) -> None:
         """Note our own newest rows, which nobody needs to tell us of; visits have had the next ids."""
         for visit_id, message in enumerate(messages, self.newest_visit + 1):
-            self.waiting.setdefault(message, []).append(visit_id)
+            self.open.add(message, visit_id)
         self.newest_visit += len(messages)
         self.newest_stray = self._stray_seen = stray
-        if self.newest_visit - self._indexed >= _NOT_INDEXED:
-            self.index()
+        self.open.bring_in_some(self.newest_visit, len(messages))
 
     def index(self) -> None:
-        """Bring open_visit up to date.
-
-        In order of message and many at a time: of forty thousand open messages nearly each visit has
-        a page of its own, and writing that with the visit cost more than all the rest of it.
-        """
+        """Bring open_visit up to date."""
         self.refresh()
-        if self.waiting:
-            self.db.execute(_INDEX, (self._indexed,))
-            self.db.execute(_INDEXED, (self.newest_visit,))
-            self._indexed = self.newest_visit
-            self.waiting.clear()
+        self.open.bring_in(self.newest_visit)
 
     def delivered(self, message: Message) -> None:
         """Note that a message's delivery changes in this transaction; only visited ones are remembered."""
         self.memory.messages.drop(message)
-        if message in self.waiting or self.db.execute(_VISITED, message).fetchone():
+        if message in self.open or self.db.execute(_VISITED, message).fetchone():
             self.tell(message)
 
     def tell(self, message: Message) -> None:
@@ -165,9 +145,8 @@ class Session:
         newest = self._sequences()
         self.newest_visit, self.newest_stray = newest.get("visit", 0), newest.get("stray", 0)
         self._settle_seen = newest.get("settle_pass", 0)
-        self._epoch, self._indexed, self._erasures = self._state()
-        self.waiting.clear()
-        self._read_waiting(self._indexed)
+        self._epoch, indexed, self._erasures = self._state()
+        self.open.start(indexed)
         self._stray_seen = self.newest_stray - self.bounds.clients
         self._read_strays()
         read_neighbours(self, 0, self.newest_visit)
@@ -208,30 +187,20 @@ class Session:
 
     def _learn_visits(self, before: int, indexed: int) -> None:
         """Remember others' visits; of very many, only what is not read when it is asked for."""
-        if indexed != self._indexed:
-            self._indexed = indexed
-            kept = {
-                message: [item for item in ids if item > indexed] for message, ids in self.waiting.items()
-            }
-            self.waiting = {message: ids for message, ids in kept.items() if ids}
+        self.open.moved(indexed)
         if self.newest_visit - before > self.bounds.news:
             self.memory.siblings.clear()
-            self._read_waiting(max(before, indexed))
+            self.open.read(max(before, indexed))
             read_neighbours(self, before, self.newest_visit)
         elif self.newest_visit > before:
             self._read_news(before)
-
-    def _read_waiting(self, after: int) -> None:
-        for visit_id, campaign_id, recipient_id in self.db.execute(_WAITING, (after,)):
-            self.waiting.setdefault((campaign_id, recipient_id), []).append(visit_id)
 
     def _read_news(self, after: int) -> None:
         """Remember others' visits as if they were ours."""
         known, asked, in_step = self.memory.siblings, [], False
         for visit_id, campaign_id, recipient_id, has_neighbours in self.db.execute(_NEWS, (after,)):
             message = (campaign_id, recipient_id)
-            if visit_id > self._indexed:
-                self.waiting.setdefault(message, []).append(visit_id)
+            self.open.add(message, visit_id)
             if message in known:
                 asked.append(visit_id)
             in_step = in_step or has_neighbours

@@ -49,7 +49,7 @@ def settle(
 ) -> Settlement | None:
     """Settle one message; None when nothing of it is open."""
     session.refresh()
-    if message in session.waiting:
+    if message in session.open:
         session.index()
     history = _read(session, message, reach_seconds)
     if history is None:

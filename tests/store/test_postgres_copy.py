@@ -6,6 +6,7 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import replace
+from math import inf
 
 import pytest
 from store.contract_afterlife import tell, telling
@@ -47,7 +48,7 @@ async def lived(path, privacy):
     (gone,) = await store.register_recipients([RecipientDraft("gone@z.example")])
     await store.erase_recipient(gone.id)
     await store.purge(Cutoffs(clicks=NOW + 10))
-    await store.list_due(last_before=0.0, first_before=0.0, limit=1)
+    await store.list_due(last_before=inf, first_before=inf, limit=1)
     await store.close()
     return mail
 

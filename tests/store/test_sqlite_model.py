@@ -11,7 +11,7 @@ import pytest
 from store.world import NOW, REACH, Mail, judge, send, settled
 
 from linkproxy.model import Engagement, EngagementKind, RecipientId, VerdictKind
-from linkproxy.store import sqlite_session
+from linkproxy.store import sqlite_open
 from linkproxy.store.api import Cutoffs, Filter, RecipientDraft, StoreError
 from linkproxy.store.copy import reading
 
@@ -142,7 +142,8 @@ async def test_whatever_happens_each_visit_is_told_open_and_due_until_it_is_sett
 ):
     """Each store is asked by turns, with room in memory for few messages or for all."""
     chance = random.Random(seed)  # noqa: S311  (repeatable on purpose)
-    monkeypatch.setattr(sqlite_session, "_NOT_INDEXED", chance.choice((4, 20, 60)))
+    monkeypatch.setattr(sqlite_open, "RUN_VISITS", chance.choice((4, 20, 60)))
+    monkeypatch.setattr(sqlite_open, "PART_VISITS", chance.choice((1, 3, 9)))
     stores = [await open_store(messages=room, news=room) for room in (2, 20, 1_000)]
     people = tuple(f"{number}@a.example" for number in range(9))
     world = World(chance, path, await send(stores[0], who=people))
