@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 LINKS = 20
 DAYS = 90
-NOW = visits.NOW
+NOW = float(int(time.time())) - 86_400.0
+"""When the last campaign was sent: yesterday, so that some of the visits are as recent as they are in use."""
+
 _FREEMAIL = ("gmail.example", "outlook.example", "yahoo.example", "icloud.example")
 _COMPANIES = 20_000
 _SWEEP = 12
