@@ -27,6 +27,7 @@ from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
+from linkproxy.store.sqlite_queries import FIRST_ID
 from linkproxy.store.sqlite_session import CampaignTable, HeldProfile, KnownProfile, Message, visits_by_id
 from linkproxy.store.sqlite_tables import read_table
 from linkproxy.visit.facts import LOOK_BACK_SECONDS, MOST_SIBLINGS, KnownMessage
@@ -72,8 +73,8 @@ FROM (VALUES {", ".join(["(?, ?)"] * number)}) m CROSS JOIN visit ON visit.id IN
 ) ORDER BY id"""
 
 
-_SETTLED_SINCE = """SELECT 1 FROM settled_visit WHERE campaign_id = ?
-AND visit_id >= (SELECT min(first_id) FROM visit_hour WHERE hour >= ?) LIMIT 1"""
+_SETTLED_SINCE = f"""SELECT 1 FROM settled_visit
+WHERE campaign_id = :campaign AND visit_id >= {FIRST_ID} LIMIT 1"""
 
 
 class SqliteFacts:
@@ -127,7 +128,7 @@ class SqliteFacts:
         """
         known = self._memory.settled.get(campaign_id)
         if known is None:
-            asked = (campaign_id, int(at - 2 * LOOK_BACK_SECONDS) // int(HOUR_SECONDS))
+            asked = {"campaign": campaign_id, "since": at - 2 * LOOK_BACK_SECONDS}
             known = self._db.execute(_SETTLED_SINCE, asked).fetchone() is not None
             self._memory.settled.put(campaign_id, known)
         return known

@@ -45,7 +45,6 @@ _INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
 _Key = tuple[int, int, int]
 _FIRST: Final[_Key] = (0, 0, 0)
 _LAST: Final[_Key] = (1 << 62, 0, 0)
-_NONE: Final[dict[Message, list[int]]] = {}
 
 
 class OpenVisits:
@@ -58,7 +57,7 @@ class OpenVisits:
         self._db = db
         self.indexed = 0  # meta.indexed
         self._waiting: dict[Message, list[int]] = {}
-        self._leaving = _NONE  # those of the run
+        self._leaving: dict[Message, list[int]] = {}  # those of the run
         self._run_to = 0  # the newest visit of the run
         self._gathered = 0  # the newest visit of it that is gathered
         self._placed = _FIRST  # the last key of it that is in open_visit
@@ -146,4 +145,4 @@ class OpenVisits:
 
     def _give_up(self) -> None:
         self._db.execute(_GIVE_UP)
-        self._leaving, self._run_to, self._gathered, self._placed = _NONE, 0, 0, _FIRST
+        self._leaving, self._run_to, self._gathered, self._placed = {}, 0, 0, _FIRST

@@ -49,7 +49,7 @@ _OPEN = Columns("v.id", "v.at", "v.campaign_id", "v.recipient_id", key="v.key", 
 _RETRACTIONS = Columns("t.visit_id", "t.at", "t.campaign_id", "t.recipient_id", key="t.key")
 _UNSUBSCRIBES = Columns("u.id", "u.at", "u.campaign_id", "u.recipient_id")
 
-_FIRST_ID = """coalesce((SELECT min(first_id) FROM visit_hour
+FIRST_ID = """coalesce((SELECT min(first_id) FROM visit_hour
     WHERE hour >= CAST(:since AS INTEGER) / 3600), 9223372036854775807)"""
 _LAST_ID = """coalesce((SELECT max(last_id) FROM visit_hour
     WHERE hour <= CAST(:until AS INTEGER) / 3600), 0)"""
@@ -100,7 +100,7 @@ def _conditions(where: Filter, columns: Columns, *, by_id: bool = False) -> str:
         f"{columns.verdict} = :verdict": where.verdict and columns.verdict,
     }
     # One lower bound for the id, since SQLite seeks by one of two only.
-    after = f"max(:after, {_FIRST_ID} - 1)" if where.since is not None and by_id else ":after"
+    after = f"max(:after, {FIRST_ID} - 1)" if where.since is not None and by_id else ":after"
     return " AND ".join([f"{columns.id} > {after}", *(text for text, asked in wanted.items() if asked)])
 
 
