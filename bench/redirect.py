@@ -74,6 +74,7 @@ class Rival:
     stored: Callable[[], int] | None = None  # how many clicks it has kept
     loads: dict[bool, list[wrk.Load]] = field(default_factory=lambda: {True: [], False: []})
     steady: list[steady.Steady] = field(default_factory=list)
+    connections: int = CONNECTIONS
 
     def answered(self) -> int:
         """Return how many requests it answered in all."""
@@ -90,6 +91,7 @@ class Scenario:
     settings: Mapping[str, str]
     cores: tuple[int, ...] = (0,)
     store_url: str = ""
+    connections: int = CONNECTIONS
 
 
 def main() -> None:
@@ -163,13 +165,7 @@ def _scenarios(chosen: argparse.Namespace, folder: Path) -> list[Scenario]:
     slow_ms = chosen.slow_fsync if chosen.slow_fsync is not None else 0 if chosen.quick else SLOW_FSYNC_MS
     found = [Scenario(FULL, {_SYNCHRONOUS: "full"}), Scenario("linkproxy normal", {_SYNCHRONOUS: "normal"})]
     if workers:
-        both = tuple(range(min(workers, os.cpu_count() or 1)))
-        found += [
-            Scenario(
-                f"linkproxy {mode}, {workers} workers", {_SYNCHRONOUS: mode, _WORKERS: str(workers)}, both
-            )
-            for mode in ("full", "normal")
-        ]
+        found += _of_workers(workers)
     if slow_ms and slow_disk.available():
         slow = slow_disk.preloading(folder, slow_ms)
         found.append(Scenario(f"linkproxy full, fsync +{slow_ms:g} ms", {_SYNCHRONOUS: "full", **slow}))
@@ -179,13 +175,30 @@ def _scenarios(chosen: argparse.Namespace, folder: Path) -> list[Scenario]:
     return found
 
 
+def _of_workers(workers: int) -> list[Scenario]:
+    """Return workers with as many connections as one has, and with as many for each of them."""
+    cores = tuple(range(min(workers, os.cpu_count() or 1)))
+    more = workers * CONNECTIONS
+    return [
+        Scenario(
+            f"linkproxy {mode}, {workers} workers{told}",
+            {_SYNCHRONOUS: mode, _WORKERS: str(workers)},
+            cores,
+            connections=connections,
+        )
+        for told, connections in (("", CONNECTIONS), (f", {more} connections", more))
+        for mode in ("full", "normal")
+    ]
+
+
 def _begin(scenario: Scenario, folder: Path, messages: int, stack: ExitStack) -> Rival:
     home = Path(tempfile.mkdtemp(dir=folder)) / "home"
     settings = {name: value for name, value in scenario.settings.items() if name.startswith("LINKPROXY")}
     paths = Paths(mailed.install(home, settings, messages))
     chosen = {**scenario.settings, **servers.unsettled(home)}
     url = stack.enter_context(servers.linkproxy(home, chosen, cores=scenario.cores))
-    return Rival(scenario.name, url, paths, partial(mailed.count_visits, home, scenario.store_url))
+    count = partial(mailed.count_visits, home, scenario.store_url)
+    return Rival(scenario.name, url, paths, count, connections=scenario.connections)
 
 
 def _peers(chosen: argparse.Namespace) -> list[peers.Peer]:
@@ -209,10 +222,10 @@ def _measure(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> No
             for rival in order:
                 file.write_text("\n".join(rival.paths.ahead(seconds * MOST_RATE)) + "\n")
                 load = wrk.run(
-                    rival.url, file, seconds=seconds, connections=CONNECTIONS, keep_alive=keep_alive
+                    rival.url, file, seconds=seconds, connections=rival.connections, keep_alive=keep_alive
                 )
                 rival.loads[keep_alive].append(load)
-                rival.paths.passed(load.requests + CONNECTIONS)  # with those that wrk did not wait for
+                rival.paths.passed(load.requests + rival.connections)  # with those wrk did not wait for
 
 
 def _measure_steady(rivals: list[Rival], rounds: int, seconds: int) -> None:

@@ -261,12 +261,11 @@ class Journal:
         if late is not None:
             # Before it is written: a reading back that begins meanwhile must know what will be struck.
             self._recovery.strike_when_committed(late, spilled, put)
-        durable = await put
-        if late is None and durable:
-            self._metrics.spilled_visits.inc()
-        elif late is None:
-            self._recovery.lost(1)
+        kept = await put
+        if late is None:
+            self._recovery.count(kept)
         self._recovery.begin()
+        durable = kept.done() and kept.result()
         return Refused() if _acts(answer) and not durable else Spilled(answer)
 
     async def _unjudged(self, visit: Visit) -> Answer | None:

@@ -47,6 +47,7 @@ class Recovery:
         self._entering: asyncio.Task[None] | None = None
         self._adopter = Adopter(self)
         self._losing = False  # told in the log once, not with every visit
+        self._closed = False
         self.failing = False
 
     def start(self) -> None:
@@ -57,7 +58,7 @@ class Recovery:
 
     def begin(self) -> None:
         """See to it that somebody is at work."""
-        if self._task is None:
+        if self._task is None and not self._closed:
             self._task = asyncio.create_task(self._run())
 
     async def adopt(self) -> None:
@@ -77,30 +78,41 @@ class Recovery:
             await asyncio.wait({self._task})
 
     def strike_when_committed(
-        self, late: asyncio.Future[Outcome], spilled: SpilledVisit, put: asyncio.Task[bool]
+        self, late: asyncio.Future[Outcome], spilled: SpilledVisit, put: asyncio.Task[asyncio.Future[bool]]
     ) -> None:
         """Strike a visit that is being ``put`` into the spill file when its late commit turns out well."""
         task = asyncio.create_task(self._strike_when_committed(late, spilled, put))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    def lost(self, visits: int) -> None:
-        """Count visits that found room neither in the store nor in the spill file."""
-        self._metrics.lost_visits.inc(visits)
-        if not self._losing:
-            self._losing = True
-            get_logger().error(Event.SPILL_FULL, path=str(self._spill.path), bytes=self._spill.size())
+    def count(self, kept: asyncio.Future[bool]) -> None:
+        """Count a visit as spilled, or as lost, once it is known whether the spill file has it."""
+        if not kept.done():
+            kept.add_done_callback(self.count)
+        elif kept.result():
+            self._metrics.spilled_visits.inc()
+            self.begin()
+        else:
+            self._lose()
 
     async def close(self) -> None:
         """Wait for late commits, then stop looking and probing, and finish what is being read back."""
         await self._adopter.close()
         if self._late:
             await asyncio.wait(self._late)
+        self._closed = True  # what the disk is still writing is for the next start to read back
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
         if self._entering is not None:
             await asyncio.gather(self._entering, return_exceptions=True)
+
+    def _lose(self) -> None:
+        """Count a visit that found room neither in the store nor in the spill file."""
+        self._metrics.lost_visits.inc()
+        if not self._losing:
+            self._losing = True
+            get_logger().error(Event.SPILL_FULL, path=str(self._spill.path), bytes=self._spill.size())
 
     async def _run(self) -> None:
         try:
@@ -147,16 +159,13 @@ class Recovery:
         self._metrics.read_back_visits.inc(len(batch) - failed)
 
     async def _strike_when_committed(
-        self, late: asyncio.Future[Outcome], spilled: SpilledVisit, put: asyncio.Task[bool]
+        self, late: asyncio.Future[Outcome], spilled: SpilledVisit, put: asyncio.Task[asyncio.Future[bool]]
     ) -> None:
-        durable = await put
+        kept = await put
         try:
             outcome = await late
         except Exception:  # noqa: BLE001  (the commit failed, whatever the reason; the spill file has the visit)
-            if durable:
-                self._metrics.spilled_visits.inc()
-            else:
-                self.lost(1)
+            self.count(kept)
             return
         try:
             await self._spill.strike([spilled.id])

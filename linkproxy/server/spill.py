@@ -201,18 +201,19 @@ class Spill:
         """Return the file's size in bytes."""
         return self._file.size()
 
-    async def put(self, visit: SpilledVisit, *, seconds: float) -> bool:
-        """Return True once a visit is durable; False when it found no room, or no disk in time."""
+    async def put(self, visit: SpilledVisit, *, seconds: float) -> asyncio.Future[bool]:
+        """Return whether a visit found room and is durable, as a future that is done once that is known.
+
+        It is not done yet when the disk took longer than ``seconds`` and is still at it.
+        """
         self.may_hold_visits = True
         self._puts += 1
         put = _Put(visit, asyncio.get_running_loop().create_future())
         self._commits.submit(put)
-        try:
-            async with asyncio.timeout(seconds):
-                return await put.done
-        except TimeoutError:
-            self._commits.withdraw(put)
-            return False
+        await asyncio.wait({put.done}, timeout=seconds)
+        if not put.done.done() and self._commits.withdraw(put):
+            put.done.set_result(False)
+        return put.done
 
     async def strike(self, ids: Sequence[str]) -> None:
         """Note that visits are in the journal; raise OSError.
@@ -255,8 +256,7 @@ class Spill:
             self._puts += 1
             self.may_hold_visits = True
         for place, put in enumerate(puts):
-            if not put.done.done():
-                put.done.set_result(place < fitting)
+            put.done.set_result(place < fitting)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import threading
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -136,6 +137,20 @@ async def test_when_the_spill_fails_as_well_people_are_sent_on_and_the_loss_is_c
         response = await site.ask(site.url("CtB2"))
         assert response.status == 302
         assert await site.metric("linkproxy_lost_visits_total") >= 1
+
+
+async def test_what_a_slow_disk_takes_in_after_its_visitor_was_answered_is_spilled_and_not_lost(
+    start: Start, locked: Locked
+) -> None:
+    site = await start(store=PROMPT)
+    disk = threading.Event()
+    site.server.services.journal._spill._thread.submit(disk.wait)
+    with locked():
+        assert (await site.ask(site.url())).status == 302
+        disk.set()
+    await recovered(site)
+    assert len(await site.visits()) == 1
+    assert await site.metric("linkproxy_lost_visits_total") == 0
 
 
 async def test_a_fault_of_ours_while_the_store_fails_is_answered_and_nobody_hangs(

@@ -2,6 +2,7 @@ import asyncio
 import resource
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,8 @@ def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
 
 async def test_many_that_wait_share_a_write_and_each_learns_its_own_fate(tmp_path: Path) -> None:
     spill = Spill(SpillFile(tmp_path / "spill", 2000))
-    fates = await asyncio.gather(*(spill.put(spilled(at), seconds=30) for at in range(50)))
+    puts = await asyncio.gather(*(spill.put(spilled(at), seconds=30) for at in range(50)))
+    fates = [put.result() for put in puts]
     kept = len(await spill.waiting())
     assert fates == [True] * kept + [False] * (50 - kept)
     assert 0 < kept < 50
@@ -113,7 +115,7 @@ async def test_who_looks_while_a_visit_is_being_written_does_not_take_the_file_f
     spill = Spill(SpillFile(tmp_path / "spill", LARGE))
     putting = asyncio.create_task(spill.put(spilled(), seconds=30))
     looking = asyncio.create_task(spill.waiting())
-    assert (await putting, await looking) == (True, [])
+    assert ((await putting).result(), await looking) == (True, [])
     assert spill.may_hold_visits
     assert len(await spill.waiting()) == 1
     await spill.close()
@@ -121,7 +123,30 @@ async def test_who_looks_while_a_visit_is_being_written_does_not_take_the_file_f
 
 async def test_a_disk_that_takes_nothing_is_told_and_not_raised(full_disk: Path) -> None:
     spill = Spill(SpillFile(full_disk, LARGE))
-    assert not await spill.put(spilled(), seconds=30)
+    assert not (await spill.put(spilled(), seconds=30)).result()
+    await spill.close()
+
+
+async def test_a_visit_that_a_slow_disk_is_still_writing_is_neither_kept_nor_lost_yet(tmp_path: Path) -> None:
+    spill, disk = Spill(SpillFile(tmp_path / "spill", LARGE)), threading.Event()
+    spill._thread.submit(disk.wait)
+    kept = await spill.put(spilled(), seconds=0.2)
+    assert not kept.done()
+    disk.set()
+    assert await kept
+    assert len(await spill.waiting()) == 1
+    await spill.close()
+
+
+async def test_a_visit_that_the_disk_had_no_time_to_begin_with_is_not_written_later(tmp_path: Path) -> None:
+    spill, disk = Spill(SpillFile(tmp_path / "spill", LARGE)), threading.Event()
+    spill._thread.submit(disk.wait)
+    first, second = spilled(1), spilled(2)
+    begun = await spill.put(first, seconds=0.2)
+    assert not (await spill.put(second, seconds=0.2)).result()
+    disk.set()
+    assert await begun
+    assert await spill.waiting() == [first]
     await spill.close()
 
 
@@ -154,7 +179,7 @@ async def test_struck_visits_are_not_handed_out_again_even_if_the_strike_cannot_
     file = SpillFile(tmp_path / "spill", LARGE)
     spill = Spill(file)
     kept = spilled()
-    assert await spill.put(kept, seconds=30)
+    assert (await spill.put(kept, seconds=30)).result()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file.size(), hard))  # as on a full disk
     try:
