@@ -65,6 +65,7 @@ _BEFORE_CONTENT: Final = re.compile(
     + rb"|<" + NO_TAG + rb")*)",
     re.IGNORECASE,
 )  # fmt: skip
+_HEAD: Final = re.compile(rb"<!doctype[\t\n\f\r ]|</head[\t\n\f\r />]", re.IGNORECASE)
 _TABLE_TAG: Final = re.compile(
     rb"<(?:(/?)(?i:(table|td|th|caption)|tr|tbody|thead|tfoot|colgroup)(?=[\t\n\f\r />])" + REST
     + rb"|/?" + NAME + REST + rb"|" + NO_TAG + rb")"
@@ -141,6 +142,8 @@ def _body_start(walk: Walk, limit: int) -> int | None:
     """Return the place before everything in the body, whether or not it has a tag."""
     if walk.body_start is not None:
         return walk.body_start
+    if _HEAD.search(walk.html, limit):  # what a template tag repeats or leaves out there is no content
+        limit = len(walk.html)
     tags = (tag for order, tag in enumerate(walk.anchors) if order not in walk.conditional)
     anchor = next((tag for tag in tags if isinstance(tag, Tag)), None)
     for region in walk.regions:

@@ -63,6 +63,18 @@ _LABELS: Final = {
     "x-johab": "johab",
 }
 
+# What the Encoding Standard reads instead: mail that says the former is written in the latter.
+_EXTENDED: Final = {
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+}
+
 _BYTE_ORDER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _WIDE_TAG: Final = re.compile(rb"<\0[!?\w]\0|\0<\0[!?\w]|<\0\0\0[!?\w]\0\0\0|\0\0\0<\0\0\0[!?\w]")
 
@@ -89,13 +101,15 @@ def is_known(label: str) -> bool:
 def find(label: str) -> Charset:
     """Look a charset up by the label a mail gives it.
 
-    A label nobody knows is read as windows-1252, as clients do.
+    A label nobody knows is read as windows-1252, as clients do, and a label of a charset that was
+    extended as its extension.
     """
     lowered = label.strip().strip("'\"").lower()
     try:
         codec = codecs.lookup(_LABELS.get(lowered, lowered) or "cp1252").name
     except (LookupError, ValueError):
         return Charset("cp1252")
+    codec = _EXTENDED.get(codec, codec)
     if codec in _SAFE or _SAFE_FAMILIES.fullmatch(codec):
         return Charset(codec)
     return Charset(codec, safe=codec in _ESCAPED, escaped=codec in _ESCAPED)
@@ -104,6 +118,14 @@ def find(label: str) -> Charset:
 def is_wide(html: bytes) -> bool:
     """Tell whether the bytes are UTF-16 or UTF-32 whatever their label says."""
     return html.startswith(_BYTE_ORDER_MARKS) or bool(_WIDE_TAG.match(html))
+
+
+def hidden_in(content: bytes, label: str) -> str:
+    """Return the charset that keeps a text from being scanned: its label, unless the bytes belie it."""
+    if not find(label).safe or not is_wide(content):
+        return label
+    four = content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or b"\0\0" in content[:8]
+    return "utf-32" if four else "utf-16"
 
 
 # ESC ( B and ESC ( J return to bytes that are ASCII where markup is concerned (RFC 1468).

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign import bait
+from linkproxy.campaign import bait, charsets
 from linkproxy.campaign.html import Scan, scan
 from linkproxy.campaign.links import new_keys, shape
 from linkproxy.campaign.roles import assign
@@ -134,7 +134,7 @@ def compile_html(
     check_base_url(campaign)
     found = scan(html, charset)
     if not found.readable:
-        return Compiled((html,), notes=(Note(NoteReason.CHARSET, charset, -1),))
+        return Compiled((html,), notes=(Note(NoteReason.CHARSET, charsets.hidden_in(html, charset), -1),))
     notes: list[Note] = []
     decider = Decider(campaign, charset, found.base, recipient, by_reference=by_reference)
     holes = holes_of(found, decider, notes)

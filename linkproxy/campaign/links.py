@@ -64,7 +64,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _WEB = re.compile(r"https?:(//)?([^/?#]*)", re.IGNORECASE)
 # Nearly every URL, in lower case. Nothing in it is of a merge tag, or to be percent-encoded.
 _USUAL = re.compile(
-    r"https?://([a-z0-9.-]{0,100})((?:/[a-z0-9_.:/=+,;!$()&-]{0,4000})?)(?:\?([a-z0-9_.:/?=+,;!$()&-]{0,4000}))?"
+    r"https?://([a-z0-9.-]{0,100})((?:/[a-z0-9_.:/=+,;!()&-]{0,4000})?)(?:\?([a-z0-9_.:/?=+,;!()&-]{0,4000}))?"
 )
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 _PORT = re.compile(r"[0-9]{0,5}")

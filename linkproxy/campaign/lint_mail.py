@@ -16,7 +16,7 @@ from linkproxy.campaign.mime_parts import MOST_PARTS, find_parts
 from linkproxy.campaign.roles import assign
 from linkproxy.campaign.signatures import signatures_in
 from linkproxy.campaign.targets import Decider, Hole, NoteReason
-from linkproxy.campaign.text import scan_text
+from linkproxy.campaign.text import is_signed, scan_text
 from linkproxy.model import Campaign, CampaignId, CampaignKind
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class LintedMail:
             text = scan_text(content, charset)
             found = Scan(text.links, None, None, None, readable=text.readable)
         if not found.readable:
-            self.unreadable.append(f"{kind} in the charset {charset[:40]}")
+            self.unreadable.append(f"{kind} in the charset {charsets.hidden_in(content, charset)[:40]}")
             return
         decider = Decider(self.campaign or _NO_CAMPAIGN, charset, found.base, None)
         first = len(self.links)
@@ -149,6 +149,10 @@ def _read_text(mail: LintedMail, raw: bytes, part: Part, eol: bytes) -> None:
         content = None
     if content is None:
         mail.unreadable.append(f"{part.kind} whose {part.encoding[:40] or 'encoding'} is unknown or broken")
+        return
+    if is_signed(content, html=part.kind == HTML):
+        mail.kinds.add(part.kind)
+        mail.sealed.append(f"{part.kind} with an OpenPGP block")
         return
     label = part.parameters.get("charset", "").strip()
     if not label and part.kind == HTML:

@@ -269,13 +269,15 @@ class Walk:
     def _anchor(self, tag: Tag) -> None:
         if self._open is not None and self._foreign.stack:
             self._unsure = True  # an anchor of SVG does not end the one around the <svg>
-        self._close_anchor(tag.start)
+        if tag.name.startswith(b"v:") and self._open is not None:
+            self._unsure = True  # nor does a shape, to whom it is only an element
         order = len(self.anchors)
         self.anchors.append(tag)
         self.text_ends[order] = tag.end
         if self._conditional:
             self.conditional.add(order)
-        if tag.name != b"area":
+        if tag.name != b"area":  # which stands within an anchor as an image does
+            self._close_anchor(tag.start)
             self._open = order, tag
 
     def _close_anchor(self, position: int) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 TAG_BYTES: Final = 2048
 """A longer one is taken for text: an opener that is never closed must not swallow the mail."""
-
+SCRIPT_BYTES: Final = 16384
+"""As above, of a block of AMPscript: one at the beginning of a mail may hold all that it computes."""
 
 VALUE_CHARACTERS: Final = 8192
 """How much of a URL is searched for merge tags; no target is longer."""
@@ -47,7 +48,11 @@ _SYNTAXES: Final = tuple(
         (b"*|", rb"\*\|[^|<>\r\n]{1,300}\|\*"),  # Mailchimp, Mandrill
         (b"[[", rb"\[\[(?>(?:(?!\[\[|\]\])[^\r\n]){1,500})\]\]"),  # Mailjet's, Thymeleaf's
         (b"[%", rb"\[%(?>(?:(?!\[%|%\])[^\r\n]){1,500})%\]"),  # Template Toolkit
-        (b"%%", rb"%%=(?>(?:(?!=%%|%%=)[^\r\n]){1,500})=%%|%%[\w .:-]{1,100}%%"),  # Marketing Cloud
+        (  # Marketing Cloud
+            b"%%",
+            rb"%%%%\[(?>(?:(?!\]%%%%|%%%%\[)[\s\S]){0,%d})\]%%%%" % SCRIPT_BYTES
+            + rb"|%%=(?>(?:(?!=%%|%%=)[^\r\n]){1,500})=%%|%%[\w .:-]{1,100}%%",
+        ),
         (b"${", rb"\$\{[^{}<>\r\n]{1,300}\}"),  # Freemarker, Velocity, Emarsys
     )
 )
@@ -70,6 +75,7 @@ _BLOCK: Final = re.compile(
     | \*\|(?:IF|IFNOT|ELSE|ELSEIF|END|INTERESTED)\b
     | \[\[-?(?:[\#/]|\s*(?:if|else|end|for)\b)
     | \[%-?\s*(?:IF|UNLESS|ELSE|ELSIF|END|FOREACH|WHILE|SWITCH|CASE)\b
+    | %%\[
     """
 )
 
@@ -124,24 +130,34 @@ def fill(html: bytes, tags: list[TemplateTag]) -> bytes:
 
 
 # Merge tags that need no masking, since nothing in them means anything to HTML, and those that an
-# editor has percent-encoded. "%NAME%" must not be part of a percent-encoded text like "%E2AB%20".
+# editor has percent-encoded. "%NAME%" must not be part of a percent-encoded text like "%E2AB%20", nor
+# "[name]" of a parameter like "filter[name]=1", or an IPv6 address.
 _UNMASKED: Final = re.compile(
     r"""(?x)
-      \{[A-Za-z_][\w .:|=-]*\}
+      \{[$!]?[A-Za-z_][\w .:|=-]*\}
     | %(?:recipient|unsub|tag_unsub|mailing_list_unsub)[\w.-]{0,60}%
     | %[A-Z][A-Z0-9_]{2,40}%(?![0-9A-Fa-f]{2})
+    | %\(\w{1,60}\)s
     | (?i:%7B(?:%7B|%25).{0,200}?%7D)
+    | (?i:%7B[$!]?[a-z_](?:[\w .:|-]|%3D|%7C|%20){0,100}%7D)
     | (?i:\*%7C.{0,200}?%7C\*)
     | (?i:%24%7B.{0,200}?%7D)
+    | (?i:%3C%25.{0,200}?%25%3E)
     | \[(?:unsubscribe|webversion|preferences|forwardtoafriend|updateprofile)\w*\]
+    | (?<![\w\]])(?<!//)(?:\[\*?|%5[Bb])[A-Za-z_][\w .,:|=*'-]{1,100}(?:\]|%5[Dd])
+    | (?:\[|%5[Bb])[A-Z][A-Z0-9_]{2,60}(?:\]|%5[Dd])(?!=|\[|%5[Bb])
+    | \$\[[^\[\]\r\n]{1,100}\]\$ | (?<!\w)\$[A-Za-z_][\w.]{1,60}\$
     | \#\{[^{}<>\r\n]{1,100}\} | <<[\w .-]{1,100}>>
-    | @@[\w.-]+@@ | \#\#[\w.-]+\#\#
+    | @@[\w.-]+@@ | @[A-Z][A-Z0-9_]{2,40}@
+    | \#\#[\w.-]+\#\# | \#[A-Za-z][\w:.-]{1,100}\#
+    | ~~eloqua[^~]{1,200}~~
+    | <\?(?:php\b|=).{0,500}?\?>
     | @TrackLink\b
     """
 )
 
 
-_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[]|#[{#]|<<|@[@T]")
+_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[$]|#[{#A-Za-z]|<[<?]|@[@A-Z]|~~")
 
 
 def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:

@@ -202,18 +202,19 @@ class _Compiler:
 
     def _scanned(self, part: Part, body: Body, notes: list[Note]) -> Scan | None:
         charset = _charset(part, body)
-        if part.kind == "text/html":
-            found = scan(body.content, charset)
-        elif is_signed(body.content):
+        is_html = part.kind == "text/html"
+        if is_signed(body.content, html=is_html):
             self._leave(part, NoteReason.PROTECTED)
             return None
+        if is_html:
+            found = scan(body.content, charset)
         else:
             joins_lines = part.parameters.get("delsp", "").lower() == "yes"
             text = scan_text(body.content, charset, joins_lines=joins_lines)
             notes += text.notes
             found = Scan(text.links, None, None, None, readable=text.readable)
         if not found.readable:
-            self._leave(part, NoteReason.CHARSET, charset)
+            self._leave(part, NoteReason.CHARSET, charsets.hidden_in(body.content, charset))
             return None
         return found
 

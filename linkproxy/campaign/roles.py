@@ -189,8 +189,8 @@ def _header_end(seen: Sequence[_Seen]) -> int:
 # --- what one link shows -----------------------------------------------------------------------
 
 _WEB = re.compile(r"https?://([^/?#:]*)[^/?#]*([^?#]*)\??([^#]*)")
-# {{unsubscribe}}, *|UNSUB|*, [unsubscribe], %unsubscribe_url%, <%asm_group_unsubscribe_url%>
-_LEAVING_TAG = re.compile(r"[{|\[%<][^}|\]>]{0,80}unsub")
+# {{unsubscribe}}, *|UNSUB|*, [unsubscribe], %unsubscribe_url%, <%asm_group_unsubscribe_url%>, $UNSUB$
+_LEAVING_TAG = re.compile(r"[{|\[%<$][^}|\]>]{0,80}unsub")
 _NAMING_ATTRIBUTES = ("rel", "class", "id", "name", "title")
 
 

@@ -128,6 +128,8 @@ class Decider:
         self, link: FoundLink, role: LinkRole, reached: str | NoteReason, *, handed_over: bool
     ) -> Hole | Note:
         """Decide about a link by which one leaves the list, or one that is to become such a link."""
+        if is_tracked(link.value, self._own):
+            return Note(NoteReason.TRACKED, link.value, link.position)
         # Anyone could write a reference that nobody signed, and opt another person out.
         if self._by_reference:
             return Note(NoteReason.UNSUBSCRIBE, link.value, link.position)
@@ -194,7 +196,7 @@ def _not_for_us(link: FoundLink) -> NoteReason | None:
 def _absolute(value: str, base: str | None) -> str | None:
     if _SCHEME.match(value):
         return value
-    if value.startswith("//"):
+    if value.replace("\\", "/").startswith("//"):
         scheme = base.partition(":")[0] if base else "https"
         return f"{scheme}:{value}"
     if base is None:

@@ -27,8 +27,8 @@ _MASKED: Final = "\x1b"  # stands for every byte of an ISO-2022-JP run
 
 # Typographic quotes, CJK and fullwidth punctuation, blanks without width, controls.
 _ENDS: Final = (
-    r"\s<>\"`\\^\x00-\x20\x7f-\xa0\u00ab\u00bb\u200b-\u200f\u2018-\u201f\u2026\u2028-\u202f\u2039\u203a"
-    r"\u2060-\u2064\u3000-\u303f\ufeff\ufe30-\ufe4f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+    r"\s<>\"`\\\x00-\x20\x7f-\xa0\u00ab\u00bb\u200b-\u200f\u2018-\u201f\u2026\u2028-\u202f\u2039\u203a"
+    r"\u2060-\u206f\u3000-\u303f\ufeff\ufe30-\ufe4f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
     r"\ufffd\ud800-\udfff"
 )
 _TO_ASCII: Final = re.compile(rb"\x1b\([BJ]")
@@ -44,10 +44,16 @@ _UNSPACED: Final = re.compile(
     r"\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uffdc"
     r"\U00020000-\U0003ffff]"
 )
+# Set without blanks between words; in an address it is another character than it looks.
+_DASH: Final = re.compile(r"\u2014|[\u2013\u2015]\Z")
 _PGP: Final = re.compile(rb"^-----BEGIN PGP ", re.MULTILINE)
+# In HTML a tag may stand before it; elsewhere in a line it is what somebody writes about.
+_PGP_IN_HTML: Final = re.compile(rb"(?:^|>)[\t ]*-----BEGIN PGP (?:SIGNED )?MESSAGE-----", re.MULTILINE)
 _ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
 _LEAVING: Final[Mapping[str, str]] = MappingProxyType({"rel": "unsubscribe"})
 _LOOKED_BACK: Final = 400
+_RULE: Final = " \t\r\n-=_*~"
+"""What lines beneath a heading are made of."""
 _CLAUSE: Final = re.compile(r"[.!?;|\u3002](?:\s|\Z)")
 
 
@@ -60,9 +66,9 @@ class TextScan:
     readable: bool = True
 
 
-def is_signed(content: bytes) -> bool:
+def is_signed(content: bytes, *, html: bool = False) -> bool:
     """Tell whether a text carries an OpenPGP block (RFC 9580 section 6.2), signed or encrypted."""
-    return bool(_PGP.search(content))
+    return b"-----BEGIN PGP " in content and bool((_PGP_IN_HTML if html else _PGP).search(content))
 
 
 def scan_text(content: bytes, charset: str = "us-ascii", *, joins_lines: bool = False) -> TextScan:
@@ -161,7 +167,7 @@ class _Reader:
             return True  # wrapped inside its brackets (RFC 3986, Appendix C), or no bracket of it
         if self._joins_lines and re.match(r" +(?:\r?\n|\Z)", text[end : end + 8]):
             return True
-        if _UNSPACED.search(text, start, end):
+        if _is_unsure(text[start:end], following[:1]):
             return True
         if self._view == self._codec:
             return False
@@ -179,7 +185,7 @@ class _Reader:
             rest = text[end : end + TEXT_CHARACTERS].partition("\n")[0]
             if any(character.isalpha() for character in rest):
                 return rest
-            line = before.rstrip().rpartition("\n")[2]
+            line = before.rstrip(_RULE).rpartition("\n")[2]
         clauses = [clause for clause in _CLAUSE.split(line) if clause.strip()]
         return clauses[-1].strip() if clauses else ""
 
@@ -195,6 +201,16 @@ def _says_leave(label: str) -> bool:
     )
 
 
+def _is_unsure(url: str, following: str) -> bool:
+    """Tell whether a URL may be shorter than it looks, or go on with what follows it."""
+    if _UNSPACED.search(url) or _DASH.search(url):
+        return True
+    if following in {"\\", "\ufffd"} or "\udc80" <= following <= "\udcff":  # as in JSON; no text
+        return True
+    # A merge tag with blanks in it.
+    return any(url.count(opener) > url.count(closer) for closer, opener in _CLOSERS.items() if opener != "(")
+
+
 def _trimmed_end(text: str, start: int, host: int, end: int) -> int:
     """Return where a URL ends that may reach to ``end`` at most."""
     in_quotes = text[start - 1 : start] == "'"
@@ -203,12 +219,20 @@ def _trimmed_end(text: str, start: int, host: int, end: int) -> int:
         mark = match[0]
         opener = _CLOSERS.get(mark, "")
         if mark in depths:
+            if mark != "(" and text.startswith("/", match.end()):  # [/url], {/unwrap}
+                end = match.start()
+                break
             depths[mark] += 1
         elif opener and depths[opener]:
             depths[opener] -= 1
         elif opener or mark != "'" or in_quotes:  # what closes something else, or the next URL
             end = match.start()
             break
+    quotes = 0 if in_quotes else text.count("'", host, end)
     while end > host and text[end - 1] in _SENTENCE:
+        if text[end - 1] == "'":
+            if quotes == 2:
+                break  # something in the URL stands between them
+            quotes -= 1
         end -= 1
     return end

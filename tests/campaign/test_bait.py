@@ -96,6 +96,25 @@ def marked(html):
             b"<svg><desc><p>a</p></desc></svg><p>b</p><p>c</p>",
             b"<svg><desc><p>a</p></desc></svg><p>b(1)</p><p>c(2)</p>",
         ),
+        # before the doctype, or in the head, it would be the begin of the body
+        (
+            b"{% set x = 1 %}<!DOCTYPE html><title>t</title><img>" + LINK,
+            b"{% set x = 1 %}<!DOCTYPE html><title>t</title>(1)<img>" + LINK + b"(2)",
+        ),
+        (
+            b"<head>{% if x %}<meta>{% endif %}<style>p{}</style></head><img>" + LINK,
+            b"<head>{% if x %}<meta>{% endif %}<style>p{}</style></head>(1)<img>" + LINK + b"(2)",
+        ),
+        # an image map within a link is as much of it as an image
+        (
+            b"<p>a</p>" + LINK + b"<a name=x><area><p>b</p>",
+            b"<p>a(1)(2)</p>" + LINK + b"<a name=x><area><p>b</p>",
+        ),
+        # a shape outside of Outlook's comments ends no link
+        (
+            b"<p>a</p>" + LINK + b"<a name=x><v:rect href=#></v:rect><p>b</p>",
+            b"<p>a(1)(2)</p>" + LINK + b"<a name=x><v:rect href=#></v:rect><p>b</p>",
+        ),
         # between cells a parser would move it before the table
         (b"<p>a</p><table><tr><td><img></td></tr>", b"<p>a(1)(2)</p><table><tr><td><img></td></tr>"),
         (
@@ -198,7 +217,7 @@ def test_no_bait_when_the_campaign_wants_none():
 
 PIECES = [
     b"<p>", b"</p>", b"<b>", b"</b>", b"<i>t</i>", b"<p>t</p>", b"text", b" ", b"<div>", b"</div>", b"<table>", b"<tr>", b"<td>", b"</td>", b"</tr>", b"</table>", b"<tbody>",
-    LINK, b"<a name=x>", b"</a>", b"<a href=http://x.example/2>", b"<ul>", b"<li>", b"</ul>", b"<span>t</span>", b"<center>", b"</center>", b"<!-- c -->", b"<br>", b"<img>",
+    LINK, b"<a name=x>", b"</a>", b"<area>", b"<a href=http://x.example/2>", b"<ul>", b"<li>", b"</ul>", b"<span>t</span>", b"<center>", b"</center>", b"<!-- c -->", b"<br>", b"<img>",
     b"<font>t</font>", b"<body>", b"</body>", b"</html>", b"<svg>", b"</svg>", b"<button>", b"</button>", b"<h1>t</h1>", b"<noscript>", b"</noscript>",
 ]  # fmt: skip
 

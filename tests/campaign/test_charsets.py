@@ -65,6 +65,19 @@ def test_wide_characters_under_a_wrong_label_are_left_alone(charset):
     assert not scan("<!doctype html><a href=1>".encode(charset), "utf-8").readable
 
 
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [
+        ("iso-8859-1", "cp1252"), ("iso-8859-9", "cp1254"), ("gb2312", "gb18030"), ("gbk", "gb18030"), ("shift_jis", "cp932"),
+        ("euc-kr", "cp949"),
+    ],
+)  # fmt: skip
+def test_a_label_is_read_as_what_mail_under_it_is_written_in(label, written):
+    text = {"cp932": "髙①", "cp949": "똠", "gb18030": "喆镕"}.get(written, "€")
+    (link,) = scan(f"<a href='https://x.example/{text}'>".encode(written), label).links
+    assert link.value == f"https://x.example/{text}"
+
+
 def test_an_unknown_charset_is_read_as_windows_1252():
     (link,) = scan("<a href='https://x.example/é'>".encode("cp1252"), "x-no-such").links
     assert link.value == "https://x.example/é"

@@ -92,6 +92,11 @@ def test_a_relative_link_needs_a_base_and_the_base_stays():
     assert reasons(b'<base href="{{base}}/"><a href="c">') == [NoteReason.RELATIVE]
 
 
+def test_a_network_path_of_windows_is_not_resolved_against_the_base():
+    html = rb'<base href="https://x.example/"><a href="\\files\a.docx">File</a>'
+    assert reasons(html) == [NoteReason.INVALID]
+
+
 def test_text_beyond_ascii_is_encoded_as_the_browser_of_that_mail_would():
     html = '<a href="http://x.example/é?q=é#é"><a href="http://x.example/a b">'
     assert targets(html.encode("latin-1"), charset="iso-8859-1") == [
@@ -194,6 +199,17 @@ def test_unsubscribe_links_stay_unless_handed_over():
 
 
 @pytest.mark.parametrize(
+    "url", [f"{BASE}/{'x' * 24}/ABCD", f"{BASE}/{'x' * 24}/ABCD/*|LP|*"], ids=["stamped", "with a tag"]
+)
+@pytest.mark.parametrize("by_reference", [False, True])
+def test_a_link_that_was_handed_over_and_tracked_is_not_tracked_again(url, by_reference):
+    html = f'<a href="{url}" data-linkproxy="unsubscribe">Unsubscribe</a>'.encode()
+    result = compiled(html, replace(CAMPAIGN, bait_style=BaitStyle.HIDDEN), by_reference=by_reference)
+    assert stamp(result, TOKEN) == html
+    assert [note.reason for note in result.notes] == [NoteReason.TRACKED]
+
+
+@pytest.mark.parametrize(
     ("href", "target"),
     [("", ""), ("#", ""), ("{{unsubscribe}}", ""), ("https://x.example/u", "https://x.example/u")],
 )
@@ -217,6 +233,12 @@ def test_a_mail_in_a_charset_that_hides_markup_is_handed_back_as_it_came():
     result = compiled(html, charset="utf-16")
     assert stamp(result, TOKEN) == html
     assert result.notes == (Note(NoteReason.CHARSET, "utf-16", -1),)
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16-be", "utf-32", "utf-32-le"])
+def test_the_note_names_the_charset_that_the_bytes_are_in_and_not_a_label_that_they_belie(charset):
+    result = compiled('<a href="http://x.example/">'.encode(charset), charset="utf-8")
+    assert result.notes == (Note(NoteReason.CHARSET, charset[:6], -1),)
 
 
 def test_reset_links_of_transactional_mail_stay_unless_asked_for():

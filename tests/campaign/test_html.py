@@ -231,6 +231,22 @@ def test_the_text_of_a_link_ends_at_the_next_one_and_is_bounded():
         b"%7B%7Burl%7D%7D",
         b"*%7CUNSUB%7C*",
         b"@@url@@",
+        b"[FIRSTNAME]",
+        b"[firstname,fallback=there]",
+        b"[subscriber:name | default:reader]",
+        b"[*data.name*]",
+        b"%5BEMAIL%5D",
+        b"%7Bcontactfield%3Did%7D",
+        b"%3C%25%3D%20id%20%25%3E",
+        b"{$name}",
+        b"{!Contact.Id}",
+        b"$[FNAME]$",
+        b"$FIRST_NAME$",
+        b"@FIRSTNAME@",
+        b"#SPCLICKTOVIEW#",
+        b"~~eloqua..type--emailfield..~~",
+        b"%(user_optionsurl)s",
+        b"%%[ output(v(@url)) ]%%",
     ],
 )  # fmt: skip
 def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
@@ -250,6 +266,12 @@ def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
         "https://x.example/a*b|c",
         "https://x.example/50%25%25",
         "https://x.example/%ABC%20",
+        "https://x.example/?filter[name]=1&amp;filter%5Bsize%5D=2&amp;a[B][c]=3&amp;FIELD[NAME]=4",
+        "https://[fe80::1]/[x]",
+        "https://x.example/?low=$10&amp;high=$20#part",
+        "https://x.example/Outer$Inner$Deep.html",
+        "https://x.example/@ann/posts/@bob",
+        "https://x.example/?q={%22a%22:1}",
     ],
 )
 def test_ordinary_urls_are_not_taken_for_merge_tags(url):
@@ -267,10 +289,22 @@ def test_quotes_and_brackets_of_template_tags_end_nothing():
     assert only(b"<a href={{url}}/x>").raw == b"{{url}}/x"
 
 
+def test_what_stands_in_a_block_of_ampscript_is_no_markup():
+    block = b"%%[ set @x = Concat('<a href=\"https://x.example/', @id, '\">') ]%%"
+    assert values(block + b"<p>a</p><a href=1>") == ["1"]
+    assert values(b'<a %%[ if @x > 1 then ]%% href="a" %%[ else ]%% href="b" %%[ endif ]%%>') == ["a", "b"]
+
+
+def test_php_in_a_url_is_a_merge_tag():
+    assert only(b'<a href="https://x.example/?id=<?php echo $id; ?>">').merge_tag == "part"
+    assert only(b'<a href="<?= $url ?>">').merge_tag == "whole"
+
+
 def test_an_opener_that_is_never_closed_hides_nothing():
     assert values(b"<p>{{ <a href=1>" + b"x" * 3000 + b"</a> }}") == ["1"]
     assert values(b"50%% off <a href=1>and</a> 20%% more") == ["1"]
     assert values(b"*| <a href=1> |*") == ["1"]
+    assert values(b"%%[ <a href=1>" + b"x" * 20_000 + b"</a> ]%%") == ["1"]
 
 
 # --- as a whole ----------------------------------------------------------------------------------

@@ -143,6 +143,22 @@ def test_a_merge_tag_that_unsubscribes_is_a_way_to_unsubscribe() -> None:
     assert "no_unsubscribe_link" not in {finding.check.name for finding in lint_html(html.encode(), CAMPAIGN)}
 
 
+def test_a_tag_in_square_brackets_stays_untracked_and_leads_somewhere() -> None:
+    assert "merge_tag_inside" in names('<a href="https://www.brand.example/?name=[FIRSTNAME]">x</a>')
+    assert not {"relative_target", "merge_tag_inside"} & names('<a href="[MIRROR]">In the browser</a>')
+
+
+@pytest.mark.parametrize("kind", ["html", "plain"])
+def test_a_text_with_an_openpgp_block_is_signed_already(kind) -> None:
+    raw = f"Content-Type: text/{kind}\n\n-----BEGIN PGP SIGNED MESSAGE-----\nhttps://www.brand.example/\n"
+    assert "already_signed" in names_of_message(raw)
+
+
+def test_utf_16_without_a_label_is_named() -> None:
+    found = lint_html("<p>Spring</p>".encode("utf-16"), CAMPAIGN)
+    assert "text/html in the charset utf-16" in [finding.detail.removesuffix("-le") for finding in found]
+
+
 def test_a_merge_tag_in_a_mail_address_is_no_untracked_link() -> None:
     assert "merge_tag_inside" not in names('<a href="mailto:{{ name }}@brand.example">Write</a>')
     assert "merge_tag_inside" in names('<a href="//{{ host }}/x">x</a>')

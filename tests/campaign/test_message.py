@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
@@ -74,6 +75,14 @@ def test_charsets_that_hide_markup_are_left_alone(charset):
     raw = alternative(part("html", HTML.replace("ü", "u").replace("ß", "s"), "base64", charset))
     assert reasons(raw) == [NoteReason.CHARSET]
     assert rewritten(raw)[1] == raw
+
+
+@pytest.mark.parametrize("kind", ["html", "plain"])
+def test_the_note_on_a_text_in_utf_16_says_so_though_no_label_does(kind):
+    text = base64.encodebytes("\ufeffhttps://x.example/".encode("utf-16-le"))
+    raw = f"Content-Type: text/{kind}\nContent-Transfer-Encoding: base64\n\n".encode() + text
+    [note] = compile_message(raw, CAMPAIGN).notes
+    assert note.value.startswith("utf-16")
 
 
 def test_a_charset_that_only_the_html_declares_is_taken_from_there():
@@ -176,6 +185,7 @@ def test_unsubscribe_urls_of_a_text_are_left_alone_unless_handed_over():
         (part("html", HTML).replace(b"8bit", b"quoted-printable"), NoteReason.ENCODING),
         (part("html", HTML).replace(b"8bit", b"base64"), NoteReason.ENCODING),
         (part("plain", "-----BEGIN PGP SIGNED MESSAGE-----\n" + TEXT), NoteReason.PROTECTED),
+        (part("html", "<pre>-----BEGIN PGP SIGNED MESSAGE-----\n" + HTML), NoteReason.PROTECTED),
         (b"no header\r\n\r\n" + HTML.encode(), NoteReason.MALFORMED),
         (b"", NoteReason.MALFORMED),
     ],
@@ -185,6 +195,11 @@ def test_what_is_left_alone_stays_and_says_why(raw, reason):
     assert ready == raw
     assert compiled.keys == ()
     assert [note.reason for note in compiled.notes] == ([reason] if raw else [])
+
+
+def test_html_that_writes_of_openpgp_is_no_signed_text():
+    html = "<p>It begins with -----BEGIN PGP MESSAGE-----.</p>" + HTML
+    assert NoteReason.PROTECTED not in reasons(part("html", html))
 
 
 def test_the_place_of_what_is_left_alone_is_counted_over_the_whole_message():

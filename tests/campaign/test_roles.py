@@ -250,6 +250,7 @@ def test_leaving_words_in_many_languages_are_an_unsubscribe_link_of_the_footer(t
         link("{{ unsubscribe_url }}", "here"),
         link("*|UNSUB|*", "here"),
         link("[unsubscribe]", "here"),
+        link("http://$UNSUB$", "here"),
         link("<%asm_group_unsubscribe_raw_url%>", "here"),
         link("https://e.example/x", "here", **{"class": "footer-unsubscribe"}),
         link("https://e.example/x", "Goodbye", data_linkproxy="unsubscribe"),

@@ -34,10 +34,11 @@ def ambiguous(text, charset="utf-8", **options):
         "(https://x.example/a)", "[https://x.example/a]", "{https://x.example/a}", "<https://x.example/a>", "<URL:https://x.example/a>",
         "(see https://x.example/a).", "[text](https://x.example/a), more", "'https://x.example/a'", '"https://x.example/a"', "`https://x.example/a`",
         "**https://x.example/a**", "*https://x.example/a*", "\u300chttps://x.example/a\u300d", "\u00abhttps://x.example/a\u00bb",
-        "\u201chttps://x.example/a\u201d", "\u2018https://x.example/a\u2019", "https://x.example/a\u2026", "https://x.example/a\u200b",
+        "\u201chttps://x.example/a\u201d", "\u2018https://x.example/a\u2019", "https://x.example/a\u2026", "https://x.example/a\u200b", "\u2066https://x.example/a\u2069",
         "https://x.example/a\u3002", "https://x.example/a\uff0c\u5f8c", "\uff08https://x.example/a\uff09", "https://x.example/a\u3000x",
         "\u3054\u89a7\u304f\u3060\u3055\u3044https://x.example/a", "Link:https://x.example/a", "-https://x.example/a",
         "https://x.example/a\r\nhttps", "https://x.example/a \r\nflowed", "https://x.example/a\tb", "https://x.example/a;", "https://x.example/a...",
+        "[url]https://x.example/a[/url]", "{unwrap}https://x.example/a{/unwrap}",
         "\ufeffhttps://x.example/a", "https://x.example/a\xa0x", "https://x.example/a('", "text<https://x.example/a>text",
     ],
 )  # fmt: skip
@@ -51,7 +52,7 @@ def test_a_url_ends_where_a_reader_sees_its_end(text):
         "https://x.example/a_(b)", "https://x.example/?a[]=1&b[0]=2", "https://x.example/?a=(direct)|b=(none)", "https://x.example/a;b=c",
         "https://x.example/it's", "https://x.example/a,b", "https://x.example/~a/*/b", "https://[2001:db8::1]:8080/a", "http://x.example",
         "https://x.example/?u=http://y.example/", "HTTPS://X.EXAMPLE/A", "https://x.example/#a!b", "https://x.example/k\u00f6ln", "https://x.example/a%20b",
-        "https://x.example/a:b@c", "https://x.example/-_-", "https://x.example/a\u2019b"[:19],
+        "https://x.example/quote/^GSPC", "https://x.example/?q='a'", "https://x.example/a:b@c", "https://x.example/-_-", "https://x.example/a\u2019b"[:19],
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("around", ["{}", "see {} now", "({})", "<{}>", "{}.", "{}\n"])
@@ -82,7 +83,8 @@ def test_two_urls_that_touch_are_two():
     "text",
     [
         "<https://x.example/long\nrest>", "<https://x.example/long\r\n  rest/of/it>", "<https://x.example/a b>", "https://x.example/\u3092\u898b\u308b",
-        "https://x.example\uc5d0\uc11c", "https://x.example/\u0e14\u0e39",
+        "https://x.example\uc5d0\uc11c", "https://x.example/\u0e14\u0e39", "https://x.example/a\u2014and", "https://x.example/a\u2013 b",
+        "https://x.example/?n=[name | friend]", "https://x.example/{name | friend}", "https://x.example/a\\nb", b"https://x.example/\xfc", "https://x.example/\ufffd",
     ],
 )  # fmt: skip
 def test_a_url_whose_end_programs_see_differently_is_left_alone_and_reported(text):
@@ -111,6 +113,10 @@ def test_letters_right_behind_a_url_make_its_end_uncertain_in_every_charset(char
     assert len(ambiguous("https://x.example/a\u4e00", charset)) == 1
 
 
+def test_a_url_with_a_dash_between_letters_is_taken_whole():
+    assert urls("https://x.example/Baker\u2013Nash") == ["https://x.example/Baker\u2013Nash"]
+
+
 def test_bytes_that_are_no_text_in_the_charset_end_a_url():
     assert urls(b"\xff https://x.example/a \xfe", "utf-8") == [WHOLE]
     assert urls(b"\x81 https://x.example/a \xff", "shift_jis") == [WHOLE]
@@ -125,6 +131,7 @@ def test_a_text_that_hides_its_letters_is_not_read(charset):
     ("text", "merge_tag"),
     [
         ('https://x.example/{{ index . "k" }}/a', "part"), ("https://x.example/?u=*|EMAIL|*", "part"), ("https://x.example/%NAME%", "part"),
+        ("https://x.example/?n=[FIRSTNAME]", "part"),
         ("https://x.example/a {{ name }}", ""),
     ],
 )  # fmt: skip
@@ -137,7 +144,7 @@ def test_merge_tags_in_urls_are_seen(text, merge_tag):
     "text",
     [
         "Unsubscribe: {}", "To unsubscribe, click here:\n{}", "Don't want these mails? Unsubscribe here: {}", "Abmelden: {}",
-        "{} (unsubscribe)", "Unsubscribe <{}>", "If you want to unsubscribe, go to {}", "Manage your preferences:\r\n\r\n{}\r\n",
+        "{} (unsubscribe)", "Unsubscribe <{}>", "If you want to unsubscribe, go to {}", "Unsubscribe\r\n-----------\r\n{}", "Manage your preferences:\r\n\r\n{}\r\n",
     ],
 )  # fmt: skip
 def test_the_words_before_a_url_tell_that_it_leaves_the_list(text):
