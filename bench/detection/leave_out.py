@@ -60,7 +60,7 @@ LEFT_OUT: dict[str, str] = {
     "text": "[agents]\nbrowsers = []\n",
     "in-app": "[agents]\nnot_crawlers = []\n",
     "last versions": "[engines]\nlast_chromium = []\nlast_firefox = []\n",
-    "egress": "[networks.gateways-and-relays]\nasns = []\n[networks.filters]\nasns = []\n",
+    "egress": "[networks.gateways-and-relays]\nasns = []\ncidrs = []\n[networks.filters]\nasns = []\n",
     "bait readers": _off("afterlife.person"),
 }
 

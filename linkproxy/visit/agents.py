@@ -78,7 +78,8 @@ def crawler(agent: str, policy: Policy) -> str:
     if any(_has(agent, word) for word in policy.agents["not_crawlers"]):
         return ""
     found = crawleruseragents.matching_crawlers(agent[:CROPPED])
-    return str(crawleruseragents.CRAWLER_USER_AGENTS_DATA[found[0]]["pattern"]) if found else ""
+    entries = (str(crawleruseragents.CRAWLER_USER_AGENTS_DATA[place]["pattern"]) for place in found)
+    return next((entry for entry in entries if entry not in policy.agents["not_listed"]), "")
 
 
 @lru_cache(maxsize=4096)
@@ -130,10 +131,11 @@ def matches(agent: str, patterns: Sequence[str]) -> bool:
 def age_years(found: Engine, at: float, policy: Policy) -> float:
     """Return how many years before ``at`` an engine's version came out; 0 if not known.
 
-    The age of a version that is the last one for systems still in use counts half.
+    The age of a version that is the last one for systems still in use counts half. A version that came
+    out after the table was written is of unknown age, or every browser would grow old with the table.
     """
     table = policy.engines.get(found.name)
-    if not table or not found.major:
+    if not table or not found.major or found.major > int(table[-1][0]):
         return 0.0
     years = max(0.0, (at - _released(found.major, table)) / YEAR_SECONDS)
     last = policy.engines.get(f"last_{found.name}", ())

@@ -28,6 +28,9 @@ TRACKED = re.compile(r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,19
 """Path, token, key, reference, nonce. Whatever stands behind ``/~`` leads straight on."""
 
 _TILDE = re.compile("%7e", re.IGNORECASE)
+_POINTED = re.compile(r"(/[A-Za-z0-9_-]{24}/[A-Za-z0-9]{4})(?:[.,;:!)\]>]|%5D|%3E)+", re.IGNORECASE)
+"""What a mail program that finds links in a text takes along: the end of a sentence, or of brackets."""
+
 ALIKE = re.compile(r"/[A-Za-z0-9_%'\"-]{16,80}(?:/.*)?", re.DOTALL)
 """Paths whose first part could have been a token once; other unknown paths are nobody's business."""
 
@@ -246,7 +249,9 @@ def path_of(target: str) -> str:
         # Absolute form, RFC 9112 section 3.2.2: servers must accept it.
         target = "/" + target.split("://", 1)[1].partition("/")[2]
     # Some clients and proxies percent-encode what need not be (RFC 3986 section 2.3).
-    return _TILDE.sub("~", target.partition("?")[0])
+    path = _TILDE.sub("~", target.partition("?")[0])
+    pointed = _POINTED.fullmatch(path)
+    return pointed[1] if pointed else path
 
 
 def _stray(raw: RawRequest, caller: Caller, reason: StrayReason) -> Stray:

@@ -6,6 +6,7 @@ as it looks like it: the token of its message with a few characters changed, or 
 
 from __future__ import annotations
 
+import re
 from codecs import encode
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -24,26 +25,39 @@ ALIKE_CHARACTERS = 12
 BURST_SECONDS = 10.0
 """Under other headers a stray before that, or behind, may be the antivirus of the reader."""
 
+SLIP_SECONDS = 3.0
+"""Whoever copied a link badly reads the page that says so, and goes back; scanners do not wait."""
+
+MOST_SLIPS = 2
+"""Who sends more copies that are cut off tries them out."""
+
+_CUT_OFF = re.compile(r"[A-Za-z0-9]{0,3}")
+"""What people copy behind the token: a link's key that breaks off."""
+
 
 def count(visit: Visit, profile_id: int, traces: Iterable[StrayTrace], tokens: Sequence[str]) -> StrayCounts:
     """Return how many strays of a visit's client look how much like it.
 
     ``tokens``: that of the visit's URL, or all true ones of its message where that is not known any more.
     """
-    message = alike = other = 0
+    message = alike = other = slips = 0
     for trace in traces:
         if _is_the_link_itself(visit, trace, tokens):
             # Unchanged, so it was we who did not know its signing key then: nobody's doing.
             continue
         same_headers = trace.profile_id == profile_id
         copied = _is_of_message(visit, trace, tokens)
-        if copied and (same_headers or 0 <= visit.at - trace.at <= BURST_SECONDS):
+        if copied and same_headers and _is_slip(visit, trace, tokens):
+            slips += 1
+        elif copied and (same_headers or 0 <= visit.at - trace.at <= BURST_SECONDS):
             message += 1
         elif copied or (same_headers and _names_link(visit, trace)):
             alike += 1
         else:
             other += 1
-    return StrayCounts(message, alike, other)
+    if slips > MOST_SLIPS:
+        return StrayCounts(message + slips, alike, other)
+    return StrayCounts(message, alike + slips, other)
 
 
 def fuller(*counts: StrayCounts) -> StrayCounts:
@@ -80,6 +94,16 @@ def _is_of_message(visit: Visit, trace: StrayTrace, tokens: Sequence[str]) -> bo
         said = parts[3] if len(parts) > 3 else ""
         return said == visit.reference or said.startswith(f"{visit.reference}.")
     return len(parts) > 1 and any(is_copy(parts[1], token) for token in tokens)
+
+
+def _is_slip(visit: Visit, trace: StrayTrace, tokens: Sequence[str]) -> bool:
+    """Tell whether a person may have copied the link so, and gone back for the whole of it."""
+    if visit.reference or trace.recipient_id != NOBODY or abs(visit.at - trace.at) < SLIP_SECONDS:
+        return False
+    _, asked, *behind = _parts(trace.target)
+    if not behind:
+        return any(token.startswith(asked) for token in tokens)
+    return asked in tokens and len(behind) == 1 and _CUT_OFF.fullmatch(behind[0]) is not None
 
 
 def _is_the_link_itself(visit: Visit, trace: StrayTrace, tokens: Sequence[str]) -> bool:

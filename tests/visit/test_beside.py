@@ -136,6 +136,26 @@ async def test_a_sweep_whose_every_request_comes_from_elsewhere_is_still_a_sweep
     assert await clicks(world) == []
 
 
+@pytest.mark.parametrize("seconds", [150, 600, 1500])
+async def test_a_companys_filter_behind_the_same_address_costs_no_later_click(world, seconds):
+    await sweep(world, at=40, client=PERSON)
+    await world.judged("bai1", at=41, client=PERSON, headers=OLD_CHROME)
+    person = await world.judged("two", at=41 + seconds, client=PERSON)
+    assert not {"message.most-links", "bait.beside"} & set(reasons(person))
+    await world.settle(at=5000)
+    assert [row.visit_id for row in await clicks(world)] == [person.visit_id]
+
+
+async def test_who_changes_headers_within_a_sweep_belongs_to_it(world):
+    await sweep(world, at=300, client=PERSON, names=SWEEP[:7])
+    assert "message.most-links" in reasons(await world.judged("term", at=360, client=PERSON))
+
+
+async def test_the_same_headers_from_the_same_address_belong_to_a_sweep_after_any_pause(world):
+    await sweep(world, at=300, client=PERSON, headers=CHROME, names=SWEEP[:7])
+    assert "message.most-links" in reasons(await world.judged("term", at=900, client=PERSON))
+
+
 async def test_a_rescan_hours_before_says_nothing_about_a_click(world):
     await sweep(world, at=600, headers=CHROME)
     person = await world.judged("one", at=1500, client=PERSON)
@@ -192,6 +212,39 @@ async def test_a_changed_link_of_another_message_says_next_to_nothing(world):
     (item,) = [item for item in person.verdict.evidence if item.name == "mutation.stray"]
     assert item.weight <= 1
     assert person.verdict.kind is VerdictKind.HUMAN
+
+
+def badly_copied(url: str) -> list[str]:
+    """Return what people paste when the end is lost at the end of a line."""
+    return [url[:20], url[:25], url[:26], url[:-2]]
+
+
+@pytest.mark.parametrize("place", range(4))
+async def test_who_copied_a_link_badly_and_went_back_for_it_is_a_person(world, place):
+    copy = badly_copied(world.url("one"))[place]
+    assert isinstance(await world.send(target=copy, at=900), Stray)
+    person = await world.judged("one", at=915)
+    assert person.verdict.kind is VerdictKind.HUMAN
+    await world.settle()
+    assert len(await clicks(world)) == 1
+
+
+async def test_who_cuts_off_a_link_in_the_address_bar_has_clicked_all_the_same(world):
+    found, _, kind = await late_stray(world, f"{world.url('one')[:26]}", seconds=20)
+    assert (found, kind) == ([5.0], VerdictKind.HUMAN)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 2.0])
+async def test_a_cut_off_copy_and_the_whole_link_at_once_are_a_scanners(world, seconds):
+    await world.send(target=badly_copied(world.url("one"))[0], at=900)
+    visit = await world.judged("one", at=900 + seconds)
+    assert "changed copies" in reasons(visit)["mutation.stray"]
+
+
+async def test_many_cut_off_copies_are_a_scanners_however_slow(world):
+    for place, copy in enumerate(badly_copied(world.url("one"))[:3]):
+        await world.send(target=copy, at=900 + 5 * place)
+    assert "changed copies" in reasons(await world.judged("one", at=920))["mutation.stray"]
 
 
 async def late_stray(world, copy: str, *, seconds: float, settled_at: float = 0.0, **stray):

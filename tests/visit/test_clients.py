@@ -58,6 +58,18 @@ OVER_TLS: dict[str, Headers] = {
         f"Mozilla/5.0 (Linux; Android 10; K) {BLINK} SamsungBrowser/28.0 Chrome/136.0.0.0 Mobile Safari/537.36",
         *(UPGRADE, *FETCH, USER, *hints(136, "Android", "?1")),
     ),
+    "yandex": headers(
+        f"Mozilla/5.0 (X11; Linux x86_64) {BLINK} Chrome/146.0.7339.63 YaBrowser/26.4.6.63.00 SA/3 Safari/537.36",
+        *(UPGRADE, *FETCH, USER, *hints(146, "Linux")),
+    ),
+    "an electron program": headers(
+        f"Mozilla/5.0 (X11; Linux x86_64) {BLINK} Slack/4.44.65 Chrome/146.0.7103.115 Electron/36.3.2 Safari/537.36",
+        *(UPGRADE, *FETCH, USER, *hints(146, "Linux")),
+    ),
+    "chrome 100 with its build": headers(
+        f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/100.0.4896.75 Safari/537.36",
+        *(UPGRADE, *FETCH, USER, *hints(100, "Windows")),
+    ),
     "safari 26": headers(f"{MAC} Version/26.0 Safari/605.1.15", *FETCH, ("Priority", "u=0, i")),
     "safari 18": headers(f"{IPHONE} Version/18.5 Mobile/15E148 Safari/604.1", *FETCH, ("Priority", "u=0, i")),
     "safari 16.3": headers(f"{MAC} Version/16.3 Safari/605.1.15"),
@@ -117,6 +129,12 @@ async def test_a_person_with_any_browser_is_not_blamed_over_plain_http(world, se
     assert judged.verdict.kind is VerdictKind.HUMAN
 
 
+async def test_the_last_safari_of_a_telephone_is_not_an_old_one_yet(world):
+    """iOS 26 is for the iPhone 11 and later; those of 2018 stay with Safari 18."""
+    judged = await world.judged(at=20 * MINUTES, headers=OVER_TLS["safari 18"])
+    assert "request.engine-dead" not in reasons(judged)
+
+
 CHROME_100 = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/100.0.0.0 Safari/537.36"
 MODERN = (UPGRADE, *FETCH, USER, *hints(100, "Windows"))
 
@@ -136,6 +154,17 @@ MODERN = (UPGRADE, *FETCH, USER, *hints(100, "Windows"))
         (headers(f"{MAC} Version/18.5 Safari/605.1.15", *FETCH, USER), "Sec-Fetch-User from Safari"),
         (headers(CHROME_100, UPGRADE, *FETCH, *hints(100, "Windows", "?1")), "client hints say mobile"),
         (headers(f"{MAC} Version/17.5 Safari/605.1.15"), "no Sec-Fetch-Mode"),
+        (
+            headers(CHROME_100, UPGRADE, ("Sec-Fetch-Mode", "no-cors"), *hints(100, "Windows")),
+            "Sec-Fetch-Mode no-cors, which is no navigation",
+        ),
+        (
+            headers(
+                f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/142.0.7444.163 Safari/537.36",
+                *(UPGRADE, *FETCH, USER, *hints(142, "Windows")),
+            ),
+            "a build of Chrome 142, which names none",
+        ),
     ],
 )
 async def test_what_an_engine_cannot_have_sent_is_a_contradiction(world, sent, detail):

@@ -64,6 +64,20 @@ def test_a_query_that_others_append_changes_nothing(tail):
     assert visit(f"/{TOKEN}/aB3x{tail}").key == "aB3x"
 
 
+@pytest.mark.parametrize("end", [".", ",", ")", "),", "!", "]", ">", "%3E", "%5d", ".?fbclid=1"])
+def test_the_point_of_the_sentence_around_a_link_changes_nothing(end):
+    assert visit(f"/{TOKEN}/aB3x{end}") == visit(f"/{TOKEN}/aB3x")
+
+
+@pytest.mark.parametrize("end", [".aB3x", "%2E", "./", "'", "%27", ".~x"])
+def test_what_no_sentence_ends_with_changes_a_link(end):
+    assert stray(f"/{TOKEN}/aB3x{end}") is StrayReason.MALFORMED
+
+
+def test_a_reference_keeps_the_point_at_its_end():
+    assert visit(f"/{MERGED}/aB3x/jo.").reference == "jo."
+
+
 def test_a_request_target_in_absolute_form_is_read():
     assert visit(f"http://click.example/{TOKEN}/aB3x").key == "aB3x"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from linkproxy.model import VerdictKind
+from linkproxy.store.api import Filter
 from linkproxy.visit import policy
 
 ZONE = (
@@ -70,3 +72,27 @@ async def test_coming_back_over_the_extra_hop_makes_no_sweep_slower(world):
         await world.judged(name, at=at)
         back = await world.judged(name, at=at + 0.9, target=world.hop_url(name, at=at))
     assert weight(back, "message.links-in-seconds") >= 18.0
+
+
+async def test_the_middle_one_of_three_tabs_is_not_held_for_a_sweep(world):
+    """Two seconds for three links are not one, from whichever of them it is counted."""
+    for place, name in enumerate(("one", "two", "tre")):
+        await world.judged(name, at=1500.0 + place)
+    await world.settle()
+    rows = [row.entry async for row in world.store.visits(Filter())]
+    assert [entry.settled.kind for entry in rows] == [VerdictKind.HUMAN] * 3
+    weights = {
+        item.weight
+        for entry in rows
+        for item in entry.settled.evidence
+        if item.name == "message.links-in-seconds"
+    }
+    assert len(weights) == 1
+
+
+async def test_three_links_within_a_second_are_a_sweep_from_whichever_it_is_counted(world):
+    for place, name in enumerate(("one", "two", "tre")):
+        await world.judged(name, at=1500.0 + place * 0.5)
+    await world.settle()
+    rows = [row.entry async for row in world.store.visits(Filter())]
+    assert all(entry.settled.kind is not VerdictKind.HUMAN for entry in rows)

@@ -92,6 +92,10 @@ def test_an_operator_can_name_networks_of_their_own():
         ("203.0.113.9", 0, None),
         ("", 0, None),
         ("20.0.0.0/8", 0, None),
+        ("165.225.16.9", 0, "gateways-and-relays"),
+        ("163.116.200.9", 0, "gateways-and-relays"),
+        ("209.222.82.9", 0, "barracuda"),
+        ("148.163.150.9", 0, "proofpoint"),
     ],
 )
 def test_the_longest_prefix_wins_and_an_address_beats_a_system(client, asn, name):

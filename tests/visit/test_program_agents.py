@@ -12,6 +12,7 @@ HOUR = 3600.0
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
 APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 WINDOWS = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/150.0.0.0 Safari/537.36"
+WEBVIEW = f"Mozilla/5.0 (Linux; Android 14; wv) {BLINK} Version/4.0 Chrome/150.0.0.0 Mobile Safari/537.36"
 PAGES = (("Accept", "text/html, */*;q=0.1"), ("Accept-Language", "en"), ("Accept-Encoding", "gzip"))
 
 
@@ -58,12 +59,84 @@ async def test_a_robot_that_names_itself_is_known_without_a_list(world, text):
         f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} Mobile/15E148 Twitter for iPhone/10.68",
         f"Mozilla/5.0 (Linux; U; Android 13) {BLINK} Chrome/150.0.0.0 Mobile Safari/537.36 XiaoMi/MiuiBrowser/14.10.1-gn",
         f"Mozilla/5.0 (Linux; arm_64; Android 14) {BLINK} Chrome/150.0.0.0 YaBrowser/26.2.1.1.00 SA/3 Mobile Safari/537.36",
+        f"{WEBVIEW} Instagram 406.0.0.58.159 Android (35/15; 480dpi; 1080x2400; OPPO; CPH2557; en_GB; 1; IABMV/1) NV/1",
+        f"{WEBVIEW} trill_380505 BytedanceWebview/d8a21c6 JsSdk/1.0 NetType/WIFI Channel/googleplay AppName/musical_ly",
+        f"{WEBVIEW} T7/15.25 SP-engine/3.50.0 bd_dvt/0 baiduboxapp/15.25.0.11 (Baidu; P1 15) NABar/1.0",
+        f"{WEBVIEW} BingSapphire/31.4.2110003555",
+        f"Mozilla/5.0 (Linux; Android 14; wv) {BLINK} Chrome/150.0 Whale/1.0.0.0 Crosswalk/29.1 Mobile Safari/537.36 NAVER(inapp)",
+        f"Mozilla/5.0 (Phone; OpenHarmony 6.1) {BLINK} Chrome/132.0.0.0 Safari/537.36 ArkWeb/6.1.0.117 Mobile",
     ],
 )
 async def test_a_persons_agent_has_no_robots_word_and_no_unknown_product(world, text):
     judged = await world.judged(at=HOUR, headers=sent_by(text))
     assert weight(judged, "request.robot-word") is None
     assert weight(judged, "request.unknown-product") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # The list has this build for 80legs'; all OPPO, OnePlus and Xiaomi telephones with Android 15 have it.
+        WEBVIEW.replace("Android 14; wv", "Android 15; CPH2609 Build/AP3A.240617.008; wv"),
+        f"{WEBVIEW} Viber/25.1.0.3",
+        f"{WEBVIEW} AWP/2.0 SogouMSE,SogouMobileBrowser/5.21.8",
+    ],
+)
+async def test_an_apps_browser_is_not_taken_for_a_crawler_of_a_like_name(world, text):
+    judged = await world.judged(at=HOUR, headers=(("User-Agent", text), *PAGES))
+    assert weight(judged, "request.previewer") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Viber",
+        "Sogou web spider/4.0",
+        "Mozilla/5.0 (compatible; 008/0.85; http://www.80legs.com/webcrawler.html)",
+    ],
+)
+async def test_the_crawler_of_that_name_is_still_one(world, text):
+    judged = await world.judged(at=HOUR, headers=(("User-Agent", text), *PAGES))
+    assert weight(judged, "request.previewer") > 40
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "node",
+        "undici",
+        "GuzzleHttp/7",
+        "Java-http-client/17.0.2",
+        "PostmanRuntime/7.36.0",
+        "Dart/3.2 (dart:io)",
+        "Microsoft BITS/7.8",
+        "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.3803",
+    ],
+)
+async def test_a_library_is_a_program_also_where_it_asks_for_pages_in_a_language(world, text):
+    judged = await world.judged(at=HOUR, headers=(("User-Agent", text), *PAGES))
+    assert weight(judged, "request.program") > 30
+    assert judged.verdict.kind is not VerdictKind.HUMAN
+
+
+async def test_a_browser_under_another_agent_is_known_by_client_hints_that_say_headless(world):
+    brands = '"Not;A=Brand";v="8", "Chromium";v="150", "HeadlessChrome";v="150"'
+    driven = tuple((name, brands if name == "sec-ch-ua" else value) for name, value in CHROME)
+    judged = await world.judged(at=HOUR, headers=driven)
+    assert weight(judged, "request.robot-word") > 20
+    assert judged.verdict.kind is not VerdictKind.HUMAN
+
+
+@pytest.mark.parametrize(
+    ("host", "agent"),
+    [("OneOutlook/1.2026.1001", WINDOWS), ("", f"{WINDOWS} Edg/150.0.0.0 OneOutlook/1.2026.1001")],
+    ids=["by header", "by agent"],
+)
+async def test_the_new_outlook_has_a_browsers_headers_and_is_none(world, host, agent):
+    headers = (*sent_by(agent), *((("x-native-host", host),) if host else ()))
+    judged = await world.judged(at=HOUR, headers=headers)
+    assert weight(judged, "request.native-host") > 20
+    assert weight(judged, "request.coherent") is None
 
 
 async def test_a_program_that_borrows_a_browsers_agent_is_known_by_its_own_product(world):
@@ -100,6 +173,16 @@ async def test_who_asks_for_no_page_and_no_language_is_hardly_a_browser(world, h
     assert weight(judged, "request.sparse") == least
 
 
+@pytest.mark.parametrize(
+    ("headers", "least"),
+    [((("Accept", "*/*"),), 20.0), ((("Accept", "*/*"), ("Accept-Encoding", "gzip, deflate")), 16.0)],
+    ids=["curl", "requests"],
+)
+async def test_a_bare_request_says_no_less_under_a_browsers_name(world, headers, least):
+    judged = await world.judged(at=HOUR, headers=(("User-Agent", WINDOWS), *headers))
+    assert weight(judged, "request.sparse") == least
+
+
 async def test_a_browser_with_all_its_headers_is_not_sparse(world):
     for headers in (CHROME, FIREFOX, (("User-Agent", "ELinks/0.16 (textmode; Linux)"), ("Accept", "*/*"))):
         assert weight(await world.judged(at=HOUR, headers=headers), "request.sparse") is None
@@ -120,6 +203,7 @@ async def test_a_reader_of_unknown_name_that_asks_for_pages_in_a_language_is_no_
         ("w3m/0.5.3+git20230121", "text/html, text/*;q=0.5, image/*", "1.0"),
         ("ELinks/0.16 (textmode; Linux)", "*/*", "1.1"),
         ("Links (2.29; Linux x86_64; text)", "*/*", "1.1"),
+        ("edbrowse/3.8.10", "*/*", "1.1"),
     ],
 )
 async def test_a_reader_by_text_browser_is_a_person(world, text, accept, version):
@@ -128,6 +212,13 @@ async def test_a_reader_by_text_browser_is_a_person(world, text, accept, version
     assert judged.verdict.kind is VerdictKind.HUMAN
     assert weight(judged, "request.text-browser") < 0
     assert weight(judged, "request.http-1.0") is None
+
+
+async def test_a_reader_in_emacs_is_a_person_though_no_language_is_asked_for(world):
+    """EWW sends what url-http.el sends, and emacspeak reads it to the blind."""
+    emacs = (("User-Agent", "URL/Emacs Emacs/30.1 (X11; x86_64-pc-linux-gnu)"), ("Accept", "*/*"))
+    judged = await world.judged(at=HOUR, headers=(*emacs, ("Accept-Encoding", "gzip")))
+    assert judged.verdict.kind is VerdictKind.HUMAN
 
 
 async def test_a_resolver_that_borrows_a_text_browsers_name_is_no_reader(world):

@@ -28,6 +28,16 @@ FIRST_ZSTD = {"chromium": 123, "firefox": 118, "safari": 18}
 ALWAYS_UPGRADES = {"chromium": 44, "firefox": 48}
 """From here on a navigation says Upgrade-Insecure-Requests; Safari says it over plain HTTP only."""
 
+REDUCED = 120
+"""From here on Chrome and Edge on a desk name no build (www.chromium.org/updates/ua-reduction).
+
+Sites could ask for it until 113; others' browsers on the same engine, such as Yandex's, name it still.
+"""
+
+_NAMES_BUILD = re.compile(
+    r"Mozilla/5\.0 \((?:Windows NT|Macintosh|X11)[^()]*\) AppleWebKit/537\.36 \(KHTML, like Gecko\) "
+    r"Chrome/\d+\.(?!0\.0\.0 )\S+ Safari/537\.36(?: Edg/\S+)?"
+)
 _BRAND_VERSION = re.compile(r'"(?:Chromium|HeadlessChrome)";v="(\d+)"')
 
 
@@ -123,6 +133,10 @@ def _ages(profile: Profile, found: agents.Engine) -> tuple[tuple[bool, str], ...
             f"zstd accepted by {found.name} {found.major}",
         ),
         (upgrades and profile.get("upgrade-insecure-requests") is None, "no Upgrade-Insecure-Requests"),
+        (
+            found.major >= REDUCED and _NAMES_BUILD.fullmatch(profile.agent or "") is not None,
+            f"a build of Chrome {found.major}, which names none",
+        ),
     )
 
 
@@ -137,8 +151,11 @@ def _fetch_metadata(visit: Visit, found: agents.Engine) -> tuple[tuple[bool, str
         "safari": (found.major, found.minor) >= SAFARI_FETCH_METADATA,
     }[found.name]
     hinted = found.name == "chromium" and found.major >= CHROMIUM_HINTS
+    mode = profile.get("sec-fetch-mode")
     return (
-        (sends and profile.get("sec-fetch-mode") is None, "no Sec-Fetch-Mode over TLS"),
+        (sends and mode is None, "no Sec-Fetch-Mode over TLS"),
+        # Whoever follows a link navigates; pictures and scripts do not (W3C Fetch Metadata section 2.2).
+        (mode not in (None, "navigate"), f"Sec-Fetch-Mode {mode}, which is no navigation"),
         (hinted and profile.get("sec-ch-ua") is None, "no client hints over TLS"),
         (
             found.name == "safari"

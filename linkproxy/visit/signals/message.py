@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -28,27 +28,33 @@ def _links_in_seconds(look: Look) -> Finding | None:
         return None
     values, nearest = look.rule.values, sorted(_nearest(look).values())
     reached = [
-        (weight, window)
+        (weight, window, count)
         for window, least, weight in values["curve"]
-        if least <= bisect_right(nearest, window)
+        if least <= (count := _within(nearest, window))
     ]
     if not reached:
         return None
-    weight, window = max(reached, key=itemgetter(0))
-    text = f"{bisect_right(nearest, window)} links within {window:.0f} s"
+    weight, window, count = max(reached, key=itemgetter(0))
+    text = f"{count} links within {window:.0f} s"
     if _is_unhurried(look, values["hand_seconds"]):
         return Finding(round(weight * values["hand_share"], 1), f"{text}, none quickly after another")
     return Finding(weight, text)
 
 
+def _within(moments: Sequence[float], seconds: float) -> int:
+    """Return how many moments, in order and counted from the visit, some span of time holds with it."""
+    starts = (*moments[bisect_left(moments, -seconds) : bisect_left(moments, 0.0)], 0.0)
+    return max(bisect_right(moments, start + seconds) - bisect_left(moments, start) for start in starts)
+
+
 def _nearest(look: Look) -> dict[LinkKey, float]:
-    """Return by content link how many seconds from the visit it was followed; its own link's are 0."""
+    """Return by content link when it was followed next to the visit, in seconds from it (its own: 0)."""
     asked_at = _asked_at(look.visit)
     nearest: dict[LinkKey, float] = {}
     for item in look.burst:
         if item.kind is _CONTENT:
-            seconds = abs(_asked_at(item) - asked_at)
-            if seconds < nearest.get(item.key, math.inf):
+            seconds = _asked_at(item) - asked_at
+            if abs(seconds) < abs(nearest.get(item.key, math.inf)):
                 nearest[item.key] = seconds
     if look.facts.link is not None and look.facts.link.kind is _CONTENT:
         nearest[look.visit.key] = 0.0

@@ -65,9 +65,13 @@ def _program(look: Look) -> Finding | None:
 
 
 def _robot_word(look: Look) -> Finding | None:
-    agent = look.visit.profile.agent
-    word = agents.robot_word(agent, look.policy) if agent else ""
-    return Finding(look.rule.weight, word) if word else None
+    profile = look.visit.profile
+    # Who drives a browser under another agent seldom thinks of its client hints.
+    for text in (profile.agent, profile.get("sec-ch-ua")):
+        word = agents.robot_word(text, look.policy) if text else ""
+        if word:
+            return Finding(look.rule.weight, word)
+    return None
 
 
 def _unknown_product(look: Look) -> Finding | None:
@@ -77,15 +81,12 @@ def _unknown_product(look: Look) -> Finding | None:
 
 
 def _sparse(look: Look) -> Finding | None:
-    """Speak of requests that claim no engine; those that do are compared with it.
+    """Speak of bare requests, also under a browser's name: who borrows one is no more of a browser.
 
     Text browsers and old telephones that are known by name ask for whatever they like.
     """
     profile = look.visit.profile
-    agent = profile.agent or ""
-    if not profile.complete or agents.engine(agent).name:
-        return None
-    if agents.matches(agent, look.policy.agents["browsers"]):
+    if not profile.complete or agents.matches(profile.agent or "", look.policy.agents["browsers"]):
         return None
     missing = [
         what
@@ -101,10 +102,14 @@ def _sparse(look: Look) -> Finding | None:
 
 
 def _native_host(look: Look) -> Finding | None:
-    host = look.visit.profile.get("x-native-host")
-    if not host and "OneOutlook/" not in (look.visit.profile.agent or ""):
-        return None
-    return Finding(look.rule.weight, host or "OneOutlook")
+    host = _host_of(look)
+    return Finding(look.rule.weight, host) if host else None
+
+
+def _host_of(look: Look) -> str:
+    """Return the program that fetches by a browser's engine, "" for none."""
+    profile = look.visit.profile
+    return profile.get("x-native-host") or ("OneOutlook" if "OneOutlook/" in (profile.agent or "") else "")
 
 
 def _text_browser(look: Look) -> Finding | None:
@@ -161,7 +166,7 @@ def _coherent(look: Look) -> Finding | None:
         return None
     profile, values = look.visit.profile, look.rule.values
     agent = profile.agent or ""
-    if agents.robot_word(agent, look.policy) or agents.unknown_product(agent, look.policy):
+    if agents.robot_word(agent, look.policy) or agents.unknown_product(agent, look.policy) or _host_of(look):
         return None
     engine = agents.engine(agent)
     weights = [look.rule.weight if look.visit.secure else values["plain_weight"]]
@@ -215,7 +220,7 @@ _ALL = (
     Signal(
         "request.sparse",
         Family.REQUEST,
-        "No browser's name, and a request for no page, no language, no compression.",
+        "A request for no page, no language, no compression.",
         _sparse,
     ),
     Signal(

@@ -62,15 +62,16 @@ KEYS_A_HAND = 4
 def burst_of(visit: Visit, facts: Facts, pause_seconds: float) -> tuple[Sibling, ...]:
     """Return the siblings that may be the same client's, in order of arrival.
 
-    Those of the same network are. So are those with the same headers from elsewhere, if they look
-    like one burst that rotates its addresses: without a longer pause up to the visit, and spread
-    over the networks. A scanner that sits still and has a person's very headers, as browser-driven
-    ones do, is not that person. An unknown client or profile is like no other.
+    Those of the same network are, with other headers only without a longer pause up to the visit: a
+    company's own filter leaves by the same address as its people. So are those with the same headers
+    from elsewhere, if they look like one burst that rotates its addresses: without such a pause, and
+    spread over the networks. A scanner that sits still and has a person's very headers, as
+    browser-driven ones do, is not that person. An unknown client or profile is like no other.
     """
     siblings, network, profile_id = facts.siblings, facts.network, facts.profile_id
-    if network and _are_all_of(network, siblings):
+    if network and _are_all_of(visit, facts, pause_seconds):
         return siblings
-    near = [item for item in siblings if item.network == network] if network else []
+    near = _near(visit, facts, pause_seconds) if network else []
     far = [
         item
         for item in siblings
@@ -84,11 +85,23 @@ def burst_of(visit: Visit, facts: Facts, pause_seconds: float) -> tuple[Sibling,
     return tuple(item for item in siblings if id(item) in linked)
 
 
-def _are_all_of(network: str, siblings: Sequence[Sibling]) -> bool:
-    for item in siblings:  # noqa: SIM110  (quicker than all(), and asked of every second visit)
+def _are_all_of(visit: Visit, facts: Facts, pause_seconds: float) -> bool:
+    at, network, profile_id = visit.at, facts.network, facts.profile_id
+    for item in facts.siblings:  # quicker than all(), and asked of every second visit
         if item.network != network:
             return False
+        if item.profile_id != profile_id and abs(item.at - at) > pause_seconds:
+            return False
     return True
+
+
+def _near(visit: Visit, facts: Facts, pause_seconds: float) -> list[Sibling]:
+    """Return the siblings from the visit's own network that may be its client's."""
+    near = [item for item in facts.siblings if item.network == facts.network]
+    if not facts.profile_id or all(item.profile_id == facts.profile_id for item in near):
+        return near
+    soon = {id(item) for item in _without_pause(visit.at, near, pause_seconds)}
+    return [item for item in near if item.profile_id == facts.profile_id or id(item) in soon]
 
 
 def _without_pause(at: float, items: Sequence[Sibling], pause_seconds: float) -> list[Sibling]:
