@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 
 from linkproxy import config_values as values
@@ -83,6 +84,18 @@ class ServerSection(Section):
     request_log: bool = Field(
         default=False, description="Log every request (the journal has the visits already)."
     )
+
+    @model_validator(mode="after")
+    def _listeners_stand_apart(self) -> Self:
+        one_address = self.public_host == self.private_host or {"0.0.0.0", "::", ""} & {  # noqa: S104  (compared)
+            self.public_host,
+            self.private_host,
+        }
+        if self.public_port == self.private_port != 0 and one_address:
+            raise ValueError(
+                f"public_port: {self.public_port} is private_port as well. Set another port for one"
+            )
+        return self
 
 
 class StoreSection(Section):

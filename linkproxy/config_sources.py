@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 PREFIX: Final = "LINKPROXY__"
+_TWICE: Final = re.compile(r"^Cannot declare \('(\w+)',\) twice")  # what tomllib says of a section
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,9 @@ def read_file(path: Path) -> Source:
     try:
         return Source(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path.name}: is not TOML: {error}."]) from None
+        twice = _TWICE.search(str(error))
+        advice = f" Put its keys below the [{twice[1]}] that is there already." if twice else ""
+        raise ConfigError([f"{path.name}: is not TOML: {error}.{advice}"]) from None
 
 
 def read_environment(config: type[BaseModel], environ: Mapping[str, str]) -> Source:
@@ -70,12 +73,21 @@ def read_secret(section: BaseModel, name: str, key: str) -> tuple[str, str]:
         return value, f"[{name}] {key}"
     if not path:
         raise ConfigError([f"[{name}] {file_key}: names no file. Write one with: linkproxy init"])
-    ours = f"Write it, or name the right one in [{name}] {file_key}."  # no command of ours makes passwords
-    return read_text(Path(path), ours if "password" in key else _advice(Path(path))), path
+    ours = f"or name the right one in [{name}] {file_key}."
+    if "password" in key:  # no command of ours makes passwords
+        advice = f"Write it, {ours}"
+    elif file_key in section.model_fields_set:
+        advice = f"Bring it back from your back-up, {ours}"
+    else:
+        advice = _advice(Path(path))
+    return read_text(Path(path), advice), path
 
 
 def _advice(path: Path) -> str:
-    """Return what to do about a missing secret; `linkproxy init` goes into no folder that has a part."""
+    """Return what to do about a secret that is missing where it usually is.
+
+    `linkproxy init` goes into no folder that has a part.
+    """
     if (path.parent / "config.toml").exists():
         return "Bring it back from your back-up, or take one that is new from: linkproxy init --folder FOLDER"
     return "Nor is there a config.toml: name yours with --config, or begin with: linkproxy init"

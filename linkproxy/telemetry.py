@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -123,7 +124,7 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None, *, wo
     ``level`` and ``form`` are ``[log] level`` and ``[log] format``; the stream is standard error.
     ``worker`` is put into every record, for where several processes write.
     """
-    out = stream or sys.stderr
+    out = cast("TextIO", _Unfailing(stream or sys.stderr))
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -147,6 +148,27 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None, *, wo
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+class _Unfailing:
+    """A stream that is written to as far as it can be.
+
+    A log on a full disk, or one whose reader has gone, must hold up no visit and no stop.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: it is closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
 
 
 def _of(worker: str) -> structlog.typing.Processor:

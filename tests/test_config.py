@@ -137,6 +137,16 @@ def test_for_a_missing_password_nobody_is_sent_to_init_which_makes_none(tmp_path
     )
 
 
+def test_for_a_missing_file_of_keys_that_the_settings_name_it_is_said_where_they_do(tmp_path: Path) -> None:
+    config = load(write(tmp_path, '[signing]\nkeys_file = "far/keys.txt"\n'), {})
+    with pytest.raises(ConfigError) as caught:
+        config.signing.read()
+    assert str(caught.value) == (
+        f"{tmp_path / 'far/keys.txt'}: there is no such file. "
+        "Bring it back from your back-up, or name the right one in [signing] keys_file."
+    )
+
+
 def test_where_there_is_no_configuration_at_all_it_is_said_how_to_name_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +194,23 @@ def test_five_mistakes_are_named_at_once_each_with_section_and_key(tmp_path: Pat
         'config.toml: [bait] landing: "redirect" needs redirect_url. Set it, or choose "page".',
         "config.toml: [retension] is not a section. Did you mean retention?",
     ]
+
+
+def test_two_listeners_cannot_share_one_address_and_port(tmp_path: Path) -> None:
+    assert faults(write(tmp_path, "[server]\npublic_port = 8081\n")) == [
+        "config.toml: [server] public_port: 8081 is private_port as well. Set another port for one."
+    ]
+    apart = "[server]\npublic_host = '192.0.2.1'\nprivate_host = '127.0.0.1'\npublic_port = 8081\n"
+    assert load(write(tmp_path, apart), {}).server.public_port == 8081
+    free = "[server]\npublic_port = 0\nprivate_port = 0\n"
+    assert load(write(tmp_path, free), {}).server.private_port == 0
+
+
+def test_of_a_section_that_stands_twice_it_is_said_where_its_keys_belong(tmp_path: Path) -> None:
+    (fault,) = faults(write(tmp_path, "[relay]\nport = 2525\n\n[relay]\nport = 2526\n"))
+    assert fault.startswith("config.toml: is not TOML: ")
+    assert "line 4" in fault
+    assert fault.endswith("Put its keys below the [relay] that is there already.")
 
 
 def test_a_fault_of_the_environment_names_its_variable(tmp_path: Path) -> None:

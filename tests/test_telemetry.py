@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,3 +117,14 @@ def test_a_logged_exception_shows_its_trace_but_no_local_variable(form: str) -> 
         logging.getLogger("aiohttp.server").exception("Error handling request")
     assert out.getvalue().count("IndexError: list index out of range") == 2
     assert "hushhush" not in out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_log_that_cannot_be_written_holds_nothing_up(form: str) -> None:
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115  (closing it fails, too)
+    configure_logging("info", form, full)
+    get_logger().error(Event.STORE_FAILED)
+    logging.getLogger("aiohttp.server").error("Error handling request")
+    with suppress(OSError):
+        full.close()
+    get_logger().error(Event.STORE_FAILED)

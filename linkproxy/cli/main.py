@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
+import locale
 import os
 import sys
 from dataclasses import dataclass
@@ -116,6 +119,7 @@ def linkproxy(context: click.Context, config_path: Path | None) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; no fault ends in a traceback."""
     _open_closed()
+    _widen_output()
     sys.exit(run(arguments))
 
 
@@ -124,6 +128,19 @@ def _open_closed() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  (as long as we run)
+
+
+def _widen_output() -> None:
+    """Let no character end a command where the locale is not UTF-8.
+
+    Files and pipes get UTF-8 in any case; a terminal shows ``?`` for what its charset lacks.
+    """
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and codecs.lookup(out.encoding).name != "utf-8":
+        if out.isatty():
+            out.reconfigure(errors="replace")
+        else:
+            out.reconfigure(encoding="utf-8")
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -159,8 +176,19 @@ def _worded(error: Exception) -> str:
         return f"{file_fault(error.filename or 'input or output', error)}."
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return "the command line has bytes that are not UTF-8; only names of files may have such."
+    if isinstance(error, UnicodeDecodeError) and _is_of_locale(error.encoding):
+        # Our own files are read as UTF-8 whatever the locale; that of crawler-user-agents is not.
+        return (
+            f"a package's file cannot be read in {error.encoding}, the charset of this locale. "
+            "Set PYTHONUTF8=1, or LC_ALL=C.UTF-8."
+        )
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"this is a fault of linkproxy, please report it: {text} (set {DEBUG}=1 for the full trace)"
+
+
+def _is_of_locale(charset: str) -> bool:
+    ours = codecs.lookup(locale.getencoding()).name
+    return ours != "utf-8" and codecs.lookup(charset).name == ours
 
 
 def _complain(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -38,8 +39,9 @@ def chosen_format(form: str | None) -> str:
 
 
 def say(text: str) -> None:
-    """Tell the user something that is not the command's output."""
-    click.echo(text, err=True)
+    """Tell the user something that is not the command's output; who cannot be told holds nothing up."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def share_text(share: Mapping[str, float | None]) -> str:
@@ -75,11 +77,12 @@ def print_table(
         _print_rich(stream, columns, lines)
         return
     # A pipe has no width, so nothing is folded or left out in it.
+    tell = say if err else click.echo
     lines.insert(0, [column.text for column in columns])
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     for line in lines:
         padded = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))
-        click.echo(padded.rstrip(), err=err)
+        tell(padded.rstrip())
 
 
 def _print_rich(stream: TextIO, columns: Sequence[Heading], lines: Sequence[Sequence[str]]) -> None:

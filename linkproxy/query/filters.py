@@ -109,7 +109,7 @@ def _verdict(text: str, _now: float) -> VerdictKind:
 
 def _whole(text: str, _now: float) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text.strip()):
-        raise ValueError(f"{text[:60]!r} is not a whole number")
+        raise ValueError(f"{text[:60]!r} is not a whole number of 1 to 18 digits")
     return int(text)
 
 

@@ -136,7 +136,8 @@ class Api:
         """Make a campaign; what is not given is as the configuration says."""
         usual = self._config.campaign
         body = read_object(call.body, _CAMPAIGN)
-        name = body.text("name", required=True).strip()
+        given = body.text("name", required=True)
+        name = given.strip()
         base_url = body.text("base_url").strip().rstrip("/") or self._config.server.base_url
         campaign = Campaign(
             id=CampaignId(0),
@@ -156,7 +157,7 @@ class Api:
         )
         if fault := click_id_fault(campaign.click_id):
             body.fault("click_id", fault)
-        if name and (fault := name_fault(name)):
+        if given and (fault := name_fault(name)):
             body.fault("name", fault)
         if fault := base_url_fault(base_url):
             body.fault("base_url", fault)

@@ -12,12 +12,15 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 
 from linkproxy.server.fast import PublicServer
 from linkproxy.server.sockets import BACKLOG, address_of
 from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Sequence
     from contextlib import AsyncExitStack
 
@@ -87,6 +90,16 @@ async def open_private(
 
 
 async def _accept(runner: web.BaseRunner, sockets: Sequence[socket.socket], listener: str) -> None:
+    server_logger.addFilter(_is_news)
     for item in sockets:
         await web.SockSite(runner, item, backlog=BACKLOG).start()
     get_logger().info(Event.LISTENING, listener=listener, address=address_of(sockets))
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out requests that aiohttp cannot read and answers with 400.
+
+    Port scanners send such things all day. aiohttp writes a trace for each, with what was sent, and so
+    perhaps with somebody's tracked link.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -11,6 +11,7 @@ no evidence; other keys are ignored.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,8 @@ def read(line: str, where: str, *, policy: Policy, now: float, systems: Systems 
     ``systems`` are asked for the address when the line has no ``asn``.
     """
     try:
-        row = json.loads(line)
-    except ValueError as error:
+        row = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"{where}: is not JSON: {error}") from None
     if not isinstance(row, dict):
         raise RequestError(f"{where}: must be an object, not {type(row).__name__}")
@@ -101,9 +102,14 @@ def read(line: str, where: str, *, policy: Policy, now: float, systems: Systems 
 
 
 def _id(given: object) -> str | int | float:
-    if isinstance(given, str | int | float) and not isinstance(given, bool):
+    endless = isinstance(given, float) and not math.isfinite(given)  # 1e999
+    if isinstance(given, str | int | float) and not isinstance(given, bool) and not endless:
         return given
     return "" if given is None else json.dumps(given)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no value of it")
 
 
 def judge(request: Hypothetical, policy: Policy) -> Verdict:
@@ -150,6 +156,7 @@ def _faults(row: dict[str, Any]) -> list[str]:
     return faults
 
 
+_MOST = 253_402_300_799  # the last second of the year 9999; no number here is greater
 _SHAPES: dict[str, tuple[tuple[type, ...], str]] = {
     "method": ((str,), "a text"),
     "headers": ((list,), "a list of [name, value] pairs"),
@@ -167,7 +174,7 @@ _SHAPES: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 def _is_odd(key: str, value: object) -> bool:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, int | float) and not abs(value) <= _MOST):
         return True
     if key != "headers" or not isinstance(value, list):
         return False

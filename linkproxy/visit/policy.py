@@ -44,6 +44,8 @@ SHIPPED = (
 """Files under ``rules/``, each about one topic; together they are the whole vocabulary."""
 
 
+_MOST = 1e15  # of any number; a score that is endless, or no number, could not be compared or stored
+
 OPEN: Mapping[tuple[str, ...], Any] = {
     ("networks",): {"role": "", "certainty": "", "source": "", "cidrs": [], "asns": []},
     ("gateways",): {"role": "", "suffixes": [], "source": ""},
@@ -165,7 +167,7 @@ def _alike(old: object, new: object) -> bool:
     if isinstance(old, bool) or isinstance(new, bool):
         return isinstance(old, bool) and isinstance(new, bool)
     if isinstance(old, (int, float)):
-        return isinstance(new, (int, float))
+        return isinstance(new, (int, float)) and abs(new) <= _MOST  # which nan is not
     return type(old) is type(new)
 
 

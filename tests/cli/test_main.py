@@ -183,6 +183,58 @@ def test_a_command_whose_caller_has_closed_a_stream_does_its_work(here: Installa
     assert "spring" in here.ok("campaign", "list").text
 
 
+def test_notes_that_cannot_be_told_make_no_failure(here: Installation) -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "linkproxy", "campaign", "add", "spring", "--html", "newsletter.html"],
+            cwd=here.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=False,
+        )
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"Campaign spring: ")
+
+
+def in_locale(
+    here: Installation, environ: dict[str, str], *arguments: str, stdout: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "linkproxy", *arguments],
+        cwd=here.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+
+
+def test_a_file_or_pipe_gets_utf_8_whatever_the_locale(here: Installation) -> None:
+    here.ok("campaign", "add", "sun ☀")
+    done = in_locale(here, {"PYTHONIOENCODING": "latin-1"}, "campaign", "list")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "sun ☀" in done.stdout.decode()
+
+
+def test_a_terminal_shows_a_question_mark_for_what_its_charset_lacks(here: Installation) -> None:
+    here.ok("campaign", "add", "sun ☀")
+    reading, writing = os.openpty()
+    done = in_locale(here, {"PYTHONIOENCODING": "latin-1"}, "campaign", "list", stdout=writing)
+    os.close(writing)
+    shown = os.read(reading, 65536)
+    os.close(reading)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"sun ?" in shown
+
+
+def test_a_locale_in_which_a_package_cannot_be_read_is_told_with_what_to_set(here: Installation) -> None:
+    done = in_locale(here, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "settle")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"linkproxy: a package's file cannot be read in ascii, ")
+    assert b"Set PYTHONUTF8=1" in done.stderr
+
+
 @pytest.mark.parametrize(("written", "meant"), [("clcks", "'clicks'"), ("rewrit", "'rewrite'")])
 def test_a_command_that_is_nearly_right_is_told_what_was_meant(
     capsys: pytest.CaptureFixture[str], written: str, meant: str

@@ -159,6 +159,11 @@ async def test_a_name_that_is_taken_is_a_409(site: Site, key: str) -> None:
     assert status == 409
 
 
+async def test_a_name_of_blanks_is_no_name(site: Site, key: str) -> None:
+    assert_fault(await call(site, key, "/api/v1/campaigns", {"name": "  "}), 400, "name")
+    assert [campaign.name for campaign in await site.store.list_campaigns()] == ["spring"]
+
+
 async def test_a_base_url_with_a_path_is_refused(site: Site, key: str) -> None:
     body = {"name": "x", "base_url": "https://click.example/path"}
     assert_fault(await call(site, key, "/api/v1/campaigns", body), 400, "base_url")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import signal
 import socket
@@ -165,6 +166,33 @@ async def test_on_a_full_disk_people_are_sent_on_and_nothing_is_lost_once_there_
     assert "store.recovered" in log
 
 
+async def test_when_store_and_log_both_fail_people_are_sent_on_and_the_server_stops(
+    start: Start, tmp_path: Path
+) -> None:
+    site = await furnished(start)
+    reading, writing = os.pipe()
+    handle = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, str(tmp_path / "config.toml"),
+        stdout=asyncio.subprocess.PIPE, stderr=writing,
+    )  # fmt: skip
+    os.close(writing)
+    assert handle.stdout is not None
+    public = json.loads(await handle.stdout.readline())["public"]
+    try:
+        assert await answered(site, public, [site.path()]) == [302]
+        os.close(reading)  # who reads the log is gone: each write to it fails from now on
+        _, hard = resource.prlimit(handle.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(handle.pid, resource.RLIMIT_FSIZE, (4096, hard))
+        async with asyncio.timeout(30):
+            assert await answered(site, public, [site.path("CtB2")]) == [302]
+            handle.send_signal(signal.SIGTERM)
+            assert await handle.wait() == 0
+    finally:
+        if handle.returncode is None:
+            handle.kill()
+            await handle.wait()
+
+
 async def test_a_port_in_use_is_told_in_one_line_and_leaves_nothing_behind(
     start: Start, tmp_path: Path
 ) -> None:
@@ -180,6 +208,22 @@ async def test_a_port_in_use_is_told_in_one_line_and_leaves_nothing_behind(
     )
     site = await start()
     assert (await site.ask(site.url())).status == 302
+
+
+@pytest.mark.parametrize("listener", ["public", "private"])
+@pytest.mark.parametrize(
+    "line", [b"GET http://[ HTTP/1.1", b"GET / HTTP/9", b"GET /" + b"a" * 9000 + b" HTTP/1.1"]
+)
+async def test_what_is_no_http_is_answered_400_and_writes_no_trace(
+    site: Site, caplog: pytest.LogCaptureFixture, listener: str, line: bytes
+) -> None:
+    address = getattr(site.server.addresses, listener).removeprefix("http://")
+    reader, writer = await asyncio.open_connection(*address.rsplit(":", 1))
+    writer.write(line + b"\r\nHost: localhost\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    assert answer.split()[1] == b"400"
+    assert caplog.records == []
 
 
 async def test_an_address_of_another_machine_is_told(start: Start) -> None:

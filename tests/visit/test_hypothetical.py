@@ -75,7 +75,17 @@ def test_all_faults_of_a_line_are_named_at_once():
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"), [("{", "is not JSON"), ("[]", "must be an object"), ("3", "must be an object")]
+    ("line", "fault"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "must be an object"),
+        ("3", "must be an object"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"id": NaN}', "is not JSON"),
+        ('{"seconds_after_delivery": 1%s}' % ("0" * 400), "seconds_after_delivery must be"),
+        ('{"at": -1e999}', "at must be"),
+        ('{"asn": 1%s}' % ("0" * 20), "asn must be"),
+    ],
 )
 def test_a_line_that_is_no_request_is_named(line, fault):
     with pytest.raises(RequestError, match=f"line 7: .*{fault}"):
