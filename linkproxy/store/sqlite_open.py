@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 RUN_VISITS = 8_192
 """So many are gathered, and remembered until they are brought in."""
 
-PART_VISITS = 512
+PART_VISITS = 128
 """So many of them are placed with a commit; twice as many are gathered with one."""
 
-_A_PART = 128
+_A_PART = 32
 """A commit of so many visits does two parts, of twice as many three, lest they come faster than they go."""
 
 _WAITING = "SELECT id, campaign_id, recipient_id FROM visit WHERE id > ? ORDER BY id"
