@@ -275,7 +275,7 @@ class LimitsSection(Section):
 class MemorySection(Section):
     """How much each process remembers of the store, in rows; docs/storage.md says what they cost."""
 
-    messages: Count = Field(default=50_000, description="Messages, each with its last visits.")
+    messages: Count = Field(default=200_000, description="Messages, each with its last visits.")
     campaigns: Count = Field(default=10_000, description="Campaigns, each with its visited links.")
     profiles: Count = Field(default=5_000, description="Header profiles.")
     clients: Count = Field(

@@ -77,7 +77,7 @@ class Bounds:
 
     strays_kept: int = 100_000
     campaigns: int = 10_000
-    messages: int = 50_000
+    messages: int = 200_000
     profiles: int = 5_000
     clients: int = 10_000
     domains: int = 10_000
