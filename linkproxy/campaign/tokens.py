@@ -278,7 +278,10 @@ def parse_keys(text: str, where: str) -> list[SigningKey]:
             secret = a2b_base64(match[2].encode("ascii").translate(_FROM_URLSAFE) + b"=")
             keys[key_id] = SigningKey(key_id, secret)
     if not keys and not faults:
-        faults.append("no signing key in it; `linkproxy init` makes one")
+        faults.append(
+            "no signing key in it. Bring it back from your back-up, since mail that is out needs its keys, "
+            "or take a new one from: linkproxy init --folder FOLDER"
+        )
     if faults:
         raise LinkproxyError(f"{where}: {'; '.join(faults)}")
     return list(keys.values())

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
     from linkproxy.server.public import Public
 
-# What a client may send before the blank line; more is answered 400 by aiohttp.
-LINE_BYTES: Final = 8190
+LINE_BYTES: Final = 32_768
+"""The longest line of a request; a longer one is answered 400 by aiohttp.
+
+A browser sends all cookies of the brand's domain in one line, and they may be many.
+"""
+
 _LOOK_SECONDS: Final = 0.02
 
 

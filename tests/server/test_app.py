@@ -212,7 +212,7 @@ async def test_a_port_in_use_is_told_in_one_line_and_leaves_nothing_behind(
 
 @pytest.mark.parametrize("listener", ["public", "private"])
 @pytest.mark.parametrize(
-    "line", [b"GET http://[ HTTP/1.1", b"GET / HTTP/9", b"GET /" + b"a" * 9000 + b" HTTP/1.1"]
+    "line", [b"GET http://[ HTTP/1.1", b"GET / HTTP/9", b"GET /" + b"a" * 40_000 + b" HTTP/1.1"]
 )
 async def test_what_is_no_http_is_answered_400_and_writes_no_trace(
     site: Site, caplog: pytest.LogCaptureFixture, listener: str, line: bytes

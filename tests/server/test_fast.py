@@ -182,6 +182,13 @@ async def test_a_client_that_closes_its_half_is_treated_the_same(both: Any) -> N
         await came_the_same(fast, plain, CASES[case], half_close=True)
 
 
+async def test_a_person_with_all_the_cookies_of_the_brands_domain_is_sent_on(both: Any) -> None:
+    fast, plain = await both()
+    cookies = "; ".join(f"preference{number}={'c' * 1000}" for number in range(25))
+    answer = await came_the_same(fast, plain, [get(headers=FIREFOX + f"Cookie: {cookies}\r\n" + CLOSE)])
+    assert answer.startswith(b"HTTP/1.1 302 ")
+
+
 FRONTS = (
     "X-Forwarded-For: 203.0.113.9\r\n",
     "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n",
