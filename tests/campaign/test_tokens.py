@@ -285,7 +285,7 @@ def test_all_bad_lines_of_a_keys_file_are_named_at_once_and_no_secret_is_shown()
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n"])
 def test_a_keys_file_without_keys_says_what_to_do(text):
-    with pytest.raises(LinkproxyError, match="back-up.*linkproxy init --folder"):
+    with pytest.raises(LinkproxyError, match=r"back-up.*linkproxy init --folder"):
         parse_keys(text, "keys")
 
 
