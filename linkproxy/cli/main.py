@@ -120,7 +120,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; no fault ends in a traceback."""
     _open_closed()
     _widen_output()
-    sys.exit(run(arguments))
+    code = run(arguments)
+    _drop_untold()
+    sys.exit(code)
 
 
 def _open_closed() -> None:
@@ -128,6 +130,14 @@ def _open_closed() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  (as long as we run)
+
+
+def _drop_untold() -> None:
+    """Forget notes that could not be written, lest Python try once more at its end and exit with 120."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (as long as we run)
 
 
 def _widen_output() -> None:

@@ -186,7 +186,7 @@ async def test_when_store_and_log_both_fail_people_are_sent_on_and_the_server_st
         async with asyncio.timeout(30):
             assert await answered(site, public, [site.path("CtB2")]) == [302]
             handle.send_signal(signal.SIGTERM)
-            assert await handle.wait() == 0
+            assert await handle.wait() in {0, 120}  # 120: Python could not write the rest of the log, either
     finally:
         if handle.returncode is None:
             handle.kill()
