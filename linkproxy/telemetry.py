@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
@@ -18,6 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from linkproxy.log_stream import LogStream
 from linkproxy.model import AnswerKind, EngagementKind, StrayReason, VerdictKind
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None, *, wo
     ``level`` and ``form`` are ``[log] level`` and ``[log] format``; the stream is standard error.
     ``worker`` is put into every record, for where several processes write.
     """
-    out = cast("TextIO", _Unfailing(stream or sys.stderr))
+    out = cast("TextIO", LogStream(stream or sys.stderr))
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -148,27 +148,6 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None, *, wo
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
-
-
-class _Unfailing:
-    """A stream that is written to as far as it can be.
-
-    A log on a full disk, or one whose reader has gone, must hold up no visit and no stop.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # ValueError: it is closed
-            self._stream.write(text)
-
-    def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.flush()
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
 
 
 def _of(worker: str) -> structlog.typing.Processor:

@@ -127,23 +127,22 @@ def test_a_missing_secret_is_asked_for_when_it_is_needed_and_says_how_to_get_one
         )
 
 
-def test_for_a_missing_password_nobody_is_sent_to_init_which_makes_none(tmp_path: Path) -> None:
-    config = load(write(tmp_path, '[store]\npassword_file = "nowhere.txt"\n'), {})
+@pytest.mark.parametrize(
+    ("section", "key", "advice"),
+    [
+        ("store", "password_file", "Write it"),  # which init does not
+        ("signing", "keys_file", "Bring it back from your back-up"),
+    ],
+)
+def test_for_a_missing_secret_file_that_the_settings_name_it_is_said_where_they_do(
+    tmp_path: Path, section: str, key: str, advice: str
+) -> None:
+    config = load(write(tmp_path, f'[{section}]\n{key} = "far/away.txt"\n'), {})
     with pytest.raises(ConfigError) as caught:
-        config.store.read_password()
+        config.store.read_password() if section == "store" else config.signing.read()
     assert str(caught.value) == (
-        f"{tmp_path / 'nowhere.txt'}: there is no such file. "
-        "Write it, or name the right one in [store] password_file."
-    )
-
-
-def test_for_a_missing_file_of_keys_that_the_settings_name_it_is_said_where_they_do(tmp_path: Path) -> None:
-    config = load(write(tmp_path, '[signing]\nkeys_file = "far/keys.txt"\n'), {})
-    with pytest.raises(ConfigError) as caught:
-        config.signing.read()
-    assert str(caught.value) == (
-        f"{tmp_path / 'far/keys.txt'}: there is no such file. "
-        "Bring it back from your back-up, or name the right one in [signing] keys_file."
+        f"{tmp_path / 'far/away.txt'}: there is no such file. "
+        f"{advice}, or name the right one in [{section}] {key}."
     )
 
 

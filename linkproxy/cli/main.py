@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
 import click
 
@@ -136,8 +136,8 @@ def _drop_untold() -> None:
     """Forget notes that could not be written, lest Python try once more at its end and exit with 120."""
     try:
         sys.stderr.flush()
-    except (OSError, ValueError):
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (as long as we run)
+    except OSError:
+        _abandon(sys.stderr)
 
 
 def _widen_output() -> None:
@@ -165,7 +165,7 @@ def run(arguments: list[str] | None = None) -> int:
         _complain("interrupted.")
         return 130
     except BrokenPipeError:
-        _leave_pipe()
+        _abandon(sys.stdout)
         return 1
     except Exception as error:
         if os.environ.get(DEBUG):
@@ -206,6 +206,6 @@ def _complain(text: str) -> None:
         click.echo(f"linkproxy: {line}", err=True)
 
 
-def _leave_pipe() -> None:
-    # Python flushes standard output once more at exit and would complain there: `linkproxy clicks | head`.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _abandon(stream: TextIO) -> None:
+    # Python flushes it once more at exit and would complain there: `linkproxy clicks | head`.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 COLLECT_AFTER: Final = (300, 3, 20_000)
 """Visits make no cycles, and what is remembered of them is long-lived: to look at all of it seldom keeps
-answers quick. Of what is new little is looked at each time, since meanwhile nobody is answered: 10,000
-values at once take 7 ms, and in small portions no longer in all."""
+answers quick. Of what is new little is looked at each time, since meanwhile nobody is answered; small
+portions take no longer in all."""
 
 
 class Duty(Flag):
