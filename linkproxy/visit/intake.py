@@ -37,8 +37,9 @@ ALIKE = re.compile(r"/[A-Za-z0-9_%'\"-]{16,80}(?:/.*)?", re.DOTALL)
 CROPPED_TARGET = 300
 CROPPED_VALUE = 600
 MOST_HEADERS = 48
+MOST_PROFILE_CHARACTERS = 4096  # of all names and values; browsers that tell everything stay below 2,000
 MOST_PEERS = 16384
-MOST_PROFILES = 2048  # remembered, so that the same headers are the same object; 60 MB at the very worst
+MOST_PROFILES = 2048  # remembered, so that the same headers are the same object; 35 MB at the very worst
 CROPPED_FINGERPRINT = 100
 ONE_CLICK = b"List-Unsubscribe=One-Click"  # RFC 8058 section 3.1
 HOP_COOKIE = "hop"  # its value is 1 for everybody
@@ -216,7 +217,17 @@ def profile_of(headers: Headers, *, complete: bool = True) -> Profile:
         for name, value in ((name.lower(), value) for name, value in headers)
         if name in PROFILE_HEADERS or name.startswith("sec-")
     )[:MOST_HEADERS]
-    return _same(kept, complete)
+    return _same(_fitting(kept), complete)
+
+
+def _fitting(headers: Headers) -> Headers:
+    """Return the first headers that a profile has room for: anyone may send names of any length."""
+    room = MOST_PROFILE_CHARACTERS
+    for place, (name, value) in enumerate(headers):
+        room -= len(name) + len(value)
+        if room < 0:
+            return headers[:place]
+    return headers
 
 
 @lru_cache(maxsize=MOST_PROFILES)

@@ -219,6 +219,14 @@ def test_a_profile_keeps_what_tells_clients_apart_and_nothing_personal():
     assert found.profile.headers == (("user-agent", "Mozilla/5.0 (X11)"), ("sec-fetch-mode", "navigate"))
 
 
+def test_a_profile_stays_small_whatever_names_a_client_invents():
+    agent = ("User-Agent", "Mozilla/5.0 (X11)")
+    long = visit(f"/{TOKEN}/aB3x", agent, *((f"Sec-{place}-{'x' * 7000}", "a") for place in range(48)))
+    many = visit(f"/{TOKEN}/aB3x", agent, *((f"Sec-{place}-{'x' * 50}", "a" * 600) for place in range(48)))
+    assert long.profile.headers == (("user-agent", "Mozilla/5.0 (X11)"),)
+    assert sum(len(name) + len(value) for name, value in many.profile.headers) <= 4096
+
+
 def test_a_missing_agent_is_an_empty_one():
     assert visit(f"/{TOKEN}/aB3x").profile.agent == ""
 
