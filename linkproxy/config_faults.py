@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from linkproxy.config_values import expected
+from linkproxy.config_values import expected, is_secret
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _TABLES: Final = "domains"
 _ROWS: Final = ("relay", "rules")
+# Also one with characters that a URL would have to encode: that is what makes its URL a fault.
+_PASSWORD: Final = re.compile(r'(?<=://)([^:@]*:).*(?=@)|(password=)[^&\s"]*', re.DOTALL)
 
 
 class ConfigError(LinkproxyError):
@@ -70,7 +73,9 @@ def _line(details: ErrorDetails, config: type[BaseModel], origin: Origin) -> str
     if kind == "value_error":
         words = str(details["ctx"]["error"])
         return f"{start} {_shown(details['input'])} {words}." if len(path) > 1 else f"{start} {words}."
-    return f"{start} {_shown(details['input'])} is not {expected(_field(path, config))}."
+    field = _field(path, config)
+    shown = "" if is_secret(field) else f" {_shown(details['input'])}"
+    return f"{start}{shown} is not {expected(field)}."
 
 
 def _path(loc: tuple[int | str, ...]) -> tuple[str, ...]:
@@ -111,5 +116,7 @@ def _nearest(path: tuple[str, ...], config: type[BaseModel]) -> str:
 
 
 def _shown(value: Any) -> str:
+    """Return a value as a message may have it, which ends up in logs: cropped, passwords of URLs hidden."""
     text = json.dumps(value, ensure_ascii=False, default=str)
+    text = _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", text)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -166,6 +167,24 @@ def test_secrets_are_hidden_wherever_a_config_is_printed(tmp_path: Path) -> None
     config = load(write(tmp_path, "[signing]\nkeys = 'hush-1'\n[privacy]\nkey = 'hush-2'\n"), {})
     printed = f"{config!r} {config} {as_toml(config.signing.keys)} {config.model_dump_json()}"
     assert "hush" not in printed
+
+
+@pytest.mark.parametrize(
+    ("setting", "start"),
+    [
+        ("[store]\npassword = 424242\n", "[store] password: is not a text."),
+        ("[signing]\nkeys = ['hush']\n", "[signing] keys: is not a text."),
+        ("[store]\nurl = 'postgresql://ann:hush@db/a'\n", '[store] url: "postgresql://ann:***@db/a" holds'),
+        ("[store]\nurl = 'postgresql://ann:hu/sh@db/a'\n", '[store] url: "postgresql://ann:***@db/a" is no'),
+        ("[store]\nurl = 'postgres://ann:hush@db/a'\n", '[store] url: "postgres://ann:***@db/a" is not'),
+        ("[store]\nurl = 'postgresql:///a?password=hush'\n", '[store] url: "postgresql:///a?password=***" h'),
+    ],
+)
+def test_a_fault_shows_no_secret(tmp_path: Path, setting: str, start: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, setting), {})
+    assert str(caught.value).startswith(f"config.toml: {start}")
+    assert not {"hu", "424242"}.intersection(re.findall(r"\w+", str(caught.value)))
 
 
 # --- faults ------------------------------------------------------------------------------------
