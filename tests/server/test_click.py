@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from typing import TYPE_CHECKING
 
 import pytest
@@ -284,6 +285,17 @@ async def test_only_the_first_bytes_of_a_body_are_read(site: Site) -> None:
     body = b"x=" + b"y" * 1_000_000
     response = await site.ask(site.url(), "POST", data=body)
     assert response.status == 303
+
+
+async def test_a_body_is_read_as_it_was_sent_and_never_unpacked(site: Site) -> None:
+    body = b"List-Unsubscribe=One-Click"
+    for sent in (gzip.compress(body), body):
+        head = (
+            f"POST {site.path(site.UNSUBSCRIBE)} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
+            f"Content-Length: {len(sent)}\r\nConnection: close\r\n\r\n"
+        )
+        assert (await raw_exchange(site, head.encode() + sent)).startswith(b"HTTP/1.1 200 ")
+    assert [row.entry.visit.one_click for row in await site.visits()] == [False, True]
 
 
 async def test_a_client_that_announces_its_body_is_told_to_send_it(site: Site) -> None:
