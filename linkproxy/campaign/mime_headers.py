@@ -193,5 +193,12 @@ def mailboxes(values: Sequence[str]) -> list[str]:
     found: list[str] = []
     for value in values:
         angled = _ANGLED.fullmatch(value)
-        found += [angled[1]] if angled else [address for _, address in getaddresses([value])]
+        found += [angled[1]] if angled else _parsed(value)
     return found
+
+
+def _parsed(value: str) -> list[str]:
+    try:
+        return [address for _, address in getaddresses([value])]
+    except RecursionError:  # brackets in brackets, a thousand deep
+        return [""]

@@ -21,6 +21,8 @@ def test_the_addresses_of_a_field_are_the_same_with_every_python(value, addresse
     assert mailboxes([value]) == addresses
 
 
-@pytest.mark.parametrize("value", ["", "undisclosed-recipients:;", "<", "Ann <>", "@", "ann"])
+@pytest.mark.parametrize(
+    "value", ["", "undisclosed-recipients:;", "<", "Ann <>", "@", "ann", "(" * 2000, ":" * 2000]
+)
 def test_what_is_no_address_stops_nothing(value):
     assert mailboxes([value, "Bob <bob@b.example>"])[-1] == "bob@b.example"
