@@ -98,5 +98,10 @@ class Readers:
         thread: Any = getattr(db, "_thread", db)
         thread.daemon = True
         opened = await db
-        await opened.execute(OPEN_VISIT)
+        try:
+            await opened.execute(OPEN_VISIT)
+        except BaseException:
+            # Its thread holds on to what was raised, and so to the connection: nobody would collect it.
+            await opened.close()
+            raise
         return opened

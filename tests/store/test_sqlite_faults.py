@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,18 @@ async def test_a_file_that_was_removed_or_replaced_is_noticed(store, path):
         await store.ping()
     moved.rename(path)
     await mail.visited(mail.visit())
+
+
+async def test_a_read_that_cannot_use_the_file_leaves_no_connection_behind(store, path):
+    before = set(threading.enumerate())
+    (other := path.with_name("other.db")).write_bytes(b"hello, this is no database at all" * 99)
+    other.rename(path)
+    for _ in range(3):
+        with pytest.raises(StoreError, match="this is not a SQLite database"):
+            await store.list_campaigns()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 async def test_a_full_database_refuses_whole_batches_and_works_again_with_more_room(store):
