@@ -137,9 +137,6 @@ async def look_up(
     known = Known((min(times) - DAY_SECONDS, max(times) + DAY_SECONDS))
     facts = KnownFacts(known, memory, privacy)
     await _find_references(work, known, privacy, visits)
-    if known.recipient_ids:
-        wanted = {item.recipient_id for item in visits if item.recipient_id}
-        await work.db.execute(locks.recipients(wanted | set(known.recipient_ids.values())))
     clients = {facts.pseudonym(item.client, "")[0] for item in pending if item.client}
     networks = {name_of(facts.pseudonym(item.client, item.network)[1]) for item in visits}
     campaigns = {item.campaign_id for item in visits}
@@ -206,7 +203,10 @@ def _recipient_id(visit: Visit, ids: dict[bytes, int], privacy: Privacy) -> int:
 async def _find_references(
     work: Transaction, known: Known, privacy: Privacy, visits: Sequence[Visit]
 ) -> None:
-    """Note the recipients of references that are known; new ones get an id, unless they were erased."""
+    """Note the recipients of references that are known; new ones get an id, unless they were erased.
+
+    All recipients of the batch are locked now: it has begun with the locks of its references alone.
+    """
     hashes = sorted(_reference_hashes(visits, privacy))
     if not hashes:
         return
@@ -215,6 +215,8 @@ async def _find_references(
     new = [found for found in hashes if found not in ids and found not in erased]
     for found, row in zip(new, await work.fetch(_NEW_RECIPIENTS, len(new)), strict=True):
         known.new_references[found] = NewReference(Recipient(RecipientId(row[0])), found)
+    if wanted := {*ids.values(), *(item.recipient_id for item in visits if item.recipient_id)}:
+        await work.db.execute(locks.recipients(wanted))
 
 
 async def _find_campaigns(

@@ -105,6 +105,28 @@ async def test_many_nodes_that_judge_the_same_messages_at_once_lose_and_double_n
         assert [len(item.facts.siblings) for item in mine] == list(range(len(mine)))
 
 
+async def test_a_message_belongs_to_one_node_at_a_time_also_beside_a_new_reference(
+    mail, open_store, database
+):
+    """Nobody can write just now; the second node must not read before the first one has."""
+    other = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+    reference = mail.visit(0, recipient_id=0, reference="new-1", verified=True)
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+    blocking = await asyncpg.connect(database)
+    async with blocking.transaction():
+        await blocking.execute("LOCK TABLE visit IN SHARE MODE")
+        first = asyncio.create_task(mail.visited(reference, mail.visit(1)))
+        while not await rows(database, waiting):
+            assert not first.done()
+        second = asyncio.create_task(other.visited(other.visit(2)))
+        while len(await rows(database, waiting)) < 2:
+            assert not second.done()
+    await blocking.close()
+    _, earlier = await first
+    (judged,) = await second
+    assert [sibling.visit_id for sibling in judged.facts.siblings] == [earlier.visit_id]
+
+
 async def test_settling_beside_visits_of_the_same_message_ends_with_every_visit_settled_once(
     mail, open_store
 ):
