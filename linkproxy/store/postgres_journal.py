@@ -147,7 +147,7 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
         *(verdict.kind, answer, visit.hop_at, visit.hop_cookie),
     )
     batch.facts.remember_visit((visit.campaign_id, recipient_id), sibling)
-    if recipient and recipient.domain:
+    if recipient and known.step is not None:
         seen = visit if visit.recipient_id == recipient_id else replace(visit, recipient_id=recipient_id)
         batch.memory.neighbours.remember(seen, recipient.domain, profile_id, known.delivery, kind)
     if opt_out := opt_out_of(judged):

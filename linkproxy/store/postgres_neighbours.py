@@ -21,7 +21,9 @@ _GIVEN = f"SELECT {NEWEST}, {_ERASURES} FROM visit_id"
 _NEWS = """SELECT v.campaign_id, r.domain, v.recipient_id, v.at, v.key, v.profile_id, v.kind, v.one_click,
     (v.facts::json -> 'delivery' ->> 0)::double precision, v.facts::json -> 'delivery' ->> 1
 FROM visit v JOIN recipient r ON r.id = v.recipient_id
-WHERE v.id > $1 AND v.id <= $2 AND v.id <> ALL($3::bigint[]) ORDER BY v.id"""
+WHERE v.id > $1 AND v.id <= $2 AND v.id <> ALL($3::bigint[]) AND strpos(v.facts, '"step":[') > 0
+ORDER BY v.id"""
+"""Of visits that were judged knowing whose domain it is, which are those that a node notes of its own."""
 
 
 async def catch_up(source: Database | Transaction, memory: Memory, given: int | None = None) -> None:

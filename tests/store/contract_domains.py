@@ -169,6 +169,18 @@ class DomainContract:
         assert ids(found[0]) == [person.id for person in reversed(people[:4])]
         assert found[0] == found[1] == found[2]
 
+    async def test_who_came_before_their_domain_was_known_is_nobodys_neighbour_in_any_process(
+        self, mail, open_store
+    ):
+        (nameless,) = await mail.store.register_recipients([RecipientDraft(reference="r-1")])
+        (one,) = await crowd(mail, 1)
+        await mail.visited(mail.visit(0, who=nameless), take=judge())
+        await mail.store.register_recipients([RecipientDraft("cid@crowd.example", "r-1")])
+        later = Mail(await open_store(), mail.campaign, mail.links, mail.recipients)
+        for side in (mail, later):
+            neighbours, *_ = await asked(side, side.visit(1, who=one))
+            assert ids(neighbours) == []
+
     async def test_an_erased_recipient_is_nobodys_neighbour(self, mail):
         one, two = await crowd(mail, 2)
         await mail.visited(mail.visit(who=one), take=in_a_domain)
