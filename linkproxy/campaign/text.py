@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from unicodedata import category
 
 from linkproxy.campaign import charsets, mask
 from linkproxy.campaign.html import TEXT_CHARACTERS, FoundLink
@@ -25,15 +26,18 @@ if TYPE_CHECKING:
 
 _MASKED: Final = "\x1b"  # stands for every byte of an ISO-2022-JP run
 
-# Typographic quotes, CJK and fullwidth punctuation, blanks without width, controls.
+# Typographic quotes, CJK and fullwidth punctuation, blanks without width, controls, and what ends or
+# divides a sentence in Greek, Armenian, Hebrew, Arabic, the scripts of India, Tibetan and Ethiopic.
 _ENDS: Final = (
     r"\s<>\"`\\\x00-\x20\x7f-\xa0\u00ab\u00bb\u200b-\u200f\u2018-\u201f\u2026\u2028-\u202f\u2039\u203a"
+    r"\u0387\u055a-\u055f\u0589\u05c0\u05c3\u060c\u061b\u061f\u066d\u06d4\u0964\u0965\u0f0d-\u0f12\u1361-\u1368"
     r"\u2060-\u206f\u3000-\u303f\ufeff\ufe30-\ufe4f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
     r"\ufffd\ud800-\udfff"
 )
 _TO_ASCII: Final = re.compile(rb"\x1b\([BJ]")
 _SCHEME: Final = re.compile(r"(?<![A-Za-z0-9_=/])https?://", re.IGNORECASE)
 _RUN: Final = re.compile(rf"[^{_ENDS}]*")
+_END: Final = re.compile(rf"[{_ENDS}]")
 _SENTENCE: Final = ".,;:!?'*([{"
 _CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
 _STOP: Final = re.compile(r"[()\[\]{}']|[,;|](?=https?://)", re.IGNORECASE)
@@ -46,6 +50,9 @@ _UNSPACED: Final = re.compile(
 )
 # Set without blanks between words; in an address it is another character than it looks.
 _DASH: Final = re.compile(r"\u2014|[\u2013\u2015]\Z")
+# What addresses beyond ASCII are written with; an emoji, an arrow or a footnote's number right behind
+# a URL is a part of it to some clients.
+_LETTERS: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "Pd"})
 _PGP: Final = re.compile(rb"^-----BEGIN PGP ", re.MULTILINE)
 # In HTML a tag may stand before it; elsewhere in a line it is what somebody writes about.
 _PGP_IN_HTML: Final = re.compile(rb"(?:^|>)[\t ]*-----BEGIN PGP (?:SIGNED )?MESSAGE-----", re.MULTILINE)
@@ -173,7 +180,7 @@ class _Reader:
             return False
         if following[:1] == _MASKED:
             escaped = self._content[byte_end : byte_end + 8].decode(self._codec, "ignore")
-            return escaped[:1].isalnum()
+            return bool(escaped) and not _END.match(escaped)
         return following[:1] >= "\x80"
 
     def _label(self, behind: int, start: int, end: int) -> str:
@@ -203,12 +210,17 @@ def _says_leave(label: str) -> bool:
 
 def _is_unsure(url: str, following: str) -> bool:
     """Tell whether a URL may be shorter than it looks, or go on with what follows it."""
-    if _UNSPACED.search(url) or _DASH.search(url):
+    if _UNSPACED.search(url) or _DASH.search(url) or _holds_symbol(url):
         return True
     if following in {"\\", "\ufffd"} or "\udc80" <= following <= "\udcff":  # as in JSON; no text
         return True
     # A merge tag with blanks in it.
     return any(url.count(opener) > url.count(closer) for closer, opener in _CLOSERS.items() if opener != "(")
+
+
+def _holds_symbol(url: str) -> bool:
+    """Tell whether there is anything but letters, digits and dashes beyond ASCII."""
+    return not url.isascii() and any(char > "\x7f" and category(char) not in _LETTERS for char in url)
 
 
 def _trimmed_end(text: str, start: int, host: int, end: int) -> int:

@@ -28,8 +28,12 @@ TRACKED = re.compile(r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,19
 """Path, token, key, reference, nonce. Whatever stands behind ``/~`` leads straight on."""
 
 _TILDE = re.compile("%7e", re.IGNORECASE)
-_POINTED = re.compile(r"(/[A-Za-z0-9_-]{24}/[A-Za-z0-9]{4})(?:[.,;:!)\]>]|%5D|%3E)+", re.IGNORECASE)
-"""What a mail program that finds links in a text takes along: the end of a sentence, or of brackets."""
+_POINTED = re.compile(
+    r"(/[A-Za-z0-9_-]{24}/[A-Za-z0-9]{4})(?:[.,;:!)\]>]|%5D|%3E|%[89A-F][0-9A-F]|[^\x00-\x7f])+",
+    re.IGNORECASE,
+)
+"""What a mail program that finds links in a text takes along: the end of a sentence or of brackets,
+an emoji, and in Chinese or Japanese the words that follow."""
 
 ALIKE = re.compile(r"/[A-Za-z0-9_%'\"-]{16,80}(?:/.*)?", re.DOTALL)
 """Paths whose first part could have been a token once; other unknown paths are nobody's business."""

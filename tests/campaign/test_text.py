@@ -40,6 +40,9 @@ def ambiguous(text, charset="utf-8", **options):
         "https://x.example/a\r\nhttps", "https://x.example/a \r\nflowed", "https://x.example/a\tb", "https://x.example/a;", "https://x.example/a...",
         "[url]https://x.example/a[/url]", "{unwrap}https://x.example/a{/unwrap}",
         "\ufeffhttps://x.example/a", "https://x.example/a\xa0x", "https://x.example/a('", "text<https://x.example/a>text",
+        "https://x.example/a\u060c \u0648", "https://x.example/a\u061f", "https://x.example/a\u061b", "https://x.example/a\u06d4",
+        "https://x.example/a\u0964 \u0915", "https://x.example/a\u0589", "https://x.example/a\u0387", "https://x.example/a\u1362",
+        "\U0001f449https://x.example/a \U0001f525", "\u2192https://x.example/a", "\u2022 https://x.example/a",
     ],
 )  # fmt: skip
 def test_a_url_ends_where_a_reader_sees_its_end(text):
@@ -51,7 +54,8 @@ def test_a_url_ends_where_a_reader_sees_its_end(text):
     [
         "https://x.example/a_(b)", "https://x.example/?a[]=1&b[0]=2", "https://x.example/?a=(direct)|b=(none)", "https://x.example/a;b=c",
         "https://x.example/it's", "https://x.example/a,b", "https://x.example/~a/*/b", "https://[2001:db8::1]:8080/a", "http://x.example",
-        "https://x.example/?u=http://y.example/", "HTTPS://X.EXAMPLE/A", "https://x.example/#a!b", "https://x.example/k\u00f6ln", "https://x.example/a%20b",
+        "https://x.example/?u=http://y.example/", "HTTPS://X.EXAMPLE/A", "https://x.example/#a!b", "https://x.example/k\u00f6ln", "https://x.example/\u0645\u0642\u0627\u0644", "https://x.example/\u0939\u093f\u0928\u094d\u0926\u0940",
+        "https://x.example/a%20b",
         "https://x.example/quote/^GSPC", "https://x.example/?q='a'", "https://x.example/a:b@c", "https://x.example/-_-", "https://x.example/a\u2019b"[:19],
     ],
 )  # fmt: skip
@@ -85,6 +89,8 @@ def test_two_urls_that_touch_are_two():
         "<https://x.example/long\nrest>", "<https://x.example/long\r\n  rest/of/it>", "<https://x.example/a b>", "https://x.example/\u3092\u898b\u308b",
         "https://x.example\uc5d0\uc11c", "https://x.example/\u0e14\u0e39", "https://x.example/a\u2014and", "https://x.example/a\u2013 b",
         "https://x.example/?n=[name | friend]", "https://x.example/{name | friend}", "https://x.example/a\\nb", b"https://x.example/\xfc", "https://x.example/\ufffd",
+        "https://x.example\U0001f525", "https://x.example/a\u2764\ufe0f", "https://x.example/a\u2192 b", "https://x.example/a\u2605", "https://x.example/a\u2022b",
+        "https://x.example/a\u2122", "https://x.example/a\xb2", "https://x.example/a\xad", "https://x.example/a\u20ac", "https://x.example/a\xb7", "https://x.example/1\u20e3",
     ],
 )  # fmt: skip
 def test_a_url_whose_end_programs_see_differently_is_left_alone_and_reported(text):
@@ -108,9 +114,10 @@ def test_urls_between_characters_of_many_bytes_are_found(charset):
 
 
 @pytest.mark.parametrize("charset", ["shift_jis", "iso-2022-jp", "euc_jp"])
-def test_letters_right_behind_a_url_make_its_end_uncertain_in_every_charset(charset):
-    assert urls("https://x.example/a\u4e00", charset) == []
-    assert len(ambiguous("https://x.example/a\u4e00", charset)) == 1
+@pytest.mark.parametrize("behind", ["\u4e00", "\u2605"])
+def test_what_stands_right_behind_a_url_makes_its_end_uncertain_in_every_charset(charset, behind):
+    assert urls(f"https://x.example/a{behind}", charset) == []
+    assert len(ambiguous(f"https://x.example/a{behind}", charset)) == 1
 
 
 def test_a_url_with_a_dash_between_letters_is_taken_whole():

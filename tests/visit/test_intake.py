@@ -64,12 +64,13 @@ def test_a_query_that_others_append_changes_nothing(tail):
     assert visit(f"/{TOKEN}/aB3x{tail}").key == "aB3x"
 
 
-@pytest.mark.parametrize("end", [".", ",", ")", "),", "!", "]", ">", "%3E", "%5d", ".?fbclid=1"])
+@pytest.mark.parametrize("end", [".", ",", ")", "),", "!", "]", ">", "%3E", "%5d", ".?fbclid=1",
+                                 "%E3%80%82", "%E3%80%8d%e3%81%AB,", "\u3002", "%D8%8C", "%E2%80%9D.", "%F0%9F%94%A5"])  # fmt: skip
 def test_the_point_of_the_sentence_around_a_link_changes_nothing(end):
     assert visit(f"/{TOKEN}/aB3x{end}") == visit(f"/{TOKEN}/aB3x")
 
 
-@pytest.mark.parametrize("end", [".aB3x", "%2E", "./", "'", "%27", ".~x"])
+@pytest.mark.parametrize("end", [".aB3x", "%2E", "./", "'", "%27", ".~x", "%20", "%E3%80%82a", "%00"])
 def test_what_no_sentence_ends_with_changes_a_link(end):
     assert stray(f"/{TOKEN}/aB3x{end}") is StrayReason.MALFORMED
 
