@@ -31,6 +31,8 @@ class QuotedPrintable(Body):
     def __init__(self, encoded: bytes, eol: bytes) -> None:
         self._encoded = encoded
         self._break = b"=" + usual_eol(encoded, eol)
+        # The line end of a last soft break belongs to the boundary, and only its "=" is here.
+        self._end = len(encoded) - encoded.endswith(b"=")
         if _STANDS_FOR_NOTHING.search(encoded):
             raise ValueError("an = that stands for nothing")
         pieces = _PIECE.findall(encoded)
@@ -51,7 +53,7 @@ class QuotedPrintable(Body):
                 break
             left -= plain + is_byte
             position = match.end()
-        return position + left
+        return min(position + left, self._end)
 
     def _behind(self, decoded: int) -> int:
         """Return where the byte before a place of ``content`` ends."""

@@ -133,6 +133,12 @@ def test_a_url_that_does_not_fit_begins_a_line_and_what_follows_another():
     assert outcome.split(b"\n") == [b"x" * 30 + b" =", ROOT + TOKENS[0] + b"/Key4=", b" " + b"y" * 20]
 
 
+def test_what_is_added_at_the_end_stands_before_a_soft_break_that_only_the_boundary_ends():
+    body = QuotedPrintable(b"<p>x</p>=", b"\n")
+    outcome = spliced(body, [Splice(8, 8, ROOT, b"/Key4")])
+    assert outcome == b"<p>x</p>" + ROOT + TOKENS[0] + b"/Key4="
+
+
 @pytest.mark.parametrize("bad", [b"a=b", b"=", b"= \nx", b"=G0", b"=\rx", b"a=3", b"=="])
 def test_quoted_printable_that_programs_decode_differently_is_refused(bad):
     if bad == b"=":
