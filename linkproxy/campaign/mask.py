@@ -46,12 +46,13 @@ _SYNTAXES: Final = tuple(
         # ERB, EJS, JSP; "<%" is no tag to HTML, but what stands in it may be
         (b"<%", _any_until(b"<%", b"%>")),
         (b"*|", rb"\*\|[^|<>\r\n]{1,300}\|\*"),  # Mailchimp, Mandrill
-        (b"[[", rb"\[\[(?>(?:(?!\[\[|\]\])[^\r\n]){1,500})\]\]"),  # Mailjet's, Thymeleaf's
+        # Mailjet's, Thymeleaf's; brackets around a link are ornament
+        (b"[[", rb"\[\[(?>(?:(?!\[\[|\]\]|<[aA][\t ])[^\r\n]){1,500})\]\]"),
         (b"[%", rb"\[%(?>(?:(?!\[%|%\])[^\r\n]){1,500})%\]"),  # Template Toolkit
         (  # Marketing Cloud
             b"%%",
             rb"%%%%\[(?>(?:(?!\]%%%%|%%%%\[)[\s\S]){0,%d})\]%%%%" % SCRIPT_BYTES
-            + rb"|%%=(?>(?:(?!=%%|%%=)[^\r\n]){1,500})=%%|%%[\w .:-]{1,100}%%",
+            + rb"|%%=(?>(?:(?!=%%|%%=)[^\r\n]){1,500})=%%|%%!?[\w .:|-]{1,100}%%",
         ),
         (b"${", rb"\$\{[^{}<>\r\n]{1,300}\}"),  # Freemarker, Velocity, Emarsys
     )
@@ -134,10 +135,11 @@ def fill(html: bytes, tags: list[TemplateTag]) -> bytes:
 # "[name]" of a parameter like "filter[name]=1", or an IPv6 address.
 _UNMASKED: Final = re.compile(
     r"""(?x)
-      \{[$!]?[A-Za-z_][\w .:|=-]*\}
+      \{[$!]?[A-Za-z_][\w .:|=;-]*\} | \{\d{1,2}\} | \{!!.{1,200}?!!\}
     | %(?:recipient|unsub|tag_unsub|mailing_list_unsub)[\w.-]{0,60}%
-    | %[A-Z][A-Z0-9_]{2,40}%(?![0-9A-Fa-f]{2})
-    | %\(\w{1,60}\)s
+    | %[A-Z][A-Z0-9_]{2,40}%(?![0-9A-Fa-f]{2}) | %[a-z_]{4,40}%(?![0-9A-Fa-f]{2})
+    | %(?![0-9A-Fa-f]{2})[A-Za-z_][\w.-]{1,60}%(?![0-9A-Fa-f]{2})
+    | %\(\w{1,60}\)s | %(?:\d\$)?s(?![A-Za-z0-9])
     | (?i:%7B(?:%7B|%25).{0,200}?%7D)
     | (?i:%7B[$!]?[a-z_](?:[\w .:|-]|%3D|%7C|%20){0,100}%7D)
     | (?i:\*%7C.{0,200}?%7C\*)
@@ -147,7 +149,8 @@ _UNMASKED: Final = re.compile(
     | (?<![\w\]])(?<!//)(?:\[\*?|%5[Bb])[A-Za-z_][\w .,:|=*'-]{1,100}(?:\]|%5[Dd])
     | (?:\[|%5[Bb])[A-Z][A-Z0-9_]{2,60}(?:\]|%5[Dd])(?!=|\[|%5[Bb])
     | \$\[[^\[\]\r\n]{1,100}\]\$ | (?<!\w)\$[A-Za-z_][\w.]{1,60}\$
-    | \#\{[^{}<>\r\n]{1,100}\} | <<[\w .-]{1,100}>>
+    | \$![A-Za-z_][\w.]{1,60} | \#\{[^{}<>\r\n]{1,100}\} | <<[\w .-]{1,100}>>
+    | (?:\xab|(?i:%C2%AB))\w{1,60}(?:\xbb|(?i:%C2%BB)) | ~[A-Za-z]\w*(?:\.[\w :-]{1,60})+~
     | @@[\w.-]+@@ | @[A-Z][A-Z0-9_]{2,40}@
     | \#\#[\w.-]+\#\# | \#[A-Za-z][\w:.-]{1,100}\#
     | ~~eloqua[^~]{1,200}~~
@@ -157,7 +160,7 @@ _UNMASKED: Final = re.compile(
 )
 
 
-_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[$]|#[{#A-Za-z]|<[<?]|@[@A-Z]|~~")
+_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[$\xab]|#[{#A-Za-z]|<[<?]|@[@A-Z]|~[~A-Za-z]")
 
 
 def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:

@@ -247,6 +247,20 @@ def test_the_text_of_a_link_ends_at_the_next_one_and_is_bounded():
         b"~~eloqua..type--emailfield..~~",
         b"%(user_optionsurl)s",
         b"%%[ output(v(@url)) ]%%",
+        b"%%FNAME||Friend%%",
+        b"%%!unsubscribe_url%%",
+        b"%user_id%",
+        b"%name%",
+        b"%date%",
+        b"%SOCIALSHARE-URL%",
+        b"%1$s",
+        b"{0}",
+        b"{!!$url!!}",
+        b"{!contact:id;}",
+        b"$!recipient.id",
+        b"~Contact.Id~",
+        "\xabFirst_Name\xbb".encode(),
+        b"%C2%ABFirst_Name%C2%BB",
     ],
 )  # fmt: skip
 def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
@@ -272,6 +286,11 @@ def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
         "https://x.example/Outer$Inner$Deep.html",
         "https://x.example/@ann/posts/@bob",
         "https://x.example/?q={%22a%22:1}",
+        "https://x.example/?q=%C2%ABUn%20mot%C2%BB",
+        "https://x.example/100%sure?off=50%off%20",
+        "https://x.example/caf%c3%a9-%dade%20",
+        "https://x.example/~ann/~bob",
+        "https://x.example/~ann.lee/x~",
     ],
 )
 def test_ordinary_urls_are_not_taken_for_merge_tags(url):
@@ -304,6 +323,7 @@ def test_an_opener_that_is_never_closed_hides_nothing():
     assert values(b"<p>{{ <a href=1>" + b"x" * 3000 + b"</a> }}") == ["1"]
     assert values(b"50%% off <a href=1>and</a> 20%% more") == ["1"]
     assert values(b"*| <a href=1> |*") == ["1"]
+    assert values(b"[[ <a href=1>Shop now</a> ]]") == ["1"]
     assert values(b"%%[ <a href=1>" + b"x" * 20_000 + b"</a> ]%%") == ["1"]
 
 
