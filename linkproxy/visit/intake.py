@@ -24,16 +24,18 @@ from linkproxy.model import (
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Headers = tuple[tuple[str, str], ...]
 
-TRACKED = re.compile(r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,199}))?)(?:/~([^/]{0,200}))?")
-"""Path, token, key, reference, nonce. Whatever stands behind ``/~`` leads straight on."""
+TRACKED = re.compile(r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,199}|))?)(?:/~([^/]{0,200}))?")
+"""Path, token, key, reference, nonce. Whatever stands behind ``/~`` leads straight on. A reference is
+empty where a mailer had nothing to fill in for its contact."""
 
 _TILDE = re.compile("%7e", re.IGNORECASE)
-_POINTED = re.compile(
-    r"(/[A-Za-z0-9_-]{24}/[A-Za-z0-9]{4})(?:[.,;:!)\]>]|%5D|%3E|%[89A-F][0-9A-F]|[^\x00-\x7f])+",
-    re.IGNORECASE,
-)
-"""What a mail program that finds links in a text takes along: the end of a sentence or of brackets,
-an emoji, and in Chinese or Japanese the words that follow."""
+_POINTS = r"[.,;:!)\]>]|%5D|%3E"
+"""What a mail program that finds links in a text takes along: the end of a sentence, or of brackets."""
+_BEYOND = r"%[89A-F][0-9A-F]|[^\x00-\x7f]"
+"""Likewise punctuation of other scripts, an emoji, and in Chinese or Japanese the words that follow."""
+_POINTED = re.compile(rf"(/[A-Za-z0-9_-]{{24}}/[A-Za-z0-9]{{4}})(?:{_POINTS}|{_BEYOND})+", re.IGNORECASE)
+# Without what is beyond ASCII: of a name that was filled in, half would be somebody else's reference.
+_POINTED_REFERENCE = re.compile(rf"(.*?)(?:{_POINTS})+", re.IGNORECASE)
 
 ALIKE = re.compile(r"/[A-Za-z0-9_%'\"-]{16,80}(?:/.*)?", re.DOTALL)
 """Paths whose first part could have been a token once; other unknown paths are nobody's business."""
@@ -140,7 +142,7 @@ def visit_of(asked: tuple[Any, ...], method: str, at: float, caller: Caller, gat
         return None
     reference, verified = "", True
     if rest is not None:
-        reference, verified = gate.tokens.check_reference(rest) or ("", False)
+        reference, verified = _reference(rest, gate.tokens)
     # By place, in the order of the fields: it is made for every click, and names cost time.
     return Visit(
         at, method, ids.campaign_id, ids.recipient_id, LinkKey(key),
@@ -149,6 +151,19 @@ def visit_of(asked: tuple[Any, ...], method: str, at: float, caller: Caller, gat
         None if nonce is None else gate.tokens.read_hop(tracked, nonce) or 0.0,
         caller.hop_cookie,
     )  # fmt: skip
+
+
+def _reference(text: str, tokens: Tokens) -> tuple[str, bool]:
+    """Return the reference that stands in a path, and whether it is signed; ("", False) for none.
+
+    A plain one may end with a full stop of its own, so there the sentence's is a part of it.
+    """
+    found = tokens.check_reference(text)
+    if found and (found[1] or text[-1] != "."):
+        return found
+    pointed = _POINTED_REFERENCE.fullmatch(text)
+    bare = tokens.check_reference(pointed[1]) if pointed else None
+    return bare if bare and (bare[1] or not found) else found or ("", False)
 
 
 def said_by(headers: Headers, gate: Gate) -> Said:

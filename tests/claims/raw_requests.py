@@ -62,6 +62,8 @@ ODD = {
     "the absolute form": [get("http://click.example{path}")],
     "an encoded tilde": [get("{path}/%7EAAAAAAAAAAAAAAAAAAA")],
     "an unfilled tag": [get("{reference}/*%7CUNIQID%7C*")],
+    "a tag that stood for nothing": [get("{reference}/")],
+    "a reference at the end of a sentence": [get("{reference}/customer-17),")],
     "a fragment": [get("{path}#top")],
     "a stray byte in the query": [get("{path}?a=%00&b='")],
     "a forged token": [get("{forged}")],

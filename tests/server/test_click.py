@@ -223,6 +223,14 @@ async def test_a_reference_that_nobody_signed_does_not_unsubscribe(site: Site) -
     assert await opt_outs(site) == []
 
 
+async def test_who_has_nothing_in_the_field_that_a_merge_tag_stands_for_goes_on_all_the_same(
+    site: Site,
+) -> None:
+    response = await site.ask(site.reference_url(site.CONTENT, ""))
+    assert (response.status, response.headers["Location"]) == (302, site.TARGET)
+    assert await site.visits() == []
+
+
 # --- what is no link of ours -------------------------------------------------------------------
 
 
