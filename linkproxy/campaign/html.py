@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from linkproxy.campaign import bait, charsets, entities, mask
 from linkproxy.campaign.attributes import NAME, Attribute, read
+from linkproxy.campaign.beside import beside
 from linkproxy.campaign.links import read_usual
 from linkproxy.campaign.markup import PLAIN_ATTRIBUTES, Tag, Walk, either_case, tag_of
+from linkproxy.campaign.role_words import vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +39,7 @@ _UNKEPT: Final = re.compile(
 )
 _PLAIN_TAG: Final = re.compile(rb"<(" + NAME + rb")" + PLAIN_ATTRIBUTES + rb"/?>")
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+_NOTHING: Final = ("", "")
 _BREAK: Final = re.compile(rb"<(?=/?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)[\t\n\f\r />])", re.IGNORECASE)
 _MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^>]*)>?)")
 _ALT: Final = re.compile(rb"<img[^<>]*?\salt=\"([^\"<>]*)\"", re.IGNORECASE)
@@ -61,6 +64,7 @@ class FoundLink(NamedTuple):
     merge_tag: str = ""  # "whole": the value is one; "part": one is in it
     conditional: bool = False  # in a conditional comment: Outlook alone shows it
     usual: Web | None = None  # the value's parts, if it is a usual URL
+    beside: tuple[str, str] = _NOTHING  # what its paragraph says before and behind it, if its text is "here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,18 @@ class _Reader:
                 links.append(self._plain_link(anchor, anchor[5], len(links), name, conditional=conditional))
             else:
                 links += self._links(tag_of(anchor), anchor.end(5), len(links), conditional=conditional)
+        points = vocabulary().points
+        for position, link in enumerate(links):
+            if points(link.text):
+                links[position] = link._replace(beside=self._beside(links, position))
         return links
+
+    def _beside(self, links: Sequence[FoundLink], position: int) -> tuple[str, str]:
+        link = links[position]
+        first = links[position - 1].end if position else 0
+        last = links[position + 1].start if position + 1 < len(links) else len(self._html)
+        before, behind = beside(self._html, link.start, link.end, (first, last))
+        return self._visible(before, last=True), self._visible(behind)
 
     def _links(self, tag: Tag, text_end: int, position: int, *, conditional: bool) -> list[FoundLink]:
         content = self._html[tag.end : min(text_end, tag.end + TEXT_BYTES)]
@@ -159,7 +174,21 @@ class _Reader:
         # As FoundLink(...), in half the time.
         return tuple.__new__(
             FoundLink,
-            (start, end, value, raw, '"', name, text, kept, position, merge_tag, conditional, usual),
+            (
+                start,
+                end,
+                value,
+                raw,
+                '"',
+                name,
+                text,
+                kept,
+                position,
+                merge_tag,
+                conditional,
+                usual,
+                _NOTHING,
+            ),
         )
 
     def _kept(self, others: bytes) -> Mapping[str, str]:
@@ -220,7 +249,7 @@ class _Reader:
             None if tags else read_usual(value),
         )
 
-    def _visible(self, content: bytes) -> str:
+    def _visible(self, content: bytes, *, last: bool = False) -> str:
         if b"<" in content:
             content = b" ".join([_MARKUP.sub(b"", _BREAK.sub(b" <", content)), *_ALT.findall(content)])
         text = content.decode(self._codec, "replace")
@@ -228,4 +257,5 @@ class _Reader:
             text = entities_of_text.unescape(text)
         if "  " in text or not text.isprintable():  # a line end, or a blank that is no space
             text = " ".join(text.split())
-        return text.strip()[:TEXT_CHARACTERS]
+        text = text.strip()
+        return text[-TEXT_CHARACTERS:] if last else text[:TEXT_CHARACTERS]

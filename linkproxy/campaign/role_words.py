@@ -28,6 +28,9 @@ class Topic(StrEnum):
 
 
 _NONE: AbstractSet[Topic] = frozenset()
+_TOLD_BY_SENTENCES = frozenset({Topic.LEAVE, Topic.PREFERENCES, Topic.BROWSER})
+_POINTER_CHARACTERS = 60
+_NAME_WORDS = 2  # that a list's name has, besides fillers
 
 Phrase = tuple[tuple[str, ...], Topic]
 
@@ -41,13 +44,23 @@ class Vocabulary:
     words: frozenset[str]  # of phrases and fillers
     slugs: Mapping[str, Topic]  # path segments and query parts
     leaving: frozenset[str]  # those of them about leaving the list
+    ambiguous: frozenset[str]  # words of leaving that mean other things in a sentence
+    leavers: frozenset[str]  # with which other phrases of leaving begin
+    unspaced: re.Pattern[str]  # those of the words that are written without blanks between them
+
+    def words_in(self, text: str) -> list[str]:
+        """Return a text's words as `words_of` does, and cut those of Chinese, Japanese and Korean apart."""
+        words = words_of(text)
+        if text.isascii() or not _UNSPACED.search("".join(words)):
+            return words
+        return [piece for word in words for piece in self.unspaced.split(word) if piece]
 
     def topics_of(self, text: str) -> AbstractSet[Topic]:
         """Return the topics of a text that is made of phrases and fillers alone, else nothing."""
         for word in text.lower().split():
             if word not in self.words and word.isalnum() and word.isascii():
                 return _NONE  # nearly every link of a mail's content, by its first word
-        return self.topics(words_of(text))
+        return self.topics(self.words_in(text))
 
     def topics(self, words: Sequence[str]) -> AbstractSet[Topic]:
         """Return the topics of words that are phrases and fillers alone, else nothing."""
@@ -64,6 +77,41 @@ class Vocabulary:
                 return _NONE
         return found
 
+    def points(self, text: str) -> bool:
+        """Tell whether a text says no more than "click here", so that its sentence has to tell."""
+        for word in text.lower().split():
+            if word not in self.fillers and word.isalnum() and word.isascii():
+                return False  # nearly every link
+        words = self.words_in(text) if len(text) <= _POINTER_CHARACTERS else ()
+        return bool(words) and self.fillers.issuperset(words)
+
+    def says_whom_to_leave(self, text: str) -> bool:
+        """Tell whether a short text is about leaving a list of some name: "Unsubscribe from Acme Weekly"."""
+        first = text.partition(" ")[0]
+        if (first.lower() if first.isascii() else _fold(first)) not in self.leavers:
+            return False
+        words = self.words_in(text) if len(text) <= _POINTER_CHARACTERS else ()
+        phrase, topic = (self._phrase_at(words, 0) if words else None) or ((), Topic.FRAME)
+        rest = words[len(phrase) :]
+        named = sum(word not in self.fillers for word in rest)
+        return topic is Topic.LEAVE and bool(rest) and rest[0] in self.fillers and named <= _NAME_WORDS
+
+    def topics_of_sentence(self, text: str) -> AbstractSet[Topic]:
+        """Return the topics of a sentence, which may have words of its own between a frame's phrases.
+
+        There a single word such as "preferences" tells nothing, but of leaving the list.
+        """
+        words = self.words_in(text)
+        if topics := self.topics(words):
+            return topics
+        found = (phrase for index in range(len(words)) if (phrase := self._phrase_at(words, index)))
+        return {
+            topic
+            for phrase, topic in found
+            if (topic in _TOLD_BY_SENTENCES and len(phrase) > 1)
+            or (topic is Topic.LEAVE and phrase[0] not in self.ambiguous)
+        }
+
     def _phrase_at(self, words: Sequence[str], index: int) -> Phrase | None:
         for phrase in self.phrases.get(words[index], ()):
             if tuple(words[index : index + len(phrase[0])]) == phrase[0]:
@@ -72,6 +120,8 @@ class Vocabulary:
 
 
 _WORD = re.compile(r"\w+")
+# Kana, Han, and the letters that Hangul is decomposed into.
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u1100-\u11ff]")
 _MAIL_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 # Letters that Unicode does not decompose into a base letter and a mark.
 _LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "\u0131": "i"})
@@ -94,6 +144,7 @@ def vocabulary() -> Vocabulary:
     """Return what role_words.toml holds."""
     tables = tomllib.loads((files("linkproxy.campaign") / "role_words.toml").read_text(encoding="utf-8"))
     paths = tables.pop("paths")
+    told_by_others = tables.pop("ambiguous")["leave"]
     phrases: dict[str, list[Phrase]] = {}
     for table in tables.values():
         for topic in Topic:
@@ -105,10 +156,17 @@ def vocabulary() -> Vocabulary:
     fillers = frozenset(
         word for table in tables.values() for text in table["filler"] for word in words_of(text)
     )
+    leavers = {first for first, known in phrases.items() if any(topic is Topic.LEAVE for _, topic in known)}
+    ambiguous = {word for text in told_by_others for word in words_of(text)}
+    known_words = fillers.union(*(words for known in phrases.values() for words, _ in known))
+    unspaced = sorted(filter(_UNSPACED.search, known_words), key=len, reverse=True)
     return Vocabulary(
         phrases=phrases,
         fillers=fillers,
-        words=fillers.union(*(words for known in phrases.values() for words, _ in known)),
+        words=known_words,
         slugs={slug: Topic(topic) for topic, slugs in paths.items() for slug in slugs},
         leaving=frozenset(paths[Topic.LEAVE]),
+        unspaced=re.compile(f"({'|'.join(unspaced)})"),
+        ambiguous=frozenset(ambiguous),
+        leavers=frozenset(leavers - ambiguous),
     )

@@ -18,6 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from linkproxy.campaign.links import shape
 from linkproxy.campaign.role_words import Topic, vocabulary, words_of
 from linkproxy.campaign.social_hosts import social_hosts
 from linkproxy.model import LinkRole
@@ -191,6 +192,8 @@ def _header_end(seen: Sequence[_Seen]) -> int:
 _WEB = re.compile(r"https?://([^/?#:]*)[^/?#]*([^?#]*)\??([^#]*)")
 # {{unsubscribe}}, *|UNSUB|*, [unsubscribe], %unsubscribe_url%, <%asm_group_unsubscribe_url%>, $UNSUB$
 _LEAVING_TAG = re.compile(r"[{|\[%<$][^}|\]>]{0,80}unsub")
+_CLAUSE_END = re.compile(r"[.!?;|\u3002](?:\s|\Z)")
+_ALONE = ("", "")
 _NAMING_ATTRIBUTES = ("rel", "class", "id", "name", "title")
 
 
@@ -201,18 +204,26 @@ class _Reader:
         self._known = vocabulary()
         self._slugs = self._known.slugs.keys()
         self._is_social = social_hosts().is_social
+        self._told = ""  # what told of the link before, and stands behind it
 
     def look(self, link: FoundLink) -> _Seen:
         text = link.text
-        topics = self._known.topics_of(text[:_TEXT_READ])
+        told, self._told = self._told, ""
+        if link.beside == _ALONE:
+            topics = self._known.topics_of(text[:_TEXT_READ])
+        else:
+            topics = self._of_sentence(*link.beside, told)
+        if not topics and self._known.says_whom_to_leave(text):
+            topics = _LEAVE
         host, path, query = link.usual or _parts(link.value)
         host = host.removeprefix("www.")
-        last = path.rstrip("/").rpartition("/")[2].partition(".")[0]
+        last = path.rstrip("/").rpartition("/")[2].partition(".")[0].replace("_", "-")
+        label = host.partition(".")[0]
         # /unsubscribe/7/1f9c: behind the word stands who it is, which is no word of an article's name.
-        if not last.isalpha() and (last.isalnum() or last[-1:].isdigit()) and self._leaves(path):
+        if not last.isalpha() and self._leaves(path) and _is_identifier(last):
             topics = topics | _LEAVE
-        if query or last in self._slugs:
-            names = [last, *query.replace(";", "&").replace("=", "&").split("&")]
+        if query or last in self._slugs or label in self._slugs:
+            names = [last, label, *query.replace("_", "-").replace(";", "&").replace("=", "&").split("&")]
             if not self._slugs.isdisjoint(names):
                 topics = topics | self._target_topics(names, text, topics)
         if (not link.usual and _LEAVING_TAG.search(link.value.lower())) or (
@@ -221,6 +232,14 @@ class _Reader:
             topics = topics | _LEAVE
         # As _Seen(...), in half the time.
         return tuple.__new__(_Seen, (topics, self._is_social(host, path), host, path, text))
+
+    def _of_sentence(self, before: str, behind: str, told: str) -> AbstractSet[Topic]:
+        """Return the topics of the sentence of a link such as "here", not if ``told`` of the last."""
+        if before != told and (topics := self._known.topics_of_sentence(_last_clause(before))):
+            return topics
+        topics = self._known.topics_of_sentence(_CLAUSE_END.split(behind)[0])
+        self._told = behind if topics else ""
+        return topics
 
     def _leaves(self, path: str) -> bool:
         return not self._known.leaving.isdisjoint(path.split("/"))
@@ -237,6 +256,17 @@ class _Reader:
         ):
             topics.discard(_LEGAL)  # "Read more" may lead to /privacy too
         return topics
+
+
+def _is_identifier(last: str) -> bool:
+    """Tell whether a path's last segment is a number or drawn at random, such as base64 or a UUID."""
+    return last.isalnum() or last[-1:].isdigit() or last.endswith("=") or shape(f"/{last}") != f"/{last}"
+
+
+def _last_clause(before: str) -> str:
+    """Return how the sentence begins that a link goes on with, or the question that it answers."""
+    *_, last = _CLAUSE_END.split(before.rstrip("?:\uff1a\uff1f"))
+    return last
 
 
 def _parts(url: str) -> Web:

@@ -16,7 +16,7 @@ from unicodedata import category
 from linkproxy.campaign import charsets, mask
 from linkproxy.campaign.html import TEXT_CHARACTERS, FoundLink
 from linkproxy.campaign.links import read_usual
-from linkproxy.campaign.role_words import Topic, vocabulary, words_of
+from linkproxy.campaign.role_words import Topic, vocabulary
 from linkproxy.campaign.targets import Note, NoteReason
 
 if TYPE_CHECKING:
@@ -199,13 +199,8 @@ class _Reader:
 
 def _says_leave(label: str) -> bool:
     """Tell whether words say that here one leaves a list or sets preferences."""
-    known = vocabulary().phrases
-    words = words_of(label[-TEXT_CHARACTERS:])
-    return any(
-        topic in {Topic.LEAVE, Topic.PREFERENCES} and tuple(words[index : index + len(phrase)]) == phrase
-        for index, word in enumerate(words)
-        for phrase, topic in known.get(word, ())
-    )
+    topics = vocabulary().topics_of_sentence(label[-TEXT_CHARACTERS:])
+    return Topic.LEAVE in topics or Topic.PREFERENCES in topics
 
 
 def _is_unsure(url: str, following: str) -> bool:

@@ -102,6 +102,77 @@ def test_links_that_leave_the_list_are_found_in_every_newsletter_that_has_one():
     }
 
 
+# --- links whose own text says nothing ------------------------------------------------------------
+
+
+def leaving(paragraph):
+    """Which links of a paragraph leave the list; their targets say nothing."""
+    places = iter(range(9))
+    marked = re.sub("<a>", lambda _: f'<a href="https://t.example/r/{next(places)}xyz">', paragraph)
+    html = f'<p><a href="https://x.example/a/b">Buy it</a></p><table><tr><td>{marked}</td></tr></table>'
+    _, *links = scan(html.encode()).links
+    return [assigned.unsubscribe for assigned in assign(links)]
+
+
+@pytest.mark.parametrize(
+    "paragraph",
+    [
+        "If you no longer wish to receive these emails you can <a>click here</a>.",
+        "<a>Click here</a> to unsubscribe from this list.",
+        "You get this because you are a member.<br>To stop receiving these mails,<br>\n<a><b>click</b> here</a>.",
+        "Don't want these emails? <a>Click here</a>",
+        "<span>Unsubscribe from our mails</span> <font color=red><a>here</a></font>",
+        "Wenn Sie keine weiteren E-Mails erhalten m\u00f6chten, klicken Sie bitte <a>hier</a>.",
+        "Falls Sie ihn nicht mehr lesen m\u00f6chten, k\u00f6nnen Sie sich <a>hier</a> abmelden.",
+        "Pour vous d\u00e9sabonner, <a>cliquez ici</a>.",
+        "Si no desea recibir m\u00e1s correos, haga clic <a>aqu\u00ed</a>.",
+        "Per non ricevere pi\u00f9 le nostre email, <a>clicca qui</a>.",
+        "Wil je deze nieuwsbrief niet meer ontvangen? <a>Klik hier</a>",
+        "Se n\u00e3o deseja mais receber nossos e-mails, <a>clique aqui</a>.",
+        "Je\u015bli nie chcesz otrzymywa\u0107 newslettera, <a>kliknij tutaj</a>.",
+        "Vill du inte l\u00e4ngre f\u00e5 v\u00e5ra nyhetsbrev? <a>Klicka h\u00e4r</a>",
+        "\u30e1\u30fc\u30eb\u306e\u914d\u4fe1\u505c\u6b62\u306f<a>\u3053\u3061\u3089</a>",
+        "\u5982\u679c\u60a8\u4e0d\u60f3\u518d\u6536\u5230\u90ae\u4ef6\uff0c\u8bf7\u70b9\u51fb<a>\u8fd9\u91cc</a>",
+        "<a>\u914d\u4fe1\u505c\u6b62\u3092\u3054\u5e0c\u671b\u306e\u65b9\u306f\u3053\u3061\u3089</a>",
+        "<a>Unsubscribe from Acme Weekly</a>",
+        "<a>Se d\u00e9sabonner de la liste Acme</a>",
+    ],
+)
+def test_the_sentence_around_a_link_tells_that_it_leaves_the_list(paragraph):
+    assert leaving(paragraph) == [True]
+
+
+@pytest.mark.parametrize(
+    "paragraph",
+    [
+        "You can unsubscribe at any time. Read more <a>here</a>.",
+        "You can unsubscribe at any time</td><td><a>Click here</a>",
+        "Set your preferences in the new app <a>here</a>.",
+        "Descubre los precios de temporada baja <a>aqu\u00ed</a>.",
+        "To unsubscribe reply to this mail. <a>Our spring offers</a>",
+        "<a>How we cut unsubscribes by half</a>",
+        "<a>Unsubscribe rates explained</a>",
+        "<a>\u30b5\u30fc\u30d3\u30b9\u914d\u4fe1\u505c\u6b62\u306e\u304a\u77e5\u3089\u305b</a>",
+    ],
+)
+def test_other_sentences_do_not(paragraph):
+    assert leaving(paragraph) == [False]
+
+
+def test_of_two_links_in_a_paragraph_each_has_its_own_sentence():
+    assert leaving("To view this online, <a>click here</a>. To unsubscribe, <a>click here</a>.") == [
+        False,
+        True,
+    ]
+    assert leaving("<a>Click here</a> to unsubscribe or <a>here</a> to see it online.") == [True, False]
+
+
+def test_a_link_to_the_mail_as_a_web_page_is_told_by_its_sentence():
+    story = '<p><a href="https://x.example/news/harbour">What the harbour had</a></p>'
+    html = f'<p>View it in your browser: <a href="https://t.example/v">click here</a></p>{story * 3}'
+    assert assign(scan(html.encode()).links)[0].role is LinkRole.HEADER
+
+
 # --- each rule ---------------------------------------------------------------------------------
 
 
@@ -245,6 +316,11 @@ def test_leaving_words_in_many_languages_are_an_unsubscribe_link_of_the_footer(t
         link("https://e.example/mail/unsubscribe.php?id=1", "click"),
         link("https://e.example/list?action=unsubscribe&id=1", "here"),
         link("https://e.example/unsubscribe/abc123/def456", "here"),
+        link("https://e.example/unsubscribe/dgTQ1QMAAA==", "here"),
+        link("https://e.example/unsubscribe/8f14e45f-ceea-4672-a1b2-c3d4e5f6071a", "here"),
+        link("https://unsubscribe.mailer.example/e5uqd", "here"),
+        link("https://click.e.example/unsub_center.aspx?qs=1", "here"),
+        link("https://go.e.example/u/Page.html?mkt_unsubscribe=1", "here"),
         link("https://e.example/abmelden/550e8400-e29b-41d4-a716-446655440000/", "hier"),
         link("https://e.example/optout/1", "here"),
         link("{{ unsubscribe_url }}", "here"),
