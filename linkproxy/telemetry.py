@@ -287,7 +287,7 @@ METRICS: Final = (
         "relay_refusals",
         Counter,
         "What the relay refused by itself.",
-        (("reason", ("connections", "client", "login", "recipient", "tls")),),
+        (("reason", ("connections", "client", "http", "login", "recipient", "tls")),),
     ),
     Metric(
         "relay_connections",

@@ -82,6 +82,19 @@ async def test_a_client_from_elsewhere_is_refused_before_it_names_anybody(post):
     assert found.metric("refusals_total", reason="client") == 1
 
 
+@pytest.mark.parametrize("method", ["POST", "get", "PUT", "CONNECT"])
+async def test_who_was_made_to_speak_http_from_here_sends_no_mail(post, method):
+    found = await post()
+    mailer = await Mailer.connect(found.port, greet=False)
+    await mailer.hear()
+    mail = ("EHLO page.example", "MAIL FROM:<a@b.example>", "RCPT TO:<anna@example.com>", "DATA", "", ".")
+    answer = await mailer.say("\r\n".join([f"{method} / HTTP/1.1", "Content-Length: 100", "", *mail]))
+    assert answer == "521 5.5.1 this takes mail, and is no web server"
+    assert await mailer.hear() == ""
+    assert found.upstream.commands == []
+    assert found.metric("refusals_total", reason="http") == 1
+
+
 # --- by login ------------------------------------------------------------------------------------
 
 

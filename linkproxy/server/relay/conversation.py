@@ -127,6 +127,21 @@ class Conversation(SMTP):
         mechanism, *others = (arg or "").split(" ", 1)
         await super().smtp_AUTH(" ".join([mechanism.upper(), *others]))
 
+    async def smtp_POST(self, _arg: str | None) -> None:  # noqa: N802  (aiosmtpd's name)
+        """End at once: whose program was made to speak HTTP to us may send mail by what follows.
+
+        A page in a browser, or whoever can choose what a server of ours fetches, thereby speaks from an
+        address that may send (Postfix: smtpd_forbidden_commands).
+        """
+        if self.session is not None:
+            self._hooks.refuse("http", client_address(self.session.peer))
+        await self.push(replies.NO_HTTP.line())
+        if self.transport is not None:
+            self.transport.close()
+        raise asyncio.CancelledError
+
+    smtp_GET = smtp_HEAD = smtp_PUT = smtp_PATCH = smtp_DELETE = smtp_OPTIONS = smtp_CONNECT = smtp_POST  # noqa: N815
+
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802  (aiosmtpd's name)
         """Begin a message, but not when stopping."""
         await super().smtp_MAIL(arg)

@@ -68,6 +68,7 @@ NO_UTF8_ADDRESS: Final = Reply(550, "5.6.7 the upstream server takes no address 
 NO_UTF8_HEADER: Final = Reply(550, "5.6.9 the upstream server takes no header that is not ASCII")
 NO_EIGHT_BIT: Final = Reply(554, "5.6.3 the upstream server takes no 8-bit text; nothing is converted")
 BAD_ADDRESS: Final = Reply(553, "5.1.3 a control character in the address")
+NO_HTTP: Final = Reply(521, "5.5.1 this takes mail, and is no web server")
 NEEDS_RECIPIENT: Final = Reply(503, "5.5.1 RCPT comes first")
 NO_ARGUMENT: Final = Reply(501, "5.5.4 DATA has no argument")
 GO_ON: Final = Reply(354, "end data with <CR><LF>.<CR><LF>")
