@@ -202,8 +202,11 @@ def _is_of_locale(charset: str) -> bool:
 
 
 def _complain(text: str) -> None:
+    from linkproxy.query.export import printable
+
     for line in text.splitlines():
-        click.echo(f"linkproxy: {line}", err=True)
+        # It may say what stands in a file of somebody else's, which must not steer the terminal.
+        click.echo(f"linkproxy: {printable(line)}", err=True)
 
 
 def _abandon(stream: TextIO) -> None:

@@ -41,6 +41,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
     [
         (LinkproxyError("no such thing"), 1, "linkproxy: no such thing\n"),
         (LinkproxyError("first\nsecond"), 1, "linkproxy: first\nlinkproxy: second\n"),
+        (LinkproxyError("it has: \x1b]0;owned\x07"), 1, "linkproxy: it has: \ufffd]0;owned\ufffd\n"),
         (KeyboardInterrupt(), 130, "linkproxy: interrupted.\n"),
         (click.Abort(), 130, "linkproxy: interrupted.\n"),
         (
