@@ -13,7 +13,7 @@ from linkproxy.cli.inputs import Person, read_people
 from linkproxy.cli.output import say
 from linkproxy.cli.session import need_campaign, with_store
 from linkproxy.model import NOBODY, Delivery, DeliverySource, LinkproxyError
-from linkproxy.query.filters import can_have_been, format_time, read_time
+from linkproxy.query.filters import can_have_been, delivery_fault, format_time, read_time
 from linkproxy.server.recipients import read_recipient
 from linkproxy.store.api import DeliveryDraft, RecipientDraft
 
@@ -78,6 +78,8 @@ def add(
     if recipient and table:
         raise click.UsageError("give --recipient or --csv, not both")
     usual = Delivery(_read_at(at, "--at"), DeliverySource(source))
+    if not table:
+        _check(usual, "--at")
     told, faults = _read_told(recipient, table, usual)
     if faults and on_error == "stop":
         raise LinkproxyError("\n".join([*faults, "nothing was recorded; --on-error skip records the rest"]))
@@ -130,11 +132,18 @@ def _read_delivery(person: Person, usual: Delivery) -> Delivery:
     at, source = person.cells.get("at"), person.cells.get("source", "").lower()
     if source and source not in _SOURCES:
         raise LinkproxyError(f"source: {source[:40]!r} is not one of {', '.join(_SOURCES)}")
-    return replace(
+    found = replace(
         usual,
         delivered_at=_read_at(at, "at") if at else usual.delivered_at,
         source=DeliverySource(source) if source else usual.source,
     )
+    _check(found, "at")
+    return found
+
+
+def _check(delivery: Delivery, where: str) -> None:
+    if fault := delivery_fault(delivery, now=time.time()):
+        raise LinkproxyError(f"{where}: {fault}")
 
 
 async def _record(store: Store, campaign_id: CampaignId, told: Sequence[Told]) -> int:

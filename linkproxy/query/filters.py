@@ -7,16 +7,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.model import LinkproxyError, VerdictKind
+from linkproxy.model import DeliverySource, LinkproxyError, VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from linkproxy.model import Delivery
     from linkproxy.store.api import Filter
 
 _SPAN = re.compile(r"([+-]?)(\d{1,9}(?:\.\d{1,3})?)(s|m|h|d|w)(\s+ago)?")
 _SPAN_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _AHEAD_SECONDS = 86400.0  # the clock of another machine may be ahead
+_SKEW_SECONDS = 600.0  # by which clocks that tell of one message may differ
 _DAY_WORDS = {"today": 0, "yesterday": -1}
 _KEY = re.compile(r"[A-Za-z0-9]{4}")
 _DOMAIN = re.compile(r"[^\s@/\\<>\x00-\x1f\x7f]{1,253}")
@@ -58,6 +60,22 @@ def read_time(text: str, *, now: float) -> float:
 def can_have_been(at: float, *, now: float) -> bool:
     """Tell whether something can have happened then; milliseconds taken for seconds are far ahead."""
     return 0 < at < now + _AHEAD_SECONDS
+
+
+def delivery_fault(delivery: Delivery, *, now: float) -> str | None:
+    """Return why nobody can have accepted mail then, as a phrase for the user; None if somebody can.
+
+    A time zone that was left out makes a time some hours ahead, and every click of those hours one
+    before delivery. Only the begin of a mailing may be told in advance. What cannot have been at
+    all is for ``can_have_been`` to tell.
+    """
+    ahead = delivery.delivered_at - now
+    if delivery.source is DeliverySource.CAMPAIGN or not _SKEW_SECONDS < ahead < _AHEAD_SECONDS:
+        return None
+    return (
+        f"{format_time(delivery.delivered_at)} is {ahead / 60:,.0f} minutes ahead, so no mail was accepted "
+        "then; a time without an offset is UTC"
+    )
 
 
 def format_time(at: float | None) -> str:

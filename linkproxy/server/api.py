@@ -27,7 +27,7 @@ from linkproxy.query.export import (
     VISIT_COLUMNS,
     record,
 )
-from linkproxy.query.filters import FilterError, read_filter, unknown
+from linkproxy.query.filters import FilterError, delivery_fault, read_filter, unknown
 from linkproxy.server.api_gateways import GatewayApi
 from linkproxy.server.api_lint import LintApi
 from linkproxy.server.api_mail import MailApi, read_drafts
@@ -183,8 +183,11 @@ class Api:
             delivery = self._delivery(item, usual)
             if not item.has("delivered_at"):
                 delivery = replace(delivery, delivered_at=whole.delivered_at)
+            self._check_delivery(item, delivery)
             told += [(draft, delivery) for draft in drafts]
             body.absorb(item)
+        if not body.has("deliveries"):
+            self._check_delivery(body, whole)
         body.check()
         campaign = await known_campaign(self._store, name, status=400)
         if not body.has("deliveries"):
@@ -202,6 +205,10 @@ class Api:
         if source is DeliverySource.NONE:
             body.fault("source", "none says nothing; leave the delivery out")
         return Delivery(body.time("delivered_at", now=self._clock()), source)
+
+    def _check_delivery(self, body: Body, delivery: Delivery) -> None:
+        if fault := delivery_fault(delivery, now=self._clock()):
+            body.fault("delivered_at", fault)
 
     # --- what came in --------------------------------------------------------------------------
 

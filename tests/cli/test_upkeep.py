@@ -65,6 +65,22 @@ def test_a_time_at_which_nothing_can_have_been_accepted_is_refused(here: Install
     assert "--at" in here.fails("deliveries", "add", "spring", "--at", at)
 
 
+@pytest.mark.parametrize("source", ["mx", "provider", "smarthost"])
+def test_mail_that_was_accepted_hours_from_now_is_a_time_without_its_offset(
+    here: Installation, source: str
+) -> None:
+    """A morning in Europe, told as UTC: every click until then would be one before delivery."""
+    here.ok("campaign", "add", "spring")
+    here.write("accepted.csv", f"email,at,source\na@example.com,+2h,{source}\nb@example.com,+2m,{source}\n")
+    told = here.fails("deliveries", "add", "spring", "--csv", "accepted.csv")
+    assert "accepted.csv: line 2: at: " in told
+    assert "120 minutes ahead" in told
+    assert "without an offset is UTC" in told
+    assert "line 3" not in told
+    assert "--at: " in here.fails("deliveries", "add", "spring", "--at", "+2h", "--source", source)
+    assert "Recorded 1 of 1" in here.ok("deliveries", "add", "spring", "--at", "+2h").text
+
+
 def test_what_is_known_about_a_recipient_is_exported_and_erased(here: Installation) -> None:
     html = here.mail()
     here.visit(here.paths(html)[:1], time.time())

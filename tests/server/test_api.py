@@ -207,6 +207,29 @@ async def test_a_whole_campaign_can_be_delivered(site: Site, key: str) -> None:
     assert (status, answer["recorded"]) == (200, 1)
 
 
+async def test_mail_that_is_accepted_hours_from_now_is_a_time_without_its_offset(
+    site: Site, key: str
+) -> None:
+    """However source and time reach an item; only the begin of a mailing may be told in advance."""
+    ahead = {"campaign": "spring", "delivered_at": "+2h"}
+    body = ahead | {
+        "deliveries": [
+            {"recipient": "eve@example.com"},
+            {"recipient": "fay@example.com", "source": "campaign"},
+            {"recipient": "gil@example.com", "delivered_at": "+2m"},
+            {"recipient": "hal@example.com", "delivered_at": "+1h", "source": "mx"},
+        ]
+    }
+    status, answer = await call(site, key, "/api/v1/deliveries", body)
+    assert (status, [told.split(":")[0] for told in answer["errors"]]) == (
+        400,
+        ["deliveries[0].delivered_at", "deliveries[3].delivered_at"],
+    )
+    assert "120 minutes ahead" in answer["errors"][0]
+    assert (await call(site, key, "/api/v1/deliveries", ahead | {"source": "smarthost"}))[0] == 400
+    assert (await call(site, key, "/api/v1/deliveries", ahead))[0] == 200
+
+
 async def test_each_faulty_delivery_is_named_and_none_is_recorded(site: Site, key: str) -> None:
     body = {
         "campaign": "spring",
