@@ -47,7 +47,7 @@ def deliveries() -> None:
     "--csv",
     "table",
     type=click.Path(path_type=Path, allow_dash=True),
-    help="Many: columns address or reference, and if you like at and source.",
+    help="Many: columns address, reference or recipient, and if you like at and source.",
 )
 @click.option("--at", default="now", metavar="TIME", help="now, -5m or 2026-05-01T09:30:00Z. [default: now]")
 @click.option(
@@ -67,13 +67,15 @@ def add(
 ) -> None:
     """Record that a message, many, or a whole campaign was accepted.
 
-    A more exact source replaces a less exact one; what was settled meanwhile is settled again.
+    A more exact source replaces a less exact one; what was settled meanwhile is settled again. Only
+    with times by message (--csv, such as the index.csv of `rewrite`) does a report know a click rate.
 
     \b
     Examples:
       linkproxy deliveries add spring --at 2026-05-01T09:30:00Z
       linkproxy deliveries add spring --recipient anna@example.com --at -5m --source smarthost
       linkproxy deliveries add spring --csv accepted.csv --source mx
+      linkproxy deliveries add spring --csv ready/index.csv --at now
     """
     if recipient and table:
         raise click.UsageError("give --recipient or --csv, not both")

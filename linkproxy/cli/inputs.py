@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _NAMES: Mapping[str, frozenset[str]] = {
     "address": frozenset({"address", "email", "e-mail", "mail", "email address", "email_address"}),
     "reference": frozenset({"reference", "id", "ref"}),
+    "who": frozenset({"recipient"}),  # either; as linkproxy's own files have it
     "file": frozenset({"file", "filename", "path"}),
     "at": frozenset({"at", "delivered_at", "time"}),
     "source": frozenset({"source"}),
@@ -58,9 +59,9 @@ class People:
 def read_people(path: Path, *, unique: bool = False) -> People:
     """Read a CSV with a header line: UTF-8, delimiter ``,`` ``;`` tab or ``|``.
 
-    Columns: ``address`` (or ``email``) and/or ``reference`` (or ``id``), by any case; unknown
-    columns are ignored. ``unique``: a recipient named again is a fault. Raises LinkproxyError if
-    the file cannot be read at all or names nobody.
+    Columns: ``address`` (or ``email``) and/or ``reference`` (or ``id``), by any case, or without
+    both ``recipient``, which holds either; unknown columns are ignored. ``unique``: a recipient named
+    again is a fault. Raises LinkproxyError if the file cannot be read at all or names nobody.
     """
     text = _read_text(path)
     header = re.split(r"[\r\n]", text, maxsplit=1)[0]
@@ -125,11 +126,11 @@ def _read_header(path: Path, lines: Iterator[tuple[int, list[str] | str]]) -> tu
                 if column in columns.values():
                     raise LinkproxyError(f"{path}: line 1: two columns for {column}; keep one")
                 columns[index] = column
-    if not {"address", "reference"} & set(columns.values()):
+    if not {"address", "reference", "who"} & set(columns.values()):
         headings = ", ".join(heading.strip()[:40] for heading in cells[:10]) or "nothing"
         raise LinkproxyError(
-            f"{path}: line 1 must name the columns, with address (or email) or reference (or id) among them; "
-            f"it has: {headings}"
+            f"{path}: line 1 must name the columns, with address (or email), reference (or id) or recipient "
+            f"among them; it has: {headings}"
         )
     return columns, len(cells)
 
@@ -147,7 +148,9 @@ def _read_row(
     known = {column: cells[index].strip() for index, column in columns.items()}
     if any("\udc80" <= char <= "\udcff" for cell in known.values() for char in cell):
         return "not UTF-8; save the file as UTF-8"
-    address, reference = known.pop("address", ""), known.pop("reference", "")
+    address, reference, who = known.pop("address", ""), known.pop("reference", ""), known.pop("who", "")
+    if not {"address", "reference"} & set(columns.values()):
+        address, reference = (who, "") if "@" in who else ("", who)
     fault = recipient_fault(address=address, reference=reference)
     if fault:
         return fault

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BAR = 30
 _ROWS = 20
+_UNKNOWN_NUMBER = "not known by message; `deliveries add --csv` tells them"
 _PARTS = " ▏▎▍▌▋▊▉█"
 
 
@@ -74,7 +75,7 @@ def _print_head(found: Mapping[str, Any]) -> None:
     lines = [
         ("Human clicks", f"{found['human_clicks']:,}{between}"),
         ("Unique human clickers", f"{found['human_clickers']:,}"),
-        ("Delivered messages", f"{delivered:,}" if delivered else "not known by message"),
+        ("Delivered messages", f"{delivered:,}" if delivered else _UNKNOWN_NUMBER),
         ("Click rate", "-" if rate is None else f"{rate:.2%} of delivered messages"),
         ("Machine visits removed", f"{found['machine_visits_removed']:,}"),
         (

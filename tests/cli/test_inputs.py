@@ -21,6 +21,18 @@ def drafts(people: People) -> list[RecipientDraft]:
     return [person.draft for person in people.rows]
 
 
+def test_a_column_recipient_holds_addresses_and_references(tmp_path: Path) -> None:
+    """So the index.csv of `rewrite` can be given to `deliveries add`."""
+    people = read(tmp_path, "recipient,file,token\nanna@example.com,a.html,T\nK-4711,b.html,T\n,c.html,T\n")
+    assert drafts(people) == [RecipientDraft(address="anna@example.com"), RecipientDraft(reference="K-4711")]
+    assert "line 4: neither an address nor a reference" in people.faults[0]
+
+
+def test_beside_an_address_a_column_recipient_says_nothing(tmp_path: Path) -> None:
+    people = read(tmp_path, "recipient,email\nAnna Maria,anna@example.com\n")
+    assert drafts(people) == [RecipientDraft(address="anna@example.com")]
+
+
 @pytest.mark.parametrize("heading", ["address", "email", "E-Mail", " Email Address ", "mail"])
 def test_an_address_column_is_known_by_any_of_its_names(tmp_path: Path, heading: str) -> None:
     people = read(tmp_path, f"{heading},name\nanna@example.com,Anna\n")
