@@ -198,12 +198,20 @@ async def test_only_a_post_unsubscribes(site: Site, method: str) -> None:
 
 async def test_the_unsubscribe_page_asks_and_its_button_acts(site: Site) -> None:
     page = await (await site.ask(site.url(site.UNSUBSCRIBE))).text()
-    assert "Nothing has changed yet" in page
+    assert "Opening this page has changed nothing" in page
     assert '<form method="post">' in page
     response = await site.ask(site.url(site.UNSUBSCRIBE), "POST", data=b"")
     assert response.status == 200
     assert "You are unsubscribed" in await response.text()
     assert await opt_outs(site) == [False]
+
+
+async def test_the_unsubscribe_page_says_nothing_that_is_false_for_who_has_unsubscribed(site: Site) -> None:
+    """Their mail program may have done it, by the one-click header."""
+    await site.ask(site.url(site.UNSUBSCRIBE), "POST", data=b"List-Unsubscribe=One-Click")
+    page = await (await site.ask(site.url(site.UNSUBSCRIBE))).text()
+    assert "changed yet" not in page
+    assert "stay subscribed" not in page
 
 
 async def test_one_click_acts_whoever_sends_it_and_without_a_redirect(site: Site) -> None:
