@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WEAK_FAMILIES = frozenset({Family.IN_STEP})
 """Evidence of what others did: with the bait's window, not enough for the neutral page alone."""
 
-_OF_OTHERS = frozenset({"network.learned", "request.as-machines"})
+_OF_OTHERS = frozenset({"network.learned", "request.as-machines", "message.scattered"})
 """Signals outside the weak families that tell of what others did."""
 
 # To read a member off its class costs 0.08 us before Python 3.12.

@@ -11,6 +11,7 @@ from linkproxy.visit.signals import (
     operators,
     redirect,
     request,
+    scattered,
     timing,
     trap,
 )
@@ -24,6 +25,7 @@ SIGNALS: tuple[Signal, ...] = (
     *operators.SIGNALS,
     *timing.SIGNALS,
     *message.SIGNALS,
+    *scattered.SIGNALS,
     *trap.BAIT_SIGNALS,
     *trap.MUTATION_SIGNALS,
     *redirect.SIGNALS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -12,13 +11,15 @@ from typing import TYPE_CHECKING
 from linkproxy.model import LOW_INTEREST_ROLES, AnswerKind, Family, LinkKind, ZoneRole
 from linkproxy.visit.networks import wide_of
 from linkproxy.visit.signals.headers import is_coherent, is_textual
+from linkproxy.visit.signals.pace import asked_at, within
 from linkproxy.visit.signals.redirect import given_out_for
+from linkproxy.visit.signals.scattered import is_scattered
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from linkproxy.model import LinkKey, Sibling, Visit
+    from linkproxy.model import LinkKey, Sibling
 
 _CONTENT = LinkKind.CONTENT  # to read it off its class costs 0.08 us before Python 3.12
 
@@ -30,7 +31,7 @@ def _links_in_seconds(look: Look) -> Finding | None:
     reached = [
         (weight, window, count)
         for window, least, weight in values["curve"]
-        if least <= (count := _within(nearest, window))
+        if least <= (count := within(nearest, window))
     ]
     if not reached:
         return None
@@ -41,19 +42,13 @@ def _links_in_seconds(look: Look) -> Finding | None:
     return Finding(weight, text)
 
 
-def _within(moments: Sequence[float], seconds: float) -> int:
-    """Return how many moments, in order and counted from the visit, some span of time holds with it."""
-    starts = (*moments[bisect_left(moments, -seconds) : bisect_left(moments, 0.0)], 0.0)
-    return max(bisect_right(moments, start + seconds) - bisect_left(moments, start) for start in starts)
-
-
 def _nearest(look: Look) -> dict[LinkKey, float]:
     """Return by content link when it was followed next to the visit, in seconds from it (its own: 0)."""
-    asked_at = _asked_at(look.visit)
+    followed_at = asked_at(look.visit)
     nearest: dict[LinkKey, float] = {}
     for item in look.burst:
         if item.kind is _CONTENT:
-            seconds = _asked_at(item) - asked_at
+            seconds = asked_at(item) - followed_at
             if abs(seconds) < abs(nearest.get(item.key, math.inf)):
                 nearest[item.key] = seconds
     if look.facts.link is not None and look.facts.link.kind is _CONTENT:
@@ -63,16 +58,11 @@ def _nearest(look: Look) -> dict[LinkKey, float]:
 
 def _is_unhurried(look: Look, seconds: float) -> bool:
     """Tell whether a hand could have done it: no two links of the burst closer together than that."""
-    first: dict[LinkKey, float] = {look.visit.key: _asked_at(look.visit)}
+    first: dict[LinkKey, float] = {look.visit.key: asked_at(look.visit)}
     for item in look.burst:
-        first[item.key] = min(first.get(item.key, math.inf), _asked_at(item))
+        first[item.key] = min(first.get(item.key, math.inf), asked_at(item))
     moments = sorted(first.values())
     return all(later - earlier >= seconds for earlier, later in itertools.pairwise(moments))
-
-
-def _asked_at(asked: Visit | Sibling) -> float:
-    """Return when somebody followed the link: who comes back over an extra hop followed it before."""
-    return min(asked.at, asked.hop_at) if asked.hop_at else asked.at
 
 
 def _rotates(look: Look) -> Finding | None:
@@ -123,7 +113,7 @@ def _alone(look: Look) -> Finding | None:
     facts = look.facts
     if not facts.settled or facts.link_count < look.rule.values["min_links"]:
         return None
-    if any(item.key != look.visit.key for item in look.burst):
+    if any(item.key != look.visit.key for item in look.burst) or is_scattered(look):
         return None
     return Finding(look.rule.weight, f"one of {facts.link_count} links")
 

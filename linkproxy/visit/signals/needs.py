@@ -61,6 +61,7 @@ NEEDS: Mapping[str, int] = {
     "message.low-interest-only": UNREAD,
     "message.alone": SETTLED,
     "message.several-networks": ELSEWHERE,
+    "message.scattered": ELSEWHERE,
     "message.unsubscribe-swept": BURST | LEAVING,
     "bait.followed": BAIT,
     "bait.beside": TRAPPED,
