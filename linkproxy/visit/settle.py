@@ -154,7 +154,7 @@ def facts_again(entry: JournalEntry, history: MessageHistory, policy: Policy) ->
         for other in _around(entry, history.entries)
         if abs(other.visit.at - entry.visit.at) <= policy.reach_seconds
     )
-    delivery = history.delivery if history.delivery != NO_DELIVERY else entry.facts.delivery
+    delivery = _delivery_of(entry, history.delivery)
     facts = replace(
         entry.facts,
         delivery=delivery,
@@ -166,6 +166,17 @@ def facts_again(entry: JournalEntry, history: MessageHistory, policy: Policy) ->
         strays=_strays_again(entry, history, policy),
     )
     return opens.beside(facts, siblings)
+
+
+def _delivery_of(entry: JournalEntry, told: Delivery) -> Delivery:
+    """Return the delivery that a visit followed.
+
+    Told again by the same word, a later one is another copy's: a reminder, the next receipt. Who came
+    before that one followed the copy that was known then. A better word corrects a worse one instead.
+    """
+    known = entry.facts.delivery
+    another_copy = told.source is known.source and known.delivered_at <= entry.visit.at < told.delivered_at
+    return known if another_copy or told == NO_DELIVERY else told
 
 
 def _is_beside_driven(entry: JournalEntry, history: MessageHistory, policy: Policy) -> bool:

@@ -155,7 +155,7 @@ def test_a_click_that_late_knowledge_withdraws_is_listed_as_retracted(visited: I
     assert visited.ok("clicks", "--retracted", "--format", "jsonl").lines == []
     # She came before the mail did: so it was no person.
     visited.ok(
-        "deliveries", "add", "spring", "--recipient", "anna@example.com", "--at", "-1h", "--source", "mx"
+        "deliveries", "add", "spring", "--recipient", "anna@example.com", "--at", "-90m", "--source", "mx"
     )
     visited.ok("settle")
     assert visited.ok("clicks", "--format", "jsonl").lines == []

@@ -157,6 +157,28 @@ async def test_a_delivery_that_is_told_late_settles_again(unheard):
 DAY = 86_400.0
 
 
+@pytest.mark.parametrize("source", [DeliverySource.PROVIDER, DeliverySource.MX])
+@pytest.mark.parametrize("later", [20 * MINUTES, DAY / 4])
+async def test_another_copy_of_a_message_withdraws_no_click_of_the_first(unheard, source, later):
+    """Reminders, and every receipt after the first: one message as far as links know."""
+    await unheard.deliver(source=source)
+    first = await unheard.judged("one", at=300)
+    await unheard.settle(at=600)
+    await unheard.deliver(at=later, source=source)
+    await unheard.settle(at=later + 10)
+    second = await unheard.judged("two", at=later + 300)
+    await unheard.settle(at=later + 900)
+    assert [row.visit_id for row in await clicks(unheard)] == [first.visit_id, second.visit_id]
+
+
+async def test_a_better_word_on_a_delivery_is_no_other_copy(unheard):
+    await unheard.deliver(source=DeliverySource.PROVIDER)
+    early = await unheard.judged("one", at=300)
+    await unheard.deliver(at=600, source=DeliverySource.MX)
+    await unheard.settle(at=2000)
+    assert await settled(unheard, early) is not VerdictKind.HUMAN
+
+
 @pytest.mark.parametrize(("after", "kept"), [(DAY, []), (DAY + 1, ["one0"])], ids=["a day", "a second more"])
 async def test_evidence_withdraws_a_click_until_a_day_after_it_was_settled(unheard, after, kept):
     early = await unheard.judged("one", at=45, headers=CHROME)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from claims.browsers import CHROME, FIREFOX, OLD_CHROME, agent, replaced
 from claims.evidence import silent, spoke
 
@@ -78,8 +79,9 @@ async def test_a_visit_from_before_delivery_is_a_machines_by_an_exact_clock(worl
     assert spoke(await world.judged(at=10), "timing.before-delivery").weight > 0
 
 
-async def test_a_clock_that_is_a_little_off_is_no_evidence(world):
-    await world.deliver(at=30)
+@pytest.mark.parametrize("seconds", [30, 60 * MINUTES], ids=["a little", "by a time zone"])
+async def test_a_clock_that_is_off_is_no_evidence(world, seconds):
+    await world.deliver(at=seconds)
     assert silent(await world.judged(at=0), "timing.before-delivery")
 
 

@@ -67,7 +67,8 @@ def people_by(kind: CampaignKind, seconds: float, policy: Policy) -> float:
 def _before_delivery(look: Look) -> Finding | None:
     delivery = look.facts.delivery
     early = delivery.delivered_at - look.visit.at
-    if delivery.source not in EXACT or early <= look.rule.values["slack_seconds"]:
+    values = look.rule.values
+    if delivery.source not in EXACT or not values["slack_seconds"] < early <= values["most_seconds"]:
         return None
     return Finding(look.rule.weight, f"{early:.0f} s before delivery ({delivery.source.value})")
 
