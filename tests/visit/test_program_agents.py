@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 from claims.browsers import CHROME, FIREFOX
 
-from linkproxy.model import VerdictKind
+from linkproxy.model import AnswerKind, VerdictKind
+from linkproxy.store.api import Filter
 from linkproxy.visit import policy
 
 HOUR = 3600.0
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
 APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 WINDOWS = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/150.0.0.0 Safari/537.36"
+IPHONE = (
+    f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} Version/18.5 Mobile/15E148 Safari/604.1"
+)
 WEBVIEW = f"Mozilla/5.0 (Linux; Android 14; wv) {BLINK} Version/4.0 Chrome/150.0.0.0 Mobile Safari/537.36"
 PAGES = (("Accept", "text/html, */*;q=0.1"), ("Accept-Language", "en"), ("Accept-Encoding", "gzip"))
 
@@ -161,9 +165,9 @@ async def test_a_browser_that_is_kept_up_but_names_an_old_firefox_is_not_an_old_
 @pytest.mark.parametrize(
     ("headers", "least"),
     [
-        ((), 20.0),
-        ((("Accept", "*/*"),), 20.0),
-        ((("Accept", "*/*"), ("Accept-Encoding", "gzip")), 16.0),
+        ((), 24.0),
+        ((("Accept", "*/*"),), 24.0),
+        ((("Accept", "*/*"), ("Accept-Encoding", "gzip")), 20.0),
         ((("Accept", "text/html"), ("Accept-Encoding", "gzip")), 4.0),
     ],
 )
@@ -175,12 +179,27 @@ async def test_who_asks_for_no_page_and_no_language_is_hardly_a_browser(world, h
 
 @pytest.mark.parametrize(
     ("headers", "least"),
-    [((("Accept", "*/*"),), 20.0), ((("Accept", "*/*"), ("Accept-Encoding", "gzip, deflate")), 16.0)],
+    [((("Accept", "*/*"),), 24.0), ((("Accept", "*/*"), ("Accept-Encoding", "gzip, deflate")), 20.0)],
     ids=["curl", "requests"],
 )
 async def test_a_bare_request_says_no_less_under_a_browsers_name(world, headers, least):
     judged = await world.judged(at=HOUR, headers=(("User-Agent", WINDOWS), *headers))
     assert weight(judged, "request.sparse") == least
+
+
+@pytest.mark.parametrize("accepts", [(), (("Accept-Encoding", "gzip, deflate"),)], ids=["curl", "requests"])
+@pytest.mark.parametrize(
+    "agent", [WINDOWS, IPHONE, "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1; SV1)"]
+)
+async def test_a_bare_request_hours_later_is_no_click_though_it_keeps_cookies(world, agent, accepts):
+    """A session of python-requests follows the extra hop with its cookie, as a browser does."""
+    headers = (("User-Agent", agent), ("Accept", "*/*"), *accepts)
+    first = await world.judged(at=HOUR, headers=headers)
+    assert first.answer.kind is AnswerKind.HOP
+    back = world.hop_url(at=HOUR)
+    await world.judged(at=HOUR + 0.2, headers=(*headers, ("Cookie", "hop=1")), target=back)
+    await world.settle(2 * HOUR)
+    assert [row async for row in world.store.clicks(Filter())] == []
 
 
 async def test_a_browser_with_all_its_headers_is_not_sparse(world):
