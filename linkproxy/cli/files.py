@@ -38,6 +38,18 @@ _WHAT_TO_DO: Final = {
 }
 
 
+# What people have in place of a mail: such a file would come out as it came, and nobody be told.
+_NO_MAILS: Final = {
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an Outlook file (.msg, .oft); save the mail as .eml or HTML",
+    b"PK\x03\x04": "a ZIP archive; unpack it and name the mail in it",
+    b"\x1f\x8b": "compressed; unpack it first",
+    b"%PDF-": "a PDF; save the mail as .eml or HTML",
+    b"{\\rtf": "RTF; save the mail as .eml or HTML",
+    b"<mjml": "MJML, which mail programs do not read; render it to HTML first",
+}
+_BEGINNING: Final = 512
+
+
 def file_fault(where: object, error: OSError) -> str:
     """Return why a file cannot be used, and what to do; ``where`` names it."""
     return f"{where}: {_WHAT_TO_DO.get(error.errno or 0) or error.strerror or error}"
@@ -58,7 +70,19 @@ def mail_fault(path: Path, most_bytes: int) -> str | None:
         return file_fault(path, error)
     if path.is_dir():
         return f"{path}: {_WHAT_TO_DO[errno.EISDIR]}"
-    return _size_fault(path, size, most_bytes)
+    if fault := _size_fault(path, size, most_bytes):
+        return fault
+    try:
+        with path.open("rb") as file:
+            return _format_fault(path, file.read(_BEGINNING))
+    except OSError as error:
+        return file_fault(path, error)
+
+
+def _format_fault(where: object, beginning: bytes) -> str | None:
+    begins = beginning.lstrip()
+    what = next((what for mark, what in _NO_MAILS.items() if begins.startswith(mark)), None)
+    return f"{where} is {what}" if what else None
 
 
 def _size_fault(path: Path, size: int, most_bytes: int) -> str | None:
@@ -74,7 +98,8 @@ def read_mail(path: Path, most_bytes: int) -> bytes:
             mail = file.read(most_bytes + 1)
     except OSError as error:
         raise LinkproxyError(file_fault(path, error)) from None
-    if fault := _size_fault(Path("standard input") if path == STDIN else path, len(mail), most_bytes):
+    where = Path("standard input") if path == STDIN else path
+    if fault := _size_fault(where, len(mail), most_bytes) or _format_fault(where, mail[:_BEGINNING]):
         raise LinkproxyError(fault)
     return mail
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkproxy.campaign.charsets import declared
-from linkproxy.cli.files import FileNames, read_mail, whole_file, write_whole
+from linkproxy.cli.files import FileNames, mail_fault, read_mail, whole_file, write_whole
 from linkproxy.model import LinkproxyError
 
 
@@ -94,3 +94,21 @@ def test_a_mail_above_the_limit_is_refused_with_the_setting_to_change(tmp_path: 
 )
 def test_the_charset_is_what_the_mail_declares(html: bytes, charset: str) -> None:
     assert declared(html) == charset
+
+
+@pytest.mark.parametrize(
+    ("beginning", "what"),
+    [
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0", "an Outlook file"),
+        (b"PK\x03\x04\x14", "unpack it and name the mail in it"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"{\\rtf1\\ansi", "RTF"),
+        (b"\n<mjml>\n<mj-body>", "render it to HTML first"),
+    ],
+)
+def test_a_file_that_is_no_mail_says_what_it_is_and_what_to_do(tmp_path, beginning, what):
+    path = tmp_path / "spring.html"
+    path.write_bytes(beginning)
+    assert what in mail_fault(path, 100)
+    with pytest.raises(LinkproxyError, match=what):
+        read_mail(path, 100)
