@@ -233,13 +233,29 @@ def _quoted(part: str, codec: str) -> str:
 _PIECES: Final = re.compile(r"[/?&=#;]")
 _RUNS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 SECRET_CHARACTERS: Final = 16
+# Digits and letters of a UUID change too seldom for what is drawn at random; so do hexadecimal ones at times.
+_DRAWN: Final = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{16,}", re.IGNORECASE
+)
+# A parameter that says so: ?reset_token=, #access_token=, ?oobCode= (Firebase), ?sig=; and codes of digits.
+_NAMED: Final = re.compile(
+    r"[?&#;](?:[\w.-]*(?:token|otp|oobcode|secret|password|passcode|signature|nonce|jwt|magic)|sig|hash|auth)="
+    r"[^&#;]{10,}"
+    r"|[?&#;](?:(?:auth|login|verification|security|confirmation|reset)[_-]?)?(?:code|otp|pin)=[0-9]{4,10}(?![^&#;])",
+    re.IGNORECASE,
+)
 
 
 def holds_secret(url: str) -> bool:
-    """Tell whether a part of a URL looks drawn at random: kinds of letters change all the time."""
+    """Tell whether a part of a URL looks drawn at random, or a parameter is named as a secret's.
+
+    What is drawn at random changes its kind of letters all the time.
+    """
     rest = url.partition("://")[2].partition("/")[2]
-    return any(
-        len(piece) >= SECRET_CHARACTERS and len(_RUNS.findall(piece)) > len(piece) / 3
+    rest = f"/{unquote(rest) if '%' in rest else rest}"
+    return bool(_NAMED.search(rest)) or any(
+        len(piece) >= SECRET_CHARACTERS
+        and (len(_RUNS.findall(piece)) > len(piece) / 3 or bool(_DRAWN.fullmatch(piece)))
         for piece in _PIECES.split(rest)
     )
 
