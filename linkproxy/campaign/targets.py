@@ -78,6 +78,7 @@ _CONTENT: Final = LinkKind.CONTENT  # looked up once: that is slow in CPython 3.
 _NO_STYLE: Final = BaitStyle.NONE
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PARTS: Final = re.compile(r"([^:]*://[^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
+_PATH: Final = re.compile(r"[^?#]*")
 _UNENCODED: Final = re.compile(r"[^\x21-\x7e]+")
 _TOKEN: Final = re.compile(r"/[A-Za-z0-9_-]{24}/")
 
@@ -201,6 +202,8 @@ def _absolute(value: str, base: str | None) -> str | None:
         return f"{scheme}:{value}"
     if base is None:
         return None
+    # To browsers a backslash is a slash, but for query and fragment (URL Standard, path state).
+    value = _PATH.sub(lambda path: path[0].replace("\\", "/"), value, count=1)
     try:
         return urljoin(base, value)
     except ValueError:

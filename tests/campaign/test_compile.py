@@ -90,6 +90,11 @@ def test_a_relative_link_needs_a_base_and_the_base_stays():
     assert b'<base href="https://x.example/a/b">' in stamp(result, TOKEN)
     assert reasons(b'<a href="../c">') == [NoteReason.RELATIVE]
     assert reasons(b'<base href="{{base}}/"><a href="c">') == [NoteReason.RELATIVE]
+    backslashes = rb'<base href="https://x.example/a/b"><a href="\c\d?e=\f"><a href="..\g">'
+    assert [link.target for link in compiled(backslashes).new_links] == [
+        "https://x.example/c/d?e=\\f",
+        "https://x.example/g",
+    ]
     network_path = rb'<base href="https://x.example/"><a href="\\files\a.docx">File</a>'
     assert reasons(network_path) == [NoteReason.INVALID]
 
