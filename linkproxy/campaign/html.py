@@ -127,9 +127,12 @@ class _Reader:
                 links.append(self._plain_link(anchor, anchor[5], len(links), name, conditional=conditional))
             else:
                 links += self._links(tag_of(anchor), anchor.end(5), len(links), conditional=conditional)
-        points = vocabulary().points
+        known = vocabulary()
         for position, link in enumerate(links):
-            if points(link.text):
+            first = link.text.partition(" ")[0].lower()
+            if (first in known.fillers or not (first.isalnum() and first.isascii())) and known.points(
+                link.text
+            ):
                 links[position] = link._replace(beside=self._beside(links, position))
         return links
 

@@ -28,6 +28,7 @@ class Topic(StrEnum):
 
 
 _NONE: AbstractSet[Topic] = frozenset()
+_LEAVE: AbstractSet[Topic] = frozenset({Topic.LEAVE})
 _TOLD_BY_SENTENCES = frozenset({Topic.LEAVE, Topic.PREFERENCES, Topic.BROWSER})
 _POINTER_CHARACTERS = 60
 _NAME_WORDS = 2  # that a list's name has, besides fillers
@@ -45,7 +46,7 @@ class Vocabulary:
     slugs: Mapping[str, Topic]  # path segments and query parts
     leaving: frozenset[str]  # those of them about leaving the list
     ambiguous: frozenset[str]  # words of leaving that mean other things in a sentence
-    leavers: frozenset[str]  # with which other phrases of leaving begin
+    leavers: frozenset[str]  # with which phrases of leaving begin
     unspaced: re.Pattern[str]  # those of the words that are written without blanks between them
 
     def words_in(self, text: str) -> list[str]:
@@ -56,11 +57,17 @@ class Vocabulary:
         return [piece for word in words for piece in self.unspaced.split(word) if piece]
 
     def topics_of(self, text: str) -> AbstractSet[Topic]:
-        """Return the topics of a text that is made of phrases and fillers alone, else nothing."""
-        for word in text.lower().split():
+        """Return the topics of a text that is made of phrases and fillers alone, else nothing.
+
+        "Unsubscribe from Acme Weekly" is about leaving, whatever the list is called.
+        """
+        words = text.lower().split()
+        for word in words:
             if word not in self.words and word.isalnum() and word.isascii():
-                return _NONE  # nearly every link of a mail's content, by its first word
-        return self.topics(self.words_in(text))
+                # Nearly every link of a mail's content, by its first word.
+                may_leave = words[0] in self.leavers or not words[0].isascii()
+                return _LEAVE if may_leave and self._names_a_list(text) else _NONE
+        return self.topics(self.words_in(text)) or (_LEAVE if self._names_a_list(text) else _NONE)
 
     def topics(self, words: Sequence[str]) -> AbstractSet[Topic]:
         """Return the topics of words that are phrases and fillers alone, else nothing."""
@@ -85,16 +92,14 @@ class Vocabulary:
         words = self.words_in(text) if len(text) <= _POINTER_CHARACTERS else ()
         return bool(words) and self.fillers.issuperset(words)
 
-    def says_whom_to_leave(self, text: str) -> bool:
-        """Tell whether a short text is about leaving a list of some name: "Unsubscribe from Acme Weekly"."""
-        first = text.partition(" ")[0]
-        if (first.lower() if first.isascii() else _fold(first)) not in self.leavers:
-            return False
+    def _names_a_list(self, text: str) -> bool:
+        """Tell whether a short text begins with a phrase of leaving, and goes on with a list's name."""
         words = self.words_in(text) if len(text) <= _POINTER_CHARACTERS else ()
         phrase, topic = (self._phrase_at(words, 0) if words else None) or ((), Topic.FRAME)
         rest = words[len(phrase) :]
-        named = sum(word not in self.fillers for word in rest)
-        return topic is Topic.LEAVE and bool(rest) and rest[0] in self.fillers and named <= _NAME_WORDS
+        if topic is not Topic.LEAVE or phrase[0] in self.ambiguous or not rest:
+            return False
+        return rest[0] in self.fillers and sum(word not in self.fillers for word in rest) <= _NAME_WORDS
 
     def topics_of_sentence(self, text: str) -> AbstractSet[Topic]:
         """Return the topics of a sentence, which may have words of its own between a frame's phrases.
@@ -168,5 +173,5 @@ def vocabulary() -> Vocabulary:
         leaving=frozenset(paths[Topic.LEAVE]),
         unspaced=re.compile(f"({'|'.join(unspaced)})"),
         ambiguous=frozenset(ambiguous),
-        leavers=frozenset(leavers - ambiguous),
+        leavers=frozenset(leavers),
     )

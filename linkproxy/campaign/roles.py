@@ -213,8 +213,6 @@ class _Reader:
             topics = self._known.topics_of(text[:_TEXT_READ])
         else:
             topics = self._of_sentence(*link.beside, told)
-        if not topics and self._known.says_whom_to_leave(text):
-            topics = _LEAVE
         host, path, query = link.usual or _parts(link.value)
         host = host.removeprefix("www.")
         last = path.rstrip("/").rpartition("/")[2].partition(".")[0].replace("_", "-")
