@@ -51,7 +51,7 @@ class ServerSection(Section):
 
     public_host: str = Field(default="0.0.0.0", description="Address that tracked links are served on.")  # noqa: S104  (the public listener is meant for the world)
     public_port: Port = Field(default=8080, description="Its port; 0 takes any free one.")
-    private_host: str = Field(
+    private_host: Annotated[str, AfterValidator(values.inner_host)] = Field(
         default="127.0.0.1", description="Address of the JSON API and the metrics. Keep it private."
     )
     private_port: Port = Field(default=8081, description="Its port; 0 takes any free one.")

@@ -33,7 +33,9 @@ class RelayRule(Section):
 class RelaySection(Section):
     """The SMTP relay, `linkproxy relay` (docs/relay.md): mail in, the same mail out, its links tracked."""
 
-    host: str = Field(default="127.0.0.1", description="Address that mailers hand their mail to.")
+    host: Annotated[str, AfterValidator(values.inner_host)] = Field(
+        default="127.0.0.1", description="Address that mailers hand their mail to."
+    )
     port: Port = Field(default=2525, description="Its port; 0 takes any free one.")
     private_port: Port = Field(
         default=8082,

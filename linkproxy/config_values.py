@@ -53,6 +53,13 @@ def base_url(value: str) -> str:
     return value
 
 
+def inner_host(value: str) -> str:
+    """Accept the address of a listener that is not for the world; "" would stand for every address."""
+    if not value.strip():
+        raise ValueError('names no address, and would open it on all of them; such as "127.0.0.1"')
+    return value
+
+
 def header_name(value: str) -> str:
     """Accept the name of a header, or nothing; returned in lower case."""
     if value and not _HEADER_NAME.fullmatch(value):

@@ -224,6 +224,16 @@ def test_two_listeners_cannot_share_one_address_and_port(tmp_path: Path) -> None
     assert load(write(tmp_path, free), {}).server.private_port == 0
 
 
+@pytest.mark.parametrize(("section", "key"), [("server", "private_host"), ("relay", "host")])
+def test_a_listener_that_is_not_for_the_world_needs_an_address(
+    tmp_path: Path, section: str, key: str
+) -> None:
+    told = '"" names no address, and would open it on all of them; such as "127.0.0.1".'
+    assert faults(write(tmp_path, f'[{section}]\n{key} = ""\n')) == [
+        f"config.toml: [{section}] {key}: {told}"
+    ]
+
+
 def test_of_a_section_that_stands_twice_it_is_said_where_its_keys_belong(tmp_path: Path) -> None:
     (fault,) = faults(write(tmp_path, "[relay]\nport = 2525\n\n[relay]\nport = 2526\n"))
     assert fault.startswith("config.toml: is not TOML: ")
