@@ -99,7 +99,8 @@ def rewrite(
     message that is signed already (DKIM) is passed on as it came, or refused: [mail] signed.
 
     A mail for one recipient is taken as merged already: targets that the campaign does not know
-    belong to this message alone. A mail for many (--recipients) or for a merge tag is a template:
+    belong to this message alone, or are the campaign's if it has no links yet (`campaign add --html`
+    gives it its template's). A mail for many (--recipients) or for a merge tag is a template:
     new targets become links of the campaign. Links are stored before any mail is written.
 
     One result goes to standard output unless --out names a file. With --recipients, DIR gets a
