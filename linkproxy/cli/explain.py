@@ -43,7 +43,7 @@ def explain(*, visit: int | None, requests: Path | None, as_json: bool) -> None:
     Inside a family only the strongest signal on each side counts; the others are overshadowed.
     With --requests nothing needs to have happened: known facts are evidence, missing ones are
     none. Keys: id, method, headers, ip, asn, http_version, ja4, seconds_after_delivery, partial,
-    kind, domain, gateway.
+    kind, domain, gateway. Headers are a list of [name, value].
 
     \b
     Examples:

@@ -23,7 +23,8 @@ _DAY_WORDS = {"today": 0, "yesterday": -1}
 _KEY = re.compile(r"[A-Za-z0-9]{4}")
 _DOMAIN = re.compile(r"[^\s@/\\<>\x00-\x1f\x7f]{1,253}")
 _TIME_FORMS = (
-    "a date (2026-05-01), a date and time (2026-05-01T09:30:00Z), `now`, or a span such as -2h or -7d"
+    "a date (2026-05-01), a date and time (2026-05-01T09:30:00Z), `now`, `today`, `yesterday`, "
+    "or a span such as -2h or -7d"
 )
 
 

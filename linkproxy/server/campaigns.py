@@ -23,7 +23,10 @@ def name_fault(name: str) -> str | None:
     """Return why this cannot be a campaign's name: it would not survive a command line."""
     if _NAME.fullmatch(name):
         return None
-    return f"{name[:120]!r}: use 1 to 100 characters without line breaks or control characters"
+    return (
+        f"{name[:120]!r}: use 1 to 100 characters, without blanks at either end, line breaks or control "
+        "characters"
+    )
 
 
 def base_url_fault(url: str) -> str | None:

@@ -100,6 +100,10 @@ def test_a_campaign_that_is_not_there_is_told_with_those_that_are(here: Installa
     assert "Did you mean spring?" in here.fails("campaign", "show", "sprnig")
 
 
+def test_a_name_with_a_blank_at_its_end_is_told_what_is_wrong_with_it(here: Installation) -> None:
+    assert "blanks at either end" in here.fails("campaign", "add", "spring ")
+
+
 def test_all_faults_of_a_campaign_are_told_at_once_and_nothing_is_stored(here: Installation) -> None:
     told = here.fails("campaign", "add", "two\nlines", "--base-url", "ftp://x.example/path")
     assert "campaign name" in told
