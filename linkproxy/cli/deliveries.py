@@ -69,13 +69,14 @@ def add(
 
     A more exact source replaces a less exact one; what was settled meanwhile is settled again. Only
     with times by message (--csv, such as the index.csv of `rewrite`) does a report know a click rate.
+    Say when it was if it is not now: a time after the clicks is none to judge them by.
 
     \b
     Examples:
       linkproxy deliveries add spring --at 2026-05-01T09:30:00Z
       linkproxy deliveries add spring --recipient anna@example.com --at -5m --source smarthost
       linkproxy deliveries add spring --csv accepted.csv --source mx
-      linkproxy deliveries add spring --csv ready/index.csv --at now
+      linkproxy deliveries add spring --csv ready/index.csv --at -2h
     """
     if recipient and table:
         raise click.UsageError("give --recipient or --csv, not both")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BAR = 30
 _ROWS = 20
-_UNKNOWN_NUMBER = "not known by message; `deliveries add --csv` tells them"
+_UNKNOWN_NUMBER = "not known by message; `deliveries add --csv LIST --at TIME` tells them"
 _PARTS = " ▏▎▍▌▋▊▉█"
 
 
