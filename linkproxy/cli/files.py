@@ -121,11 +121,16 @@ def remove_parts(folders: Iterable[Path]) -> None:
 def whole_file(path: Path, *, mode: int = 0o666, durable: bool = False) -> Iterator[BinaryIO]:
     """Give a file to write that takes its place under ``path`` at the end, or not at all.
 
-    ``mode`` is subject to the umask. ``durable`` waits until the disk has it. Raises LinkproxyError
-    where the system refuses.
+    ``mode`` is subject to the umask. ``durable`` waits until the disk has it. A device or a pipe is written
+    to as it comes. Raises LinkproxyError where the system refuses.
     """
     beside = path.with_name(f".{token_hex(_PART_BYTES)}{_PART}")
     try:
+        if is_stream(path):
+            # Nothing may take its place: without /dev/null other programs of the machine fail.
+            with path.open("wb") as file:
+                yield file
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:

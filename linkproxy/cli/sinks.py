@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
-from linkproxy.cli.files import file_fault, write_whole
+from linkproxy.cli.files import file_fault, is_stream, write_whole
 from linkproxy.cli.mbox import enclosed
 from linkproxy.model import LinkproxyError
 
@@ -107,6 +107,8 @@ def _lock(path: Path, descriptor: int) -> None:
 
 
 def _sync_file(path: Path) -> None:
+    if is_stream(path):
+        return
     try:
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -121,6 +123,8 @@ class Mbox:
 
     def __init__(self, path: Path) -> None:
         """Keep other runs out of the mbox; raise LinkproxyError."""
+        if is_stream(path):
+            raise LinkproxyError(f"{path}: is a device or a pipe; leave --out out, and send the output there")
         self._path = path
         self._beside = path.with_name(f".{path.name}.part")
         try:

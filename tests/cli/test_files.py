@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,17 @@ def test_a_secret_file_is_readable_by_its_owner_alone_from_the_start(tmp_path: P
         assert begun.stat().st_mode & 0o777 == 0o600
         file.write(b"secret")
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_or_device_is_written_to_and_stays_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(path, b"a mail", durable=True)
+    assert os.read(reader, 100) == b"a mail"
+    os.close(reader)
+    assert path.is_fifo()
+    assert [item.name for item in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_folders_on_the_way_are_made(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -148,6 +149,13 @@ def test_html_does_not_go_into_an_mbox(spring: Installation) -> None:
         "rewrite", "newsletter.html", "--campaign", "spring", "--recipient", "a@b.example", "--out", "r.mbox"
     )
     assert "newsletter.html: an mbox holds whole messages, and this is HTML" in told
+
+
+def test_a_pipe_or_device_is_not_replaced_by_an_mbox(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LinkproxyError, match="is a device or a pipe"):
+        Mbox(tmp_path / "pipe")
+    assert [item.is_fifo() for item in tmp_path.iterdir()] == [True]
 
 
 def test_what_is_no_mbox_is_told(tmp_path: Path) -> None:
