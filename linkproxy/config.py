@@ -124,12 +124,20 @@ class StoreSection(Section):
         default="redirect",
         description="When the store fails: `redirect` from memory and spill the visit, or `refuse` (503).",
     )
-    spill_path: Anchored = Field(
-        default="linkproxy.spill", description="Where visits wait while the store fails."
+    spill_path: Annotated[str, AfterValidator(values.path), values.ANCHORED] = Field(
+        default="linkproxy.spill", description="Where visits wait while the store fails: a file of its own."
     )
     spill_bytes: Bytes = Field(
         default=67_108_864, description="How large that file may grow; visits beyond it are lost."
     )
+
+    @model_validator(mode="after")
+    def _files_stand_apart(self) -> Self:
+        if self.url.startswith(values.SQLITE) and Path(self.url.removeprefix(values.SQLITE)) == Path(
+            self.spill_path
+        ):
+            raise ValueError(f"spill_path: {self.spill_path} is the store itself. Name another file")
+        return self
 
     def read_password(self) -> str:
         """Return the password of the database, "" for none; raise ConfigError."""

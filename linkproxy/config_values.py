@@ -127,6 +127,13 @@ def colour(value: str) -> str:
     return value
 
 
+def path(value: str) -> str:
+    """Accept anything but nothing."""
+    if not value:
+        raise ValueError("names no file")
+    return value
+
+
 def store_url(value: str) -> str:
     """Accept ``sqlite:FILE`` and ``postgresql://USER@HOST/DATABASE``, the latter without a password."""
     if value.startswith(POSTGRES):

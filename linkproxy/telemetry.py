@@ -46,6 +46,7 @@ class Event(StrEnum):
     SPILL_FULL = "spill.full"
     SPILL_READ_BACK = "spill.read_back"
     SPILL_ADOPTED = "spill.adopted"
+    SPILL_PASSED_OVER = "spill.passed_over"
     VISIT_FAILED = "visit.failed"
     SIGNAL_BROKEN = "signal.broken"
     SETTLE_FAILED = "settle.failed"
@@ -83,6 +84,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.STORE_RECOVERED: "The store works again. `operation`.",
     Event.SPILL_FULL: "The spill file or its disk is full; visits are lost meanwhile. `path`, `bytes`.",
     Event.SPILL_ADOPTED: "What dead processes had spilled was taken over, and is read back. `path`.",
+    Event.SPILL_PASSED_OVER: "What is at the spill path is something else, or damaged: it is left as it is, "
+    "and the next name taken. `error`.",
     Event.SPILL_READ_BACK: "Spilled visits are in the journal now. `visits`.",
     Event.VISIT_FAILED: "A visit could not be judged; the person was sent on. `error`.",
     Event.SIGNAL_BROKEN: "A signal raised an error; it counted as no evidence. `signal`.",

@@ -234,6 +234,15 @@ def test_a_listener_that_is_not_for_the_world_needs_an_address(
     ]
 
 
+def test_visits_cannot_be_spilled_into_the_store_itself_or_nowhere(tmp_path: Path) -> None:
+    path = write(tmp_path, "[store]\nurl = 'sqlite:data/log.db'\nspill_path = './data/log.db'\n")
+    assert faults(path) == [
+        "config.toml: [store] spill_path: ./data/log.db is the store itself. Name another file."
+    ]
+    path = write(tmp_path, "[store]\nspill_path = ''\n")
+    assert faults(path) == ['config.toml: [store] spill_path: "" names no file.']
+
+
 def test_of_a_section_that_stands_twice_it_is_said_where_its_keys_belong(tmp_path: Path) -> None:
     (fault,) = faults(write(tmp_path, "[relay]\nport = 2525\n\n[relay]\nport = 2526\n"))
     assert fault.startswith("config.toml: is not TOML: ")

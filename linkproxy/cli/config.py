@@ -165,6 +165,8 @@ def _templates(settings: Config) -> None:
 
 
 def _store(settings: Config) -> None:
+    from linkproxy.server.spill import fault_of as spill_fault
+
     paths = {"spill_path": settings.store.spill_path}
     faults = []
     if settings.store.url.startswith(POSTGRES):
@@ -179,8 +181,14 @@ def _store(settings: Config) -> None:
             faults.append(f"[store] {key}: you may not write in {folder}. Change its owner, or the setting.")
         elif Path(path).exists() and not os.access(path, os.R_OK | os.W_OK):
             faults.append(f"[store] {key}: you may not use {path}. Change its owner, or the setting.")
+        elif fault := spill_fault(Path(path)) if key == "spill_path" else _folder_fault(Path(path)):
+            faults.append(f"[store] {key}: {fault}")
     if faults:
         raise LinkproxyError("\n".join(faults))
+
+
+def _folder_fault(path: Path) -> str:
+    return f"{path} is a folder. Name a file in it." if path.is_dir() else ""
 
 
 def _database(settings: Config) -> list[str]:

@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from linkproxy.model import AnswerKind, CampaignId, LinkKey, LinkproxyError, Profile, RecipientId, Visit
 from linkproxy.server.batches import GroupCommit
+from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +33,9 @@ _MOST_AT_ONCE = 256
 _MOST_PROCESSES = 256
 _MOST_PROFILES = 256
 _PIECE_BYTES = 1 << 24
+_HEAD_BYTES = 4096
+_BEGINNINGS = (b'{"id":', b'{"done":')  # of a line
+_LEFT_BY_CRASHES = b"\n\0"  # a file may have grown before what it grew by was written
 
 _profile = lru_cache(maxsize=_MOST_PROFILES)(Profile)
 """The same object for the same headers: a full file holds far fewer of them than visits."""
@@ -126,7 +130,7 @@ class SpillFile:
         """Take over what dead processes have left; return how many bytes. Raises OSError."""
         taken = 0
         for candidate in _candidates(self._shared):
-            if candidate == self.path or not _holds_something(candidate):
+            if candidate == self.path or not _holds_something(candidate) or fault_of(candidate):
                 continue
             file = _lock(candidate)
             if file is not None:
@@ -138,6 +142,23 @@ class SpillFile:
                     os.close(file)
                 taken += len(left)
         return taken
+
+
+def fault_of(path: Path) -> str:
+    """Return why a path cannot be a spill file, "" if it can; raise OSError.
+
+    A spill file is emptied when no visit in it is left: a database or keys would be lost.
+    """
+    if path.is_dir():
+        return f"{path} is a folder. Name a file in it."
+    try:
+        with path.open("rb") as file:
+            begins = file.read(_HEAD_BYTES).lstrip(_LEFT_BY_CRASHES)[: len(_BEGINNINGS[-1])]
+    except FileNotFoundError:
+        return ""
+    if any(begins.startswith(known) or known.startswith(begins) for known in _BEGINNINGS):
+        return ""
+    return f"{path} holds something else than spilled visits, and is left as it is. Name another file."
 
 
 def _holds_something(path: Path) -> bool:
@@ -154,8 +175,14 @@ def _candidates(path: Path) -> Iterator[Path]:
 
 
 def _claim(path: Path) -> tuple[Path, int]:
-    """Return the first of the paths that nobody holds, and the open file."""
+    """Return the first of the paths that nobody holds, and the open file.
+
+    A file of another kind, or a damaged one, is left to whoever knows what it is.
+    """
     for candidate in _candidates(path):
+        if candidate.is_file() and (fault := fault_of(candidate)):
+            get_logger().error(Event.SPILL_PASSED_OVER, error=fault)
+            continue
         file = _lock(candidate)
         if file is not None:
             _sync_folder(path.parent)

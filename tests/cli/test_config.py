@@ -140,6 +140,18 @@ def test_check_names_a_store_that_this_user_may_not_use(
     assert "[store] url: you may not use" in capsys.readouterr().err
 
 
+def test_check_names_files_that_cannot_be_what_the_store_needs(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = installation.parent
+    (folder / "data").mkdir()
+    installation.write_text("[store]\nurl = 'sqlite:data'\nspill_path = 'signing-keys.txt'\n")
+    assert run(["--config", str(installation), "config", "check"]) == 1
+    told = capsys.readouterr().err
+    assert f"[store] url: {folder}/data is a folder" in told
+    assert f"[store] spill_path: {folder}/signing-keys.txt holds something else than spilled visits" in told
+
+
 def test_check_takes_a_database_elsewhere_for_no_folder_of_this_machine(
     installation: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -190,3 +190,39 @@ async def test_struck_visits_are_not_handed_out_again_even_if_the_strike_cannot_
     assert await spill.waiting() == []
     assert not spill.may_hold_visits
     await spill.close()
+
+
+@pytest.mark.parametrize(
+    "other", [b"SQLite format 3\0rows", b"1:c2VjcmV0\n", b'{"event":"server.listening"}\n']
+)
+def test_a_file_that_holds_something_else_is_left_as_it_is_and_the_next_name_taken(
+    tmp_path: Path, other: bytes
+) -> None:
+    path = tmp_path / "linkproxy.db"
+    path.write_bytes(other)
+    file, kept = SpillFile(path, LARGE), spilled()
+    file.append([kept])
+    assert file.waiting(frozenset()) == [kept]
+    assert file.path == tmp_path / "linkproxy.db.1"
+    assert path.read_bytes() == other
+
+
+def test_what_has_a_name_like_a_dead_processs_file_and_is_none_is_not_taken_over(tmp_path: Path) -> None:
+    other = tmp_path / "spill.1"
+    other.write_text("notes of mine\n")
+    assert SpillFile(tmp_path / "spill", LARGE).adopt() == 0
+    assert other.read_text() == "notes of mine\n"
+
+
+@pytest.mark.parametrize("left", [b"", b"\n", b'\n{"i', b"\0" * 4096, b'\0\0\n{"id":"'])
+def test_whatever_a_crash_leaves_of_a_first_line_is_a_spill_file_still(tmp_path: Path, left: bytes) -> None:
+    path = tmp_path / "spill"
+    path.write_bytes(left)
+    file, kept = SpillFile(path, LARGE), spilled()
+    file.append([kept])
+    assert file.waiting(frozenset()) == [kept]
+
+
+def test_a_folder_is_no_spill_file(tmp_path: Path) -> None:
+    with pytest.raises(LinkproxyError, match=r"Is a directory\. Set a path"):
+        SpillFile(tmp_path, LARGE)
