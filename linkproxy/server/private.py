@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from linkproxy.server import ops
-from linkproxy.server.answers import NOT_STORED
+from linkproxy.server.answers import NOT_STORED, Reply
 from linkproxy.server.api import Call
-from linkproxy.server.body import ApiError, fault_record, refusal
+from linkproxy.server.body import ApiError, fault_record, refusal, refuse_parameters
 from linkproxy.server.click import SERVER, respond
 from linkproxy.server.json_lines import JSON_LINES, stream
 from linkproxy.server.keys import find_key
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from linkproxy.config import Config
-    from linkproxy.server.answers import Reply
     from linkproxy.server.api import Answer, Api
     from linkproxy.server.engagement import Engagements
     from linkproxy.server.ops import Readiness
@@ -33,6 +33,14 @@ _API = "/api/"
 # JSON writes a byte of HTML as up to six characters ("\u003c").
 _ESCAPED = 6
 _ROOM_BYTES = 1 << 20
+_HEADERS = (*NOT_STORED, ("X-Content-Type-Options", "nosniff"))
+
+DESCRIPTION = Reply(
+    200,
+    (("Content-Type", "application/json"), *_HEADERS),
+    (resources.files("linkproxy.server") / "openapi.json").read_bytes(),
+)
+"""What all that this listener takes and answers looks like (OpenAPI 3.1), for programs that make clients."""
 
 
 def private_app(
@@ -59,9 +67,14 @@ def private_app(
     async def counted(_request: web.Request) -> web.StreamResponse:
         return respond(exposition())
 
+    async def described(request: web.Request) -> web.StreamResponse:
+        refuse_parameters(request.query)
+        return respond(DESCRIPTION)
+
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", counted)
+    app.router.add_route("GET", "/api/v1/openapi.json", described)
     for method, path, handler in (*api.routes, *engagements.routes):
         lines = api.streams.get((method, path))
         app.router.add_route(method, path, _called(handler, lines, most_bytes))
@@ -196,10 +209,9 @@ def _error(status: int, *errors: str) -> web.Response:
 
 
 def _json(status: int, value: Answer) -> web.Response:
-    headers = {**dict((SERVER, *NOT_STORED)), "X-Content-Type-Options": "nosniff"}
     return web.Response(
         status=status,
-        headers=headers,
+        headers=dict((SERVER, *_HEADERS)),
         body=json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n",
         content_type="application/json",
     )

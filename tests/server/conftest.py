@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 import uvloop
 from claims.browsers import OVER_HTTP as BROWSER
+from claims.openapi import assert_described
 from playwright.async_api import async_playwright
 from store.postgres_fixtures import own_database, own_postgres  # noqa: F401  (fixtures)
 
@@ -128,6 +129,23 @@ class Site:
 Start = Callable[..., Awaitable[Site]]
 
 
+def _as_described(server: Server) -> aiohttp.ClientMiddlewareType:
+    """Hold every answer of the private listener against the listener's own description."""
+
+    async def check(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        if str(request.url).startswith(server.addresses.private):
+            body = await response.read()
+            assert_described(
+                request.method, request.url.raw_path, response.status, response.content_type, body
+            )
+        return response
+
+    return check
+
+
 def write_config(folder: Path, **sections: dict[str, object]) -> Config:
     """Write a configuration as an operator would, and load it."""
     keys = folder / "signing-keys.txt"
@@ -200,7 +218,9 @@ async def start(tmp_path: Path, clock: Clock) -> AsyncIterator[Start]:
             config = write_config(folder, **sections)
             server = await stack.enter_async_context(running(config, clock=clock))
             jar = aiohttp.DummyCookieJar()
-            web = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
+            web = await stack.enter_async_context(
+                aiohttp.ClientSession(cookie_jar=jar, middlewares=[_as_described(server)])
+            )
             campaign, recipient = await furnish(server)
             return Site(server, config, clock, web, campaign, recipient)
 
