@@ -77,7 +77,9 @@ def private_app(
     app.router.add_route("GET", "/api/v1/openapi.json", described)
     for method, path, handler in (*api.routes, *engagements.routes):
         lines = api.streams.get((method, path))
-        app.router.add_route(method, path, _called(handler, lines, most_bytes))
+        # Names may have braces, at which aiohttp's own pattern stops.
+        route = path.replace("{name}", "{name:[^/]+}")
+        app.router.add_route(method, route, _called(handler, lines, most_bytes))
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from claims.api import assert_fault, call
@@ -174,6 +175,17 @@ async def test_a_campaign_shows_its_link_table(site: Site, key: str) -> None:
     assert {
         link["key"]: link["target"] for link in body["links"] if link["kind"] == "content"
     } == site.TARGETS
+
+
+@pytest.mark.parametrize(
+    "name", ["2026/05 spring", "{month} news", "50%", "a%2Fb", "who? #1 + me", "Frühling"]
+)
+async def test_a_campaign_of_any_name_can_be_asked_for(site: Site, key: str, name: str) -> None:
+    await call(site, key, "/api/v1/campaigns", {"name": name})
+    path = f"/api/v1/campaigns/{quote(name, safe='')}"
+    status, shown = await call(site, key, path)
+    assert (status, shown["campaign"]["name"]) == (200, name)
+    assert (await call(site, key, path + "/report"))[1]["report"]["campaign"] == name
 
 
 async def test_an_unknown_campaign_is_a_404(site: Site, key: str) -> None:
