@@ -94,6 +94,14 @@ async def test_what_is_no_json_object_is_told(site: Site, key: str, body: bytes,
     assert_fault(await call(site, key, "/api/v1/rewrite", body), 400, fault)
 
 
+async def test_a_body_that_is_not_packed_as_it_says_is_the_callers_fault(
+    site: Site, key: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = await call(site, key, "/api/v1/rewrite", {}, headers={"Content-Encoding": "gzip"})
+    assert_fault(answer, 400, "the body cannot be read")
+    assert "request_failed" not in "".join(capfd.readouterr())
+
+
 async def test_all_faults_of_a_body_are_told_at_once(site: Site, key: str) -> None:
     body = {
         "name": 5,
