@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,7 @@ _CAMPAIGN = (
 _MOST_ROWS = 1000
 _FILTERS = ("campaign", "link", "recipient", "domain", "since", "until")
 _UTM = tuple(field.name for field in fields(Utm))
+_NEXT = re.compile(rb"after:([0-9]{1,18})")
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 Answer = dict[str, Any]
@@ -289,8 +290,10 @@ def _read_next(text: str, faults: list[str]) -> int:
     if not text:
         return 0
     try:
-        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
-        return int(plain.removeprefix("after:"))
-    except (binascii.Error, ValueError):
+        found = _NEXT.fullmatch(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except ValueError:
+        found = None
+    if found is None:
         faults.append("next: send back what the page before gave as next, as it was")
         return 0
+    return int(found[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +39,12 @@ async def test_pages_follow_each_other_by_an_opaque_token(site: Site, key: str) 
         following = body["next"]
     assert seen == sorted(set(seen))
     assert len(seen) == 5
+
+
+@pytest.mark.parametrize("after", ["after:-5", "after:" + "9" * 19, "after:x", "12"])
+async def test_a_next_that_no_page_gave_is_told_by_that_name(site: Site, key: str, after: str) -> None:
+    made = base64.urlsafe_b64encode(after.encode()).decode()
+    assert_fault(await call(site, key, f"/api/v1/visits?next={made}"), 400, "next: send back what")
 
 
 async def test_who_opted_out_is_listed_page_by_page(site: Site, key: str) -> None:
