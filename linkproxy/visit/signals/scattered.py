@@ -28,6 +28,10 @@ MOST_FOLLOWERS = 2
 """A link that more clients follow at a time is a popular one: many people read what is sent to a list."""
 
 
+FEWEST_OTHERS = 2
+"""Of two visits that have nothing in common one may as well be a person's, whatever the curve says."""
+
+
 def is_scattered(look: Look) -> bool:
     """Tell whether a visit is one of several that have no client in common."""
     return _found(look) is not None
@@ -70,10 +74,13 @@ def _beside(look: Look, seconds: float) -> list[Sibling]:
     through_people = facts.zone is not None and facts.zone.role is ZoneRole.PEOPLE
     if visit.method == "POST" or through_people or not (facts.network and facts.profile_id):
         return []
+    at = asked_at(visit)
+    near = [item for item in facts.siblings if abs(asked_at(item) - at) <= seconds and _is_followed(item)]
+    if len(near) < FEWEST_OTHERS:
+        return []
     followed = [item for item in facts.siblings if _is_followed(item)]
     by_network = _links_of((facts.network, visit), ((item.network, item) for item in followed))
     by_headers = _links_of((facts.profile_id, visit), ((item.profile_id, item) for item in followed))
-    near = [item for item in followed if abs(asked_at(item) - asked_at(visit)) <= seconds]
     followers = _followers(look, near)
     if (
         followers[visit.key] > MOST_FOLLOWERS
