@@ -49,7 +49,12 @@ def deliveries() -> None:
     type=click.Path(path_type=Path, allow_dash=True),
     help="Many: columns address, reference or recipient, and if you like at and source.",
 )
-@click.option("--at", default="now", metavar="TIME", help="now, -5m or 2026-05-01T09:30:00Z. [default: now]")
+@click.option(
+    "--at",
+    default="now",
+    metavar="TIME",
+    help="now, -5m or 2026-05-01T09:30:00Z; of a whole campaign when sending began. [default: now]",
+)
 @click.option(
     "--source",
     type=click.Choice(_SOURCES),
