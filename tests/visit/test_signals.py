@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from claims.evidence import silent, spoke
 from linkproxy.campaign.tokens import Keyring, SigningKey
 from linkproxy.model import AnswerKind, DeliverySource, Stray, VerdictKind
 from linkproxy.visit.signals import SIGNALS
+from linkproxy.visit.verdict import judge
 
 MINUTES = 60.0
 
@@ -115,6 +117,15 @@ async def test_most_links_at_any_speed_are_evidence(world):
     last = [await world.judged(name, at=600 + place * 45) for place, name in enumerate(names)][-1]
     assert spoke(last, "message.most-links").weight > 0
     assert silent(last, "message.links-in-seconds")
+
+
+async def test_who_reads_all_of_a_short_mail_is_a_person_and_all_of_a_long_one_is_a_sweep(world):
+    names = ("home", "one", "two", "tre", "four", "five", "face", "term")
+    followed = [await world.judged(name, at=60 * MINUTES + place * 45) for place, name in enumerate(names)]
+    short = judge(followed[3].visit, replace(followed[3].facts, link_count=4), world.policy)
+    assert [item.detail for item in short.evidence if item.name == "message.most-links"] == ["4 of 4 links"]
+    assert short.kind is VerdictKind.HUMAN
+    assert followed[-1].verdict.kind is not VerdictKind.HUMAN
 
 
 async def test_only_links_that_nobody_reads_are_evidence(world):

@@ -85,15 +85,17 @@ def _rotates(look: Look) -> Finding | None:
 
 
 def _most_links(look: Look) -> Finding | None:
-    total, least = look.facts.link_count, look.rule.values["share"]
-    if total < look.rule.values["min_links"] or not total:
+    total, values = look.facts.link_count, look.rule.values
+    if total < values["min_links"] or not total:
         return None
-    count = len(_content_keys(look, look.burst))
+    count, least = len(_content_keys(look, look.burst)), values["share"]
     if count < 2 or count / total < least:
         return None
     share = min(1.0, count / total)
-    weight = look.rule.weight * (0.5 + 0.5 * (share - least) / (1 - least))
-    return Finding(round(weight, 1), f"{count} of {total} links")
+    if_all = min(look.rule.weight, max(weight for links, weight in values["curve"] if links <= count))
+    return Finding(
+        round(if_all * (0.5 + 0.5 * (share - least) / (1 - least)), 1), f"{count} of {total} links"
+    )
 
 
 def _low_interest_only(look: Look) -> Finding | None:
