@@ -34,11 +34,15 @@ def tells_when(source: DeliverySource, kind: CampaignKind) -> bool:
 
 
 def is_early(at: float, facts: Facts, rules: Learning) -> bool | None:
-    """Tell whether a visit came early for its message's delivery, or its mailing's; None when unknown."""
+    """Tell whether a visit came early for its message's delivery, or its mailing's; None when unknown.
+
+    A time that is as far behind the visit is wrong: told late, or off by a time zone.
+    """
     delivery = facts.delivery
     if not tells_when(delivery.source, facts.campaign.kind):
         return None
-    return at - delivery.delivered_at <= early_seconds(delivery, rules)
+    waited, most = at - delivery.delivered_at, early_seconds(delivery, rules)
+    return None if waited < -most else waited <= most
 
 
 def early_seconds(delivery: Delivery, rules: Learning) -> float:

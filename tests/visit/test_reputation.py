@@ -346,6 +346,19 @@ def test_how_early_is_early_depends_on_what_is_known_of_delivery(source):
     assert seconds == (RULES.early_mailing_seconds if of_mailing else RULES.early_seconds)
 
 
+async def test_visits_from_hours_before_delivery_teach_nothing_by_when_they_came(world):
+    """The time is off by a time zone; nor was anybody early for a mailing that was told of behind it."""
+    people = await company(world, 24)
+    await people.deliver(3 * HOUR)
+    for number, person in enumerate(people.people):
+        await world.judged("one", at=HOUR + 60 * number, client=spread(number), recipient=person)
+    await settle_all(world, 12 * HOUR)
+    rows = await world.store.list_domain_profiles(min_recipients=20)
+    found = {row.scope for row in rows if row.name == "company.example"}
+    assert ProfileScope.EARLY not in found
+    assert ProfileScope.DOMAIN in found
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
