@@ -37,6 +37,8 @@ def weight(judged, name):
     "text",
     [
         "Mozilla/5.0 (compatible; NewThingBot/1.0)",
+        "Mozilla/5.0 (compatible; LinkInspector)",
+        f"Mozilla/5.0 (X11; Linux x86_64) {BLINK} Chrome/150.0.0.0 Safari/537.36 (compatible; LinkInspector/2.0)",
         f"Mozilla/5.0 (X11; Linux x86_64) {BLINK} SomePreview/2.0",
         "Mozilla/5.0 (Windows NT 10.0) LinkInspector (+https://inspector.example/about)",
         "Mozilla/5.0 (compatible; operator@inspector.example)",
@@ -53,6 +55,8 @@ async def test_a_robot_that_names_itself_is_known_without_a_list(world, text):
 @pytest.mark.parametrize(
     "text",
     [
+        "Mozilla/5.0 (compatible; Konqueror/4.4; Linux) KHTML/4.4.5 (like Gecko) Kubuntu",
+        "Mozilla/5.0 (compatible; IBrowse 3.0; AmigaOS4.0)",
         f"Mozilla/5.0 (Linux; Android 14; CUBOT NOTE 50) {BLINK} Chrome/150.0.0.0 Mobile Safari/537.36",
         WINDOWS,
         f"{WINDOWS} Edg/150.0.0.0",
