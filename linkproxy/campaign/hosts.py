@@ -24,6 +24,8 @@ _SHOWN: Final = re.compile(
     r"(https?://|www\.)?((?:[^\W_][\w-]*\.)+[^\W\d_][\w-]*[^\W_])(?::\d{1,5})?(?:[/?#]\S*)?",
     re.IGNORECASE,
 )
+# A name without a dot, and what routers, firms and developers end their own names with.
+_LOCAL: Final = re.compile(r"\A[^.]*\Z|\.(?:localhost|local|internal|lan|test|home\.arpa)\Z")
 _SHOWN_CHARACTERS: Final = 2048
 
 
@@ -43,6 +45,11 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_local(host: str) -> bool:
+    """Tell whether a host's name is known to some network alone (RFC 6761, RFC 6762, RFC 8375)."""
+    return not is_address(host) and bool(_LOCAL.search(host))
 
 
 @lru_cache(maxsize=4096)

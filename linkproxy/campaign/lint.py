@@ -72,6 +72,20 @@ CHECKS: Final[Sequence[Check]] = (
         links.relative,
     ),
     Check(
+        "empty_target",
+        Severity.ERROR,
+        "A placeholder, or a scheme that mail programs refuse: nothing happens when a reader follows it.",
+        'Put the target in; data-linkproxy="off" says that it is meant so.',
+        links.empty,
+    ),
+    Check(
+        "local_host",
+        Severity.ERROR,
+        "The host has a name that only a network of your own knows; nobody else gets there.",
+        "Name the public host. A URL that begins twice, https://https://, has the host https.",
+        links.local_host,
+    ),
+    Check(
         "ip_host",
         Severity.ERROR,
         "Hardly any honest mail links to a bare IP address; filters score it as phishing.",

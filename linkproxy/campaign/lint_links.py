@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.campaign.hosts import is_address, is_among, same_organisation, shown_host
+from linkproxy.campaign.hosts import is_address, is_among, is_local, same_organisation, shown_host
 from linkproxy.campaign.targets import NoteReason
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Found = tuple[str, int]
 
 _TRACKED_URL: Final = re.compile(r"(https?://[^/?#]+)/[A-Za-z0-9_-]{24}/[A-Za-z0-9]{4}(?:/[^?#]*)?")
+_LEADS_NOWHERE: Final = re.compile(r"#?\Z|(?:javascript|vbscript|file|about):", re.IGNORECASE)
 _MAY_BE_WEB: Final = re.compile(r"https?:|(?![A-Za-z][A-Za-z0-9+.-]*:)", re.IGNORECASE)
 _SHOWN: Final = 120
 
@@ -33,6 +34,20 @@ def relative(mail: LintedMail) -> Iterator[Found]:
     for seen in mail.links:
         if seen.left is NoteReason.RELATIVE:
             yield _cropped(seen.link.value), seen.position
+
+
+def empty(mail: LintedMail) -> Iterator[Found]:
+    """Yield links that were left as they are, and that no mail program follows."""
+    for seen in mail.links:
+        if seen.left not in {None, NoteReason.OFF} and _LEADS_NOWHERE.match(seen.link.value):
+            yield _cropped(seen.link.raw.decode("utf-8", "replace")) or '""', seen.position
+
+
+def local_host(mail: LintedMail) -> Iterator[Found]:
+    """Yield links to hosts without a public name."""
+    for seen in mail.links:
+        if seen.host and is_local(seen.host):
+            yield _cropped(seen.url), seen.position
 
 
 def ip_host(mail: LintedMail) -> Iterator[Found]:

@@ -117,6 +117,20 @@ def test_an_address_is_one_in_any_spelling(host: str) -> None:
     assert "ip_host" in names(f'<a href="https://{host}/">x</a>')
 
 
+@pytest.mark.parametrize("target", ["", "#", " # ", "javascript:void(0)", "file:///C:/spring.pdf"])
+def test_a_placeholder_for_a_link_is_named_unless_it_is_meant(target) -> None:
+    assert names(f'<a href="{target}">Spring</a>') == {"empty_target"}
+    assert names(f'<a href="{target}">Unsubscribe</a>') == {"empty_target"}
+    assert names(f'<a href="{target}" data-linkproxy="off">Spring</a>') == set()
+    assert names(f'<a href="{target}" data-linkproxy="unsubscribe">Leave</a>') == set()
+    assert names('<a name="top"></a><a href="#top">Up</a><a href="tel:+1">Call</a>') == set()
+
+
+@pytest.mark.parametrize("host", ["https:", "intranet", "localhost:3000", "shop.local", "staging.brand.test"])
+def test_a_host_that_nobody_outside_knows_is_named(host) -> None:
+    assert names(f'<a href="https://{host}/spring">Spring</a>') == {"local_host"}
+
+
 def test_a_transactional_mail_needs_no_way_to_unsubscribe() -> None:
     raw = "From: shop@brand.example\nContent-Type: text/plain\n\nYour order: https://www.brand.example/o\n"
     receipts = replace(CAMPAIGN, kind=CampaignKind.TRANSACTIONAL)
