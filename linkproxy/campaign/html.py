@@ -42,7 +42,10 @@ _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 _NOTHING: Final = ("", "")
 _BREAK: Final = re.compile(rb"<(?=/?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)[\t\n\f\r />])", re.IGNORECASE)
 _MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^>]*)>?)")
-_ALT: Final = re.compile(rb"<img[^<>]*?\salt=\"([^\"<>]*)\"", re.IGNORECASE)
+_ALT: Final = re.compile(
+    rb"""<img[^<>]*?\salt[\t\n\f\r ]*=[\t\n\f\r ]*(?:"([^"<>]*)"|'([^'<>]*)'|([^\t\n\f\r "'<>]+))""",
+    re.IGNORECASE,
+)
 
 
 def _is_wanted(name: bytes) -> bool:
@@ -58,7 +61,7 @@ class FoundLink(NamedTuple):
     raw: bytes  # as it stands
     quote: str  # '"', "'" or "" when unquoted
     tag: str  # a, area, or a VML shape such as v:roundrect
-    text: str  # visible text, and the alt text of images; cropped
+    text: str  # visible text, and the alt text of images; else what is read aloud; cropped
     attributes: Mapping[str, str]  # data-linkproxy*, rel, class, title, id, name, aria-label, alt
     position: int  # 0-based order in the mail
     merge_tag: str = ""  # "whole": the value is one; "part": one is in it
@@ -151,7 +154,7 @@ class _Reader:
         hrefs, kept = self._attributes(tag)
         if not hrefs:
             return []
-        text = self._visible(content)
+        text = self._visible(content) or _spoken(kept)
         return [
             self._link(href, name, text, kept, position + offset, conditional=conditional)
             for offset, href in enumerate(hrefs)
@@ -172,7 +175,7 @@ class _Reader:
             value = entities.trim_url(entities.decode(value))
             usual = read_usual(value)
             merge_tag = "" if usual else mask.merge_tag(value, raw, ())
-        text = self._visible(content[:TEXT_BYTES])
+        text = self._visible(content[:TEXT_BYTES]) or _spoken(kept)
         start, end = plain.span(3)
         # As FoundLink(...), in half the time.
         return tuple.__new__(
@@ -254,7 +257,8 @@ class _Reader:
 
     def _visible(self, content: bytes, *, last: bool = False) -> str:
         if b"<" in content:
-            content = b" ".join([_MARKUP.sub(b"", _BREAK.sub(b" <", content)), *_ALT.findall(content)])
+            pictures = (alt[alt.lastindex or 0] for alt in _ALT.finditer(content))
+            content = b" ".join([_MARKUP.sub(b"", _BREAK.sub(b" <", content)), *pictures])
         text = content.decode(self._codec, "replace")
         if "&" in text:
             text = entities_of_text.unescape(text)
@@ -262,3 +266,8 @@ class _Reader:
             text = " ".join(text.split())
         text = text.strip()
         return text[-TEXT_CHARACTERS:] if last else text[:TEXT_CHARACTERS]
+
+
+def _spoken(kept: Mapping[str, str]) -> str:
+    """Return what is read aloud for a link without text: an icon, or an area of a picture."""
+    return (kept.get("aria-label") or kept.get("alt", "")).strip()[:TEXT_CHARACTERS] if kept else ""

@@ -45,7 +45,7 @@ class Vocabulary:
     words: frozenset[str]  # of phrases and fillers
     slugs: Mapping[str, Topic]  # path segments and query parts
     leaving: frozenset[str]  # those of them about leaving the list
-    ambiguous: frozenset[str]  # words of leaving that mean other things in a sentence
+    ambiguous: frozenset[str]  # words that mean other things as well
     leavers: frozenset[str]  # with which phrases of leaving begin
     unspaced: re.Pattern[str]  # those of the words that are written without blanks between them
 
@@ -149,7 +149,7 @@ def vocabulary() -> Vocabulary:
     """Return what role_words.toml holds."""
     tables = tomllib.loads((files("linkproxy.campaign") / "role_words.toml").read_text(encoding="utf-8"))
     paths = tables.pop("paths")
-    told_by_others = tables.pop("ambiguous")["leave"]
+    doubtful = tables.pop("ambiguous")["words"]
     phrases: dict[str, list[Phrase]] = {}
     for table in tables.values():
         for topic in Topic:
@@ -162,7 +162,7 @@ def vocabulary() -> Vocabulary:
         word for table in tables.values() for text in table["filler"] for word in words_of(text)
     )
     leavers = {first for first, known in phrases.items() if any(topic is Topic.LEAVE for _, topic in known)}
-    ambiguous = {word for text in told_by_others for word in words_of(text)}
+    ambiguous = {word for text in doubtful for word in words_of(text)}
     known_words = fillers.union(*(words for known in phrases.values() for words, _ in known))
     unspaced = sorted(filter(_UNSPACED.search, known_words), key=len, reverse=True)
     return Vocabulary(

@@ -24,7 +24,7 @@ from linkproxy.campaign.social_hosts import social_hosts
 from linkproxy.model import LinkRole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from linkproxy.campaign.html import FoundLink
@@ -191,6 +191,8 @@ def _header_end(seen: Sequence[_Seen]) -> int:
 
 _WEB = re.compile(r"https?://([^/?#:]*)[^/?#]*([^?#]*)\??([^#]*)")
 # {{unsubscribe}}, *|UNSUB|*, [unsubscribe], %unsubscribe_url%, <%asm_group_unsubscribe_url%>, $UNSUB$
+# What a search is about, or a campaign is called, says nothing of the page.
+_SEARCHED = re.compile(r"(?:\A|(?<=&))(?:utm_\w+|q|s|query|search|term|keywords?)=[^&]*")
 _LEAVING_TAG = re.compile(r"[{|\[%<$][^}|\]>]{0,80}unsub")
 _CLAUSE_END = re.compile(r"[.!?;|\u3002](?:\s|\Z)")
 _ALONE = ("", "")
@@ -223,7 +225,7 @@ class _Reader:
         if query or last in self._slugs or label in self._slugs:
             names = [last, label, *query.replace("_", "-").replace(";", "&").replace("=", "&").split("&")]
             if not self._slugs.isdisjoint(names):
-                topics = topics | self._target_topics(names, text, topics)
+                topics = topics | self._target_topics(last, label, query, text, topics)
         if (not link.usual and _LEAVING_TAG.search(link.value.lower())) or (
             link.attributes and _is_named_leaving(link)
         ):
@@ -243,10 +245,14 @@ class _Reader:
         return not self._known.leaving.isdisjoint(path.split("/"))
 
     def _target_topics(
-        self, names: Iterable[str], text: str, of_text: AbstractSet[Topic]
+        self, last: str, label: str, query: str, text: str, of_text: AbstractSet[Topic]
     ) -> AbstractSet[Topic]:
         known = self._known
-        topics = {known.slugs[name] for name in self._slugs & names}
+        told = _SEARCHED.sub("", query).replace("_", "-").replace(";", "&").replace("=", "&").split("&")
+        names = self._slugs & [last, label, *told]
+        if text and not of_text and not known.points(text) and not known.topics_of_sentence(text):
+            names -= known.ambiguous  # "Your taste" may lead to /preferences too
+        topics = {known.slugs[name] for name in names}
         if (
             _LEGAL in topics
             and _LEGAL not in of_text

@@ -159,6 +159,19 @@ def test_other_sentences_do_not(paragraph):
     assert leaving(paragraph) == [False]
 
 
+@pytest.mark.parametrize(
+    "link_without_text",
+    [
+        "<a href=https://t.example/r><img src=x alt='Unsubscribe'></a>",
+        "<a href=https://t.example/r><img alt=Unsubscribe src=x></a>",
+        '<a href="https://t.example/r" aria-label="Unsubscribe"><img src="x"></a>',
+        '<map><area href="https://t.example/r" alt="Unsubscribe"></map>',
+    ],
+)
+def test_what_is_read_aloud_tells_of_a_picture(link_without_text):
+    assert assign(scan(link_without_text.encode()).links)[0].unsubscribe
+
+
 def test_of_two_links_in_a_paragraph_each_has_its_own_sentence():
     assert leaving("To view this online, <a>click here</a>. To unsubscribe, <a>click here</a>.") == [
         False,
@@ -321,6 +334,9 @@ def test_leaving_words_in_many_languages_are_an_unsubscribe_link_of_the_footer(t
         link("https://unsubscribe.mailer.example/e5uqd", "here"),
         link("https://click.e.example/unsub_center.aspx?qs=1", "here"),
         link("https://go.e.example/u/Page.html?mkt_unsubscribe=1", "here"),
+        link("https://e.example/preferences", "Manage"),
+        link("https://e.example/preferences", ""),
+        link("https://e.example/do?p=un", "SafeUnsubscribe\u2122"),
         link("https://e.example/abmelden/550e8400-e29b-41d4-a716-446655440000/", "hier"),
         link("https://e.example/optout/1", "here"),
         link("{{ unsubscribe_url }}", "here"),
@@ -344,6 +360,10 @@ def test_targets_and_attributes_tell_an_unsubscribe_link(found):
         link("https://e.example/unsubscribe/why-people-leave", "Why people leave"),
         link("https://e.example/x", "Read more", data_linkproxy="off"),
         link("https://e.example/pricing", "Pricing"),
+        link("https://viajes.example/destinos/baja", "Los viajes"),
+        link("https://preferences.shop.example/", "Your taste"),
+        link("https://shop.example/voorkeuren", "Kies je voorkeuren voor het menu"),
+        link("https://shop.example/search?q=preferences&utm_content=unsubscribe", "Results"),
         link("https://e.example/contact", "Contact us"),
         link("", ""),
         link("mailto:team@e.example", "team@e.example"),
