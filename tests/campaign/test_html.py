@@ -287,6 +287,7 @@ def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
         "https://x.example/@ann/posts/@bob",
         "https://x.example/?q={%22a%22:1}",
         "https://x.example/?q=%C2%ABUn%20mot%C2%BB",
+        "https://x.example/?text=%C2%ABBonjour%C2%BB",
         "https://x.example/100%sure?off=50%off%20",
         "https://x.example/caf%c3%a9-%dade%20",
         "https://x.example/~ann/~bob",
