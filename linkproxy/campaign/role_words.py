@@ -29,7 +29,6 @@ class Topic(StrEnum):
 
 _NONE: AbstractSet[Topic] = frozenset()
 _LEAVE: AbstractSet[Topic] = frozenset({Topic.LEAVE})
-_TOLD_BY_SENTENCES = frozenset({Topic.LEAVE, Topic.PREFERENCES, Topic.BROWSER})
 _POINTER_CHARACTERS = 60
 _NAME_WORDS = 2  # that a list's name has, besides fillers
 
@@ -102,20 +101,19 @@ class Vocabulary:
         return rest[0] in self.fillers and sum(word not in self.fillers for word in rest) <= _NAME_WORDS
 
     def topics_of_sentence(self, text: str) -> AbstractSet[Topic]:
-        """Return the topics of a sentence, which may have words of its own between a frame's phrases.
+        """Return the topics of a sentence, which may have words of its own if it is about leaving.
 
-        There a single word such as "preferences" tells nothing, but of leaving the list.
+        "New notification settings in the app" is no way to set them.
         """
         words = self.words_in(text)
         if topics := self.topics(words):
             return topics
         found = (phrase for index in range(len(words)) if (phrase := self._phrase_at(words, index)))
-        return {
-            topic
+        leaves = any(
+            topic is Topic.LEAVE and (len(phrase) > 1 or phrase[0] not in self.ambiguous)
             for phrase, topic in found
-            if (topic in _TOLD_BY_SENTENCES and len(phrase) > 1)
-            or (topic is Topic.LEAVE and phrase[0] not in self.ambiguous)
-        }
+        )
+        return _LEAVE if leaves else _NONE
 
     def _phrase_at(self, words: Sequence[str], index: int) -> Phrase | None:
         for phrase in self.phrases.get(words[index], ()):

@@ -148,6 +148,7 @@ def test_the_sentence_around_a_link_tells_that_it_leaves_the_list(paragraph):
         "You can unsubscribe at any time. Read more <a>here</a>.",
         "You can unsubscribe at any time</td><td><a>Click here</a>",
         "Set your preferences in the new app <a>here</a>.",
+        "See how to manage subscriptions of a whole team <a>here</a>.",
         "Descubre los precios de temporada baja <a>aqu\u00ed</a>.",
         "To unsubscribe reply to this mail. <a>Our spring offers</a>",
         "<a>How we cut unsubscribes by half</a>",
@@ -184,6 +185,11 @@ def test_a_link_to_the_mail_as_a_web_page_is_told_by_its_sentence():
     story = '<p><a href="https://x.example/news/harbour">What the harbour had</a></p>'
     html = f'<p>View it in your browser: <a href="https://t.example/v">click here</a></p>{story * 3}'
     assert assign(scan(html.encode()).links)[0].role is LinkRole.HEADER
+
+
+def test_content_to_be_seen_online_is_no_mail_as_a_web_page():
+    html = '<p>View online catalogues of 40 brands <a href="https://x.example/brands/all">here</a></p>'
+    assert assign(scan(html.encode()).links)[0].role is LinkRole.BODY
 
 
 # --- each rule ---------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def test_merge_tags_in_urls_are_seen(text, merge_tag):
     [
         "Unsubscribe: {}", "To unsubscribe, click here:\n{}", "Don't want these mails? Unsubscribe here: {}", "Abmelden: {}",
         "{} (unsubscribe)", "Unsubscribe <{}>", "If you want to unsubscribe, go to {}", "Unsubscribe\r\n-----------\r\n{}", "Manage your preferences:\r\n\r\n{}\r\n",
-        "To unsubscribe from Acme Weekly go to {}", "Update your email preferences at Acme: {}", "Para darte de baja: {}",
+        "To unsubscribe from Acme Weekly go to {}", "Update your email preferences: {}", "Para darte de baja: {}",
         "\u914d\u4fe1\u505c\u6b62\u306f\u3053\u3061\u3089\u304b\u3089\u304a\u9858\u3044\u3057\u307e\u3059\n{}", "\u5982\u679c\u4e0d\u60f3\u518d\u6536\u5230\u90ae\u4ef6\uff1a{}", "\u0644\u0625\u0644\u063a\u0627\u0621 \u0627\u0644\u0627\u0634\u062a\u0631\u0627\u0643: {}",
     ],
 )  # fmt: skip
@@ -166,7 +166,7 @@ def test_the_words_before_a_url_tell_that_it_leaves_the_list(text):
     [
         "To unsubscribe reply STOP. Shop now: {}", "Read on: {}", "{}", "News\n\nHarbour\n{}\n",
         "Tell us your preferences: {}", "Deine Einstellungen, deine Reise: {}", "La temporada baja empieza: {}", "Baja California:\n{}",
-        "Voli con cancellazione gratuita: {}", "Nie rezygnuj z marze\u0144: {}", "Your privacy settings explained: {}",
+        "Voli con cancellazione gratuita: {}", "Nie rezygnuj z marze\u0144: {}", "Your privacy settings explained: {}", "New notification settings in the app: {}", "See how to manage subscriptions of a team: {}",
     ],
 )  # fmt: skip
 def test_other_words_do_not(text):
