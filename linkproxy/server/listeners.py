@@ -87,7 +87,8 @@ async def open_private(
     stack: AsyncExitStack,
 ) -> None:
     """Serve API and metrics on these sockets until ``stack`` closes."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=patience_seconds)
+    # Unpacking holds everybody up, visitors as well, and needs no key: 400 kB become 400 MB.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=patience_seconds, auto_decompress=False)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await _accept(runner, sockets, "private")

@@ -89,6 +89,7 @@ def _called(
     most_bytes: int,
 ) -> Handler:
     async def call(request: web.Request) -> web.StreamResponse:
+        _refuse_coding(request)
         _refuse_doubles(request)
         if lines is not None and request.content_type in JSON_LINES:
             return await stream(request, lines(), most_bytes)
@@ -96,6 +97,12 @@ def _called(
         return _json(200, {"ok": True, **answer})
 
     return call
+
+
+def _refuse_coding(request: web.Request) -> None:
+    # Nothing is unpacked (listeners.py), so it would not be JSON.
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ApiError(415, "Content-Encoding: bodies are not taken compressed")
 
 
 def _refuse_doubles(request: web.Request) -> None:

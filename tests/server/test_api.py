@@ -33,6 +33,13 @@ async def test_nothing_but_a_key_opens_the_api(site: Site, key: str, authorizati
     assert_fault((response.status, await response.json()), 401, "Authorization")
 
 
+async def test_a_compressed_body_is_refused_and_never_unpacked(site: Site, key: str) -> None:
+    headers = {"Content-Encoding": "gzip", "Authorization": f"Bearer {key}"}
+    url = site.server.addresses.private + "/api/v1/campaigns"
+    response = await site.ask(url, "POST", headers=headers, data=b"no gzip at all")
+    assert_fault((response.status, await response.json()), 415, "Content-Encoding")
+
+
 async def test_a_removed_key_is_refused_at_once(site: Site, key: str) -> None:
     await site.store.remove_api_key("test")
     assert_fault(await call(site, key, "/api/v1/campaigns"), 401, "Authorization")

@@ -105,7 +105,7 @@ async def _listen(config: Config, relay: Relay, stack: AsyncExitStack) -> tuple[
 
 async def _serve_health(config: Config, relay: Relay, store: Store, stack: AsyncExitStack) -> str:
     host, port = config.server.private_host, config.relay.private_port
-    runner = web.AppRunner(_health_app(config, relay, store), access_log=None)
+    runner = web.AppRunner(_health_app(config, relay, store), access_log=None, auto_decompress=False)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
