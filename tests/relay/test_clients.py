@@ -74,12 +74,15 @@ def test_networks_that_one_owner_has_and_worlds_that_must_log_in_may_be_named(us
     check(section(clients="both", client_networks=["0.0.0.0/0"], users_file=users["users_file"]))
 
 
-async def test_a_client_from_elsewhere_is_refused_before_it_names_anybody(post):
-    found = await post(**NOWHERE)
-    mailer = await found.mailer()
-    assert (await mailer.begin()).startswith("554 5.7.1 you may not send here")
+@pytest.mark.parametrize("clients", ["address", "both"])
+async def test_a_client_from_elsewhere_is_refused_before_it_says_a_word(post, users, clients):
+    found = await post(**NOWHERE, clients=clients, users_file=users["users_file"], client_connections=1)
+    for number in (1, 2):
+        stranger = await Mailer.connect(found.port, greet=False)
+        assert (await stranger.hear()).startswith("554 5.7.1 you may not send here")
+        assert await stranger.hear() == ""
+        assert found.metric("refusals_total", reason="client") == number
     assert found.upstream.commands == []
-    assert found.metric("refusals_total", reason="client") == 1
 
 
 @pytest.mark.parametrize("method", ["POST", "get", "PUT", "CONNECT"])

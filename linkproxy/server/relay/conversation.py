@@ -60,18 +60,27 @@ class Conversation(SMTP):
         )
 
     def connection_made(self, transport: Any) -> None:
-        """Begin, unless there are too many; after STARTTLS begin anew."""
+        """Begin, unless there are too many, or the client could never send; after STARTTLS begin anew."""
         if self not in self._relay.conversations:
-            if not self._relay.admits_another():
+            client = client_address(transport.get_extra_info("peername"))
+            if refusal := self._no_entry(client):
                 self._refused = True
-                transport.write(replies.TOO_MANY.line().encode() + b"\r\n")
+                transport.write(refusal.line().encode() + b"\r\n")
                 transport.close()
                 return
             self._relay.conversations.add(self)
             # Nobody listens in on a connection that does not leave the machine.
-            self._auth_require_tls = not is_loopback(client_address(transport.get_extra_info("peername")))
+            self._auth_require_tls = not is_loopback(client)
         self._hooks.forget()
         super().connection_made(transport)
+
+    def _no_entry(self, client: str) -> replies.Reply | None:
+        """Return why there is no conversation at all; strangers would take the places of mailers."""
+        refusal = self._relay.admission.refusal(client, logged_in=True)
+        if refusal is not None:
+            self._hooks.refuse("client", client)
+            return refusal
+        return None if self._relay.admits_another() else replies.TOO_MANY
 
     def connection_lost(self, error: Exception | None) -> None:
         """End; what was not complete is not passed on."""
