@@ -15,9 +15,9 @@ from linkproxy.config_values import POSTGRES
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from linkproxy.config import Config
+    from linkproxy.config import Config, ServerSection
 
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -106,17 +106,28 @@ def _faults(settings: Config, faulty: frozenset[str]) -> list[str]:
 
 def warnings(settings: Config) -> list[str]:
     """Return what is likely to be a mistake, and need not be one."""
-    server = settings.server
+    return [*_unheard_links(settings.server), *_trusted_world(settings.server)]
+
+
+def _unheard_links(server: ServerSection) -> Iterator[str]:
     parts = urlsplit(server.base_url)
     named = parts.port or _PORTS[parts.scheme]
     if not server.public_port or named == server.public_port or server.trusted_proxies:
-        return []
-    told = (
+        return
+    yield (
         f"[server] base_url: tracked links lead to port {named} of {parts.hostname}, and this server listens "
         f"on port {server.public_port}. If a proxy stands between, name it in trusted_proxies, else all "
         "visits seem to come from it; if not, set public_port."
     )
-    return [told]
+
+
+def _trusted_world(server: ServerSection) -> Iterator[str]:
+    for item in server.trusted_proxies:
+        if item.endswith("/0"):
+            yield (
+                f"[server] trusted_proxies: {item} is everybody, so that any client can say it is another. "
+                "Name the addresses of your own proxies."
+            )
 
 
 def _signing_keys(settings: Config) -> None:
