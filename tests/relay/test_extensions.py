@@ -20,6 +20,11 @@ async def test_parameters_of_mail_are_handed_on_as_far_as_upstream_knows_them(po
     assert mailbox.options == [[]]
 
 
+async def test_a_size_in_digits_of_no_number_is_a_fault_of_the_mailer_and_not_of_ours(post):
+    mailer = await (await post()).mailer()
+    assert (await mailer.say("MAIL FROM:<news@brand.example> SIZE=\N{SUPERSCRIPT TWO}")).startswith("501 ")
+
+
 async def test_the_null_sender_stays_the_null_sender(post, letter):
     found = await post()
     mailer = await found.mailer()

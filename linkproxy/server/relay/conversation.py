@@ -127,6 +127,8 @@ class Conversation(SMTP):
     def _getparams(self, params: Any) -> dict[str, str | bool] | None:
         """Return parameters; whose mail it was (AUTH=, RFC 4954 section 5) is not passed on."""
         found: dict[str, str | bool] | None = super()._getparams(params)
+        if found is not None and not str(found.get("SIZE", "")).isascii():
+            return None  # aiosmtpd fails at "²", which is a digit to Python and no number
         if found is not None and self._relay.takes_logins:
             found.pop("AUTH", None)
         return found
