@@ -22,8 +22,9 @@ Row = TypeVar("Row")
 _TARGET_CHARACTERS = 60
 Value = str | int | float | bool | tuple[str, ...] | None
 
-# A spreadsheet takes text that begins so for a formula (OWASP, "CSV Injection").
-_FORMULA_STARTS = ("=", "+", "-", "@")
+# A spreadsheet takes text that begins so for a formula (OWASP, "CSV Injection"). Where a comma stands in
+# numbers, as in German, it opens files by semicolons, and text behind one begins a cell of its own.
+_FORMULA = re.compile('^(?=[=+@-])|(?<=;)(?="*[=+@-])')
 
 # What visitors send must not steer a terminal or turn text around: controls, line separators,
 # bidirectional overrides (Unicode Technical Report 36), and halves of surrogate pairs, which stand
@@ -171,7 +172,7 @@ def cell(value: Value) -> str:
 def safe_cell(value: Value) -> str:
     """Return a value for CSV: as ``cell``, printable, with ' before text that a spreadsheet would run."""
     text = printable(cell(value))
-    return f"'{text}" if isinstance(value, (str, tuple)) and text.startswith(_FORMULA_STARTS) else text
+    return _FORMULA.sub("'", text) if isinstance(value, (str, tuple)) else text
 
 
 def csv_line(values: Iterable[Value]) -> str:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,18 @@ def test_text_that_a_spreadsheet_would_run_is_made_text_again(text: str) -> None
     assert export.safe_cell((text, "more")).startswith("'")
 
 
+@pytest.mark.parametrize("text", ["x;=1+1;y", 'x;"=1+1', 'x;""@SUM(A1)', "=1;+2", ";;-3"])
+def test_text_that_is_a_formula_where_files_are_opened_by_semicolons_is_made_text_too(text: str) -> None:
+    cells = export.csv_line(["before", text]).split(";")
+    assert not any(re.match('"*[=+@-]', cell) for cell in cells)
+    assert export.safe_cell(text).replace("'", "") == text
+
+
+def test_agents_as_crawlers_write_them_stay_as_they_are() -> None:
+    agent = "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)"
+    assert export.safe_cell(agent) == agent
+
+
 def test_a_negative_number_stays_a_number() -> None:
     assert export.safe_cell(-14.2) == "-14.2"
 
@@ -66,10 +79,7 @@ def test_a_negative_number_stays_a_number() -> None:
 def test_whatever_text_is_in_it_a_csv_line_is_one_row_that_reads_back(texts: list[str]) -> None:
     line = export.csv_line(texts)
     rows = list(csv.reader(io.StringIO(line + "\r\n", newline="")))
-    assert [cell.removeprefix("'") for cell in rows[0]] == [
-        export.printable(text).removeprefix("'") for text in texts
-    ]
-    assert len(rows) == 1
+    assert rows == [[export.safe_cell(text) for text in texts]]
 
 
 @given(TEXT)
