@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linkproxy.model import (
+    NOBODY,
     Answer,
     AnswerKind,
     Judged,
@@ -57,6 +58,9 @@ def take(
         visit = replace(visit, recipient_id=recipient.id)
     link = table.links.get(visit.key) or source.message_link(visit.campaign_id, visit.recipient_id, visit.key)
     if link is None:
+        is_for_somebody = visit.recipient_id != NOBODY or visit.reference
+        if is_for_somebody and not (recipient and recipient.track):
+            return Unlogged(Answer(AnswerKind.NOT_FOUND))  # a stray would name them again
         return _stray(visit, StrayReason.UNKNOWN_KEY)
     if message is None or recipient is None or not recipient.track:
         return _unlogged(visit, link, recipient)

@@ -353,3 +353,14 @@ async def test_an_erased_recipients_link_still_redirects_and_leaves_no_trace(sit
     response = await site.ask(url)
     assert (response.status, response.headers["Location"]) == (302, site.TARGET)
     assert await site.visits() == []
+
+
+async def test_an_unknown_key_of_who_is_not_tracked_or_erased_leaves_no_trace(site: Site) -> None:
+    """As a link of one message has it, which is erased with its recipient."""
+    url = site.url("Zzzz")
+    await site.store.set_track(site.recipient.address, track=False)
+    not_tracked = await site.ask(url)
+    await site.store.erase_recipient(site.recipient.id)
+    erased = await site.ask(url)
+    assert (not_tracked.status, erased.status) == (404, 404)
+    assert await site.store.count_strays(since=0) == {}
