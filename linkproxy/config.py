@@ -185,7 +185,9 @@ class RetentionSection(Section):
     """How long things are kept, in days; 0 keeps them for good."""
 
     journal_days: Days = Field(default=90, description="Visits with their evidence.")
-    clicks_days: Days = Field(default=730, description="Clicks, with score and reasons.")
+    clicks_days: Days = Field(
+        default=730, description="Clicks, with score and reasons; as long as their visits at least."
+    )
     strays_days: Days = Field(default=7, description="Requests with forged or broken tokens.")
     message_links_days: Days = Field(
         default=365, description="Targets that belong to one message; its links end with them."

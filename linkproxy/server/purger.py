@@ -23,10 +23,15 @@ _RESTS = 9.0
 
 
 def cutoffs(retention: RetentionSection, now: float) -> Cutoffs:
-    """Return the times before which things are purged; 0 days keep them."""
+    """Return the times before which things are purged; 0 days keep them.
+
+    A click stays while its visit does: judged again, by a replay or late knowledge, the visit would
+    bring it back, and reports would count it twice.
+    """
+    journal, clicks = _before(retention.journal_days, now), _before(retention.clicks_days, now)
     return Cutoffs(
-        journal=_before(retention.journal_days, now),
-        clicks=_before(retention.clicks_days, now),
+        journal=journal,
+        clicks=None if journal is None or clicks is None else min(journal, clicks),
         strays=_before(retention.strays_days, now),
         message_links=_before(retention.message_links_days, now),
         domain_profiles=_before(retention.domain_profiles_days, now),

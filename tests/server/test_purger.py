@@ -4,8 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from linkproxy.config import RetentionSection
+from linkproxy.model import Delivery, DeliverySource
 from linkproxy.server.purger import Purger, cutoffs
-from linkproxy.store.api import Cutoffs, Filter
+from linkproxy.store.api import Cutoffs, DeliveryDraft, Filter
+from linkproxy.store.rollups import Figure, Part
 
 if TYPE_CHECKING:
     from tests.server.conftest import Site
@@ -48,6 +50,23 @@ async def test_a_purge_rests_most_of_the_time_and_settling_goes_on_meanwhile(sit
 
 def test_zero_days_keep_things_for_good() -> None:
     kept = RetentionSection(
-        journal_days=0, clicks_days=1, strays_days=0, message_links_days=2, domain_profiles_days=0
+        journal_days=1, clicks_days=0, strays_days=0, message_links_days=2, domain_profiles_days=0
     )
-    assert cutoffs(kept, 1_000_000.0) == Cutoffs(clicks=913_600.0, message_links=827_200.0)
+    assert cutoffs(kept, 1_000_000.0) == Cutoffs(journal=913_600.0, message_links=827_200.0)
+
+
+async def test_a_click_stays_while_its_visit_does_so_that_it_is_counted_once(site: Site) -> None:
+    """What is told late has the visit judged again, which would write the click anew."""
+    await site.ask(site.url())
+    services = site.server.services
+    site.clock.now += 1000
+    await services.settler.once()
+    for journal_days in (90, 0):
+        kept = RetentionSection(journal_days=journal_days, clicks_days=1)
+        await site.store.purge(cutoffs(kept, site.clock.now + 30 * 86400))
+    told = Delivery(site.START - 700, DeliverySource.MX)
+    await site.store.add_deliveries([DeliveryDraft(site.campaign.id, site.recipient.id, told)])
+    await services.settler.once()
+    found = await site.store.campaign_sums(site.campaign.id)
+    assert found.sums[Part.CAMPAIGN][""][Figure.CLICKS] == 1
+    assert [row.key async for row in site.store.clicks(Filter())] == [site.CONTENT]
