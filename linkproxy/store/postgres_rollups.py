@@ -97,6 +97,9 @@ class PostgresRollups:
     async def rebuild(
         self, possible: Find, *, limit: int, campaign_id: CampaignId | None = None
     ) -> RebuildStep:
+        if await self._database.fetch_one(_DUE, campaign_id) is None:
+            # Every node asks every few seconds, and whoever counts may hold the lock for longer than that.
+            return RebuildStep(0, 0)
         work = partial(_rebuild, possible=possible, limit=limit, only=campaign_id)
         return await self._write(work, locks.COUNTING)
 

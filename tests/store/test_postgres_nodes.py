@@ -18,6 +18,7 @@ from linkproxy.store.postgres_fence import allot, allotted_ids
 from linkproxy.store.postgres_locks import COUNTING
 from linkproxy.store.postgres_partitions import TABLES, WEEK_SECONDS, Week, drop, make_span
 from linkproxy.store.privacy import Privacy
+from linkproxy.store.rollups import RebuildStep
 
 __all__ = ["open_store"]
 
@@ -239,6 +240,15 @@ async def test_who_gives_up_settling_a_message_holds_up_none_beside_it(mail, dat
         await asyncio.gather(*others)
     assert first.cancelled()
     assert len(await rows(database, "SELECT 1 FROM click")) == len(mail.recipients)
+
+
+async def test_a_node_with_nothing_to_count_again_waits_for_nobody_who_counts(open_store, database):
+    store = await open_store(lock_seconds=0.1)
+    counting = await asyncpg.connect(database)
+    async with counting.transaction():
+        await counting.execute(COUNTING)
+        assert await store.rebuild(lambda _: (), limit=1) == RebuildStep(0, 0)
+    await counting.close()
 
 
 async def test_headers_that_are_purged_while_a_visit_comes_with_them_are_stored_again(mail, database):
