@@ -52,6 +52,7 @@ class Event(StrEnum):
     SETTLE_FAILED = "settle.failed"
     SHADOW_FAILED = "shadow.failed"
     UNSUBSCRIBE_SURGE = "unsubscribe.surge"
+    REFERENCE_UNFILLED = "reference.unfilled"
     PURGED = "purge.done"
     PURGE_FAILED = "purge.failed"
     ASN_LOADED = "asn.loaded"
@@ -94,6 +95,10 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.UNSUBSCRIBE_SURGE: (
         "Many recipients of one domain come for unsubscribe links at once, as scanners do. "
         "`campaign_id`, `recipients`."
+    ),
+    Event.REFERENCE_UNFILLED: (
+        "Links came whose merge tag nobody filled in, or with a mail address: their people are sent on and "
+        "not counted. Look at the mailer's tag. `campaign_id`, `visits`."
     ),
     Event.PURGED: "What was older than `[retention]` allows was deleted. Rows by table.",
     Event.PURGE_FAILED: "The purge failed; it is tried again. `error`.",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from linkproxy.model.incoming import Facts, Visit
     from linkproxy.model.kept import Unsubscribe
     from linkproxy.model.outgoing import Recipient
-    from linkproxy.model.words import AnswerKind, Family, VerdictKind
+    from linkproxy.model.words import AnswerKind, CampaignId, Family, VerdictKind
 
 
 @lean(frozen=True, slots=True)
@@ -72,10 +72,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Unlogged:
-    """A visit that is answered and leaves no trace: erased, or opted out of tracking.
+    """A visit that is answered and leaves no trace: erased, opted out of tracking, or nobody's.
 
     ``opt_out`` is the exception: who is not tracked can still unsubscribe, and that is stored.
+    ``unfilled`` is the campaign of a link whose reference is none: counted, since with a wrong merge
+    tag all of a mailing's are.
     """
 
     answer: Answer
     opt_out: Unsubscribe | None = None
+    unfilled: CampaignId | None = None

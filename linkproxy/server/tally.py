@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from linkproxy.model import AnswerKind, Judged, Stray, Unlogged
+from linkproxy.model import AnswerKind, Judged, Stray, StrayReason, Unlogged
 from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from linkproxy.model import VerdictKind
+    from linkproxy.model import CampaignId, VerdictKind
     from linkproxy.store.api import Outcome
     from linkproxy.telemetry import Metrics
 
@@ -23,6 +23,7 @@ class Tally:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._unfilled: Counter[CampaignId] = Counter()
 
     def count(self, outcomes: Iterable[Outcome]) -> None:
         """Count what one commit has brought."""
@@ -50,8 +51,19 @@ class Tally:
     def _count_other(self, outcome: Outcome) -> None:
         if isinstance(outcome, Stray):
             self._metrics.strays.labels(reason=outcome.reason).inc()
-        if isinstance(outcome, Unlogged) and outcome.opt_out is not None:
-            self._unsubscribed(one_click=outcome.opt_out.one_click)
+        elif isinstance(outcome, Unlogged):
+            if outcome.opt_out is not None:
+                self._unsubscribed(one_click=outcome.opt_out.one_click)
+            if outcome.unfilled is not None:
+                self._unfilled_tag(outcome.unfilled)
+
+    def _unfilled_tag(self, campaign_id: CampaignId) -> None:
+        """Count a link whose reference is none, and log it as they grow: at 1, 2, 4, 8 and so on."""
+        self._metrics.strays.labels(reason=StrayReason.BAD_REFERENCE).inc()
+        self._unfilled[campaign_id] += 1
+        count = self._unfilled[campaign_id]
+        if count & (count - 1) == 0:
+            get_logger().warning(Event.REFERENCE_UNFILLED, campaign_id=campaign_id, visits=count)
 
     def _broken(self, signals: Iterable[str]) -> None:
         for signal, count in Counter(signals).items():

@@ -77,11 +77,12 @@ def take(
 def _unlogged(visit: Visit, link: Link | MessageLink, recipient: Recipient | None) -> Unlogged:
     """Answer somebody who is not tracked; only a wish to unsubscribe is kept."""
     answer = respond.by_kind(visit, link)
+    unfilled = None if visit.recipient_id != NOBODY or visit.reference else visit.campaign_id
     if answer.kind is not AnswerKind.UNSUBSCRIBED:
-        return Unlogged(answer)
+        return Unlogged(answer, unfilled=unfilled)
     if recipient is None:
         # Erased: there is nobody left to opt out, and saying that it was done would be untrue.
-        return Unlogged(Answer(AnswerKind.NOT_FOUND))
+        return Unlogged(Answer(AnswerKind.NOT_FOUND), unfilled=unfilled)
     return Unlogged(answer, Unsubscribe(visit.at, visit.campaign_id, recipient.id, one_click=visit.one_click))
 
 

@@ -7,6 +7,7 @@ import gzip
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from linkproxy.model import AnswerKind, VerdictKind
 from linkproxy.store.api import Filter
@@ -237,6 +238,18 @@ async def test_who_has_nothing_in_the_field_that_a_merge_tag_stands_for_goes_on_
     response = await site.ask(site.reference_url(site.CONTENT, ""))
     assert (response.status, response.headers["Location"]) == (302, site.TARGET)
     assert await site.visits() == []
+
+
+async def test_a_merge_tag_that_nobody_fills_in_is_counted_and_logged_as_it_goes_on(site: Site) -> None:
+    """Of such a mailing no click is ever listed; without a word of it nobody would know why."""
+    with capture_logs() as lines:
+        for _ in range(5):
+            await site.ask(site.reference_url(site.CONTENT, "*%7CUNIQID%7C*"))
+        await site.ask(site.reference_url(site.CONTENT, "customer-17"))
+    assert await site.metric("linkproxy_strays_total", reason="bad_reference") == 5
+    told = [line for line in lines if line["event"] == "reference.unfilled"]
+    assert [line["visits"] for line in told] == [1, 2, 4]
+    assert {line["campaign_id"] for line in told} == {site.campaign.id}
 
 
 # --- what is no link of ours -------------------------------------------------------------------
