@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.cli.files import STDIN, file_fault
 from linkproxy.model import LinkproxyError
+from linkproxy.query.export import unsafe_text
 from linkproxy.server.recipients import recipient_fault
 from linkproxy.store.api import RecipientDraft
 
@@ -150,6 +151,7 @@ def _read_row(
         return "not UTF-8; save the file as UTF-8"
     address, reference, who = known.pop("address", ""), known.pop("reference", ""), known.pop("who", "")
     if not {"address", "reference"} & set(columns.values()):
+        who = unsafe_text(who)
         address, reference = (who, "") if "@" in who else ("", who)
     fault = recipient_fault(address=address, reference=reference)
     if fault:

@@ -175,6 +175,11 @@ def safe_cell(value: Value) -> str:
     return _FORMULA.sub("'", text) if isinstance(value, (str, tuple)) else text
 
 
+def unsafe_text(text: str) -> str:
+    """Return the text that ``safe_cell`` made a cell of, for who reads such a file again."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA_STARTS) else text
+
+
 def csv_line(values: Iterable[Value]) -> str:
     """Return one line of CSV (RFC 4180) without its line end, safe to open in a spreadsheet."""
     line = io.StringIO()

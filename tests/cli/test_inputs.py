@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from linkproxy.cli.inputs import People, read_people
 from linkproxy.model import LinkproxyError
+from linkproxy.query.export import csv_line
 from linkproxy.store.api import RecipientDraft
 
 
@@ -26,6 +27,17 @@ def test_a_column_recipient_holds_addresses_and_references(tmp_path: Path) -> No
     people = read(tmp_path, "recipient,file,token\nanna@example.com,a.html,T\nK-4711,b.html,T\n,c.html,T\n")
     assert drafts(people) == [RecipientDraft(address="anna@example.com"), RecipientDraft(reference="K-4711")]
     assert "line 4: neither an address nor a reference" in people.faults[0]
+
+
+def test_a_recipient_whom_a_spreadsheet_would_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Our files have a ' before such text; an address of an SMS gateway begins with +."""
+    people = read(
+        tmp_path, f"{csv_line(['recipient'])}\n{csv_line(['+43664@sms.example'])}\n'tis@example.com\n"
+    )
+    assert drafts(people) == [
+        RecipientDraft(address="+43664@sms.example"),
+        RecipientDraft(address="'tis@example.com"),
+    ]
 
 
 def test_beside_an_address_a_column_recipient_says_nothing(tmp_path: Path) -> None:
