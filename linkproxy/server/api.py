@@ -40,6 +40,7 @@ from linkproxy.server.campaigns import (
     known_campaign,
     link_record,
     name_fault,
+    utm_fault,
 )
 from linkproxy.server.profiles import profile_records
 from linkproxy.store.api import DeliveryDraft, DuplicateError, RecipientDraft
@@ -158,6 +159,9 @@ class Api:
         )
         if fault := click_id_fault(campaign.click_id):
             body.fault("click_id", fault)
+        for field in _UTM:
+            if fault := utm_fault(getattr(campaign.utm, field)):
+                body.fault(f"utm.{field}", fault)
         if given and (fault := name_fault(name)):
             body.fault("name", fault)
         if fault := base_url_fault(base_url):

@@ -43,6 +43,14 @@ def base_url_fault(url: str) -> str | None:
     return f"{url[:80]!r} {fault}; write it as https://click.example.com" if fault else None
 
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def utm_fault(value: str) -> str | None:
+    """Return why targets cannot be given this UTM value."""
+    return "has control characters" if _CONTROLS.search(value) else None
+
+
 _CLICK_ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 
 
@@ -55,7 +63,8 @@ def click_id_fault(name: str) -> str | None:
 
 async def known_campaign(store: Store, name: str, *, status: int = 404) -> Campaign:
     """Return a campaign by name; raise ApiError with ``status`` when there is none."""
-    found = await store.find_campaign(name.strip())
+    # PostgreSQL takes no NUL in text, and would say that the store fails.
+    found = None if "\0" in name else await store.find_campaign(name.strip())
     if found is None:
         raise ApiError(status, f"campaign: there is none named {name[:120]!r}; GET /api/v1/campaigns")
     return found

@@ -30,12 +30,15 @@ async def profile_records(
         raise ApiError(400, *faults, *error.faults) from None
     if not 1 <= (where.limit or 0) <= _MOST_ROWS:
         faults.append(f"limit: must be a whole number from 1 to {_MOST_ROWS}")
+    name = query.get("name", "").strip().lower()
+    if "\0" in name:
+        faults.append(f"name: {name[:60]!r} is neither a domain nor a gateway")
     if faults:
         raise ApiError(400, *faults)
     found = await store.list_domain_profiles(
         min_recipients=policy.learning.min_recipients,
         min_domains=policy.learning.network_domains,
-        name=query.get("name", "").strip().lower(),
+        name=name,
         limit=where.limit or _ROWS,
     )
     return {"profiles": [record(row_of(profile, policy, now), PROFILE_COLUMNS) for profile in found]}

@@ -185,6 +185,12 @@ async def test_a_base_url_with_a_path_is_refused(site: Site, key: str) -> None:
     assert_fault(await call(site, key, "/api/v1/campaigns", body), 400, "base_url")
 
 
+async def test_a_utm_value_is_one_line_of_text(site: Site, key: str) -> None:
+    body = {"name": "x", "utm": {"source": "a\x00b", "medium": "mail\n", "term": "shoes, red"}}
+    told = await call(site, key, "/api/v1/campaigns", body)
+    assert_fault(told, 400, "utm.source: has control characters", "utm.medium: has control characters")
+
+
 async def test_a_campaign_shows_its_link_table(site: Site, key: str) -> None:
     _, body = await call(site, key, "/api/v1/campaigns/spring")
     assert {

@@ -6,7 +6,12 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import pytest
+from claims.api import assert_fault, call
 from claims.postgres_front import front
+
+from linkproxy.server.keys import hash_key, new_key
+from linkproxy.store.api import ApiKey
 
 
 async def test_people_are_sent_on_and_no_visit_is_lost_while_the_database_is_away(
@@ -52,3 +57,12 @@ async def test_a_visit_whose_commit_was_answered_to_nobody_is_there_once(own_pos
                 site.START + 10,
                 site.START + 20,
             ]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/campaigns/a%00", "/api/v1/visits?campaign=a%00"])
+async def test_a_name_that_no_database_holds_is_of_nothing_and_no_failure(own_database, start, path):
+    site = await start(store={"url": own_database})
+    made = new_key()
+    await site.store.add_api_key(ApiKey("test", hash_key(made), site.START))
+    assert_fault(await call(site, made, path), 404, "there is none named 'a\\x00'")
+    assert_fault(await call(site, made, "/api/v1/profiles?name=a%00"), 400, "name: 'a\\x00' is neither")
