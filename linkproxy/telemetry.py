@@ -41,6 +41,7 @@ class Event(StrEnum):
     REQUEST = "server.request"
     REQUEST_FAILED = "server.request_failed"
     API_REFUSED = "api.refused"
+    STORE_AWAITED = "store.awaited"
     STORE_FAILED = "store.failed"
     STORE_RECOVERED = "store.recovered"
     SPILL_FULL = "spill.full"
@@ -81,6 +82,7 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 503, on the private "
     "listener a 500. `listener`, `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
+    Event.STORE_AWAITED: "The store is not reached at the start; it is asked again every second. `error`.",
     Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. `operation`, `error`.",
     Event.STORE_RECOVERED: "The store works again. `operation`.",
     Event.SPILL_FULL: "The spill file or its disk is full; visits are lost meanwhile. `path`, `bytes`.",
@@ -195,7 +197,7 @@ _ENGAGEMENTS: Final = (
 _TREATMENTS: Final = (
     *("rewritten", "grouped", "off", "signed", "unknown_campaign", "unaddressed", "oversize", "failed"),
 )
-_OPERATIONS: Final = ("append", "settle", "purge")
+_OPERATIONS: Final = ("open", "append", "settle", "purge")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import sys
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from enum import Flag
+from enum import Enum, Flag, auto
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +32,7 @@ from linkproxy.server.sides import (
     start_settler,
 )
 from linkproxy.server.sockets import NO_SOCKETS, Sockets, address_of, bind, inherited
+from linkproxy.server.waiting import Lobby, StoppedEarlyError, open_patiently
 from linkproxy.server.wiring import own_keyring, policy
 from linkproxy.store.connect import connect
 from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
@@ -39,6 +40,8 @@ from linkproxy.visit.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from prometheus_client import CollectorRegistry
 
     from linkproxy.campaign.tokens import Keyring
     from linkproxy.config import Config
@@ -65,17 +68,30 @@ class Duty(Flag):
     BOTH = 3
 
 
+class Patience(Enum):
+    """What a process does that finds the store's server away when it starts."""
+
+    NONE = auto()
+    """It ends: those before it serve on."""
+    SILENT = auto()
+    """It waits, and leaves people to the other workers, who may know the links."""
+    ANSWERING = auto()
+    """It waits, and tells people to come back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What a process has been given: its duty, bound sockets, a seat on the board, and its door.
 
     The defaults are those of the one process that does everything; what it lacks it binds itself.
+    ``patience`` says what it does while the store's server is away.
     """
 
     duty: Duty = Duty.BOTH
     sockets: Sockets = NO_SOCKETS
     seat: Seat | None = None
     door: Door = field(default_factory=Door)
+    patience: Patience = Patience.ANSWERING
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +157,11 @@ async def serve(
         loop.add_signal_handler(signal.SIGHUP, _not_reloaded)
         place = Place(sockets=inherited())
     stack = AsyncExitStack()
-    server = await stack.enter_async_context(running(config, clock=clock, place=place))
+    try:
+        server = await stack.enter_async_context(running(config, clock=clock, place=place, stop=stop))
+    except StoppedEarlyError:
+        get_logger().info(Event.STOPPED)
+        return
     # What lives as long as the process need not be looked at by every garbage collection.
     gc.collect()
     gc.freeze()
@@ -170,21 +190,28 @@ async def _close(stack: AsyncExitStack, seconds: float) -> None:
 
 @asynccontextmanager
 async def running(
-    config: Config, *, clock: Callable[[], float] = time.time, place: Place | None = None
+    config: Config,
+    *,
+    clock: Callable[[], float] = time.time,
+    place: Place | None = None,
+    stop: asyncio.Event | None = None,
 ) -> AsyncIterator[Server]:
-    """Run a server inside the context; port 0 takes any free one. Raises LinkproxyError."""
+    """Run a server inside the context; port 0 takes any free one. Raises LinkproxyError.
+
+    A store whose server is away is waited for; ``stop`` ends that, with StoppedEarlyError.
+    """
     place = place or Place()
     async with AsyncExitStack() as stack:
         metrics = Metrics(signals=[known.name for known in SIGNALS])
         beat = _sit_down(place, metrics, stack)
         store = connect(config)
-        await store.open()
+        given = await _open_store(store, config, place, metrics=metrics, beat=beat, stop=stop)
         stack.push_async_callback(store.close)
         ground = Ground(config, store, await own_keyring(config, store), policy(config), metrics, clock)
         services = await _start(ground, place, stack)
         if beat is not None:
             beat.journal = services.journal
-        sockets = bind(config.server, place.sockets)
+        sockets = bind(config.server, given)
         server = Server(Addresses.of(sockets), services)
         for duty, unused in ((Duty.PUBLIC, sockets.public), (Duty.PRIVATE, sockets.private)):
             if duty not in place.duty:
@@ -192,6 +219,34 @@ async def running(
                 Sockets(unused, ()).close()
         await _open(ground, services, place, sockets=sockets, beat=beat, stack=stack)
         yield server
+
+
+async def _open_store(
+    store: Store,
+    config: Config,
+    place: Place,
+    *,
+    metrics: Metrics,
+    beat: Beat | None,
+    stop: asyncio.Event | None,
+) -> Sockets:
+    """Open the store, waiting as the place has it; return the sockets that are bound by then."""
+    if place.patience is Patience.NONE:
+        await store.open()
+        return place.sockets
+    lobby = Lobby(config, place.sockets, metrics, lambda: ops.exposition(_registry(metrics, beat)))
+    room = partial(
+        lobby.open,
+        public=Duty.PUBLIC in place.duty and place.patience is Patience.ANSWERING,
+        private=Duty.PRIVATE in place.duty,
+    )
+    await open_patiently(store, stop or asyncio.Event(), metrics, room)
+    return lobby.sockets
+
+
+def _registry(metrics: Metrics, beat: Beat | None) -> CollectorRegistry:
+    """Return what /metrics exports: what all workers count, if there are others."""
+    return metrics.registry if beat is None else beat.counts.summed()
 
 
 async def _start(ground: Ground, place: Place, stack: AsyncExitStack) -> Services:
@@ -237,7 +292,7 @@ async def _open(
         checks["settler"] = ops.settler_check(services.settler)
     readiness = Readiness(checks, ground.clock)
     if Duty.PRIVATE in place.duty:
-        registry = beat.counts.summed if beat is not None else lambda: ground.metrics.registry
+        registry = partial(_registry, ground.metrics, beat)
         await serve_private(ground, readiness, sockets.private, registry, stack)
     if services.journal is not None:
         await serve_public(

@@ -76,7 +76,7 @@ async def open_public(
 
     await runner.setup()
     stack.push_async_callback(close)
-    await _accept(runner, sockets, "public")
+    await _open(runner, sockets, "public")
 
 
 async def open_private(
@@ -91,13 +91,18 @@ async def open_private(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=patience_seconds, auto_decompress=False)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await _accept(runner, sockets, "private")
+    await _open(runner, sockets, "private")
 
 
-async def _accept(runner: web.BaseRunner, sockets: Sequence[socket.socket], listener: str) -> None:
+async def accept(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> None:
+    """Begin to take connections."""
     server_logger.addFilter(_is_news)
     for item in sockets:
         await web.SockSite(runner, item, backlog=BACKLOG).start()
+
+
+async def _open(runner: web.BaseRunner, sockets: Sequence[socket.socket], listener: str) -> None:
+    await accept(runner, sockets)
     get_logger().info(Event.LISTENING, listener=listener, address=address_of(sockets))
 
 

@@ -57,7 +57,33 @@ def private_app(
     guards = [_counted(metrics), _enveloped, _known_host(config.server.private_hosts), _keyed(store)]
     most_bytes = config.limits.mail_bytes * _ESCAPED + _ROOM_BYTES
     app = web.Application(middlewares=guards, client_max_size=most_bytes)
+    _add_health(app, readiness, exposition)
+    app.router.add_route("GET", "/api/v1/openapi.json", _described)
+    for method, path, handler in (*api.routes, *engagements.routes):
+        lines = api.streams.get((method, path))
+        # Names may have braces, at which aiohttp's own pattern stops.
+        route = path.replace("{name}", "{name:[^/]+}")
+        app.router.add_route(method, route, _called(handler, lines, most_bytes))
+    return app
 
+
+def waiting_app(
+    config: Config, readiness: Readiness, metrics: Metrics, exposition: Callable[[], Reply]
+) -> web.Application:
+    """Return the application of the private listener while there is no store: health and metrics."""
+    app = web.Application(
+        middlewares=[_counted(metrics), _closed_after, _enveloped, _known_host(config.server.private_hosts)]
+    )
+    _add_health(app, readiness, exposition)
+
+    async def unavailable(_request: web.Request) -> web.StreamResponse:
+        raise ApiError(503, "the store is not there yet; /readyz says why")
+
+    app.router.add_route("*", "/{path:.*}", unavailable)
+    return app
+
+
+def _add_health(app: web.Application, readiness: Readiness, exposition: Callable[[], Reply]) -> None:
     async def healthz(_request: web.Request) -> web.StreamResponse:
         return respond(ops.ALIVE)
 
@@ -67,20 +93,14 @@ def private_app(
     async def counted(_request: web.Request) -> web.StreamResponse:
         return respond(exposition())
 
-    async def described(request: web.Request) -> web.StreamResponse:
-        refuse_parameters(request.query)
-        return respond(DESCRIPTION)
-
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", counted)
-    app.router.add_route("GET", "/api/v1/openapi.json", described)
-    for method, path, handler in (*api.routes, *engagements.routes):
-        lines = api.streams.get((method, path))
-        # Names may have braces, at which aiohttp's own pattern stops.
-        route = path.replace("{name}", "{name:[^/]+}")
-        app.router.add_route(method, route, _called(handler, lines, most_bytes))
-    return app
+
+
+async def _described(request: web.Request) -> web.StreamResponse:
+    refuse_parameters(request.query)
+    return respond(DESCRIPTION)
 
 
 def _called(
@@ -171,6 +191,14 @@ def _counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
         return response
 
     return count
+
+
+@web.middleware
+async def _closed_after(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """End the connection: the next request is for who has the store."""
+    response = await handler(request)
+    response.force_close()
+    return response
 
 
 # --- how refusals look -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from linkproxy.config_types import MOST_WORKERS
 from linkproxy.model import LinkproxyError
-from linkproxy.server.app import Addresses
+from linkproxy.server.app import Addresses, Patience
 from linkproxy.server.board import SEATS, Board, Counts, Seat, State
 from linkproxy.server.crew import HUNG_SECONDS, LOOPING_DEATHS, gather
 from linkproxy.server.notify import notify
@@ -133,8 +133,14 @@ class Supervisor:
         used = {*crew.sockets.public, *crew.sockets.private}
         others = [item for other in self._crews() for item in (*other.sockets.public, *other.sockets.private)]
         foreign += [item for item in dict.fromkeys(others) if item not in used]
-        given = Start(task, crew.config, crew.sockets, Seat(self._board, seat), foreign)
+        given = Start(task, crew.config, crew.sockets, Seat(self._board, seat), foreign, self._patience(crew))
         crew.workers[task] = start(given, now)
+
+    def _patience(self, crew: Crew) -> Patience:
+        """Return whether a new worker of a crew waits for a store that is away."""
+        if self._crew is None:
+            return Patience.ANSWERING
+        return Patience.SILENT if crew is self._crew else Patience.NONE
 
     # --- deaths --------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from linkproxy.model import LinkproxyError
-from linkproxy.server.app import Duty, Place, loop_factory, serve
+from linkproxy.server.app import Duty, Patience, Place, loop_factory, serve
 from linkproxy.server.listeners import Door
 from linkproxy.telemetry import configure_logging
 
@@ -116,6 +116,7 @@ class Start:
     sockets: Sockets
     seat: Seat
     foreign: Sequence[Closable]
+    patience: Patience
 
 
 def start(given: Start, now: float) -> Worker:
@@ -179,5 +180,5 @@ async def _serve(given: Start, line: Connection) -> None:
         stop.set()
 
     asyncio.get_running_loop().add_reader(line.fileno(), heard)
-    place = Place(given.task.duty, given.sockets, given.seat, door)
+    place = Place(given.task.duty, given.sockets, given.seat, door, given.patience)
     await serve(given.config, ready=lambda _: line.send(("ready", "")), place=place, stop=stop)

@@ -68,6 +68,10 @@ class StoreError(LinkproxyError):
     """The store cannot do what was asked: full, locked, read-only, gone, or not a store."""
 
 
+class StoreAwayError(StoreError):
+    """The store's server is not there just now; it may come back by itself."""
+
+
 class DuplicateError(LinkproxyError):
     """Something of that name is there already."""
 

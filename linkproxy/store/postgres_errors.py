@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import asyncpg
 
-from linkproxy.store.api import StoreError
+from linkproxy.store.api import StoreAwayError, StoreError
 
 FAULTS = (
     asyncpg.PostgresError,
@@ -25,6 +26,16 @@ _GONE = (
     OSError,
 )
 """Faults of a connection rather than of a statement."""
+
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+    asyncio.TimeoutError,
+)
+_TO_STAY = (asyncpg.QueryCanceledError, ssl.SSLCertVerificationError)
+"""Of these kinds too, but no waiting helps."""
 
 _TEXTS: tuple[tuple[type[BaseException], str], ...] = (
     (asyncpg.InvalidAuthorizationSpecificationError, "it refuses the user or the password; check [store]"),
@@ -56,4 +67,5 @@ def store_error(error: BaseException, where: str) -> StoreError:
     """Return what to raise for a fault of PostgreSQL; ``where`` is the database without secrets."""
     text = next((text for kind, text in _TEXTS if isinstance(error, kind)), "PostgreSQL refused")
     detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return StoreError(f"{where}: {text} ({detail})")
+    kind = StoreAwayError if isinstance(error, _AWAY) and not isinstance(error, _TO_STAY) else StoreError
+    return kind(f"{where}: {text} ({detail})")

@@ -85,8 +85,14 @@ def test_new_settings_are_taken_over_under_load_and_nobody_is_refused(crewed: Cr
     [
         (lambda folder: (folder / "config.toml").write_text("[store]\non_failure = 'x'"), "on_failure"),
         (lambda folder: (folder / "signing-keys.txt").write_text("no key"), "signing-keys.txt"),
+        (
+            lambda folder: (folder / "config.toml").write_text(
+                "[store]\nurl = 'postgresql://127.0.0.1:1/no'"
+            ),
+            "cannot be reached",
+        ),
     ],
-    ids=["found when it is read", "found by a new worker"],
+    ids=["found when it is read", "found by a new worker", "a database that is away"],
 )
 def test_settings_that_cannot_be_used_keep_the_workers_and_say_why(crewed: Crewed, spoil, told: str) -> None:
     crewed.start(1)

@@ -6,12 +6,17 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import aiohttp
 import pytest
 from claims.api import assert_fault, call
 from claims.postgres_front import front
 
+from linkproxy.server.app import Addresses, Patience, Place, running
 from linkproxy.server.keys import hash_key, new_key
-from linkproxy.store.api import ApiKey
+from linkproxy.server.sockets import NO_SOCKETS, bind
+from linkproxy.server.waiting import StoppedEarlyError
+from linkproxy.store.api import ApiKey, StoreError
+from tests.server.conftest import write_config
 
 
 async def test_people_are_sent_on_and_no_visit_is_lost_while_the_database_is_away(
@@ -66,3 +71,62 @@ async def test_a_name_that_no_database_holds_is_of_nothing_and_no_failure(own_da
     await site.store.add_api_key(ApiKey("test", hash_key(made), site.START))
     assert_fault(await call(site, made, path), 404, "there is none named 'a\\x00'")
     assert_fault(await call(site, made, "/api/v1/profiles?name=a%00"), 400, "name: 'a\\x00' is neither")
+
+
+async def _run(config, clock, place, up, stop):
+    async with running(config, clock=clock, place=place, stop=stop):
+        up.set()
+        await stop.wait()
+
+
+async def test_a_server_that_starts_before_its_database_says_so_and_serves_once_that_is_there(
+    own_postgres, own_database, tmp_path, clock
+):
+    config = write_config(tmp_path, store={"url": own_database})
+    sockets = bind(config.server, NO_SOCKETS)
+    at, up, stop = Addresses.of(sockets), asyncio.Event(), asyncio.Event()
+    await asyncio.to_thread(own_postgres.stop, "fast")
+    whole = asyncio.create_task(_run(config, clock, Place(sockets=sockets), up, stop))
+    async with aiohttp.ClientSession() as web:
+        assert (await web.get(f"{at.public}/healthz")).status == 200
+        public, private = await web.get(f"{at.public}/readyz"), await web.get(f"{at.private}/readyz")
+        assert (public.status, private.status) == (503, 503)
+        assert await public.json() == {"ready": False, "parts": {"store": "failing"}}
+        assert "it cannot be reached" in (await private.json())["parts"]["store"]
+        person = await web.get(f"{at.public}/{'t' * 24}/aB3x")
+        assert (person.status, person.headers["Retry-After"]) == (503, "5")
+        assert (await web.get(f"{at.private}/api/v1/campaigns")).status == 503
+        counted = await (await web.get(f"{at.private}/metrics")).text()
+        assert 'linkproxy_store_failures_total{operation="open"} 0.0' not in counted
+        await asyncio.to_thread(own_postgres.start)
+        await up.wait()
+        assert (await web.get(f"{at.public}/readyz")).status == 200
+        assert (await web.get(f"{at.public}/{'t' * 24}/aB3x")).status == 404
+    stop.set()
+    await whole
+
+
+async def test_a_stop_ends_the_waiting_for_a_database(own_postgres, own_database, tmp_path, clock):
+    config = write_config(tmp_path, store={"url": own_database})
+    await asyncio.to_thread(own_postgres.stop, "fast")
+    stop = asyncio.Event()
+    stop.set()
+    with pytest.raises(StoppedEarlyError):
+        await _run(config, clock, Place(), asyncio.Event(), stop)
+    await asyncio.to_thread(own_postgres.start)
+
+
+async def test_for_what_waiting_does_not_mend_no_server_waits(own_postgres, own_database, tmp_path, clock):
+    config = write_config(tmp_path, store={"url": own_postgres.database("nosuch")})
+    with pytest.raises(StoreError, match="there is no such database"):
+        await _run(config, clock, Place(), asyncio.Event(), asyncio.Event())
+
+
+async def test_a_worker_of_new_settings_does_not_wait_since_those_before_serve_on(
+    own_postgres, own_database, tmp_path, clock
+):
+    config = write_config(tmp_path, store={"url": own_database})
+    await asyncio.to_thread(own_postgres.stop, "fast")
+    with pytest.raises(StoreError, match="it cannot be reached"):
+        await _run(config, clock, Place(patience=Patience.NONE), asyncio.Event(), asyncio.Event())
+    await asyncio.to_thread(own_postgres.start)

@@ -7,7 +7,7 @@ import json
 import logging
 import signal
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from linkproxy.server.click import respond
 from linkproxy.server.notify import notify
 from linkproxy.server.relay.service import Relay
 from linkproxy.server.sockets import bind_fault
+from linkproxy.server.waiting import StoppedEarlyError, open_patiently
 from linkproxy.store.connect import connect
 from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
 
@@ -53,12 +54,13 @@ async def _until_stopped(config: Config, ready: Callable[[Running], None] | None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, partial(_stop, stop, number))
-    async with running(config) as found:
-        if ready is not None:
-            ready(found)
-        notify("READY=1")
-        await stop.wait()
-        notify("STOPPING=1")
+    with suppress(StoppedEarlyError):
+        async with running(config, stop=stop) as found:
+            if ready is not None:
+                ready(found)
+            notify("READY=1")
+            await stop.wait()
+            notify("STOPPING=1")
     get_logger().info(Event.STOPPED)
 
 
@@ -68,17 +70,20 @@ def _stop(stop: asyncio.Event, number: int) -> None:
 
 
 @asynccontextmanager
-async def running(config: Config, *, clock: Callable[[], float] = time.time) -> AsyncIterator[Running]:
+async def running(
+    config: Config, *, clock: Callable[[], float] = time.time, stop: asyncio.Event | None = None
+) -> AsyncIterator[Running]:
     """Run a relay inside the context; port 0 takes any free one. Raises LinkproxyError.
 
-    A store that cannot be opened stops the start, as a wrong setting does; one that fails later is
-    what ``[relay] on_failure`` is about.
+    A store that cannot be opened stops the start, as a wrong setting does; one whose server is away is
+    waited for, while mailers find nobody and try later; ``stop`` ends that, with StoppedEarlyError. One
+    that fails later is what ``[relay] on_failure`` is about.
     """
     async with AsyncExitStack() as stack:
         store = connect(config)
-        await store.open()
-        stack.push_async_callback(store.close)
         metrics = Metrics()
+        await open_patiently(store, stop or asyncio.Event(), metrics, lambda _: nullcontext())
+        stack.push_async_callback(store.close)
         rewriter = await wiring.rewriter(config, store, clock)
         relay = Relay(config, store, rewriter, metrics, clock)
         private = await _serve_health(config, relay, store, stack)
