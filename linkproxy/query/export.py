@@ -25,6 +25,7 @@ Value = str | int | float | bool | tuple[str, ...] | None
 # A spreadsheet takes text that begins so for a formula (OWASP, "CSV Injection"). Where a comma stands in
 # numbers, as in German, it opens files by semicolons, and text behind one begins a cell of its own.
 _FORMULA = re.compile('^(?=[=+@-])|(?<=;)(?="*[=+@-])')
+_MADE_TEXT = re.compile("^'(?=[=+@-])|(?<=;)'(?=\"*[=+@-])")
 
 # What visitors send must not steer a terminal or turn text around: controls, line separators,
 # bidirectional overrides (Unicode Technical Report 36), and halves of surrogate pairs, which stand
@@ -177,7 +178,7 @@ def safe_cell(value: Value) -> str:
 
 def unsafe_text(text: str) -> str:
     """Return the text that ``safe_cell`` made a cell of, for who reads such a file again."""
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA_STARTS) else text
+    return _MADE_TEXT.sub("", text)
 
 
 def csv_line(values: Iterable[Value]) -> str:
