@@ -41,10 +41,13 @@ def serve(invocation: Invocation, workers: int | None) -> None:
     from linkproxy.config import load
     from linkproxy.server import app
 
+    path = invocation.config_path
+
     def settings() -> Config:
-        return _with_workers(load(invocation.config_path), workers)
+        return _with_workers(load(path), workers)
 
     config = settings()
+    path = config.file or path  # one that is gone when SIGHUP comes does not stand for the defaults
     for warning in warnings(config):
         say(f"Warning: {warning}")
     if not config.server.workers:

@@ -79,6 +79,25 @@ def test_a_server_with_the_keys_of_another_installation_does_not_start(
     assert "signing-keys remove 1 --force" in told
 
 
+def test_settings_that_are_gone_when_they_are_read_again_are_not_taken_for_the_defaults(
+    here: Installation,
+) -> None:
+    environ = {"LINKPROXY__SERVER__PUBLIC_PORT": "0", "LINKPROXY__SERVER__PRIVATE_PORT": "0"}
+    process = here.start("serve", "--workers", "1", environ=environ, stderr=subprocess.PIPE)
+    try:
+        assert process.stderr is not None
+        _announced(process.stderr)
+        (here.folder / "config.toml").unlink()
+        process.send_signal(signal.SIGHUP)
+        told = next(line for line in process.stderr if "server.reload" in line)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert "server.reload_failed" in told
+    assert "config.toml: there is no such file" in told
+
+
 def test_a_port_in_use_is_told_in_one_line(here: Installation) -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))  # noqa: S104  (so that the server's own wildcard meets it)
