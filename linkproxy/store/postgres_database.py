@@ -191,6 +191,9 @@ class Database:
             db = await self._begun(pool, begin)
             yield db
         except FAULTS as error:
+            if db is not None and isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                # What a session may is settled when it begins: a new one finds out what holds by now.
+                db.terminate()
             raise store_error(error, self.where) from error
         finally:
             if db is not None:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from claims.postgres import as_nobody
@@ -111,6 +112,21 @@ async def test_a_store_that_closes_asks_no_longer_what_became_of_a_commit(
             await store.close()
             with pytest.raises(StoreError):
                 await visiting
+
+
+async def test_a_database_that_was_read_only_is_written_to_once_it_is_no_longer(own_database, privacy):
+    """Hosters make it so when its disk is nearly full; a session keeps what held when it began."""
+    alter = f"ALTER DATABASE {urlsplit(own_database).path[1:]} SET default_transaction_read_only"
+    await (await opened(own_database, privacy)).close()
+    await command(own_database, f"{alter} = on")
+    store = await opened(own_database, privacy)
+    try:
+        with pytest.raises(StoreError, match="read-only"):
+            await store.ping()
+        await command(own_database, "BEGIN READ WRITE", f"{alter} = off", "COMMIT")
+        await store.ping()
+    finally:
+        await store.close()
 
 
 async def test_a_connection_that_breaks_in_a_transaction_is_told_by_what_broke_it(
