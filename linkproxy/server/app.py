@@ -31,7 +31,7 @@ from linkproxy.server.sides import (
     start_purger,
     start_settler,
 )
-from linkproxy.server.sockets import NO_SOCKETS, Sockets, address_of, bind, inherited
+from linkproxy.server.sockets import NO_SOCKETS, Sockets, address_of, bind, inherited, raise_file_limit
 from linkproxy.server.waiting import Lobby, StoppedEarlyError, open_patiently
 from linkproxy.server.wiring import own_keyring, policy
 from linkproxy.store.connect import connect
@@ -131,6 +131,7 @@ class Server:
 def run(config: Config, *, ready: Callable[[Addresses], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT, in an event loop of its own; raise LinkproxyError."""
     configure_logging(config.log.level, config.log.format)
+    raise_file_limit()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(config, ready=ready))
 

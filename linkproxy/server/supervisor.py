@@ -21,7 +21,7 @@ from linkproxy.server.app import Addresses, Patience
 from linkproxy.server.board import SEATS, Board, Counts, Seat, State
 from linkproxy.server.crew import HUNG_SECONDS, LOOPING_DEATHS, gather
 from linkproxy.server.notify import notify
-from linkproxy.server.sockets import NO_SOCKETS, inherited
+from linkproxy.server.sockets import NO_SOCKETS, inherited, raise_file_limit
 from linkproxy.server.worker import SIGNALS, Start, start
 from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
 from linkproxy.visit import signals
@@ -69,6 +69,7 @@ class Supervisor:
         """Serve until told to stop; raise LinkproxyError when the first workers cannot start."""
         config = self._load()
         configure_logging(config.log.level, config.log.format, worker="supervisor")
+        raise_file_limit()
         self._given = inherited()
         # What is there now is shared with every worker; a collection would copy it page by page.
         gc.collect()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import re
+import resource
 import signal
 import socket
 import subprocess
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -77,6 +78,32 @@ def test_a_server_with_the_keys_of_another_installation_does_not_start(
     assert process.returncode == 1
     assert "signing key 1 is not the key of that id which signed mail of this store" in told
     assert "signing-keys remove 1 --force" in told
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_more_visitors_than_a_shell_lets_a_program_have_files_are_answered(
+    here: Installation, workers: str
+) -> None:
+    environ = {"LINKPROXY__SERVER__PUBLIC_PORT": "0", "LINKPROXY__SERVER__PRIVATE_PORT": "0"}
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    process = here.start(
+        "serve", "--workers", workers, environ=environ, stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)),
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        port = int(_announced(process.stderr).rpartition(":")[2])
+        with ExitStack() as open_:
+            visitors = [
+                open_.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(100)
+            ]
+            for visitor in visitors:
+                visitor.settimeout(30)
+                visitor.sendall(b"GET /healthz HTTP/1.1\r\nHost: click.brand.example\r\n\r\n")
+            assert all(visitor.recv(15) == b"HTTP/1.1 200 OK" for visitor in visitors)
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 def test_settings_that_are_gone_when_they_are_read_again_are_not_taken_for_the_defaults(
