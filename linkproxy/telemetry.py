@@ -82,8 +82,9 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 503, on the private "
     "listener a 500. `listener`, `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
-    Event.STORE_AWAITED: "The store is not reached at the start; it is asked again every second. `error`.",
-    Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. `operation`, `error`.",
+    Event.STORE_AWAITED: "The store is not reached at the start; it is asked every second. `error`.",
+    Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. The same is told once a "
+    "minute. `operation`, `error`.",
     Event.STORE_RECOVERED: "The store works again. `operation`.",
     Event.SPILL_FULL: "The spill file or its disk is full; visits are lost meanwhile. `path`, `bytes`.",
     Event.SPILL_ADOPTED: "What dead processes had spilled was taken over, and is read back. `path`.",
@@ -92,7 +93,7 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.SPILL_READ_BACK: "Spilled visits are in the journal now. `visits`.",
     Event.VISIT_FAILED: "A visit could not be judged; the person was sent on. `error`.",
     Event.SIGNAL_BROKEN: "A signal raised an error; it counted as no evidence. `signal`.",
-    Event.SETTLE_FAILED: "A settle pass failed; it is tried again. `error`.",
+    Event.SETTLE_FAILED: "A settle pass failed; it is tried again, and the same told once a minute. `error`.",
     Event.SHADOW_FAILED: "The shadow policy could not judge a message; nothing live is touched. `error`.",
     Event.UNSUBSCRIBE_SURGE: (
         "Many recipients of one domain come for unsubscribe links at once, as scanners do. "

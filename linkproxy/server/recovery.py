@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.model import Answer, Judged
 from linkproxy.server.loop import Loop
+from linkproxy.server.repeats import Repeats
 from linkproxy.store.api import Failed, StoreError
 from linkproxy.telemetry import Event, get_logger
 
@@ -46,6 +47,7 @@ class Recovery:
         self._task: asyncio.Task[None] | None = None
         self._entering: asyncio.Task[None] | None = None
         self._adopter = Adopter(self)
+        self._repeats = Repeats()
         self._losing = False  # told in the log once, not with every visit
         self._closed = False
         self.failing = False
@@ -122,13 +124,15 @@ class Recovery:
                     self._note_recovered()
                     await self._read_back()
                 except Exception as error:  # noqa: BLE001  (whatever it was, it is tried again)
-                    get_logger().warning(Event.STORE_FAILED, operation="ping", error=str(error))
+                    if self._repeats.is_news(str(error)):
+                        get_logger().warning(Event.STORE_FAILED, operation="ping", error=str(error))
                     await self._wait(_PROBE_SECONDS)
         finally:
             self._task = None
 
     def _note_recovered(self) -> None:
         self._losing = False
+        self._repeats.is_over()
         if self.failing:
             self.failing = False
             get_logger().info(Event.STORE_RECOVERED, operation="append")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.model import Settlement
 from linkproxy.server.loop import Loop
+from linkproxy.server.repeats import Repeats
 from linkproxy.store.api import StoreError
 from linkproxy.telemetry import Event, get_logger
 from linkproxy.visit.possible import possible_among, with_possible
@@ -156,6 +157,7 @@ class Settler(Loop):
         self._clock = clock
         self._shadow = shadow
         self._tokens = tokens
+        self._repeats = Repeats()
 
     async def once(self) -> None:
         """Settle what is due; a failure is logged and tried again."""
@@ -163,8 +165,7 @@ class Settler(Loop):
         try:
             await settle_due(self._store, self._policy, now, self._metrics, self._shadow, tokens=self._tokens)
         except Exception as error:  # noqa: BLE001  (the loop outlives whatever happens to a pass)
-            self._metrics.store_failures.labels(operation="settle").inc()
-            get_logger().error(Event.SETTLE_FAILED, error=str(error))
+            self._note_failure(error)
         await self._rebuild()
 
     async def _rebuild(self) -> None:
@@ -176,5 +177,9 @@ class Settler(Loop):
                 if not step.campaigns_left:
                     return
         except Exception as error:  # noqa: BLE001  (as above)
-            self._metrics.store_failures.labels(operation="settle").inc()
+            self._note_failure(error)
+
+    def _note_failure(self, error: Exception) -> None:
+        self._metrics.store_failures.labels(operation="settle").inc()
+        if self._repeats.is_news(str(error)):
             get_logger().error(Event.SETTLE_FAILED, error=str(error))

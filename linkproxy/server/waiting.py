@@ -18,6 +18,7 @@ from linkproxy.server.answers import brands
 from linkproxy.server.click import respond
 from linkproxy.server.listeners import accept
 from linkproxy.server.private import waiting_app
+from linkproxy.server.repeats import Repeats
 from linkproxy.server.sockets import bind
 from linkproxy.store.api import StoreAwayError
 from linkproxy.telemetry import Event, get_logger
@@ -48,15 +49,15 @@ class Awaited:
 
     def __init__(self, fault: str, metrics: Metrics) -> None:
         self._metrics = metrics
-        self.fault = ""
+        self._repeats = Repeats()
         self.note(fault)
 
     def note(self, fault: str) -> None:
         """Count a try that failed; tell the log what is new."""
-        self._metrics.store_failures.labels(operation="open").inc()
-        if fault != self.fault:
-            get_logger().error(Event.STORE_AWAITED, error=fault)
         self.fault = fault
+        self._metrics.store_failures.labels(operation="open").inc()
+        if self._repeats.is_news(fault):
+            get_logger().error(Event.STORE_AWAITED, error=fault)
 
     async def check(self) -> str:
         """Return what is wrong, for /readyz."""

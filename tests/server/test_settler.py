@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from structlog.testing import capture_logs
+
 from linkproxy.model import VerdictKind
 from linkproxy.server.settler import Settler, settle_due, together_next
 from linkproxy.store.api import Filter, RecipientDraft
@@ -10,6 +12,7 @@ from linkproxy.store.api import Filter, RecipientDraft
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tests.server.conftest import Site, Start
 
@@ -24,6 +27,21 @@ async def test_nothing_is_settled_before_its_hold_window_is_over(site: Site) -> 
     assert await settle_due(site.store, policy, site.START + policy.hold_seconds - 1) == 0
     assert await settle_due(site.store, policy, site.START + policy.hold_seconds + 1) == 1
     assert await clicks(site) == [site.CONTENT]
+
+
+async def test_a_store_that_fails_pass_after_pass_is_told_of_once_and_counted_each_time(
+    site: Site, tmp_path: Path
+) -> None:
+    settler, file = site.server.services.settler, tmp_path / "linkproxy.db"
+    await site.ask(site.url())
+    site.clock.now += 1000
+    file.rename(tmp_path / "away.db")
+    with capture_logs() as logs:
+        for _ in range(3):
+            await settler.once()
+    (tmp_path / "away.db").rename(file)
+    assert [log["event"] for log in logs if log["event"] == "settle.failed"] == ["settle.failed"]
+    assert await site.metric("linkproxy_store_failures_total", operation="settle") >= 3
 
 
 async def test_settling_twice_changes_nothing(site: Site) -> None:
