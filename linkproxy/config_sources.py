@@ -90,7 +90,8 @@ def _advice(path: Path) -> str:
     """
     if (path.parent / "config.toml").exists():
         return "Bring it back from your back-up, or take one that is new from: linkproxy init --folder FOLDER"
-    return "Nor is there a config.toml: name yours with --config, or begin with: linkproxy init"
+    # The configuration may have another name, and be there; or there is none at all.
+    return "Bring it back from your back-up, name your settings with --config, or begin with: linkproxy init"
 
 
 def privacy_key(text: str, where: str) -> bytes:

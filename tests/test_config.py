@@ -151,8 +151,15 @@ def test_where_there_is_no_configuration_at_all_it_is_said_how_to_name_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"Nor is there a config\.toml: name yours with --config, or begin"):
+    with pytest.raises(ConfigError, match="name your settings with --config, or begin with"):
         load(None, {}).privacy.read_key()
+
+
+def test_a_configuration_of_another_name_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "prod.toml").write_text("")
+    with pytest.raises(ConfigError, match="Bring it back from your back-up") as caught:
+        load(tmp_path / "prod.toml", {}).privacy.read_key()
+    assert "config.toml" not in str(caught.value)
 
 
 def test_the_privacy_key_is_64_hexadecimal_digits_and_never_shown_when_it_is_not(tmp_path: Path) -> None:

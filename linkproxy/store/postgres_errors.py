@@ -51,6 +51,7 @@ _TEXTS: tuple[tuple[type[BaseException], str], ...] = (
     (asyncpg.PostgresConnectionError, "the connection was lost; it is made anew with the next request"),
     (asyncpg.DataError, "a value cannot be stored; nothing was written"),
     (asyncio.TimeoutError, "it does not answer in time; nothing is known to be written"),
+    (asyncpg.ClientConfigurationError, "[store] url is not as PostgreSQL's driver takes it; correct it"),
     (asyncpg.InterfaceError, "the connection was lost; it is made anew with the next request"),
     (asyncpg.InternalClientError, "the connection was lost; it is made anew with the next request"),
     (OSError, "it cannot be reached; check that it runs, and [store] url"),

@@ -82,3 +82,11 @@ def test_without_the_driver_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(LinkproxyError, match=r"pip install 'linkproxy\[postgres\]'"):
         connect(write(tmp_path, "[store]", 'url = "postgresql://me@db/clicks"'))
+
+
+async def test_a_url_that_the_driver_does_not_take_is_no_lost_connection(tmp_path):
+    store = connect(write(tmp_path, "[store]", 'url = "postgresql://u@127.0.0.1:1/d?sslmode=maybe"'))
+    with pytest.raises(
+        LinkproxyError, match=r"\[store\] url is not as PostgreSQL's driver takes it.*sslmode"
+    ):
+        await store.open()
