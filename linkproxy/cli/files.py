@@ -109,6 +109,11 @@ def is_stream(path: Path) -> bool:
     return path == STDIN or (path.exists() and not path.is_file() and not path.is_dir())
 
 
+def behind_links(path: Path) -> Path:
+    """Return the file that a path leads to, which need not be there yet; links that go in a circle stay."""
+    return Path(os.path.realpath(path))
+
+
 def remove_parts(folders: Iterable[Path]) -> None:
     """Remove what a program that was killed had begun to write in these folders."""
     for folder in folders:
@@ -121,24 +126,26 @@ def remove_parts(folders: Iterable[Path]) -> None:
 def whole_file(path: Path, *, mode: int = 0o666, durable: bool = False) -> Iterator[BinaryIO]:
     """Give a file to write that takes its place under ``path`` at the end, or not at all.
 
-    ``mode`` is subject to the umask. ``durable`` waits until the disk has it. A device or a pipe is written
-    to as it comes. Raises LinkproxyError where the system refuses.
+    ``mode`` is subject to the umask. ``durable`` waits until the disk has it. A link stays, and the file is
+    where it leads. A device or a pipe is written to as it comes. Raises LinkproxyError where the system
+    refuses.
     """
-    beside = path.with_name(f".{token_hex(_PART_BYTES)}{_PART}")
+    place = behind_links(path)
+    beside = place.with_name(f".{token_hex(_PART_BYTES)}{_PART}")
     try:
         if is_stream(path):
             # Nothing may take its place: without /dev/null other programs of the machine fail.
             with path.open("wb") as file:
                 yield file
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        beside.replace(path)
+        beside.replace(place)
     except OSError as error:
         raise LinkproxyError(f"{file_fault(path, error)}; nothing of it was written") from None
     finally:

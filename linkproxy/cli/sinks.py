@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
-from linkproxy.cli.files import file_fault, is_stream, write_whole
+from linkproxy.cli.files import behind_links, file_fault, is_stream, write_whole
 from linkproxy.cli.mbox import enclosed
 from linkproxy.model import LinkproxyError
 
@@ -125,6 +125,7 @@ class Mbox:
         """Keep other runs out of the mbox; raise LinkproxyError."""
         if is_stream(path):
             raise LinkproxyError(f"{path}: is a device or a pipe; leave --out out, and send the output there")
+        path = behind_links(path)
         self._path = path
         self._beside = path.with_name(f".{path.name}.part")
         try:

@@ -35,7 +35,7 @@ def refusal(error: Exception) -> ApiError | None:
     if isinstance(error, StoreError):
         return ApiError(503, str(error))
     if isinstance(error, web.RequestPayloadError):
-        return ApiError(400, "the body cannot be read; it is not encoded as its header says")
+        return ApiError(400, "the body cannot be read; it is broken off, or not sent as its header says")
     return ApiError(400, *str(error).splitlines()) if isinstance(error, LinkproxyError) else None
 
 

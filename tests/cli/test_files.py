@@ -71,6 +71,16 @@ def test_a_pipe_or_device_is_written_to_and_stays_what_it_is(tmp_path: Path) -> 
     assert [item.name for item in tmp_path.iterdir()] == ["pipe"]
 
 
+def test_a_file_is_written_where_a_link_leads_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("data/file")
+    for content in (b"new", b"newer"):
+        write_whole(link, content)
+        assert link.is_symlink()
+        assert (tmp_path / "data" / "file").read_bytes() == content
+
+
 def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
     write_whole(tmp_path / "a" / "b" / "mail.html", b"x")
     assert (tmp_path / "a" / "b" / "mail.html").read_bytes() == b"x"

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 from claims.api import call
 
 from linkproxy.server.json_lines import answers_to, lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     from tests.server.conftest import Site
 
@@ -23,12 +23,10 @@ HTML = '<p><a href="https://shop.example/spring?a=1&amp;b=2#top">Spring</a> <a h
 ROOM = 10_000
 
 
-async def stream(
-    site: Site, key: str, *lines: object, headers: Mapping[str, str] = MappingProxyType({})
-) -> list[dict[str, Any]]:
+async def stream(site: Site, key: str, *lines: object) -> list[dict[str, Any]]:
     """Send lines, objects as JSON and bytes as they are; return the answers."""
     sent = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/jsonl", **headers}
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/jsonl"}
     address = site.server.addresses.private + "/api/v1/rewrite"
     async with site.web.post(address, data=sent, headers=headers) as response:
         assert response.status == 200, await response.text()
@@ -73,12 +71,18 @@ async def test_a_bad_line_is_told_with_its_number_and_ends_no_other(site: Site, 
     assert {told[number]["status"] for number in (2, 4, 5, 6, 7)} == {400}
 
 
-async def test_a_stream_that_is_not_packed_as_it_says_ends_with_a_line_that_tells(
-    site: Site, key: str
-) -> None:
-    [told] = await stream(site, key, mail("anna@example.com"), headers={"Content-Encoding": "gzip"})
-    assert (told["line"], told["status"]) == (1, 400)
-    assert "the body cannot be read" in told["error"]
+async def test_a_stream_that_cannot_be_read_any_further_ends_with_a_line_that_tells() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"{}\n{"
+        raise web.RequestPayloadError("a chunk without a length")
+
+    async def answer(_line: bytes) -> dict[str, Any]:
+        return {}
+
+    first, last = [item async for item in answers_to(lines_of(chunks(), ROOM), answer, ROOM)]
+    assert first == {"line": 1, "ok": True}
+    assert (last["line"], last["status"]) == (2, 400)
+    assert "the body cannot be read" in last["error"]
 
 
 async def test_a_template_is_sent_once_and_serves_the_recipients_of_all_lines_after_it(
