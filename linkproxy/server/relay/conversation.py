@@ -141,8 +141,9 @@ class Conversation(SMTP):
     async def smtp_POST(self, _arg: str | None) -> None:  # noqa: N802  (aiosmtpd's name)
         """End at once: whose program was made to speak HTTP to us may send mail by what follows.
 
-        A page in a browser, or whoever can choose what a server of ours fetches, thereby speaks from an
-        address that may send (Postfix: smtpd_forbidden_commands).
+        Whoever can choose what a server of ours fetches thereby speaks from an address that may send
+        (Postfix: smtpd_forbidden_commands). aiosmtpd ends the connection at five unknown commands, and
+        a request may have fewer header lines.
         """
         if self.session is not None:
             self._hooks.refuse("http", client_address(self.session.peer))
