@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
 
 from linkproxy.store import postgres_domains as domains
 from linkproxy.store import postgres_engagement as engagements
 from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_purge as purging
 from linkproxy.store.afterlife import EngagementOutcome
+from linkproxy.store.api import StoreError
 from linkproxy.store.chunks import in_chunks, no_rest
 from linkproxy.store.gateways import DomainGateway, LookupOutcome
 from linkproxy.store.postgres_partitions import drop_empty, make_ahead
 from linkproxy.visit.learn import FEWEST_RECIPIENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from linkproxy.model import DomainProfile, Engagement
     from linkproxy.store.api import Cutoffs
@@ -89,13 +93,28 @@ class PostgresUpkeep:
         if cutoffs.journal is not None:
             counts["profile"] = await self._write(partial(purging.purge_profiles, cutoff=cutoffs.journal))
             self._memory.profiles.clear()
-            await drop_empty(self._database, cutoffs.journal)
+            with _unless_busy():
+                await drop_empty(self._database, cutoffs.journal)
         if cutoffs.domain_profiles is not None:
             counts["domain_profile"] = await self._write(
                 partial(domains.purge, cutoff=cutoffs.domain_profiles), locks.COUNTING
             )
-        await make_ahead(self._database, self._clock())
+        with _unless_busy():
+            await make_ahead(self._database, self._clock())
         return counts
+
+
+@contextmanager
+def _unless_busy() -> Iterator[None]:
+    """Leave tables as they are while somebody reads them for long, as a back-up does: visits wait meanwhile.
+
+    The next day's purge tries again; weeks are made long before they are needed.
+    """
+    try:
+        yield
+    except StoreError as error:
+        if not isinstance(error.__cause__, asyncpg.LockNotAvailableError):
+            raise
 
 
 async def _put_gateways(work: Transaction, wanted: Sequence[DomainGateway]) -> None:
