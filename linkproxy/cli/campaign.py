@@ -6,6 +6,7 @@ import time
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -172,6 +173,20 @@ def add(
     made, links = with_store(work)
     notes.show()
     click.echo(f"Campaign {made.name}: {made.kind}, links at {made.base_url}, links: {len(links)}.")
+    _say_doubts(made, notes)
+
+
+def _say_doubts(made: Campaign, notes: Notes) -> None:
+    """Say what nobody would notice before the mail is out; a campaign keeps its base URL for good."""
+    from linkproxy.server.relay.admission import is_loopback
+
+    if is_loopback(urlsplit(made.base_url).hostname or ""):
+        notes.remark(
+            f"Only this machine reaches {made.base_url}. For mail to others set [server] base_url to your "
+            "tracking host, or give --base-url, and make the campaign under another name."
+        )
+    if made.list_unsubscribe and not made.base_url.startswith("https:"):
+        notes.remark("Its messages get no List-Unsubscribe, since its links are not https (RFC 8058).")
 
 
 def _check(wished: Campaign) -> None:

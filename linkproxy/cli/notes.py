@@ -45,6 +45,11 @@ class Notes:
                 self._counts[key] = self._counts.get(key, 0) + 1
                 self._examples.setdefault(key, note.value)
 
+    def remark(self, text: str) -> None:
+        """Say a sentence beside the notes; programs that read them as JSON, and --quiet, get none."""
+        if not self.quiet and self._form != "json":
+            say(text)
+
     def show(self) -> None:
         """Print the table, if there is anything to tell."""
         if not self._counts:

@@ -100,6 +100,15 @@ def test_a_campaign_that_is_not_there_is_told_with_those_that_are(here: Installa
     assert "Did you mean spring?" in here.fails("campaign", "show", "sprnig")
 
 
+def test_links_that_only_this_machine_reaches_are_told(here: Installation) -> None:
+    """The default of [server] base_url is for trying things out; nothing else shows it before the mail is out."""
+    assert "Only this machine reaches http://localhost:8080" in here.ok("campaign", "add", "spring").err
+    told = here.ok("campaign", "add", "summer", "--base-url", "http://127.0.0.1", "--list-unsubscribe").err
+    assert "no List-Unsubscribe" in told
+    ready = ["--base-url", "https://click.brand.example", "--list-unsubscribe"]
+    assert here.ok("campaign", "add", "autumn", *ready).err == ""
+
+
 def test_a_name_with_a_blank_at_its_end_is_told_what_is_wrong_with_it(here: Installation) -> None:
     assert "blanks at either end" in here.fails("campaign", "add", "spring ")
 
