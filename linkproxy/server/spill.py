@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,6 +79,7 @@ class SpillFile:
 
     def append(self, visits: Sequence[SpilledVisit]) -> int:
         """Write visits durably; return how many of the first ones found room."""
+        self._stay_found()
         lines = [_line(visit) for visit in visits]
         room = self._most_bytes - self.size() - 1
         fitting = 0
@@ -108,6 +110,24 @@ class SpillFile:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
+
+    def _stay_found(self) -> None:
+        """Begin anew if the file was removed or moved away: at the next start nobody would find it.
+
+        Where that fails, for want of a folder or of room, what is open still serves while we live.
+        """
+        if _is_at(self.path, self._file):
+            return
+        before = self.path, self._file
+        with suppress(OSError):
+            self.path, self._file = _claim(self._shared)
+            try:
+                self._write(_read(before[1]))
+            except OSError:
+                os.close(self._file)
+                self.path, self._file = before
+            else:
+                os.close(before[1])
 
     def _write(self, data: bytes) -> None:
         """Append and sync; a write that fails half-way is taken back.
@@ -159,6 +179,13 @@ def fault_of(path: Path) -> str:
     if any(begins.startswith(known) or known.startswith(begins) for known in _BEGINNINGS):
         return ""
     return f"{path} holds something else than spilled visits, and is left as it is. Name another file."
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except OSError:
+        return False
 
 
 def _holds_something(path: Path) -> bool:

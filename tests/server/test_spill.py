@@ -226,3 +226,24 @@ def test_whatever_a_crash_leaves_of_a_first_line_is_a_spill_file_still(tmp_path:
 def test_a_folder_is_no_spill_file(tmp_path: Path) -> None:
     with pytest.raises(LinkproxyError, match=r"Is a directory\. Set a path"):
         SpillFile(tmp_path, LARGE)
+
+
+@pytest.mark.parametrize("taken_away", [Path.unlink, lambda path: path.rename(path.with_name("old"))])
+def test_a_file_that_is_taken_away_in_use_is_made_anew_with_what_it_held(tmp_path: Path, taken_away) -> None:
+    path = tmp_path / "spill"
+    file, first, second = SpillFile(path, LARGE), spilled(1), spilled(2)
+    file.append([first])
+    taken_away(path)
+    assert file.append([second]) == 1
+    file.close()  # as one that was killed
+    assert SpillFile(path, LARGE).waiting(frozenset()) == [first, second]
+
+
+def test_a_file_whose_folder_is_gone_serves_while_its_process_lives(tmp_path: Path) -> None:
+    folder = tmp_path / "away"
+    folder.mkdir()
+    file, kept = SpillFile(folder / "spill", LARGE), spilled()
+    (folder / "spill").unlink()
+    folder.rmdir()
+    assert file.append([kept]) == 1
+    assert file.waiting(frozenset()) == [kept]
