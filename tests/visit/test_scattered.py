@@ -42,6 +42,23 @@ async def test_a_sweep_that_changes_address_and_headers_with_every_request_adds_
     assert [row async for row in world.store.clicks(Filter())] == []
 
 
+@pytest.mark.parametrize("gap", [0.3, 1.1])
+async def test_a_sweep_that_draws_both_from_a_small_pool_adds_no_click(world, gap):
+    for place, name in enumerate(NAMES):
+        drawn = {**client(place % 4), "headers": client(place % 3)["headers"]}
+        await world.judged(name, at=LATER + place * gap, **drawn)
+    await world.settle(2 * LATER)
+    assert [row async for row in world.store.clicks(Filter())] == []
+
+
+@pytest.mark.parametrize("same", ["client", "headers"])
+async def test_a_reader_beside_a_sweep_that_changes_one_of_both_is_none_of_many(world, same):
+    for place, name in enumerate(NAMES):
+        await world.judged(name, at=LATER + place * 0.1, **client(place) | {same: client(1)[same]})
+    person = await world.judged("two", at=LATER + 1, client="203.0.113.9")
+    assert weight(person) == 0.0
+
+
 async def test_one_of_such_a_sweep_is_not_said_to_be_alone(world):
     first = (await swept(world, gap=0.5))[0]
     await world.settle(2 * LATER)

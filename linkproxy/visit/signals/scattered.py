@@ -1,7 +1,7 @@
-"""Links of one message, each followed by a client of its own within seconds of the others.
+"""Links of one message, followed within seconds by ever other clients.
 
-A scanner that changes address and headers with every request is no burst: no two of its visits have
-anything in common but their message and their time.
+A scanner that changes address and headers from request to request is no burst: its visits have
+nothing in common but their message and their time.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ from linkproxy.visit.signals.pace import asked_at, within
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from linkproxy.model import LinkKey, Sibling, Visit
+    from linkproxy.model import LinkKey, Sibling
 
 NAME = "message.scattered"
 
 MOST_HELD = 2
-"""Who follows more links is a client to be judged by its own burst, and says nothing of others beside it."""
+"""A client, which is headers at a network, that follows more links is judged by its own burst."""
 
 MOST_FOLLOWERS = 2
-"""A link that more clients follow at a time is a popular one: many people read what is sent to a list."""
+"""A link that more networks follow at a time is a popular one: many people read what is sent to a list."""
 
+FEWEST_CLIENTS = 3
+"""Of two clients that have nothing in common one may as well be a person, whatever the curve says."""
 
-FEWEST_OTHERS = 2
-"""Of two visits that have nothing in common one may as well be a person's, whatever the curve says."""
+LINKS_A_CLIENT = 3
+"""Some scanners draw addresses and headers from a small pool, so there are more links than clients."""
 
 
 def is_scattered(look: Look) -> bool:
@@ -42,7 +44,9 @@ def _scattered(look: Look) -> Finding | None:
     if found is None:
         return None
     weight, window, count = found
-    return Finding(weight, f"{count} links within {window:.0f} s, each from another network by other headers")
+    return Finding(
+        weight, f"{count} links within {window:.0f} s, from ever other networks by ever other headers"
+    )
 
 
 def _found(look: Look) -> tuple[float, float, int] | None:
@@ -56,16 +60,24 @@ def _found(look: Look) -> tuple[float, float, int] | None:
     for item in sorted(near, key=lambda item: abs(asked_at(item) - at)):
         nearest.setdefault(item.key, asked_at(item) - at)
     moments = sorted(nearest.values())
-    clients = min(
-        len({look.facts.network, *(item.network for item in near)}),
-        len({look.facts.profile_id, *(item.profile_id for item in near)}),
-    )
+    clients = _clients(look, near)
+    if clients < FEWEST_CLIENTS:
+        return None
     reached = [
         (weight, window, count)
         for window, least, weight in curve
-        if least <= (count := min(clients, within(moments, window)))
+        if least <= (count := min(LINKS_A_CLIENT * clients, within(moments, window)))
     ]
     return max(reached, key=itemgetter(0), default=None)
+
+
+def _clients(look: Look, near: Iterable[Sibling]) -> int:
+    """Return how many clients there are that differ in both their network and their headers, at the most."""
+    networks, headers = {look.facts.network}, {look.facts.profile_id}
+    for item in near:
+        networks.add(item.network)
+        headers.add(item.profile_id)
+    return min(len(networks), len(headers))
 
 
 def _beside(look: Look, seconds: float) -> list[Sibling]:
@@ -76,26 +88,30 @@ def _beside(look: Look, seconds: float) -> list[Sibling]:
         return []
     at = asked_at(visit)
     near = [item for item in facts.siblings if abs(asked_at(item) - at) <= seconds and _is_followed(item)]
-    if len(near) < FEWEST_OTHERS:
+    if len(near) + 1 < FEWEST_CLIENTS:
         return []
-    followed = [item for item in facts.siblings if _is_followed(item)]
-    by_network = _links_of((facts.network, visit), ((item.network, item) for item in followed))
-    by_headers = _links_of((facts.profile_id, visit), ((item.profile_id, item) for item in followed))
-    followers = _followers(look, near)
-    if (
-        followers[visit.key] > MOST_FOLLOWERS
-        or max(len(by_network[facts.network]), len(by_headers[facts.profile_id])) > MOST_HELD
-    ):
+    followers, held = _followers(look, near), _held(look)
+    own = (facts.network, facts.profile_id)
+    if followers[visit.key] > MOST_FOLLOWERS or held[own] > MOST_HELD:
         return []
     return [
         item
         for item in near
         if item.key != visit.key
-        and item.network != facts.network
-        and item.profile_id != facts.profile_id
-        and max(len(by_network[item.network]), len(by_headers[item.profile_id])) <= MOST_HELD
+        and (item.network, item.profile_id) != own
+        and held[item.network, item.profile_id] <= MOST_HELD
         and followers[item.key] <= MOST_FOLLOWERS
     ]
+
+
+def _held(look: Look) -> Mapping[tuple[str, int], int]:
+    """Return how many links each client followed, this visit's included."""
+    links: defaultdict[tuple[str, int], set[LinkKey]] = defaultdict(set)
+    links[look.facts.network, look.facts.profile_id].add(look.visit.key)
+    for item in look.facts.siblings:
+        if _is_followed(item):
+            links[item.network, item.profile_id].add(item.key)
+    return {client: len(keys) for client, keys in links.items()}
 
 
 def _is_followed(item: Sibling) -> bool:
@@ -103,17 +119,6 @@ def _is_followed(item: Sibling) -> bool:
     return bool(known) and (
         item.kind is not LinkKind.OPEN and item.method != "POST" and item.answer is not AnswerKind.RETRY
     )
-
-
-def _links_of(
-    own: tuple[Hashable, Visit], others: Iterable[tuple[Hashable, Sibling]]
-) -> Mapping[Hashable, set[LinkKey]]:
-    """Return the links that were followed, by what the visits have in common."""
-    links: defaultdict[Hashable, set[LinkKey]] = defaultdict(set)
-    links[own[0]].add(own[1].key)
-    for common, item in others:
-        links[common].add(item.key)
-    return links
 
 
 def _followers(look: Look, near: Iterable[Sibling]) -> Mapping[LinkKey, int]:
@@ -130,7 +135,7 @@ SIGNALS = (
     Signal(
         NAME,
         Family.MESSAGE,
-        "Different links of the message within seconds, each from another network by other headers.",
+        "Different links of the message within seconds, from ever other networks by ever other headers.",
         _scattered,
     ),
 )
