@@ -18,7 +18,7 @@ from linkproxy.campaign.attributes import NAME, Attribute, read
 from linkproxy.campaign.beside import beside
 from linkproxy.campaign.links import read_usual
 from linkproxy.campaign.markup import PLAIN_ATTRIBUTES, Tag, Walk, either_case, tag_of
-from linkproxy.campaign.role_words import vocabulary
+from linkproxy.campaign.role_words import points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,6 @@ _UNKEPT: Final = re.compile(
 )
 _PLAIN_TAG: Final = re.compile(rb"<(" + NAME + rb")" + PLAIN_ATTRIBUTES + rb"/?>")
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
-_NOTHING: Final = ("", "")
 _BREAK: Final = re.compile(rb"<(?=/?(?:br|p|div|t[dhr]|li|h[1-6]|table|center)[\t\n\f\r />])", re.IGNORECASE)
 _MARKUP: Final = re.compile(rb"<(?:!--(?>[\s\S]*?(?:-->|\Z))|(?>[^>]*)>?)")
 _ALT: Final = re.compile(
@@ -67,7 +66,7 @@ class FoundLink(NamedTuple):
     merge_tag: str = ""  # "whole": the value is one; "part": one is in it
     conditional: bool = False  # in a conditional comment: Outlook alone shows it
     usual: Web | None = None  # the value's parts, if it is a usual URL
-    beside: tuple[str, str] = _NOTHING  # what its paragraph says before and behind it, if its text is "here"
+    beside: tuple[str, str] | None = None  # what its paragraph says around it, if its text is "here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +129,8 @@ class _Reader:
                 links.append(self._plain_link(anchor, anchor[5], len(links), name, conditional=conditional))
             else:
                 links += self._links(tag_of(anchor), anchor.end(5), len(links), conditional=conditional)
-        known = vocabulary()
         for position, link in enumerate(links):
-            first = link.text.partition(" ")[0].lower()
-            if (first in known.fillers or not (first.isalnum() and first.isascii())) and known.points(
-                link.text
-            ):
+            if points(link.text):
                 links[position] = link._replace(beside=self._beside(links, position))
         return links
 
@@ -193,7 +188,7 @@ class _Reader:
                 merge_tag,
                 conditional,
                 usual,
-                _NOTHING,
+                None,
             ),
         )
 

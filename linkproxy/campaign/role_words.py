@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import filterfalse
 from typing import TYPE_CHECKING
@@ -63,7 +63,8 @@ class Vocabulary:
         words = text.lower().split()
         for word in words:
             if word not in self.words and word.isalnum() and word.isascii():
-                # Nearly every link of a mail's content, by its first word.
+                if word is words[0]:
+                    return _NONE  # nearly every link of a mail's content
                 may_leave = words[0] in self.leavers or not words[0].isascii()
                 return _LEAVE if may_leave and self._names_a_list(text) else _NONE
         return self.topics(self.words_in(text)) or (_LEAVE if self._names_a_list(text) else _NONE)
@@ -173,3 +174,19 @@ def vocabulary() -> Vocabulary:
         ambiguous=frozenset(ambiguous),
         leavers=frozenset(leavers),
     )
+
+
+_MOST_TEXTS = 4096
+"""Texts of links that are remembered: mails of one mailing share them, and may be compiled one by one."""
+
+
+@lru_cache(maxsize=_MOST_TEXTS)
+def topics_of(text: str) -> AbstractSet[Topic]:
+    """Return what `Vocabulary.topics_of` does."""
+    return vocabulary().topics_of(text)
+
+
+@lru_cache(maxsize=_MOST_TEXTS)
+def points(text: str) -> bool:
+    """Return what `Vocabulary.points` does."""
+    return vocabulary().points(text)

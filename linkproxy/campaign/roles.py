@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from linkproxy.campaign.links import shape
-from linkproxy.campaign.role_words import Topic, vocabulary, words_of
+from linkproxy.campaign.role_words import Topic, topics_of, vocabulary, words_of
 from linkproxy.campaign.social_hosts import social_hosts
 from linkproxy.model import LinkRole
 
@@ -190,12 +190,12 @@ def _header_end(seen: Sequence[_Seen]) -> int:
 # --- what one link shows -----------------------------------------------------------------------
 
 _WEB = re.compile(r"https?://([^/?#:]*)[^/?#]*([^?#]*)\??([^#]*)")
-# {{unsubscribe}}, *|UNSUB|*, [unsubscribe], %unsubscribe_url%, <%asm_group_unsubscribe_url%>, $UNSUB$
 # What a search is about, or a campaign is called, says nothing of the page.
 _SEARCHED = re.compile(r"(?:\A|(?<=&))(?:utm_\w+|q|s|query|search|term|keywords?)=[^&]*")
+# {{unsubscribe}}, *|UNSUB|*, [unsubscribe], %unsubscribe_url%, <%asm_group_unsubscribe_url%>, $UNSUB$
 _LEAVING_TAG = re.compile(r"[{|\[%<$][^}|\]>]{0,80}unsub")
+_OF_IDENTIFIER = re.compile(r"[0-9=]")
 _CLAUSE_END = re.compile(r"[.!?;|\u3002](?:\s|\Z)")
-_ALONE = ("", "")
 _NAMING_ATTRIBUTES = ("rel", "class", "id", "name", "title")
 
 
@@ -211,16 +211,13 @@ class _Reader:
     def look(self, link: FoundLink) -> _Seen:
         text = link.text
         told, self._told = self._told, ""
-        if link.beside == _ALONE:
-            topics = self._known.topics_of(text[:_TEXT_READ])
-        else:
-            topics = self._of_sentence(*link.beside, told)
+        topics = self._of_sentence(*link.beside, told) if link.beside else topics_of(text[:_TEXT_READ])
         host, path, query = link.usual or _parts(link.value)
         host = host.removeprefix("www.")
         last = path.rstrip("/").rpartition("/")[2].partition(".")[0].replace("_", "-")
         label = host.partition(".")[0]
         # /unsubscribe/7/1f9c: behind the word stands who it is, which is no word of an article's name.
-        if not last.isalpha() and self._leaves(path) and _is_identifier(last):
+        if not last.isalpha() and _OF_IDENTIFIER.search(last) and self._leaves(path) and _is_identifier(last):
             topics = topics | _LEAVE
         if query or last in self._slugs or label in self._slugs:
             names = [last, label, *query.replace("_", "-").replace(";", "&").replace("=", "&").split("&")]
