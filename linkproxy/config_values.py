@@ -128,8 +128,8 @@ def colour(value: str) -> str:
 
 
 def path(value: str) -> str:
-    """Accept anything but nothing."""
-    if not value:
+    """Accept what can name a file."""
+    if not value or "\0" in value:
         raise ValueError("names no file")
     return value
 

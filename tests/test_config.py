@@ -248,6 +248,8 @@ def test_visits_cannot_be_spilled_into_the_store_itself_or_nowhere(tmp_path: Pat
     ]
     path = write(tmp_path, "[store]\nspill_path = ''\n")
     assert faults(path) == ['config.toml: [store] spill_path: "" names no file.']
+    path = write(tmp_path, '[store]\nspill_path = "a\\u0000b"\n')
+    assert faults(path) == ['config.toml: [store] spill_path: "a\\u0000b" names no file.']
 
 
 def test_of_a_section_that_stands_twice_it_is_said_where_its_keys_belong(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ _SPAN = re.compile(r"([+-]?)(\d{1,9}(?:\.\d{1,3})?)(s|m|h|d|w)(\s+ago)?")
 _SPAN_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _AHEAD_SECONDS = 86400.0  # the clock of another machine may be ahead
 _SKEW_SECONDS = 600.0  # by which clocks that tell of one message may differ
+_BLANK_OFFSET = re.compile(r"(\dT[\d:.]+) (\d{2}:?\d{2})\Z")
 _DAY_WORDS = {"today": 0, "yesterday": -1}
 _KEY = re.compile(r"[A-Za-z0-9]{4}")
 _DOMAIN = re.compile(r"[^\s@/\\<>\x00-\x1f\x7f]{1,253}")
@@ -39,8 +40,8 @@ class FilterError(LinkproxyError):
 def read_time(text: str, *, now: float) -> float:
     """Return the time that ISO 8601 text, ``now``, ``today`` or a span before now stands for.
 
-    A date stands for its first moment; without an offset, times are UTC. Raises ValueError that
-    lists the forms.
+    A date stands for its first moment; without an offset, times are UTC. The + of an offset may be
+    a blank, which is what it means in a query. Raises ValueError that lists the forms.
     """
     word = text.strip().lower()
     if word == "now":
@@ -52,7 +53,7 @@ def read_time(text: str, *, now: float) -> float:
         seconds = float(span[2]) * _SPAN_SECONDS[span[3]]
         return now + seconds if span[1] == "+" else now - seconds
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(_BLANK_OFFSET.sub(r"\1+\2", text.strip()))
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise ValueError(f"{text[:60]!r} is not {_TIME_FORMS}") from None

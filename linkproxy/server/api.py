@@ -32,7 +32,7 @@ from linkproxy.server.api_gateways import GatewayApi
 from linkproxy.server.api_lint import LintApi
 from linkproxy.server.api_mail import MailApi, read_drafts
 from linkproxy.server.api_review import ReviewApi
-from linkproxy.server.body import ApiError, Body, read_object, refuse_parameters
+from linkproxy.server.body import MOST_ROWS, ApiError, Body, read_object, refuse_parameters
 from linkproxy.server.campaigns import (
     base_url_fault,
     campaign_record,
@@ -71,7 +71,6 @@ _CAMPAIGN = (
     ),
     *("click_id", "leave_shown_urls", "opens", "list_unsubscribe"),
 )
-_MOST_ROWS = 1000
 _FILTERS = ("campaign", "link", "recipient", "domain", "since", "until")
 _UTM = tuple(field.name for field in fields(Utm))
 _NEXT = re.compile(rb"after:([0-9]{1,18})")
@@ -280,9 +279,9 @@ _VISITS = _Listing("visits", VISIT_COLUMNS, (*_FILTERS, "verdict"))
 
 
 def _limit(text: str, faults: list[str]) -> int:
-    if len(text) <= 4 and text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_ROWS:
+    if len(text) <= 4 and text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_ROWS:
         return int(text)
-    faults.append(f"limit: {text[:60]!r} is not a whole number from 1 to {_MOST_ROWS}")
+    faults.append(f"limit: {text[:60]!r} is not a whole number from 1 to {MOST_ROWS}")
     return _PAGE
 
 

@@ -10,7 +10,7 @@ from linkproxy.query.bait import measure as catches
 from linkproxy.query.filters import FilterError, read_filter, unknown
 from linkproxy.query.reports import report, report_record
 from linkproxy.query.shadow import shadow_record
-from linkproxy.server.body import ApiError
+from linkproxy.server.body import MOST_ROWS, ApiError
 from linkproxy.server.campaigns import known_campaign
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class ReviewApi:
         """Return what the shadow policy said beside the live one."""
         query = {"limit": _SHADOW_ROWS, **call.query}
         where = await self._read_known(query, ("campaign", "since", "until", "limit"))
+        if (where.limit or 0) > MOST_ROWS:
+            raise ApiError(400, f"limit: {where.limit} is not a whole number from 0 to {MOST_ROWS}")
         return await shadow_record(self._store, where)
 
     async def _read_known(self, query: Mapping[str, str], names: Sequence[str]) -> Filter:

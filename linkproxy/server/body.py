@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
+MOST_ROWS = 1000
+"""Of one answer; who wants more asks for the next page, or for a shorter time."""
+
 
 class ApiError(Exception):
     """An answer that is not what was asked for: a status and one sentence for each fault."""

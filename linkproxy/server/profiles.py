@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.query.export import record
 from linkproxy.query.filters import FilterError, read_filter, unknown
 from linkproxy.query.profiles import PROFILE_COLUMNS, row_of
-from linkproxy.server.body import ApiError
+from linkproxy.server.body import MOST_ROWS, ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy
 
 _ROWS = 100
-_MOST_ROWS = 1000
 
 
 async def profile_records(
@@ -28,8 +27,8 @@ async def profile_records(
         where = read_filter({"limit": query.get("limit", str(_ROWS))}, now=now)
     except FilterError as error:
         raise ApiError(400, *faults, *error.faults) from None
-    if not 1 <= (where.limit or 0) <= _MOST_ROWS:
-        faults.append(f"limit: must be a whole number from 1 to {_MOST_ROWS}")
+    if not 1 <= (where.limit or 0) <= MOST_ROWS:
+        faults.append(f"limit: must be a whole number from 1 to {MOST_ROWS}")
     name = query.get("name", "").strip().lower()
     if "\0" in name:
         faults.append(f"name: {name[:60]!r} is neither a domain nor a gateway")

@@ -133,6 +133,7 @@ async def test_links_of_one_message_alone_are_reported_by_their_shape(site: Site
         ("/api/v1/accuracy?domain=example.com", 400, "no such filter"),
         ("/api/v1/accuracy?since=whenever", 400, "since"),
         ("/api/v1/shadow?limit=many", 400, "limit"),
+        ("/api/v1/shadow?limit=1001", 400, "limit"),
     ],
 )
 async def test_wrong_questions_are_answered_with_what_is_wrong(site: Site, path, status, word) -> None:
