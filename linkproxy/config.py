@@ -272,7 +272,8 @@ class LimitsSection(Section):
 
     mail_bytes: Bytes = Field(default=26_214_400, description="Largest mail that is rewritten.")
     strays_per_minute: Count = Field(
-        default=600, description="Requests with broken tokens that are kept per minute."
+        default=600,
+        description="Requests with broken tokens that are kept per minute; a tenth of them with new headers.",
     )
     strays_kept: Count = Field(
         default=100_000, description="How many of them are kept at all; the oldest go first."

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from linkproxy.campaign.click_ids import ClickIds
     from linkproxy.model import Visit
     from linkproxy.server.answers import Answers, Brands, Headers, Reply
-    from linkproxy.server.bucket import Bucket
     from linkproxy.server.journal import Answered, Journal
+    from linkproxy.server.strays import StrayRate
     from linkproxy.store.api import Outcome
     from linkproxy.telemetry import Metrics
     from linkproxy.visit.intake import Gate
@@ -47,7 +47,7 @@ class Clicks:
         brands: Brands,
         *,
         click_ids: ClickIds,
-        strays: Bucket,
+        strays: StrayRate,
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
@@ -72,7 +72,7 @@ class Clicks:
                 return respond(await self._visit(found, raw))
 
     async def _stray(self, stray: Stray, raw: RawRequest) -> Reply:
-        if self._strays.take():
+        if self._strays.admits(stray.profile):
             await self.journal.note(stray)
         else:
             self._metrics.strays_dropped.inc()

@@ -23,6 +23,7 @@ from linkproxy.server.purger import Purger
 from linkproxy.server.settler import Settler
 from linkproxy.server.shadow import Shadow
 from linkproxy.server.spill import Spill, SpillFile
+from linkproxy.server.strays import StrayRate
 from linkproxy.server.systems import SystemReloader
 from linkproxy.server.warm import WarmLinks, WarmRefresher
 from linkproxy.server.wiring import click_ids, gate, mx_resolver, shadow_policy, systems
@@ -105,8 +106,8 @@ async def serve_public(
     replies = brands(config)
     clicks = Clicks(
         journal, gate(config), replies,
-        click_ids=click_ids(config), strays=_share(config.limits.strays_per_minute, ground),
-        metrics=metrics, clock=ground.clock,
+        click_ids=click_ids(config), metrics=metrics, clock=ground.clock,
+        strays=StrayRate(_share(config.limits.strays_per_minute, ground), ground.clock),
     )  # fmt: skip
     public = Public(
         clicks, readiness, replies.usual, metrics,
@@ -121,16 +122,15 @@ def _engagements(ground: Ground) -> Engagements:
         ground.store,
         click_ids(ground.config),
         gate(ground.config),
-        beacons=_share(ground.config.limits.beacons_per_minute, ground),
+        beacons=Bucket(_share(ground.config.limits.beacons_per_minute, ground), ground.clock),
         metrics=ground.metrics,
         clock=ground.clock,
     )
 
 
-def _share(per_minute: int, ground: Ground) -> Bucket:
+def _share(per_minute: int, ground: Ground) -> int:
     """Return this worker's part of a limit that holds for the whole server."""
-    workers = max(1, ground.config.server.workers)
-    return Bucket(-(-per_minute // workers), ground.clock)
+    return -(-per_minute // max(1, ground.config.server.workers))
 
 
 # --- the private side --------------------------------------------------------------------------
