@@ -7,8 +7,6 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aiohttp import web
-
 from linkproxy.model import LinkproxyError
 from linkproxy.query.filters import can_have_been, read_time, unknown
 from linkproxy.store.api import StoreError
@@ -37,8 +35,6 @@ def refusal(error: Exception) -> ApiError | None:
         return error
     if isinstance(error, StoreError):
         return ApiError(503, str(error))
-    if isinstance(error, web.RequestPayloadError):
-        return ApiError(400, "the body cannot be read; it is broken off, or not sent as its header says")
     return ApiError(400, *str(error).splitlines()) if isinstance(error, LinkproxyError) else None
 
 

@@ -61,29 +61,19 @@ async def lines_of(chunks: AsyncIterable[bytes], most_bytes: int) -> AsyncGenera
 async def answers_to(
     lines: AsyncGenerator[Line], answer: Callable[[bytes], Awaitable[dict[str, Any]]], most_bytes: int
 ) -> AsyncGenerator[dict[str, Any]]:
-    """Yield one answer a line, with its number; whatever is wrong with a line ends no other.
-
-    Where the body itself cannot be read any further, that is the last answer.
-    """
-    last = 0
+    """Yield one answer a line, with its number; whatever is wrong with a line ends no other."""
     async with aclosing(lines):
-        try:
-            async for line in lines:
-                last = line.number
-                yield {"line": last, **await _answer(line, answer, most_bytes)}
-        except web.RequestPayloadError as error:
-            yield {"line": last + 1, **_fault(error)}
-
-
-async def _answer(
-    line: Line, answer: Callable[[bytes], Awaitable[dict[str, Any]]], most_bytes: int
-) -> dict[str, Any]:
-    if line.data is None:
-        return fault_record(413, f"the line is longer than {most_bytes:,} bytes; [limits] mail_bytes")
-    try:
-        return {"ok": True, **await answer(line.data)}
-    except Exception as error:  # noqa: BLE001  (no line ends the others)
-        return _fault(error)
+        async for line in lines:
+            if line.data is None:
+                fault = fault_record(
+                    413, f"the line is longer than {most_bytes:,} bytes; [limits] mail_bytes"
+                )
+                yield {"line": line.number, **fault}
+                continue
+            try:
+                yield {"line": line.number, "ok": True, **await answer(line.data)}
+            except Exception as error:  # noqa: BLE001  (no line ends the others)
+                yield {"line": line.number, **_fault(error)}
 
 
 def _fault(error: Exception) -> dict[str, Any]:

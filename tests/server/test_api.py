@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 from claims.api import assert_fault, call
@@ -100,24 +99,6 @@ async def test_a_wrong_method_is_a_405_that_names_the_right_one(site: Site, key:
 )
 async def test_what_is_no_json_object_is_told(site: Site, key: str, body: bytes, fault: str) -> None:
     assert_fault(await call(site, key, "/api/v1/rewrite", body), 400, fault)
-
-
-async def test_a_body_that_is_broken_off_in_the_middle_is_the_callers_fault(
-    site: Site, key: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    found = urlsplit(site.server.addresses.private)
-    reader, writer = await asyncio.open_connection(found.hostname, found.port)
-    head = (
-        f"POST /api/v1/rewrite HTTP/1.1\r\nHost: {found.netloc}\r\nAuthorization: Bearer {key}\r\n"
-        "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
-    )
-    writer.write(head.encode())
-    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-    writer.write(b"1\r\n{\r\nno length\r\n")
-    answer = await reader.read()
-    writer.close()
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert "request_failed" not in "".join(capfd.readouterr())
 
 
 async def test_all_faults_of_a_body_are_told_at_once(site: Site, key: str) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
 from claims.api import call
 
 from linkproxy.server.json_lines import answers_to, lines_of
@@ -69,20 +68,6 @@ async def test_a_bad_line_is_told_with_its_number_and_ends_no_other(site: Site, 
     assert "there is none named 'nowhere'" in told[5]["error"]
     assert len(told[6]["errors"]) == 2
     assert {told[number]["status"] for number in (2, 4, 5, 6, 7)} == {400}
-
-
-async def test_a_stream_that_cannot_be_read_any_further_ends_with_a_line_that_tells() -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield b"{}\n{"
-        raise web.RequestPayloadError("a chunk without a length")
-
-    async def answer(_line: bytes) -> dict[str, Any]:
-        return {}
-
-    first, last = [item async for item in answers_to(lines_of(chunks(), ROOM), answer, ROOM)]
-    assert first == {"line": 1, "ok": True}
-    assert (last["line"], last["status"]) == (2, 400)
-    assert "the body cannot be read" in last["error"]
 
 
 async def test_a_template_is_sent_once_and_serves_the_recipients_of_all_lines_after_it(
