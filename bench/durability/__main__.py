@@ -120,7 +120,7 @@ def _faults(folder: Path, chosen: argparse.Namespace) -> tuple[bool, Any]:
             )
             continue
         found.append(torn)
-        kept = torn.missing <= torn.lost and (torn.lost == 0 or fault.small_disk == "both")
+        kept = torn.missing <= torn.lost and (torn.lost == 0 or fault.spill_too)
         fine = fine and kept and torn.back and not torn.not_redirected and (fault.cuts or not torn.cut)
         figures = (torn.answered, max(0, torn.missing - torn.lost), torn.not_redirected, torn.cut)
         rows.append([fault.name, *map(str, (*figures, torn.spilled, torn.lost, torn.twice)),

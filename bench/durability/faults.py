@@ -65,6 +65,7 @@ class Fault:
     postgres: bool = False
     stepping: bool = False
     cuts: bool = False  # a killed process cuts the connections it has
+    spill_too: bool = False  # no room for the spill file either: what exceeds it is counted as lost
     quick: bool = False  # also with --quick
 
 
@@ -85,8 +86,8 @@ class Torment:
 
 FAULTS = (
     Fault("disk full", disk_full, small_disk="store", quick=True),
-    Fault("disk full, spill file on it", disk_full, small_disk="both"),
-    Fault("quota reached", file_size_limit),
+    Fault("disk full, spill file on it", disk_full, small_disk="both", spill_too=True),
+    Fault("quota reached", file_size_limit, spill_too=True),
     Fault("disk read-only", refusing("EROFS"), quick=True),
     Fault("disk fails", refusing("EIO")),
     Fault("disk stalls for 1 s", stalling(1.0)),

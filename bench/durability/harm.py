@@ -40,7 +40,7 @@ def disk_full(home: Home, _running: Running) -> Iterator[None]:
 
 @contextmanager
 def file_size_limit(home: Home, running: Running) -> Iterator[None]:
-    """Let no file grow beyond what the log has now, as a quota does; the spill file is smaller."""
+    """Let no file grow beyond what the log has now, as a quota does; the spill file may reach that, too."""
     pids = (running.process.pid, *running.children())
     before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
     size = max(3 << 20, Path(f"{home.database}-wal").stat().st_size)
