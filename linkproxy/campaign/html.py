@@ -18,7 +18,7 @@ from linkproxy.campaign.attributes import NAME, Attribute, read
 from linkproxy.campaign.beside import beside
 from linkproxy.campaign.links import read_usual
 from linkproxy.campaign.markup import PLAIN_ATTRIBUTES, Tag, Walk, either_case, tag_of
-from linkproxy.campaign.role_words import points
+from linkproxy.campaign.role_words import vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,6 +129,7 @@ class _Reader:
                 links.append(self._plain_link(anchor, anchor[5], len(links), name, conditional=conditional))
             else:
                 links += self._links(tag_of(anchor), anchor.end(5), len(links), conditional=conditional)
+        points = vocabulary().points
         for position, link in enumerate(links):
             if points(link.text):
                 links[position] = link._replace(beside=self._beside(links, position))

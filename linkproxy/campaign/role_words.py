@@ -31,13 +31,15 @@ _NONE: AbstractSet[Topic] = frozenset()
 _LEAVE: AbstractSet[Topic] = frozenset({Topic.LEAVE})
 _POINTER_CHARACTERS = 60
 _NAME_WORDS = 2  # that a list's name has, besides fillers
+_MOST_TEXTS = 4096
+"""Texts of links that are remembered: mails of one mailing share them, and may be compiled one by one."""
 
 Phrase = tuple[tuple[str, ...], Topic]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
-    """All languages together: a mail's frame and its content may be in different ones."""
+    """All languages together: a mail's frame and its content may be in different ones. There is one."""
 
     phrases: Mapping[str, Sequence[Phrase]]  # by first word, longest first
     fillers: frozenset[str]
@@ -55,6 +57,7 @@ class Vocabulary:
             return words
         return [piece for word in words for piece in self.unspaced.split(word) if piece]
 
+    @lru_cache(maxsize=_MOST_TEXTS)  # noqa: B019  (it lives as long as the process)
     def topics_of(self, text: str) -> AbstractSet[Topic]:
         """Return the topics of a text that is made of phrases and fillers alone, else nothing.
 
@@ -84,6 +87,7 @@ class Vocabulary:
                 return _NONE
         return found
 
+    @lru_cache(maxsize=_MOST_TEXTS)  # noqa: B019  (likewise)
     def points(self, text: str) -> bool:
         """Tell whether a text says no more than "click here", so that its sentence has to tell."""
         for word in text.lower().split():
@@ -174,19 +178,3 @@ def vocabulary() -> Vocabulary:
         ambiguous=frozenset(ambiguous),
         leavers=frozenset(leavers),
     )
-
-
-_MOST_TEXTS = 4096
-"""Texts of links that are remembered: mails of one mailing share them, and may be compiled one by one."""
-
-
-@lru_cache(maxsize=_MOST_TEXTS)
-def topics_of(text: str) -> AbstractSet[Topic]:
-    """Return what `Vocabulary.topics_of` does."""
-    return vocabulary().topics_of(text)
-
-
-@lru_cache(maxsize=_MOST_TEXTS)
-def points(text: str) -> bool:
-    """Return what `Vocabulary.points` does."""
-    return vocabulary().points(text)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from linkproxy.campaign.links import shape
-from linkproxy.campaign.role_words import Topic, topics_of, vocabulary, words_of
+from linkproxy.campaign.role_words import Topic, vocabulary, words_of
 from linkproxy.campaign.social_hosts import social_hosts
 from linkproxy.model import LinkRole
 
@@ -211,7 +211,11 @@ class _Reader:
     def look(self, link: FoundLink) -> _Seen:
         text = link.text
         told, self._told = self._told, ""
-        topics = self._of_sentence(*link.beside, told) if link.beside else topics_of(text[:_TEXT_READ])
+        topics = (
+            self._known.topics_of(text[:_TEXT_READ])
+            if link.beside is None
+            else self._of_sentence(*link.beside, told)
+        )
         host, path, query = link.usual or _parts(link.value)
         host = host.removeprefix("www.")
         last = path.rstrip("/").rpartition("/")[2].partition(".")[0].replace("_", "-")
@@ -220,9 +224,7 @@ class _Reader:
         if not last.isalpha() and _OF_IDENTIFIER.search(last) and self._leaves(path) and _is_identifier(last):
             topics = topics | _LEAVE
         if query or last in self._slugs or label in self._slugs:
-            names = [last, label, *query.replace("_", "-").replace(";", "&").replace("=", "&").split("&")]
-            if not self._slugs.isdisjoint(names):
-                topics = topics | self._target_topics(last, label, query, text, topics)
+            topics = topics | self._target_topics((last, label), query, text, topics)
         if (not link.usual and _LEAVING_TAG.search(link.value.lower())) or (
             link.attributes and _is_named_leaving(link)
         ):
@@ -242,11 +244,13 @@ class _Reader:
         return not self._known.leaving.isdisjoint(path.split("/"))
 
     def _target_topics(
-        self, last: str, label: str, query: str, text: str, of_text: AbstractSet[Topic]
+        self, places: tuple[str, str], query: str, text: str, of_text: AbstractSet[Topic]
     ) -> AbstractSet[Topic]:
+        """Return what a target is about, by the end of its path, the begin of its host, and its query."""
         known = self._known
-        told = _SEARCHED.sub("", query).replace("_", "-").replace(";", "&").replace("=", "&").split("&")
-        names = self._slugs & [last, label, *told]
+        if self._slugs.isdisjoint([*places, *_words_of_query(query)]):
+            return frozenset()  # nearly every query
+        names = self._slugs & [*places, *_words_of_query(_SEARCHED.sub("", query))]
         if text and not of_text and not known.points(text) and not known.topics_of_sentence(text):
             names -= known.ambiguous  # "Your taste" may lead to /preferences too
         topics = {known.slugs[name] for name in names}
@@ -257,6 +261,10 @@ class _Reader:
         ):
             topics.discard(_LEGAL)  # "Read more" may lead to /privacy too
         return topics
+
+
+def _words_of_query(query: str) -> list[str]:
+    return query.replace("_", "-").replace(";", "&").replace("=", "&").split("&")
 
 
 def _is_identifier(last: str) -> bool:

@@ -98,10 +98,9 @@ def rewrite(
     first lines tell, and .txt that is no message is plain text. An mbox or a maildir comes out as one. A
     message that is signed already (DKIM) is passed on as it came, or refused: [mail] signed.
 
-    A mail for one recipient is taken as merged already: targets that the campaign does not know
-    belong to this message alone, or are the campaign's if it has no links yet (`campaign add --html`
-    gives it its template's). A mail for many (--recipients) or for a merge tag is a template:
-    new targets become links of the campaign. Links are stored before any mail is written.
+    A mail for one recipient is taken as merged already: new targets belong to this message alone, or
+    to the campaign if it has no links yet (`campaign add --html` gives it its template's). A mail for many
+    (--recipients) or for a merge tag is a template: new ones become the campaign's. Links are stored first.
 
     One result goes to standard output unless --out names a file. With --recipients, DIR gets a
     file for each recipient and index.csv, which says whose is which. A folder keeps its layout;

@@ -24,8 +24,7 @@ Value = str | int | float | bool | tuple[str, ...] | None
 
 # A spreadsheet takes text that begins so for a formula (OWASP, "CSV Injection"). Where a comma stands in
 # numbers, as in German, it opens files by semicolons, and text behind one begins a cell of its own.
-_FORMULA = re.compile('^(?=[=+@-])|(?<=;)(?="*[=+@-])')
-_MADE_TEXT = re.compile("^'(?=[=+@-])|(?<=;)'(?=\"*[=+@-])")
+_FORMULA, _MADE_TEXT = (re.compile(rf'^{mark}(?=[=+@-])|(?<=;){mark}(?="*[=+@-])') for mark in ("", "'"))
 
 # What visitors send must not steer a terminal or turn text around: controls, line separators,
 # bidirectional overrides (Unicode Technical Report 36), and halves of surrogate pairs, which stand

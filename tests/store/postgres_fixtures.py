@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from claims.postgres import NoServerError, Server, own_server, server
 
@@ -38,6 +39,15 @@ _EMPTY = """DO $$ DECLARE found record; tables text; BEGIN
     DELETE FROM meta WHERE name = 'privacy_key';
     UPDATE meta SET number = 0;
 END $$"""
+
+
+async def rows(url: str, statement: str) -> list[asyncpg.Record]:
+    """Return what a statement finds in a database."""
+    db = await asyncpg.connect(url)
+    try:
+        return await db.fetch(statement)
+    finally:
+        await db.close()
 
 
 @pytest.fixture(scope="session")
