@@ -56,7 +56,7 @@ class ServerSection(Section):
         default="127.0.0.1", description="Address of the JSON API and the metrics. Keep it private."
     )
     private_port: Port = Field(default=8081, description="Its port; 0 takes any free one.")
-    private_hosts: list[str] = Field(
+    private_hosts: Annotated[list[str], AfterValidator(values.host_names)] = Field(
         default=["localhost", "127.0.0.1", "[::1]"],
         description="Names that the private listener answers to; others are refused (DNS rebinding).",
     )

@@ -112,7 +112,15 @@ def _nearest(path: tuple[str, ...], config: type[BaseModel]) -> str:
     near = difflib.get_close_matches(path[-1], list(names), n=1)
     if near:
         return f" Did you mean {near[0]}?"
+    if homes := _sections_with(path[-1], config):
+        return f" It belongs into {' or '.join(homes)}."
     return f" There are: {', '.join(names)}."
+
+
+def _sections_with(key: str, config: type[BaseModel]) -> list[str]:
+    """Return the sections that have a setting of this name, as a file writes them."""
+    sections = {name: field.annotation for name, field in config.model_fields.items() if name != _TABLES}
+    return [f"[{name}]" for name, kind in sections.items() if key in getattr(kind, "model_fields", {})]
 
 
 def _shown(value: Any) -> str:

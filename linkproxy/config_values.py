@@ -29,6 +29,7 @@ SQLITE: Final = "sqlite:"
 POSTGRES: Final = "postgresql://"
 _DNS_PORT: Final = 53
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_HOST_NAME: Final = re.compile(r"[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 def number(value: object) -> object:
@@ -58,6 +59,17 @@ def inner_host(value: str) -> str:
     if not value.strip():
         raise ValueError('names no address, and would open it on all of them; such as "127.0.0.1"')
     return value
+
+
+def host_names(value: list[str]) -> list[str]:
+    """Accept what a Host header (RFC 9110 section 7.2) can say before its port; returned in lower case."""
+    for item in value:
+        if not _HOST_NAME.fullmatch(item):
+            raise ValueError(
+                f'holds "{item}", which is not a name alone such as "stats.brand.example" or "[::1]"; '
+                "leave out scheme, port and path"
+            )
+    return [item.lower() for item in value]
 
 
 def header_name(value: str) -> str:

@@ -221,6 +221,26 @@ def test_five_mistakes_are_named_at_once_each_with_section_and_key(tmp_path: Pat
     ]
 
 
+def test_a_setting_in_the_wrong_section_is_told_where_it_belongs(tmp_path: Path) -> None:
+    assert faults(write(tmp_path, "[server]\nsynchronous = 'full'\n[networks]\nlevel = 'debug'\n")) == [
+        "config.toml: [server] synchronous: is not a setting. It belongs into [store].",
+        "config.toml: [networks] level: is not a setting. It belongs into [log].",
+    ]
+
+
+@pytest.mark.parametrize(
+    "written", ["https://stats.brand.example", "stats.brand.example:8081", "stats.brand.example/", "::1", ""]
+)
+def test_a_host_that_no_request_could_name_is_refused(tmp_path: Path, written: str) -> None:
+    (fault,) = faults(write(tmp_path, f'[server]\nprivate_hosts = ["localhost", "{written}"]\n'))
+    assert f'holds "{written}", which is not a name alone' in fault
+
+
+def test_private_hosts_are_names_in_any_case(tmp_path: Path) -> None:
+    told = load(write(tmp_path, '[server]\nprivate_hosts = ["Stats.Brand.example", "[FE80::1]"]\n'), {})
+    assert told.server.private_hosts == ["stats.brand.example", "[fe80::1]"]
+
+
 def test_two_listeners_cannot_share_one_address_and_port(tmp_path: Path) -> None:
     assert faults(write(tmp_path, "[server]\npublic_port = 8081\n")) == [
         "config.toml: [server] public_port: 8081 is private_port as well. Set another port for one."

@@ -38,6 +38,13 @@ ROBOTS = Reply(200, _TEXT, b"User-agent: *\nDisallow: /\n")
 ALIVE = Reply(200, _TEXT, b"ok\n")
 
 
+def host_asked(header: str) -> str:
+    """Return the name in a Host header (RFC 9110 section 7.2) without its port, in lower case."""
+    host = header.lower()
+    name, colon, port = host.rpartition(":")
+    return name if colon and (port.isdigit() or not port) and not host.endswith("]") else host
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One thing that must work, and what is wrong with it ("" for nothing)."""

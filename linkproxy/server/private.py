@@ -140,11 +140,11 @@ def _known_host(hosts: list[str]) -> Callable[..., Awaitable[web.StreamResponse]
     Else a page in an operator's browser could reach the listener under a name of its own (DNS
     rebinding). /healthz says nothing, so that probes may ask by any name.
     """
-    allowed = frozenset(host.lower() for host in hosts)
+    allowed = frozenset(hosts)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path != "/healthz" and _host(request) not in allowed:
+        if request.path != "/healthz" and ops.host_asked(request.headers.get("Host", "")) not in allowed:
             _log_refusal(request, "host")
             raise ApiError(
                 421, "Host: not a name of this listener; [server] private_hosts lists those it answers to"
@@ -170,13 +170,6 @@ def _keyed(store: Store) -> Callable[..., Awaitable[web.StreamResponse]]:
         return await handler(request)
 
     return check
-
-
-def _host(request: web.Request) -> str:
-    """Return the Host header's name without its port, in lower case."""
-    host = request.headers.get("Host", "").lower()
-    name, colon, port = host.rpartition(":")
-    return name if colon and (port.isdigit() or not port) and not host.endswith("]") else host
 
 
 def _log_refusal(request: web.Request, reason: str) -> None:

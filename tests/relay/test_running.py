@@ -83,6 +83,16 @@ async def test_health_is_told_to_no_page_under_a_name_of_its_own(post):
                 assert answer.status == status
 
 
+@pytest.mark.parametrize("host", ["[::1]", "[::1]:8082", "LOCALHOST", "127.0.0.1:"])
+async def test_health_is_told_by_every_form_of_a_configured_name(post, host):
+    found = await post()
+    async with (
+        aiohttp.ClientSession() as web,
+        web.get(found.running.private + "/readyz", headers={"Host": host}) as answer,
+    ):
+        assert answer.status == 200
+
+
 # --- start ---------------------------------------------------------------------------------------
 
 

@@ -123,7 +123,7 @@ async def _serve_health(config: Config, relay: Relay, store: Store, stack: Async
 
 
 def _health_app(config: Config, relay: Relay, store: Store) -> web.Application:
-    hosts = frozenset(name.lower() for name in config.server.private_hosts)
+    hosts = frozenset(config.server.private_hosts)
     store_fault = ops.store_check(store)
 
     async def healthz(_request: web.Request) -> web.StreamResponse:
@@ -151,5 +151,5 @@ def _health_app(config: Config, relay: Relay, store: Store) -> web.Application:
 
 def _check_host(request: web.Request, hosts: frozenset[str]) -> None:
     """Refuse other names for this machine than the configured ones (DNS rebinding)."""
-    if request.host.lower().rsplit(":", 1)[0] not in hosts:
+    if ops.host_asked(request.headers.get("Host", "")) not in hosts:
         raise web.HTTPMisdirectedRequest(text="not a name of this listener; see [server] private_hosts\n")
