@@ -93,7 +93,9 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.SPILL_READ_BACK: "Spilled visits are in the journal now. `visits`.",
     Event.VISIT_FAILED: "A visit could not be judged; the person was sent on. `error`.",
     Event.SIGNAL_BROKEN: "A signal raised an error; it counted as no evidence. `signal`.",
-    Event.SETTLE_FAILED: "A settle pass failed; it is tried again, and the same told once a minute. `error`.",
+    Event.SETTLE_FAILED: (
+        "A settle pass, or a message of it, failed; it is tried again, the same told once a minute. `error`."
+    ),
     Event.SHADOW_FAILED: "The shadow policy could not judge a message; nothing live is touched. `error`.",
     Event.UNSUBSCRIBE_SURGE: (
         "Many recipients of one domain come for unsubscribe links at once, as scanners do. "
@@ -251,6 +253,7 @@ METRICS: Final = (
         "Visits settled, by first and by settled verdict.",
         (("first", _VERDICTS), ("settled", _VERDICTS)),
     ),
+    Metric("unsettled_messages", Counter, "Messages that a pass could not settle by a fault of linkproxy."),
     Metric(
         "shadow_verdicts",
         Counter,
@@ -363,6 +366,7 @@ class Metrics:
     worker_deaths: Counter
     lost_visits: Counter
     settled_visits: Labelled[Counter]
+    unsettled_messages: Counter
     shadow_verdicts: Labelled[Counter]
     clicks: Counter
     retractions: Counter

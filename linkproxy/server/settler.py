@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from linkproxy.model import Settlement
+from linkproxy.model import LinkproxyError, Settlement
 from linkproxy.server.loop import Loop
 from linkproxy.server.repeats import Repeats
 from linkproxy.store.api import StoreError
@@ -21,7 +21,7 @@ from linkproxy.visit.possible import possible_among, with_possible
 from linkproxy.visit.settle import revise
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from linkproxy.model import CampaignId, MessageHistory, RecipientId, VerdictKind
     from linkproxy.server.shadow import Shadow
@@ -41,6 +41,18 @@ _REBUILT_TOGETHER = 50
 _REBUILDS_A_PASS = 100
 
 
+class UnsettledError(LinkproxyError):
+    """Messages that a pass could not settle, by a fault of linkproxy."""
+
+    def __init__(self, failed: Mapping[tuple[CampaignId, RecipientId], Exception]) -> None:
+        (campaign_id, recipient_id), fault = next(iter(failed.items()))
+        super().__init__(
+            f"messages that cannot be settled, their visits keep their first verdicts: {len(failed)}; "
+            f"the first is recipient {recipient_id} of campaign {campaign_id}: {fault!r}"
+        )
+        self.count = len(failed)
+
+
 async def settle_due(
     store: Store,
     policy: Policy,
@@ -55,19 +67,22 @@ async def settle_due(
     ``tokens``: those of a message, by which its changed links are known; without it only those whose
     token is whole are.
 
-    A message that cannot be settled is logged and passed over, so that it holds up no other.
-    Raises StoreError.
+    A message that cannot be settled is passed over, so that it holds up no other.
+    Raises StoreError, and UnsettledError when all others are settled.
     """
     settled, size = 0, _LEAST_TOGETHER
-    failed: set[tuple[CampaignId, RecipientId]] = set()
+    failed: dict[tuple[CampaignId, RecipientId], Exception] = {}
+    passed: set[tuple[CampaignId, RecipientId]] = set()
     while True:
         due = await store.list_due(
             last_before=now - policy.hold_seconds,
             first_before=now - policy.max_hold_seconds,
-            limit=_PAGE + len(failed),
+            limit=_PAGE + len(passed),
         )
-        fresh = [message for message in due if (message.campaign_id, message.recipient_id) not in failed]
+        fresh = [message for message in due if (message.campaign_id, message.recipient_id) not in passed]
         if not fresh:
+            if failed:
+                raise UnsettledError(failed)
             return settled
         while fresh:
             together, fresh = fresh[:size], fresh[size:]
@@ -80,11 +95,14 @@ async def settle_due(
                 return_exceptions=True,
             )
             size = together_next(len(together), time.perf_counter() - began, store.turn_seconds)
-            for message, settlement in zip(together, done, strict=True):
-                if _is_settled(settlement):
+            for message, outcome in zip(together, done, strict=True):
+                if isinstance(outcome, Settlement):
                     settled += 1
-                else:
-                    failed.add((message.campaign_id, message.recipient_id))
+                    continue
+                which = (message.campaign_id, message.recipient_id)
+                passed.add(which)
+                if outcome is not None:
+                    failed[which] = _ours(outcome)
 
 
 def together_next(settled: int, seconds: float, turn_seconds: float) -> int:
@@ -93,14 +111,11 @@ def together_next(settled: int, seconds: float, turn_seconds: float) -> int:
     return max(_LEAST_TOGETHER, min(_MOST_TOGETHER, fitting))
 
 
-def _is_settled(outcome: Settlement | BaseException | None) -> bool:
-    """Tell whether a message was settled; raise what is the store's fault, and log what is ours."""
-    if isinstance(outcome, StoreError) or not isinstance(outcome, Exception | Settlement | None):
-        raise outcome
-    if isinstance(outcome, Exception):
-        # One message must not stop the others.
-        get_logger().error(Event.SETTLE_FAILED, error=repr(outcome))
-    return isinstance(outcome, Settlement)
+def _ours(error: BaseException) -> Exception:
+    """Return what is a fault of one message; raise what is the store's, or no fault at all."""
+    if isinstance(error, StoreError) or not isinstance(error, Exception):
+        raise error
+    return error
 
 
 async def _settle(
@@ -164,6 +179,9 @@ class Settler(Loop):
         now = self._clock()
         try:
             await settle_due(self._store, self._policy, now, self._metrics, self._shadow, tokens=self._tokens)
+        except UnsettledError as error:
+            self._metrics.unsettled_messages.inc(error.count)
+            self._tell(error)
         except Exception as error:  # noqa: BLE001  (the loop outlives whatever happens to a pass)
             self._note_failure(error)
         await self._rebuild()
@@ -181,5 +199,8 @@ class Settler(Loop):
 
     def _note_failure(self, error: Exception) -> None:
         self._metrics.store_failures.labels(operation="settle").inc()
+        self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
         if self._repeats.is_news(str(error)):
             get_logger().error(Event.SETTLE_FAILED, error=str(error))

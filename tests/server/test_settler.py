@@ -60,6 +60,32 @@ async def test_everything_that_became_due_during_a_downtime_is_settled_in_one_pa
     assert await settle_due(site.store, policy, site.START + 86400) == 40
 
 
+async def test_a_message_that_cannot_be_settled_holds_up_no_other_and_is_told_of(site: Site) -> None:
+    [other] = await site.store.register_recipients([RecipientDraft(address="reader@example.com")])
+    await site.ask(site.url())
+    await site.ask(site.url(recipient=other))
+    await site.ask(site.url().replace(f"/{site.CONTENT}", f"%27/{site.CONTENT}"))  # its tokens are looked up
+    services = site.server.services
+
+    def broken(_campaign: int, recipient: int) -> tuple[str, ...]:
+        if recipient != other.id:
+            raise KeyError(f"no keys for {recipient}")
+        return ()
+
+    settler = Settler(site.store, services.policy, metrics=services.metrics, clock=site.clock, tokens=broken)
+    site.clock.now += 1000
+    with capture_logs() as logs:
+        for _ in range(3):
+            await settler.once()
+    settled = {row.entry.recipient.address: row.entry.settled for row in await site.visits()}
+    assert sorted(address for address, verdict in settled.items() if verdict) == ["reader@example.com"]
+    [told] = [log["error"] for log in logs if log["event"] == "settle.failed"]
+    assert told.startswith("messages that cannot be settled")
+    assert "recipient 1 of campaign 1: KeyError" in told
+    assert await site.metric("linkproxy_unsettled_messages_total") == 3
+    assert await site.metric("linkproxy_store_failures_total", operation="settle") == 0
+
+
 async def test_a_changed_link_that_comes_after_the_visit_is_held_against_it(site: Site) -> None:
     await site.ask(site.url())
     site.clock.now += 3
