@@ -98,22 +98,35 @@ def _split(clues: Iterable[Clue], factors: Mapping[str, float]) -> tuple[dict[st
 def _climb(
     rows: Sequence[Row], factors: Mapping[str, float], centres: Mapping[str, float]
 ) -> dict[str, float]:
-    """Take Newton's steps to the top; the log posterior is concave, so there is one."""
+    """Take Newton's steps to the top; the log posterior is concave, so there is one within the limits.
+
+    A factor that would leave the limits is held there, and the others go on without it (Bertsekas,
+    "Projected Newton methods", SIAM J. Control and Optimization 20, 1982): cut off at the end, they
+    would still lean on what it had come to beyond.
+    """
     names = sorted(factors)
-    at = [factors[name] for name in names]
+    at = [_within(factors[name]) for name in names]
     for _ in range(_STEPS):
         slope, bend = _derivatives(rows, names, at)
         for place, name in enumerate(names):
             slope[place] -= (at[place] - centres[name]) / BELIEF**2
             bend[place][place] += 1 / BELIEF**2
-        step = _solve(bend, slope)
+        free = [place for place, value in enumerate(at) if _within(value + slope[place]) != value]
+        step = _solve(
+            [[bend[place][also] for also in free] for place in free], [slope[place] for place in free]
+        )
         longest = max(map(abs, step), default=0.0)
         scale = min(1.0, 2.0 / longest) if longest else 1.0
-        at = [value + scale * move for value, move in zip(at, step, strict=True)]
-        if longest < 1e-6:
+        before = list(at)
+        for place, move in zip(free, step, strict=True):
+            at[place] = _within(at[place] + scale * move)
+        if max(map(abs, map(float.__sub__, at, before)), default=0.0) < 1e-6:
             break
-    fitted = zip(names, at, strict=True)
-    return {name: min(HIGHEST, max(LOWEST, value)) for name, value in fitted}
+    return dict(zip(names, at, strict=True))
+
+
+def _within(factor: float) -> float:
+    return min(HIGHEST, max(LOWEST, factor))
 
 
 def _derivatives(

@@ -4,6 +4,8 @@ import math
 import random
 from collections import Counter
 
+import pytest
+
 from linkproxy.query.fit import HIGHEST, LOWEST, Clue, Sample, fit_factors
 
 SHIPPED = {
@@ -90,3 +92,27 @@ def test_what_another_of_its_family_overshadows_is_not_fitted_by_that_visit() ->
     samples = {Sample(machine=True, clues=(strong, weak)): 300.0, Sample(machine=False, clues=()): 300.0}
     fitted = fit_factors(samples, {"request.program": 1.0, "request.http-1.0": 1.0})
     assert fitted["request.http-1.0"] == 1.0
+
+
+def test_who_is_held_at_a_limit_leaves_the_others_as_if_it_had_never_spoken() -> None:
+    source = random.Random(4)  # noqa: S311  (a seeded simulation)
+    chances = {
+        "request.contradiction": (0.6, 0.2),
+        "network.cloud": (0.4, 0.1),
+        "request.coherent": (0.9, 0.3),
+    }
+    families = {"request.contradiction": "request", "network.cloud": "network", "request.coherent": "headers"}
+    with_it: Counter[Sample] = Counter()
+    without: Counter[Sample] = Counter()
+    for number in range(2000):
+        machine, alike = number % 2 == 0, source.choice((0.6, 1.1))
+        clues = tuple(
+            Clue(name, families[name], SHIPPED[name])
+            for name, (of_machines, of_people) in chances.items()
+            if source.random() < alike * (of_machines if machine else of_people)
+        )
+        with_it[Sample(machine, clues)] += 1
+        without[Sample(machine, tuple(clue for clue in clues if clue.name != "request.coherent"))] += 1
+    found = fit_factors(with_it, dict.fromkeys(chances, 1.0))
+    assert found.pop("request.coherent") == LOWEST  # it speaks for people, and was heard of machines
+    assert found == pytest.approx(fit_factors(without, dict.fromkeys(found, 1.0)), abs=1e-4)
