@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import LinkproxyError
 from linkproxy.query.fit import BELIEF, Clue, Sample, fit_factors
-from linkproxy.query.labels import WARNING, labels_of
+from linkproxy.query.labels import MACHINE_FAMILIES, PEOPLE_FAMILIES, WARNING, labels_of
 from linkproxy.visit import policy as policies
 from linkproxy.visit.replay import replay
 
@@ -24,6 +24,20 @@ LEAST_MESSAGES = 200
 """Labelled messages of machines, and as many of people, below which nothing is fitted."""
 
 _MOST_WEIGHT = 60.0
+
+_LABELLING = MACHINE_FAMILIES | PEOPLE_FAMILIES
+"""Families that labels are made of.
+
+One side's labels lack each of them, so that what is left of it was heard of the other side alone, and
+would be fitted to how labels are made: Continue pressed at once is heard of machines, since who
+presses it later has a label by that.
+"""
+
+_LEARNED = frozenset({"network.learned", "in-step.early", "in-step.nearly-all", "request.as-machines"})
+"""Signals that weigh by what was learned; their ``weight`` is the most, and would scale nothing else."""
+
+_WHEN_ANSWERED = frozenset({"in-step.together", "in-step.same-delay"})
+"""Signals whose curves have two weights a row, for the answer and for settling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +91,17 @@ async def gather(
                 # A message weighs one, however many links a sweep of it has followed.
                 sample = _sample(label)
                 samples[sample] = samples.get(sample, 0.0) + 1 / len(same)
-                spoke.update((item.name, machine) for item in label.evidence)
+                spoke.update((clue.name, machine) for clue in sample.clues)
     names = {name for name, _ in spoke}
     by_name = {name: Evidenced(spoke[name, True], spoke[name, False]) for name in names}
     return Gathered(samples, messages[True], messages[False], by_name)
 
 
 def _sample(label: Label) -> Sample:
-    return Sample(label.machine, tuple(Clue(item.name, item.family, item.weight) for item in label.evidence))
+    clues = (
+        Clue(item.name, item.family, item.weight) for item in label.evidence if item.family not in _LABELLING
+    )
+    return Sample(label.machine, tuple(clues))
 
 
 def calibrate(gathered: Gathered, policy: Policy, *, least: int = LEAST_MESSAGES) -> Calibration:
@@ -99,7 +116,7 @@ def calibrate(gathered: Gathered, policy: Policy, *, least: int = LEAST_MESSAGES
     centres = {
         name: _centre(policy.rules[name], shipped[name])
         for name in gathered.spoke
-        if name in shipped and is_scalable(policy.rules[name])
+        if name in shipped and is_scalable(name, policy.rules[name])
     }
     return Calibration(fit_factors(gathered.samples, centres), gathered)
 
@@ -112,25 +129,28 @@ def _centre(rule: Rule, shipped: Rule) -> float:
 # --- the policy that is written ----------------------------------------------------------------
 
 
-def is_scalable(rule: Rule) -> bool:
+def is_scalable(name: str, rule: Rule) -> bool:
     """Tell whether a signal's weights are all numbers that one factor can scale.
 
-    A decisive signal is a rule and no evidence; curves of shares give their weights themselves.
+    A decisive signal is a rule and no evidence; curves of shares give their weights themselves, and
+    so does what was learned.
     """
     lists = [name for name, value in rule.values.items() if isinstance(value, (list, dict))]
     curve = rule.values.get("curve", [])
     rows_of_three = all(isinstance(row, list) and len(row) == 3 for row in curve)
-    return not rule.decisive and rows_of_three and not set(lists) - {"curve"}
+    fits = not rule.decisive and rows_of_three and not set(lists) - {"curve"}
+    return fits and name not in _LEARNED
 
 
-def scaled(rows: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """Return a signal's settings with each weight scaled; the last number of a curve's row is one."""
-    return {name: _scale(name, value, factor) for name, value in rows.items()}
+def scaled(signal: str, rows: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Return a signal's settings with each weight scaled; a curve's row ends with one, or with two."""
+    first = 1 if signal in _WHEN_ANSWERED else 2
+    return {name: _scale(name, value, factor, first) for name, value in rows.items()}
 
 
-def _scale(name: str, value: Any, factor: float) -> Any:
+def _scale(name: str, value: Any, factor: float, first: int) -> Any:
     if name == "curve":
-        return [[*row[:2], _times(row[2], factor)] for row in value]
+        return [[*row[:first], *(_times(weight, factor) for weight in row[first:])] for row in value]
     if name == "weight" or name.endswith("_weight"):
         return _times(value, factor)
     return value
@@ -148,7 +168,7 @@ def policy_text(calibration: Calibration, policy: Policy, *, day: str) -> str:
     tree = json.loads(policy.text)
     shipped = json.loads(policies.load().text)
     for name, factor in calibration.factors.items():
-        tree["signals"][name] = scaled(tree["signals"][name], factor)
+        tree["signals"][name] = scaled(name, tree["signals"][name], factor)
     head = _head(calibration.gathered, day)
     return head + "".join(_tables(_difference(tree, shipped), (), _comments(calibration, shipped)))
 

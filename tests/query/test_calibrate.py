@@ -79,9 +79,9 @@ def test_a_policy_that_fits_as_it_is_is_written_without_weights() -> None:
 
 def test_decisive_signals_and_curves_of_shares_are_not_fitted() -> None:
     rules = policies.load().rules
-    assert not is_scalable(rules["request.head"])
-    assert not is_scalable(rules["timing.delay"])
-    assert is_scalable(rules[SWEEP])
+    assert not is_scalable("request.head", rules["request.head"])
+    assert not is_scalable("timing.delay", rules["timing.delay"])
+    assert is_scalable(SWEEP, rules[SWEEP])
     assert set(calibrate(gathered(200, cloud_is_worth=3.0), policies.load()).factors) == {CLOUD}
 
 
@@ -93,11 +93,25 @@ def test_every_weight_of_a_signal_is_scaled_and_nothing_else() -> None:
         "curve": [[1.0, 2, 5.0]],
         "source": "x",
     }
-    assert scaled(rows, 2.0) == {
+    assert scaled(SWEEP, rows, 2.0) == {
         "weight": -14.0,
         "plain_weight": -11.0,
         "window_seconds": 10.0,
         "curve": [[1.0, 2, 10.0]],
         "source": "x",
     }
-    assert scaled({"weight": 45.0}, 3.0) == {"weight": 60.0}
+    assert scaled(SWEEP, {"weight": 45.0}, 3.0) == {"weight": 60.0}
+
+
+@pytest.mark.parametrize(
+    "name", ["network.learned", "in-step.early", "in-step.nearly-all", "request.as-machines"]
+)
+def test_what_weighs_by_what_was_learned_is_not_fitted(name: str) -> None:
+    """Its ``weight`` is the most that it says: scaled, it would cap some visits and leave others as they are."""
+    assert not is_scalable(name, policies.load().rules[name])
+
+
+@pytest.mark.parametrize("name", ["in-step.together", "in-step.same-delay"])
+def test_both_weights_of_a_row_are_scaled_where_one_is_for_the_answer(name: str) -> None:
+    rows = {"weight": 10.0, "curve": [[4.0, 1.0, 3.0], [6.0, 3.0, 7.0]]}
+    assert scaled(name, rows, 2.0) == {"weight": 20.0, "curve": [[4.0, 2.0, 6.0], [6.0, 6.0, 14.0]]}
