@@ -12,7 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignKind, LinkproxyError
-from linkproxy.visit.facts import LOOK_BACK_SECONDS
+from linkproxy.visit import policy_faults
 from linkproxy.visit.gateways import GatewayRole, Gateways, gateways
 from linkproxy.visit.in_step import StepRules
 from linkproxy.visit.learn import Learning
@@ -127,7 +127,7 @@ def load(text: str = "", where: str = "policy.toml") -> Policy:
         except tomllib.TOMLDecodeError as error:
             faults.append(f"is not TOML: {error}")
     if not faults:
-        faults += _disorder(tree["policy"])
+        faults += policy_faults.faults(tree)
         faults += Learning(**tree["learning"]).faults() + StepRules(**tree["in_step"]).faults()
     tables = _tables(tree, faults)
     if faults:
@@ -163,7 +163,7 @@ def _overlay(base: Tree, change: Tree, path: tuple[str, ...], faults: list[str])
 
 def _alike(old: object, new: object) -> bool:
     if isinstance(old, list) and isinstance(new, list):
-        return not old or all(_alike(old[0], item) for item in new)
+        return not old or all(_is_item_like(old[0], item) for item in new)
     if isinstance(old, bool) or isinstance(new, bool):
         return isinstance(old, bool) and isinstance(new, bool)
     if isinstance(old, (int, float)):
@@ -171,7 +171,16 @@ def _alike(old: object, new: object) -> bool:
     return type(old) is type(new)
 
 
+def _is_item_like(old: object, new: object) -> bool:
+    """Tell whether an item of a list is like one of the shipped list: of a row, each value is."""
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_alike, old, new))
+    return _alike(old, new)
+
+
 def _kind(value: object) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return f"a list of rows like {json.dumps(value[0])}"
     names = {
         bool: "true or false",
         int: "a number",
@@ -180,20 +189,6 @@ def _kind(value: object) -> str:
         list: "a list like the shipped one",
     }
     return names.get(type(value), "a table")
-
-
-def _disorder(limits: Mapping[str, float]) -> list[str]:
-    faults = []
-    if not limits["human"] < limits["machine"] <= limits["neutral"]:
-        faults.append("policy: human must be below machine, and machine not above neutral")
-    faults += [
-        f"policy.{key} must be above 0"
-        for key in ("hold_seconds", "max_hold_seconds", "reach_seconds", "stray_seconds")
-        if limits[key] <= 0
-    ]
-    if limits["reach_seconds"] > LOOK_BACK_SECONDS:
-        faults.append(f"policy.reach_seconds must be at most {LOOK_BACK_SECONDS:g}, a day")
-    return faults
 
 
 def _tables(tree: Tree, faults: list[str]) -> dict[str, Any]:

@@ -152,7 +152,9 @@ def test_asking_every_signal_gives_the_same_verdict_as_asking_those_with_somethi
 
 
 def test_a_row_of_a_curve_that_is_wrong_breaks_its_signal_alone():
-    rules = policy.load('[signals."message.links-in-seconds"]\ncurve = [[0.3, 2]]\n')
+    sweep = POLICY.rules["message.links-in-seconds"]
+    wrong = replace(sweep, values={**sweep.values, "curve": [[0.3, 2]]})  # which no policy file may bring
+    rules = replace(POLICY, rules={**POLICY.rules, "message.links-in-seconds": wrong})
     link = Link(CampaignId(1), KEYS[0], "https://shop.example/", LinkKind.CONTENT, LinkRole.BODY, 0)
     visit = Visit(
         NOW, "GET", CampaignId(1), RecipientId(1), KEYS[0], "192.0.2.7", "192.0.2.0/24", PROFILES[0]

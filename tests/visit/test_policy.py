@@ -65,6 +65,19 @@ def test_all_faults_of_a_policy_are_named_at_once():
         ("[prior]\nmarketing = inf", "prior.marketing must be a number, not Infinity"),
         ("[policy]\nmachine = nan", "policy.machine must be a number, not NaN"),
         ('[signals."request.head"]\nweight = 1%s' % ("0" * 400), "weight must be a number, not 1000"),
+        (
+            '[signals."message.rotates"]\ncurve = [[2]]',
+            r"must be a list of rows like \[2, 11.0\], not \[\[2\]\]",
+        ),
+        ('[signals."message.rotates"]\ncurve = [[5, 22], [2, 11]]', "in order of their first numbers"),
+        ('[signals."timing.delay"]\nmarketing = []', "timing.delay.marketing must be rows"),
+        ('[signals."timing.delay"]\nmachine = [[0, 0.0], [60, 1.0]]', "seconds above 0"),
+        ('[signals."timing.delay"]\nmachine = [[60, 0.5], [9, 1.0]]', "both rising"),
+        ('[signals."timing.delay"]\nmarketing = [[1, 0], [3600, 34], [86400, 100]]', "shares from 0 to 1"),
+        ('[signals."timing.delay"]\nspread = 1', "spread must be above 1"),
+        ('[engines]\nfirefox = [[140, "in June"]]', "engines.firefox must be rows"),
+        ("[engines]\nfirefox = [[140, 2025]]", "engines.firefox must be a list of rows like"),
+        ('[signals."message.most-links"]\nshare = 1.0', "share must be from 0 to below 1"),
         ('[networks.office]\ncidrs = ["10.0.0.0/33"]\nrole = "people"', "is no network"),
         ('[networks.office]\nrole = "friends"', "must be one of scanner, cloud, people"),
         ('[networks.office]\ncolour = "red"', "networks.office.colour is no setting"),
@@ -73,6 +86,11 @@ def test_all_faults_of_a_policy_are_named_at_once():
 def test_a_bad_policy_is_refused_with_what_is_wrong(text, fault):
     with pytest.raises(PolicyError, match=fault):
         policy.load(text)
+
+
+def test_an_operator_can_tell_of_newer_browsers():
+    text = '[engines]\nfirefox = [[140, "2025-06-24"], [160, "2027-01-12"]]'
+    assert policy.load(text).engines["firefox"][-1] == [160, "2027-01-12"]
 
 
 def test_an_operator_can_name_networks_of_their_own():

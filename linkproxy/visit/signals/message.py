@@ -92,7 +92,10 @@ def _most_links(look: Look) -> Finding | None:
     if count < 2 or count / total < least:
         return None
     share = min(1.0, count / total)
-    if_all = min(look.rule.weight, max(weight for links, weight in values["curve"] if links <= count))
+    reached = [weight for links, weight in values["curve"] if links <= count]
+    if not reached:
+        return None
+    if_all = min(look.rule.weight, max(reached))
     return Finding(
         round(if_all * (0.5 + 0.5 * (share - least) / (1 - least)), 1), f"{count} of {total} links"
     )
