@@ -156,6 +156,7 @@ class Settlement:
     steps: tuple[tuple[int, Step], ...] = ()  # what the settled verdicts went by, to be frozen
     afterlives: tuple[tuple[int, Afterlife], ...] = ()  # likewise
     strays: tuple[tuple[int, StrayCounts], ...] = ()  # likewise, where there were more than before
+    beside_driven: tuple[int, ...] = ()  # likewise, by visit id: another visit as likely a driven browser's
     lesson: Lesson | None = None  # what the message teaches, once
     possible: PossibleClicks | None = None  # of the whole message; None: not looked at
 

@@ -208,7 +208,7 @@ async def _write_verdicts(
     newest = max(entry.visit_id for entry in history.entries)
     times = {entry.visit_id: entry.visit.at for entry in history.entries}
     steps, afterlives = dict(settlement.steps), dict(settlement.afterlives)
-    strays = dict(settlement.strays)
+    strays, beside = dict(settlement.strays), frozenset(settlement.beside_driven)
     values = [
         (
             *(visit_id, times[visit_id], verdict.kind, verdict.score, verdict.prior),
@@ -219,6 +219,7 @@ async def _write_verdicts(
                 step=rows.step_value(steps.get(visit_id)),
                 afterlife=afterlife_value(afterlives.get(visit_id)),
                 strays=rows.strays_value(strays.get(visit_id)),
+                beside=visit_id in beside or None,
             ),
         )
         for visit_id, verdict in settlement.revised

@@ -36,12 +36,14 @@ class FrozenVisit:
     """A journal entry with what was known when it was settled.
 
     ``seen_id`` is the newest visit of the message that the settle pass knew, 0 if it did not
-    write that down. ``clicked``: the click log holds this visit.
+    write that down. ``beside_driven``: it knew another visit that was as likely a driven browser's.
+    ``clicked``: the click log holds this visit.
     """
 
     entry: JournalEntry
     seen_id: int = 0
     delivery: Delivery = NO_DELIVERY
+    beside_driven: bool = False
     clicked: bool = False
 
 

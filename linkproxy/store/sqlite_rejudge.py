@@ -47,6 +47,7 @@ def frozen_from(row: rows.Row, campaigns: Mapping[int, Campaign]) -> FrozenVisit
         stored.entry_from(row, campaigns),
         seen_id=known.get("seen", 0),
         delivery=rows.delivery_from(known.get("delivery")),
+        beside_driven=known.get("beside", False),
         clicked=bool(row[-1]),
     )
 

@@ -248,7 +248,7 @@ def step_from(value: Sequence[int] | None) -> Step | None:
     return None if value is None else Step(*value)
 
 
-def settled_facts_text(delivery: Delivery, seen_id: int, **rare: Sequence[Any] | None) -> str:
+def settled_facts_text(delivery: Delivery, seen_id: int, **rare: Sequence[Any] | bool | None) -> str:
     """Return what was known only when a visit was settled, as JSON; None takes no room.
 
     ``seen_id`` is the newest visit of the message by then: replay looks at none after it.

@@ -115,7 +115,7 @@ def _write_verdicts(
 ) -> None:
     newest = max(entry.visit_id for entry in history.entries)
     steps, afterlives = dict(settlement.steps), dict(settlement.afterlives)
-    strays = dict(settlement.strays)
+    strays, beside = dict(settlement.strays), frozenset(settlement.beside_driven)
     session.db.executemany(
         _SETTLE,
         [
@@ -128,6 +128,7 @@ def _write_verdicts(
                     step=rows.step_value(steps.get(visit_id)),
                     afterlife=afterlife_value(afterlives.get(visit_id)),
                     strays=rows.strays_value(strays.get(visit_id)),
+                    beside=visit_id in beside or None,
                 ),
                 *(settlement.settled_at, visit_id),
             )

@@ -6,14 +6,14 @@ would have made of the same visits. Who was answered how is history and stays as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from linkproxy.model import MessageHistory
 from linkproxy.visit import opens
 from linkproxy.visit.clicks import clicks_of
 from linkproxy.visit.facts import MOST_SIBLINGS
-from linkproxy.visit.settle import as_sibling, judge_again
+from linkproxy.visit.settle import as_sibling, facts_again
 from linkproxy.visit.verdict import judge
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class Frozen(Protocol):
 
     @property
     def delivery(self) -> Delivery: ...
+
+    @property
+    def beside_driven(self) -> bool:
+        """Whether it knew a visit as likely a driven browser's, which may be purged, or not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,10 @@ def _settled(item: Frozen, entries: Sequence[JournalEntry], policy: Policy) -> V
         return None
     known = tuple(other for other in entries if _was_known(other, item))
     history = MessageHistory(known, frozenset(), frozenset(), delivery=item.delivery)
-    return judge_again(entry, history, policy)
+    facts = facts_again(entry, history, policy)
+    if item.beside_driven:
+        facts = replace(facts, beside_driven=True)
+    return judge(entry.visit, facts, policy)
 
 
 def _was_known(other: JournalEntry, item: Frozen) -> bool:

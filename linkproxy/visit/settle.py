@@ -74,6 +74,7 @@ def revise(history: MessageHistory, *, policy: Policy, now: float) -> Settlement
             for entry in history.entries
             if entry.visit_id in opened and opened[entry.visit_id].strays != entry.facts.strays
         ),
+        beside_driven=tuple(visit_id for visit_id, facts in opened.items() if facts.beside_driven),
         **_of_clicks(history, revised, policy),
     )
 

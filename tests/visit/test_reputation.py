@@ -19,7 +19,7 @@ from linkproxy.model import (
     ProfileScope,
     VerdictKind,
 )
-from linkproxy.store.api import DeliveryDraft, Filter
+from linkproxy.store.api import Cutoffs, DeliveryDraft, Filter
 from linkproxy.store.privacy import Privacy
 from linkproxy.visit import arrivals, policy, replay, reputation
 
@@ -314,8 +314,9 @@ async def test_a_few_of_many_messages_are_the_judges_own_mistakes(world):
     assert weight_of("request.as-machines", judged.verdict) == 0.0
 
 
-async def test_who_comes_after_a_driven_browser_is_not_held_to_it_when_settled(world):
-    """The scanner has been there; hours later it is the reader."""
+@pytest.mark.parametrize("without_first", [0.0, 52 * HOUR])
+async def test_who_comes_after_a_driven_browser_is_not_held_to_it_when_settled(world, without_first):
+    """The scanner has been there; hours later it is the reader, also to a replay that sees less."""
     world.policy = SHORT_MAIL
     await swept(world, (await company(world, 24)).people)
     (person,) = (await company(world, 1, first=500)).people
@@ -326,9 +327,13 @@ async def test_who_comes_after_a_driven_browser_is_not_held_to_it_when_settled(w
     first, second = list((await settled(world)).values())[-2:]
     assert weight_of("request.as-machines", first) > 5
     assert weight_of("request.as-machines", second) == 0.0
-    async for message in world.store.messages(Filter(), reach_seconds=world.policy.reach_seconds):
-        for again in replay.replay(message.visits, world.policy):
-            assert (again.first, again.settled) == (again.entry.verdict, again.entry.settled)
+    if without_first:
+        await world.store.purge(Cutoffs(journal=NOW + without_first))
+    since = None if without_first else NOW + 52 * HOUR
+    for where in (Filter(), Filter(since=since)):
+        async for message in world.store.messages(where, reach_seconds=world.policy.reach_seconds):
+            for again in replay.replay(message.visits, world.policy):
+                assert (again.first, again.settled) == (again.entry.verdict, again.entry.settled)
 
 
 @given(st.floats(0, 500), st.floats(0, 500))
