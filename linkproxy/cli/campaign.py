@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -37,7 +37,7 @@ _UTM_NAMES = tuple(field.name for field in fields(Utm))
 
 @click.group("campaign")
 def campaign() -> None:
-    """Make campaigns and look at their links.
+    """Make campaigns, rename them, put them away, and look at their links.
 
     \b
     Example:
@@ -217,29 +217,97 @@ async def _add_with_links(
 
 
 @campaign.command("list")
+@click.option("--archived", is_flag=True, help="Archived ones, too.")
 @json_option
-def list_(*, as_json: bool) -> None:
+def list_(*, archived: bool, as_json: bool) -> None:
     """List the campaigns.
 
     \b
-    Example:
+    Examples:
       linkproxy campaign list
+      linkproxy campaign list --archived
     """
-    campaigns = with_store(lambda _config, store: store.list_campaigns())
+    every = with_store(lambda _config, store: store.list_campaigns())
+    campaigns = [item for item in every if archived or item.archived_at is None]
+    left_out = len(every) - len(campaigns)
     if as_json:
         from linkproxy.server.campaigns import campaign_record
 
         print_json({"campaigns": [campaign_record(item) for item in campaigns]})
     elif campaigns:
-        print_table(
-            ["Campaign", "Kind", "Links at", "Bait", "Made (UTC)"],
-            [
-                [item.name, item.kind, item.base_url, item.bait_style, short_time(item.created_at)]
-                for item in campaigns
-            ],
-        )
-    else:
+        columns = ["Campaign", "Kind", "Links at", "Bait", "Made (UTC)"] + ["Archived (UTC)"] * archived
+        print_table(columns, [_listed(item)[: len(columns)] for item in campaigns])
+    elif not left_out:
         say("No campaigns. `linkproxy campaign add NAME` makes one.")
+    if left_out and not as_json:
+        say(f"Archived: {left_out}. `linkproxy campaign list --archived` shows them, too.")
+
+
+def _listed(item: Campaign) -> list[str]:
+    put_away = "-" if item.archived_at is None else short_time(item.archived_at)
+    return [item.name, item.kind, item.base_url, item.bait_style, short_time(item.created_at), put_away]
+
+
+@campaign.command("rename")
+@click.argument("name")
+@click.argument("new_name")
+def rename(name: str, new_name: str) -> None:
+    """Give a campaign another name. Links of sent mail, clicks and figures stay as they are.
+
+    \b
+    Example:
+      linkproxy campaign rename sprign spring
+    """
+    from linkproxy.server.campaigns import name_fault
+
+    if fault := name_fault(new_name):
+        raise LinkproxyError(f"campaign name {fault}")
+
+    async def work(config: Config, store: Store) -> bool:
+        await store.change_campaign(replace(await need_campaign(store, name), name=new_name))
+        return any(rule.campaign == name for rule in config.relay.rules)
+
+    is_ruled = with_store(work)
+    click.echo(f"Campaign {name} is {new_name} from now on.")
+    if is_ruled:
+        say(f"[[relay.rules]] names {name} still: set campaign to {new_name} there, and restart the relay.")
+
+
+@campaign.command("archive")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def archive(names: tuple[str, ...]) -> None:
+    """Leave campaigns out of lists. Their links go on leading to their targets, and are counted.
+
+    \b
+    Example:
+      linkproxy campaign archive trial "another trial"
+    """
+    _put(names, time.time())
+    click.echo(f"Archived: {', '.join(names)}. Links of mail that is out work as before.")
+
+
+@campaign.command("unarchive")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def unarchive(names: tuple[str, ...]) -> None:
+    """Show archived campaigns in lists again.
+
+    \b
+    Example:
+      linkproxy campaign unarchive trial
+    """
+    _put(names, None)
+    click.echo(f"In lists again: {', '.join(names)}.")
+
+
+def _put(names: tuple[str, ...], archived_at: float | None) -> None:
+    """Archive campaigns, or no longer; one that is not there stops it before the first is changed."""
+
+    async def work(_config: Config, store: Store) -> None:
+        for found in [await need_campaign(store, name) for name in names]:
+            if (found.archived_at is None) is not (archived_at is None):
+                await store.change_campaign(replace(found, archived_at=archived_at))
+
+    with_store(work)
 
 
 @campaign.command("show")
@@ -281,4 +349,5 @@ def _headline(found: Campaign) -> str:
     ]
     parts += [f"click id {found.click_id}"] * bool(found.click_id) + ["opens are told"] * found.opens
     parts += ["messages get List-Unsubscribe"] * found.list_unsubscribe
+    parts += [] if found.archived_at is None else [f"archived {short_time(found.archived_at)}"]
     return "; ".join(parts + [utm] * bool(utm))

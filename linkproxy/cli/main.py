@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "config": "Check the settings, or show what is in force.",
     "serve": "Serve tracked links, and the JSON API.",
     "relay": "Take mail by SMTP, track its links, and pass it on.",
-    "campaign": "Make campaigns and look at their links.",
+    "campaign": "Make campaigns, rename them, put them away, and look at their links.",
     "link": "Correct links of mail that is sent already.",
     "rewrite": "Replace the links of mails by tracked ones.",
     "lint": "Name what is likely to hurt a mail, before it is sent.",

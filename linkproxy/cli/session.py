@@ -12,7 +12,7 @@ from linkproxy.cli.main import Invocation
 from linkproxy.model import LinkproxyError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from linkproxy.config import Config
     from linkproxy.model import Campaign, Recipient
@@ -61,18 +61,18 @@ async def need_campaign(store: Store, name: str) -> Campaign:
     campaign = await store.find_campaign(name)
     if campaign is not None:
         return campaign
-    names = [known.name for known in await store.list_campaigns()]
-    raise LinkproxyError(f"there is no campaign {name!r}. {_known(name, names)}")
+    raise LinkproxyError(f"there is no campaign {name!r}. {_known(name, await store.list_campaigns())}")
 
 
-def _known(name: str, names: list[str]) -> str:
-    if not names:
-        return f"Make it with `linkproxy campaign add {name}`."
+def _known(name: str, campaigns: Sequence[Campaign]) -> str:
     import difflib
 
-    near = difflib.get_close_matches(name, names, n=1)
+    near = difflib.get_close_matches(name, [known.name for known in campaigns], n=1)
     if near:
         return f"Did you mean {near[0]}? `linkproxy campaign list` shows all."
+    names = [known.name for known in campaigns if known.archived_at is None]
+    if not names:
+        return f"Make it with `linkproxy campaign add {name}`."
     shown = ", ".join(sorted(names)[:8]) + (", ..." if len(names) > 8 else "")
     return f"There are: {shown}. `linkproxy campaign add` makes one."
 

@@ -52,6 +52,7 @@ class Campaign:
     leave_shown_urls: bool = False  # True: a link whose text is a URL itself is not tracked
     opens: bool = False  # True: its HTML holds a picture that tells when it is shown
     list_unsubscribe: bool = False  # True: its messages get the headers of RFC 2369 and RFC 8058
+    archived_at: float | None = None  # when lists began to leave it out; its links go on working
 
 
 @lean(frozen=True, slots=True)

@@ -107,6 +107,7 @@ class Api:
             ("GET", "/api/v1/campaigns", self.list_campaigns),
             ("POST", "/api/v1/campaigns", self.add_campaign),
             ("GET", "/api/v1/campaigns/{name}", self.show_campaign),
+            ("PATCH", "/api/v1/campaigns/{name}", self.change_campaign),
             *mail.routes,
             ("POST", "/api/v1/deliveries", self.add_deliveries),
             ("GET", "/api/v1/clicks", self.list_clicks),
@@ -122,9 +123,13 @@ class Api:
     # --- campaigns -----------------------------------------------------------------------------
 
     async def list_campaigns(self, call: Call) -> Answer:
-        """Return all campaigns."""
-        refuse_parameters(call.query)
-        return {"campaigns": [campaign_record(item) for item in await self._store.list_campaigns()]}
+        """Return the campaigns, archived ones too if ``archived``."""
+        if faults := unknown(call.query, ("archived",)):
+            raise ApiError(400, *faults)
+        archived = _flag(dict(call.query), "archived")
+        campaigns = await self._store.list_campaigns()
+        shown = [item for item in campaigns if archived or item.archived_at is None]
+        return {"campaigns": [campaign_record(item) for item in shown]}
 
     async def show_campaign(self, call: Call) -> Answer:
         """Return one campaign and its link table."""
@@ -170,6 +175,25 @@ class Api:
             return {"campaign": campaign_record(await self._store.add_campaign(campaign))}
         except DuplicateError as error:
             raise ApiError(409, str(error)) from None
+
+    async def change_campaign(self, call: Call) -> Answer:
+        """Rename a campaign, archive it, or bring it back."""
+        refuse_parameters(call.query)
+        body = read_object(call.body, ("name", "archived"))
+        given, archived = body.text("name"), body.flag("archived")
+        if given and (fault := name_fault(given.strip())):
+            body.fault("name", fault)
+        body.check()
+        campaign = await known_campaign(self._store, call.path["name"])
+        if given:
+            campaign = replace(campaign, name=given.strip())
+        if body.has("archived") and archived is not (campaign.archived_at is not None):
+            campaign = replace(campaign, archived_at=self._clock() if archived else None)
+        try:
+            await self._store.change_campaign(campaign)
+        except DuplicateError as error:
+            raise ApiError(409, str(error)) from None
+        return {"campaign": campaign_record(campaign)}
 
     # --- deliveries ----------------------------------------------------------------------------
 
@@ -219,10 +243,8 @@ class Api:
     async def list_clicks(self, call: Call) -> Answer:
         """Return a page of clicks, settled ones unless ``provisional``."""
         query = dict(call.query)
-        text = query.pop("provisional", "").lower()
-        if text not in _FLAGS:
-            raise ApiError(400, f"provisional: {text[:60]!r} is neither true nor false")
-        return await self._page(_CLICKS, partial(self._store.clicks, provisional=_FLAGS[text]), query)
+        provisional = _flag(query, "provisional")
+        return await self._page(_CLICKS, partial(self._store.clicks, provisional=provisional), query)
 
     async def list_profiles(self, call: Call) -> Answer:
         """Return what recipient domains and gateways have taught."""
@@ -276,6 +298,14 @@ _UNSUBSCRIBES = _Listing(
     "unsubscribes", UNSUBSCRIBE_COLUMNS, ("campaign", "recipient", "domain", "since", "until")
 )
 _VISITS = _Listing("visits", VISIT_COLUMNS, (*_FILTERS, "verdict"))
+
+
+def _flag(query: dict[str, str], name: str) -> bool:
+    """Take a parameter that is true or false out of a query; false when it is not given."""
+    text = query.pop(name, "").lower()
+    if text not in _FLAGS:
+        raise ApiError(400, f"{name}: {text[:60]!r} is neither true nor false")
+    return _FLAGS[text]
 
 
 def _limit(text: str, faults: list[str]) -> int:

@@ -74,7 +74,8 @@ def campaign_record(campaign: Campaign) -> dict[str, Any]:
     """Return a campaign as JSON shows it."""
     record = asdict(campaign)
     record.pop("id")
-    return record | {"created_at": format_time(campaign.created_at)}
+    archived_at = None if campaign.archived_at is None else format_time(campaign.archived_at)
+    return record | {"created_at": format_time(campaign.created_at), "archived_at": archived_at}
 
 
 def link_record(link: Link) -> dict[str, Any]:

@@ -225,7 +225,14 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
 
     async def get_campaign(self, campaign_id: CampaignId) -> Campaign | None: ...
 
-    async def list_campaigns(self) -> list[Campaign]: ...
+    async def list_campaigns(self) -> list[Campaign]:
+        """Return all campaigns, archived ones too, in the order that they were made in."""
+
+    async def change_campaign(self, changed: Campaign) -> None:
+        """Store the name and ``archived_at`` of a campaign, known by its id; all else stays.
+
+        Raises DuplicateError if another has the name, StoreError if there is no such campaign.
+        """
 
     async def list_links(self, campaign_id: CampaignId) -> list[Link]:
         """Return a campaign's link table by position."""

@@ -155,6 +155,9 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         found = await self._database.fetch(f"SELECT {rows.CAMPAIGN} FROM campaign ORDER BY id")
         return [rows.campaign_from(row) for row in found]
 
+    async def change_campaign(self, changed: Campaign) -> None:
+        await self._write(partial(outgoing.change_campaign, changed=changed))
+
     async def list_links(self, campaign_id: CampaignId) -> list[Link]:
         found = await self._database.fetch(
             f"SELECT {rows.LINK} FROM link WHERE campaign_id = $1 ORDER BY position", campaign_id

@@ -11,6 +11,7 @@ from linkproxy.model import Campaign, CampaignId, Link, LinkKey, MessageLink
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import DuplicateError, StoreError
 from linkproxy.store.postgres_rows import text, turned
+from linkproxy.store.sqlite_outgoing import name_taken, unknown_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _COLUMNS = rows.CAMPAIGN.removeprefix("id, ")
 _PLACES = ", ".join(f"${place}" for place in range(1, len(_COLUMNS.split(",")) + 1))
 _CAMPAIGN = f"INSERT INTO campaign ({_COLUMNS}) VALUES ({_PLACES}) RETURNING id"
+_CHANGE = "UPDATE campaign SET name = $2, archived_at = $3 WHERE id = $1 RETURNING id"
 _LINK = f"""INSERT INTO link ({rows.LINK})
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
     $8::text[])"""
@@ -47,9 +49,20 @@ async def add_campaign(work: Transaction, campaign: Campaign, now: float) -> Cam
     try:
         row = await work.fetch_one(_CAMPAIGN, *rows.campaign_row(created))
     except asyncpg.UniqueViolationError:
-        raise DuplicateError(f"campaign {campaign.name!r} is there already; choose another name") from None
+        raise name_taken(campaign.name) from None
     await work.execute(CHANGED)
     return replace(created, id=CampaignId(row[0] if row else 0))
+
+
+async def change_campaign(work: Transaction, changed: Campaign) -> None:
+    """Store a campaign's name and ``archived_at``; raise DuplicateError."""
+    try:
+        found = await work.fetch_one(_CHANGE, changed.id, changed.name, changed.archived_at)
+    except asyncpg.UniqueViolationError:
+        raise name_taken(changed.name) from None
+    if found is None:
+        raise unknown_campaign(changed.id)
+    await work.execute(CHANGED)
 
 
 async def add_links(work: Transaction, links: Sequence[Link]) -> None:
@@ -58,7 +71,7 @@ async def add_links(work: Transaction, links: Sequence[Link]) -> None:
     try:
         await work.execute(_LINK, *turned([rows.link_row(link) for link in links]))
     except asyncpg.ForeignKeyViolationError:
-        raise _unknown(links[0].campaign_id) from None
+        raise unknown_campaign(links[0].campaign_id) from None
     except asyncpg.UniqueViolationError:
         raise _taken(links[0].campaign_id) from None
     for campaign_id in sorted({link.campaign_id for link in links}):
@@ -98,11 +111,7 @@ async def need_campaigns(work: Transaction, wanted: set[CampaignId]) -> None:
     """Raise StoreError unless all campaigns are there."""
     found = await work.fetch(_BESIDE, sorted(wanted))
     if missing := wanted - {row[0] for row in found}:
-        raise _unknown(min(missing))
-
-
-def _unknown(campaign_id: CampaignId) -> StoreError:
-    return StoreError(f"campaign {campaign_id} is not in the store; add it first")
+        raise unknown_campaign(min(missing))
 
 
 def _taken(campaign_id: CampaignId) -> DuplicateError:

@@ -146,6 +146,9 @@ class SqliteStore(
         found = await self._readers.fetch(f"SELECT {rows.CAMPAIGN} FROM campaign ORDER BY id")
         return [rows.campaign_from(row) for row in found]
 
+    async def change_campaign(self, changed: Campaign) -> None:
+        await self._writer.run(partial(outgoing.change_campaign, changed=changed))
+
     async def list_links(self, campaign_id: CampaignId) -> list[Link]:
         found = await self._readers.fetch(
             f"SELECT {rows.LINK} FROM link WHERE campaign_id = ? ORDER BY position", (campaign_id,)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _COLUMNS = rows.CAMPAIGN.removeprefix("id, ")
 _PLACES = ", ".join("?" * len(_COLUMNS.split(",")))
 _CAMPAIGN = f"INSERT INTO campaign ({_COLUMNS}) VALUES ({_PLACES}) RETURNING id"
+_CHANGE = "UPDATE campaign SET name = ?, archived_at = ? WHERE id = ?"
 _LINK = f"INSERT INTO link ({rows.LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK_TAKEN = (
     "SELECT 1 FROM message_link WHERE campaign_id = ? AND key IN (SELECT value FROM json_each(?)) LIMIT 1"
@@ -33,9 +34,33 @@ def add_campaign(session: Session, campaign: Campaign) -> Campaign:
     try:
         (new_id,) = session.db.execute(_CAMPAIGN, rows.campaign_row(created)).fetchone()
     except sqlite3.IntegrityError:
-        raise DuplicateError(f"campaign {campaign.name!r} is there already; choose another name") from None
+        raise name_taken(campaign.name) from None
     session.changed()
     return replace(created, id=CampaignId(new_id))
+
+
+def change_campaign(session: Session, changed: Campaign) -> None:
+    """Store a campaign's name and ``archived_at``; raise DuplicateError."""
+    try:
+        found = session.db.execute(_CHANGE, (changed.name, changed.archived_at, changed.id))
+    except sqlite3.IntegrityError:
+        raise name_taken(changed.name) from None
+    if not found.rowcount:
+        raise unknown_campaign(changed.id)
+    session.changed()
+
+
+def name_taken(name: str) -> DuplicateError:
+    """Return the error for a second campaign of a name."""
+    return DuplicateError(
+        f"campaign {name!r} is there already; choose another name "
+        "(`linkproxy campaign list --archived` shows all)"
+    )
+
+
+def unknown_campaign(campaign_id: CampaignId) -> StoreError:
+    """Return the error for a campaign that is not there."""
+    return StoreError(f"campaign {campaign_id} is not in the store; add it first")
 
 
 def add_links(session: Session, links: Sequence[Link]) -> None:
@@ -79,7 +104,7 @@ def _message_link_row(link: MessageLink, now: float) -> rows.Row:
 
 def _link_fault(error: sqlite3.IntegrityError, campaign_id: CampaignId) -> StoreError | DuplicateError:
     if "FOREIGN KEY" in str(error):
-        return StoreError(f"campaign {campaign_id} is not in the store; add it first")
+        return unknown_campaign(campaign_id)
     return DuplicateError(f"campaign {campaign_id}: a link key or position is taken; read its links again")
 
 

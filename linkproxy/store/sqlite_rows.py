@@ -60,7 +60,7 @@ def plain(text: str) -> str:
 CAMPAIGN = (
     "id, name, kind, base_url, machine_answer, bait_style, utm_source, utm_medium, utm_campaign, utm_term, "
     "utm_content, rewrite_unsubscribe, created_at, click_id, leave_shown_urls, bait_places, opens, "
-    "list_unsubscribe"
+    "list_unsubscribe, archived_at"
 )
 LINK = "campaign_id, key, target, kind, role, position, style, shape"
 MESSAGE_LINK = "campaign_id, recipient_id, key, target, kind, role, position, shape, created_at"
@@ -88,6 +88,7 @@ def campaign_from(row: Row) -> Campaign:
         bait_places=BaitPlaces(row[15]),
         opens=bool(row[16]),
         list_unsubscribe=bool(row[17]),
+        archived_at=row[18],
     )
 
 
@@ -108,6 +109,7 @@ def campaign_row(campaign: Campaign) -> Row:
         campaign.bait_places,
         campaign.opens,
         campaign.list_unsubscribe,
+        campaign.archived_at,
     )
 
 

@@ -18,7 +18,7 @@ DESCRIPTION: dict[str, Any] = json.loads(
     (resources.files("linkproxy.server") / "openapi.json").read_text("utf-8")
 )
 SCHEMAS: dict[str, Any] = DESCRIPTION["components"]["schemas"]
-_METHODS = ("get", "post")
+_METHODS = ("get", "post", "patch")
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -140,3 +140,76 @@ def test_telling_of_opens_is_a_campaigns_choice(here: Installation) -> None:
     assert shown["opens"] is True
     assert sum(link["kind"] == "open" for link in shown["links"]) == 1
     assert "opens are told" in here.ok("campaign", "show", "spring").text
+
+
+def test_a_renamed_campaign_keeps_its_links_and_its_old_name_is_free(here: Installation) -> None:
+    here.ok("campaign", "add", "sprign", "--html", "newsletter.html")
+    before = here.ok("campaign", "show", "sprign", "--json").json
+    assert "spring" in here.ok("campaign", "rename", "sprign", "spring").text
+    after = here.ok("campaign", "show", "spring", "--json").json
+    assert after == before | {"name": "spring"}
+    here.ok("campaign", "add", "sprign")
+
+
+def test_a_campaign_is_not_renamed_to_what_is_taken_or_no_name(here: Installation) -> None:
+    here.ok("campaign", "add", "spring")
+    here.ok("campaign", "add", "summer")
+    assert "'summer' is there already" in here.fails("campaign", "rename", "spring", "summer")
+    assert "blanks at either end" in here.fails("campaign", "rename", "spring", "spring ")
+    assert "Did you mean spring?" in here.fails("campaign", "rename", "sprign", "autumn")
+    here.ok("campaign", "show", "spring")
+
+
+def test_a_rule_of_the_relay_that_names_a_renamed_campaign_is_told(here: Installation) -> None:
+    here.write(
+        "config.toml",
+        (here.folder / "config.toml").read_text()
+        + '\n[[relay.rules]]\nfrom_address = "*@brand.example"\ncampaign = "spring"\n',
+    )
+    here.ok("campaign", "add", "spring")
+    assert "[[relay.rules]] names spring still" in here.ok("campaign", "rename", "spring", "summer").err
+    assert here.ok("campaign", "rename", "summer", "autumn").err == ""
+
+
+def test_archived_campaigns_are_in_no_list_until_asked_for_and_can_still_be_named(here: Installation) -> None:
+    for name in ("spring", "trial", "other trial"):
+        here.ok("campaign", "add", name)
+    here.ok("campaign", "archive", "trial", "other trial")
+    listed = here.ok("campaign", "list")
+    assert "spring" in listed.text
+    assert "trial" not in listed.text
+    assert "Archived: 2" in listed.err
+    assert [item["name"] for item in here.ok("campaign", "list", "--json").json["campaigns"]] == ["spring"]
+    every = here.ok("campaign", "list", "--archived", "--json").json["campaigns"]
+    assert [(item["name"], item["archived_at"] is None) for item in every] == [
+        ("spring", True),
+        ("trial", False),
+        ("other trial", False),
+    ]
+    assert "other trial" in here.ok("campaign", "list", "--archived").text
+    assert "archived" in here.ok("campaign", "show", "trial").text
+    assert "There are: spring." in here.fails("campaign", "show", "autumn")
+    here.ok("campaign", "unarchive", "trial")
+    assert "trial" in here.ok("campaign", "list").text
+
+
+def test_a_campaign_that_is_archived_twice_keeps_its_day(here: Installation) -> None:
+    here.ok("campaign", "add", "trial")
+    here.ok("campaign", "archive", "trial")
+    first = here.ok("campaign", "show", "trial", "--json").json
+    here.ok("campaign", "archive", "trial")
+    assert here.ok("campaign", "show", "trial", "--json").json == first
+
+
+def test_one_name_that_is_not_there_archives_none(here: Installation) -> None:
+    here.ok("campaign", "add", "trial")
+    assert "Did you mean trial?" in here.fails("campaign", "archive", "trial", "trail")
+    assert "trial" in here.ok("campaign", "list").text
+
+
+def test_the_name_of_an_archived_campaign_is_taken_and_who_makes_it_again_is_told_where_it_is(
+    here: Installation,
+) -> None:
+    here.ok("campaign", "add", "trial")
+    here.ok("campaign", "archive", "trial")
+    assert "campaign list --archived" in here.fails("campaign", "add", "trial")

@@ -172,6 +172,53 @@ async def test_a_name_of_blanks_is_no_name(site: Site, key: str) -> None:
     assert [campaign.name for campaign in await site.store.list_campaigns()] == ["spring"]
 
 
+async def test_a_campaign_is_renamed_and_archived_and_its_links_lead_on(site: Site, key: str) -> None:
+    path = "/api/v1/campaigns/spring"
+    status, changed = await call(site, key, path, {"name": " spring 2026 ", "archived": True}, method="PATCH")
+    assert (status, changed["campaign"]["name"]) == (200, "spring 2026")
+    assert (await call(site, key, path))[0] == 404
+    assert (await call(site, key, "/api/v1/campaigns"))[1]["campaigns"] == []
+    _, every = await call(site, key, "/api/v1/campaigns?archived=true")
+    assert every["campaigns"] == [changed["campaign"]]
+    assert (await site.ask(site.url())).status == 302
+    assert [row.campaign for row in await site.visits()] == ["spring 2026"]
+
+
+async def test_what_a_change_does_not_name_stays(site: Site, key: str) -> None:
+    path = "/api/v1/campaigns/spring"
+    _, archived = await call(site, key, path, {"archived": True}, method="PATCH")
+    _, same = await call(site, key, path, {"name": None, "archived": None}, method="PATCH")
+    assert same == archived
+    assert archived["campaign"]["archived_at"] is not None
+    _, again = await call(site, key, path, {"archived": False}, method="PATCH")
+    assert again["campaign"] == archived["campaign"] | {"archived_at": None}
+
+
+async def test_a_change_that_cannot_be_changes_nothing(site: Site, key: str) -> None:
+    await call(site, key, "/api/v1/campaigns", {"name": "summer"})
+    path = "/api/v1/campaigns/spring"
+    _, before = await call(site, key, path)
+    assert_fault(
+        await call(site, key, path, {"name": "summer", "archived": True}, method="PATCH"),
+        409,
+        "campaign 'summer' is there already",
+    )
+    wrong = {"name": "two\nlines", "archived": "yes", "kind": "marketing"}
+    assert_fault(
+        await call(site, key, path, wrong, method="PATCH"),
+        400,
+        "kind: there is no such field",
+        "archived: is neither true nor false",
+        "name:",
+    )
+    assert_fault(
+        await call(site, key, "/api/v1/campaigns/autumn", {"archived": True}, method="PATCH"),
+        404,
+        "there is none named",
+    )
+    assert (await call(site, key, path))[1] == before
+
+
 async def test_a_base_url_with_a_path_is_refused(site: Site, key: str) -> None:
     body = {"name": "x", "base_url": "https://click.example/path"}
     assert_fault(await call(site, key, "/api/v1/campaigns", body), 400, "base_url")

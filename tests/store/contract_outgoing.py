@@ -22,7 +22,7 @@ from linkproxy.model import (
     RecipientId,
     Utm,
 )
-from linkproxy.store.api import ApiKey, DuplicateError, RecipientDraft, StoreError
+from linkproxy.store.api import ApiKey, DuplicateError, Filter, RecipientDraft, StoreError
 
 
 def message_link(mail, recipient_id, number=50, **more):
@@ -66,6 +66,7 @@ class OutgoingContract:
             bait_places=BaitPlaces.DOUBLE,
             opens=True,
             list_unsubscribe=True,
+            archived_at=NOW + 1,
         )
         stored = await store.add_campaign(given)
         assert replace(stored, id=given.id) == given
@@ -83,6 +84,36 @@ class OutgoingContract:
             await store.add_campaign(Campaign(CampaignId(0), "news", CampaignKind.TRANSACTIONAL))
         (only,) = await store.list_campaigns()
         assert only.kind is CampaignKind.MARKETING
+
+    async def test_a_renamed_or_archived_campaign_keeps_its_id_and_all_else(self, store, mail):
+        changed = replace(mail.campaign, name="spring", archived_at=NOW)
+        await store.change_campaign(replace(changed, base_url="https://other.example"))
+        assert await store.find_campaign("spring") == changed
+        assert await store.find_campaign("news") is None
+        await store.change_campaign(mail.campaign)
+        assert await store.list_campaigns() == [mail.campaign]
+
+    async def test_links_of_an_archived_campaign_lead_to_their_targets_and_visits_tell_its_new_name(
+        self, mail, open_store
+    ):
+        await mail.visited(mail.visit())
+        other = await open_store()
+        await other.change_campaign(replace(mail.campaign, name="spring", archived_at=NOW))
+        (judged,) = await mail.visited(mail.visit(1))
+        assert judged.answer.target == mail.links[0].target
+        assert judged.facts.campaign.name == "spring"
+        assert [row.campaign async for row in mail.store.visits(Filter(campaign="spring"))] == ["spring"] * 2
+
+    async def test_a_campaign_cannot_be_given_the_name_of_another(self, store):
+        await store.add_campaign(Campaign(CampaignId(0), "news"))
+        other = await store.add_campaign(Campaign(CampaignId(0), "spring"))
+        with pytest.raises(DuplicateError, match="'news' is there already"):
+            await store.change_campaign(replace(other, name="news", archived_at=NOW))
+        assert await store.get_campaign(other.id) == other
+
+    async def test_a_campaign_that_is_not_there_cannot_be_changed(self, store):
+        with pytest.raises(StoreError, match="99 is not in the store"):
+            await store.change_campaign(Campaign(CampaignId(99), "news"))
 
     async def test_links_come_back_by_position(self, store, mail):
         late = Link(mail.campaign.id, key(90), "", LinkKind.BAIT, LinkRole.HEADER, 9, BaitStyle.PIXEL, "")

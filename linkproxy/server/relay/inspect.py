@@ -94,7 +94,8 @@ async def _campaigns(config: Config, store: Store) -> Found:
 
 
 def _lacks_header(config: Config, campaign: Campaign) -> bool:
-    return wants_header(config.relay, campaign) and not campaign.base_url.startswith("https://")
+    bare = wants_header(config.relay, campaign) and not campaign.base_url.startswith("https://")
+    return bare and campaign.archived_at is None
 
 
 def _list(names: Iterable[str]) -> str:
