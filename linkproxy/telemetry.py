@@ -40,6 +40,7 @@ class Event(StrEnum):
     WORKER_HUNG = "worker.hung"
     REQUEST = "server.request"
     REQUEST_FAILED = "server.request_failed"
+    PAGE_FAILED = "page.failed"
     API_REFUSED = "api.refused"
     STORE_AWAITED = "store.awaited"
     STORE_FAILED = "store.failed"
@@ -81,6 +82,7 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.REQUEST: "One request, with `[server] request_log`. `listener`, `method`, `status`, `seconds`.",
     Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 503, on the private "
     "listener a 500. `listener`, `error`.",
+    Event.PAGE_FAILED: "Your template of the neutral page fails for a target; linkproxy's is shown. `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
     Event.STORE_AWAITED: "The store is not reached at the start; it is asked every second. `error`.",
     Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. The same is told once a "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from linkproxy.campaign.hosts import host_of
 from linkproxy.model import Answer, AnswerKind
 from linkproxy.server.location import location
-from linkproxy.server.pages import PageName, domain_pages, pages
+from linkproxy.server.pages import Headers, PageName, domain_pages, pages
 from linkproxy.visit.intake import HOP_COOKIE
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from linkproxy.config import Config
     from linkproxy.server.pages import Pages
-
-Headers = tuple[tuple[str, str], ...]
 
 NOT_STORED: Headers = (("Cache-Control", "no-store"), ("X-Robots-Tag", "noindex, nofollow"))
 """Never kept by a cache: the next request must come to us. Never indexed."""
@@ -86,7 +84,8 @@ class Answers:
         return Reply(status, self._pages.headers, self._pages.fixed(name))
 
     def _neutral(self, answer: Answer) -> Reply:
-        return Reply(200, self._pages.headers, self._pages.neutral(location(answer.target)))
+        headers, page = self._pages.neutral(location(answer.target))
+        return Reply(200, headers, page)
 
     def _precheck(self) -> Reply:
         """Return a page to programs that only look; nobody reads it.

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from linkproxy.campaign.click_ids import ClickIds
     from linkproxy.model import Visit
-    from linkproxy.server.answers import Answers, Brands, Headers, Reply
+    from linkproxy.server.answers import Answers, Brands, Reply
     from linkproxy.server.journal import Answered, Journal
+    from linkproxy.server.pages import Headers
     from linkproxy.server.strays import StrayRate
     from linkproxy.store.api import Outcome
     from linkproxy.telemetry import Metrics

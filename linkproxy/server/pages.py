@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -17,11 +18,16 @@ from markupsafe import Markup
 import linkproxy
 from linkproxy.config import BrandSection
 from linkproxy.model import LinkproxyError
+from linkproxy.server.way_on import has_button, links_to
+from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linkproxy.config import Config, DomainSection
+
+
+Headers = tuple[tuple[str, str], ...]
 
 
 class PageName(StrEnum):
@@ -35,6 +41,14 @@ class PageName(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
     NOT_FOUND = "not_found"
     UNAVAILABLE = "unavailable"
+
+
+_NAMING = frozenset({PageName.NEUTRAL})
+"""Pages that name the link's target; templates of the others know none."""
+
+_STYLE = re.compile(r"<style\b[^>]*>(.*?)</style\s*>", re.DOTALL | re.IGNORECASE)
+_SAMPLE = "https://example.com/"
+_NO_BUTTON = 'it has no <form method="post"> (without action) with a button'
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +77,61 @@ class Pages:
     """Renders pages in a brand's name and colour.
 
     All pages but the neutral one never change, so they are rendered once, at the start; faults in
-    somebody's own templates show there and not to a visitor.
+    somebody's own templates show there and not to a visitor. Nothing is read after that.
     """
 
     def __init__(self, brand: Brand, own_templates: Path | None = None) -> None:
         folders = _folders(own_templates)
         self._environment = Environment(
-            loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+            # Editors of Windows begin a file with a byte order mark, which would spoil the first rule of CSS.
+            loader=ChoiceLoader([FileSystemLoader(folder, encoding="utf-8-sig") for folder in folders]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,  # else a template that is being edited is read by visitors
         )
         self._environment.globals["brand"] = brand
         style = self._render("style.css")
         if "</" in style:
             raise LinkproxyError('template style.css: "</" would end the style element; take it out')
-        self._environment.globals["style"] = Markup(style)  # noqa: S704  (no markup can start in it, see above; the browser must read the very bytes that the hash is of)
-        self.headers = _headers(style)
-        sample = {"target": "https://example.com/", "host": "example.com"}
-        self._fixed = {name: self._render(f"{name}.html", **sample).encode() for name in PageName}
+        self._environment.globals["style"] = Markup(style)  # noqa: S704  (no markup can start in it, see above; escaped it would be another style)
+        self._fixed = {
+            name: self._render(f"{name}.html").encode() for name in PageName if name not in _NAMING
+        }
+        neutral = self._neutral(_SAMPLE)
+        self._check_ways_on(neutral)
+        self.headers = _headers(neutral, *(page.decode() for page in self._fixed.values()))
+        self._shipped = Pages(brand) if own_templates else None
 
     def fixed(self, name: PageName) -> bytes:
-        """Return a page that says the same to everyone."""
+        """Return a page that says the same to everyone: any but the neutral one."""
         return self._fixed[name]
 
-    def neutral(self, target: str) -> bytes:
-        """Return the neutral page with the true target (a URL in ASCII) in plain sight."""
+    def neutral(self, target: str) -> tuple[Headers, bytes]:
+        """Return headers and body of the neutral page: the true target (a URL in ASCII) in plain sight."""
+        try:
+            return self.headers, self._neutral(target).encode()
+        except LinkproxyError as error:
+            if self._shipped is None:
+                raise
+            # It read well with the sample; whoever follows this link is not to be stopped by it.
+            get_logger().error(Event.PAGE_FAILED, error=str(error))
+            return self._shipped.neutral(target)
+
+    def _neutral(self, target: str) -> str:
         host = urlsplit(target).hostname or target
-        return self._render(f"{PageName.NEUTRAL}.html", target=target, host=host).encode()
+        return self._render(f"{PageName.NEUTRAL}.html", target=target, host=host)
+
+    def _check_ways_on(self, neutral: str) -> None:
+        if not (has_button(neutral) or links_to(neutral, _SAMPLE)):
+            raise LinkproxyError(
+                f"template {PageName.NEUTRAL}.html: {_NO_BUTTON}, so that nobody gets on from it"
+            )
+        if not has_button(self._fixed[PageName.UNSUBSCRIBE].decode()):
+            raise LinkproxyError(
+                f"template {PageName.UNSUBSCRIBE}.html: {_NO_BUTTON}, so that nobody gets off the list"
+            )
 
     def _render(self, file: str, **values: Any) -> str:
         try:
@@ -102,6 +142,12 @@ class Pages:
             ) from None
         except TemplateError as error:
             raise LinkproxyError(f"template {file}: {error.message or error}") from None
+        except RecursionError:
+            raise LinkproxyError(
+                f"template {file}: it extends or includes itself; your own base.html cannot build on ours"
+            ) from None
+        except Exception as error:  # noqa: BLE001  (templates compute, and may fail in any way)
+            raise LinkproxyError(f"template {file}: {type(error).__name__}: {error}") from None
 
 
 def pages(config: Config) -> Pages:
@@ -131,17 +177,19 @@ def _pages(section: BrandSection, where: str) -> Pages:
         raise LinkproxyError(f"{where} {error}") from None
 
 
-def _headers(style: str) -> tuple[tuple[str, str], ...]:
-    """Return the headers of every page.
+def _headers(*pages: str) -> Headers:
+    """Return the headers of every page, which allow the styles that ``pages`` carry.
 
     form-action stays open to http(s), since Chromium applies it to where a form's answer redirects
     as well, and Continue leads to the target. The forms are our own and autoescaping keeps others
     out. No Referer leaves a page, since its URL carries the message's token.
     """
-    digest = base64.b64encode(sha256(style.encode()).digest()).decode("ascii")
+    # Of what the browser reads: a blank or a rule that a template of somebody's own adds changes it.
+    styles = dict.fromkeys(style for page in pages for style in _STYLE.findall(page))
+    digests = [base64.b64encode(sha256(style.encode()).digest()).decode("ascii") for style in styles]
     policy = (
         "default-src 'none'",
-        f"style-src 'sha256-{digest}'",
+        "style-src " + (" ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"),
         "img-src data:",  # a logo inside somebody's own template
         "form-action 'self' https: http:",
         "base-uri 'none'",

@@ -11,7 +11,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from linkproxy.server.answers import Headers, Reply
+    from linkproxy.server.answers import Reply
+    from linkproxy.server.pages import Headers
 
 SERVER: Final = ("Server", "linkproxy")  # else aiohttp names its version
 _END: Final = {False: b"\r\n\r\n", True: b"\r\nConnection: close\r\n\r\n"}
