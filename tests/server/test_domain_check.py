@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from claims.nameserver import EMPTY, SILENT, name_server
 from claims.postfix import free_port
 from claims.tls_front import NGINX, Authority, authority, nginx_front, tls_front
@@ -114,6 +114,24 @@ async def test_behind_nginx_as_deploy_has_it_everything_is_in_order(world: World
     assert {about: item.outcome for about, item in seen.items()} == dict.fromkeys(
         ("dns", "tls", "reach", "redirect", "http"), Outcome.OK
     )
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+async def test_who_has_many_cookies_of_the_brand_gets_through_nginx_as_deploy_has_it(
+    world: World, tmp_path: Path
+) -> None:
+    https, http = free_port(), free_port()
+    await world.stack.enter_async_context(
+        nginx_front(tmp_path, world.certified, world.public_port, https, http)
+    )
+    headers = {"Host": HOST, "Cookie": "; ".join(f"c{number}={'x' * 1000}" for number in range(30))}
+    web = await world.stack.enter_async_context(ClientSession(headers=headers))
+    tls = {"ssl": world.certified.trust, "server_hostname": HOST}
+    answers = [
+        await web.get(f"https://127.0.0.1:{https}/healthz", **tls),
+        await web.get(f"http://127.0.0.1:{http}/healthz", allow_redirects=False),
+    ]
+    assert [answer.status for answer in answers] == [200, 308]
 
 
 async def test_a_host_without_address_ends_the_check_with_what_to_add(world: World) -> None:
