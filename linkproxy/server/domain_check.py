@@ -21,12 +21,14 @@ from linkproxy.server.probe import probe_location, probe_path
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from linkproxy.campaign.tokens import Keyring
 
 RENEW_DAYS: Final = 14
 """A certificate that ends sooner is told: automatic renewal should have renewed it by then."""
+COOKIE_BYTES: Final = 12_000
+"""Some people have as many. nginx and Apache take a line of 8 kB unless they are told otherwise."""
 _DAY: Final = 86400.0
 _SECONDS: Final = 10.0
 _MOST_ADDRESSES: Final = 8
@@ -42,7 +44,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One answer: what was asked (dns, tls, reach, redirect or http), what was seen, what to do."""
+    """One answer: what was asked (dns, tls, reach, cookies, redirect, http), what was seen, what to do."""
 
     about: str
     outcome: Outcome
@@ -170,6 +172,7 @@ class DomainCheck:
                 "a running server must have the same signing keys as this command.",
             )
             return
+        yield await self._cookies(web, path)
         status, location, _ = await _get(web, self._url("https", f"{path}/redirect"))
         if status == 302 and location == probe_location(self._challenge):
             yield Observation("redirect", Outcome.OK, "a redirect comes back as it was sent")
@@ -181,6 +184,21 @@ class DomainCheck:
                 "Switch off what follows or rewrites redirects in the front (proxy_redirect off in nginx).",
             )
 
+    async def _cookies(self, web: aiohttp.ClientSession, path: str) -> Observation:
+        # A browser sends those of the brand's whole domain, in one line.
+        many = {"Cookie": f"probe={'x' * COOKIE_BYTES}"}
+        status, _, _ = await _get(web, self._url("https", path), headers=many)
+        if status == 200:
+            return Observation(
+                "cookies", Outcome.OK, f"people with {COOKIE_BYTES:,} bytes of cookies get through"
+            )
+        return Observation(
+            "cookies",
+            Outcome.WARNING,
+            f"people with {COOKIE_BYTES:,} bytes of cookies of the domain are refused ({_told(status)})",
+            "Let the front take header lines of 32 kB (large_client_header_buffers 4 32k in nginx).",
+        )
+
     async def _plain(self, web: aiohttp.ClientSession) -> Observation:
         status, location, _ = await _get(web, self._url("http", probe_path(self._challenge)))
         if status is None:
@@ -191,10 +209,12 @@ class DomainCheck:
         return Observation("http", Outcome.WARNING, f"plain http is answered ({_told(status)})", advice)
 
 
-async def _get(web: aiohttp.ClientSession, url: str) -> tuple[int | None, str, str]:
+async def _get(
+    web: aiohttp.ClientSession, url: str, headers: Mapping[str, str] | None = None
+) -> tuple[int | None, str, str]:
     """Return status, Location and the beginning of the body; None when there was no answer."""
     try:
-        async with web.get(url, allow_redirects=False) as response:
+        async with web.get(url, headers=headers, allow_redirects=False) as response:
             body = await response.content.read(4096)
             return response.status, response.headers.get("Location", ""), body.decode("latin-1")
     except (aiohttp.ClientError, TimeoutError, ValueError):

@@ -89,10 +89,15 @@ async def tls_front(context: ssl.SSLContext | None, backend_port: int) -> AsyncI
 
 @asynccontextmanager
 async def nginx_front(
-    folder: Path, trusted: Authority, backend_port: int, https: int, http: int
+    folder: Path, trusted: Authority, backend_port: int, https: int, http: int, *, without: str = ""
 ) -> AsyncIterator[None]:
-    """Run nginx with the configuration that is shipped, on ports of this machine, until the end."""
-    site = re.sub(r"(?m)^ *listen \[::\].*\n", "", _SHIPPED.read_text("utf-8"))
+    """Run nginx with the configuration that is shipped, on ports of this machine, until the end.
+
+    Lines that begin with ``without`` are left out.
+    """
+    site = _SHIPPED.read_text("utf-8")
+    for left_out in filter(None, ("listen [::]", without)):
+        site = re.sub(rf"(?m)^ *{re.escape(left_out)}.*\n", "", site)
     for was, now in {
         "127.0.0.1:8080": f"127.0.0.1:{backend_port}",
         "listen 443": f"listen 127.0.0.1:{https}",

@@ -89,6 +89,7 @@ async def test_a_host_in_order_is_ok_in_everything_but_plain_http_that_is_answer
         "dns": Outcome.OK,
         "tls": Outcome.OK,
         "reach": Outcome.OK,
+        "cookies": Outcome.OK,
         "redirect": Outcome.OK,
         "http": Outcome.WARNING,
     }
@@ -112,8 +113,21 @@ async def test_behind_nginx_as_deploy_has_it_everything_is_in_order(world: World
     )
     seen = await world.check(front=https, http=http)
     assert {about: item.outcome for about, item in seen.items()} == dict.fromkeys(
-        ("dns", "tls", "reach", "redirect", "http"), Outcome.OK
+        ("dns", "tls", "reach", "cookies", "redirect", "http"), Outcome.OK
     )
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+async def test_a_front_that_refuses_people_with_many_cookies_is_told(world: World, tmp_path: Path) -> None:
+    https, http = free_port(), free_port()
+    front = nginx_front(
+        tmp_path, world.certified, world.public_port, https, http, without="large_client_header"
+    )
+    await world.stack.enter_async_context(front)
+    seen = (await world.check(front=https, http=http))["cookies"]
+    assert seen.outcome is Outcome.WARNING
+    assert "refused (status 400)" in seen.seen
+    assert "large_client_header_buffers" in seen.advice
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
