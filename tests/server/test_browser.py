@@ -86,6 +86,14 @@ async def test_no_page_is_wider_than_its_screen(site: Site, browser: Browser, wi
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+async def test_who_is_to_go_on_sees_how_at_once_however_long_the_target(site: Site, browser: Browser) -> None:
+    page = await browser.new_page(viewport={"width": 320, "height": 568})
+    await at_neutral_page(site, page, "https://shop.example/" + "a" * 3000)
+    box = await page.locator("button").bounding_box()
+    assert box
+    assert box["y"] + box["height"] < 568
+
+
 async def test_the_bait_page_can_be_used_by_keyboard_alone(site: Site, browser: Browser) -> None:
     page = await browser.new_page()
     await page.goto(site.url(site.BAIT))
