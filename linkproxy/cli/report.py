@@ -120,7 +120,7 @@ def _print_groups(
         ],
         [
             [
-                *(str(row[name] or "(none)") for name in names),
+                *(_shown(name, str(row[name] or "(none)")) for name in names),
                 *(f"{row[key]:,}" for key in keys[: len(figures)]),
                 bar(row["human_clicks"], most),
             ]
@@ -129,6 +129,13 @@ def _print_groups(
     )
     if len(rows) > len(shown):
         click.echo(f"The first {len(shown)} of {len(rows)}; --json has all.")
+
+
+def _shown(name: str, value: str) -> str:
+    """Return a cell; whole, a target of 2,000 characters would leave the figures out of sight."""
+    from linkproxy.query.export import brief_target
+
+    return brief_target(value) if name == "target" else value
 
 
 def _print_raw(found: Mapping[str, Any]) -> None:

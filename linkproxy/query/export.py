@@ -52,7 +52,8 @@ class Column(Generic[Row]):
         return (self.brief or self.read)(row)
 
 
-def _brief_target(target: str) -> str:
+def brief_target(target: str) -> str:
+    """Return a target as a table shows it: its host and the beginning of its path."""
     text = target.removeprefix("https://").removeprefix("http://")
     return text if len(text) <= _TARGET_CHARACTERS else f"{text[: _TARGET_CHARACTERS - 1]}…"
 
@@ -62,7 +63,7 @@ CLICK_COLUMNS: Sequence[Column[ClickRow]] = (
     Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: short_time(row.at)),
     Column("campaign", "Campaign", lambda row: row.campaign, folds=True, spare=2),
     Column("key", "Link", lambda row: row.key, spare=1),
-    Column("target", "Target", lambda row: row.target, lambda row: _brief_target(row.target), folds=True),
+    Column("target", "Target", lambda row: row.target, lambda row: brief_target(row.target), folds=True),
     Column("role", "", lambda row: row.role),
     Column("recipient", "Recipient", lambda row: row.recipient, folds=True),
     Column("domain", "", lambda row: row.domain),

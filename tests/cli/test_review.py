@@ -160,6 +160,14 @@ def test_the_raw_numbers_are_one_toggle_away(demo) -> None:
     assert "Human clicks" in plain
 
 
+def test_figures_stay_in_sight_beside_a_long_target(demo) -> None:
+    key = demo("report", CAMPAIGN, "--json").json["by_link"][0]["link"]
+    long = "https://shop.example/" + "a" * 2000
+    demo("link", "set-target", CAMPAIGN, key, long, "--yes")
+    assert max(map(len, demo("report", CAMPAIGN).text.splitlines())) < 160
+    assert demo("report", CAMPAIGN, "--json").json["by_link"][0]["target"] == long
+
+
 def test_bars_are_drawn_on_a_terminal(here, demo) -> None:
     assert demo is not None
     shown = here.on_terminal("stdout", "--config", "copy/config.toml", "report", CAMPAIGN)
