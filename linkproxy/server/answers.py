@@ -116,7 +116,7 @@ class Brands:
 
     def of_campaign(self, base_url: str, headers: Headers) -> Answers:
         """Return the replies to a visit of a campaign's link, by the host that its mails name."""
-        return self._by_host.get(host_of(base_url)) or self.of_request(headers)
+        return self._by_host.get(host_of(base_url), self.usual) if base_url else self.of_request(headers)
 
     def of_request(self, headers: Headers) -> Answers:
         """Return the replies to a request of which only its Host is known."""

@@ -53,6 +53,13 @@ async def test_a_campaign_on_a_host_without_a_brand_of_its_own_has_the_usual_one
     assert "Own Brand" not in text
 
 
+async def test_who_asks_another_host_for_a_link_gets_the_brand_of_the_links_campaign(start: Start) -> None:
+    site = await start(**SECTIONS)
+    text = await page(site, site.url("Ba1t"), "click.own.example")
+    assert "Usual" in text
+    assert "Own Brand" not in text
+
+
 @pytest.mark.parametrize("host", ["click.own.example", "CLICK.own.example:8443"])
 async def test_not_found_shows_the_brand_of_the_host_that_was_asked(start: Start, host: str) -> None:
     site = await start(**SECTIONS)
