@@ -148,6 +148,22 @@ async def test_who_has_many_cookies_of_the_brand_gets_through_nginx_as_deploy_ha
     assert [answer.status for answer in answers] == [200, 308]
 
 
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+async def test_behind_nginx_as_deploy_has_it_readers_are_told_to_come_back_while_linkproxy_is_away(
+    world: World, tmp_path: Path
+) -> None:
+    https, http = free_port(), free_port()
+    await world.stack.enter_async_context(nginx_front(tmp_path, world.certified, free_port(), https, http))
+    web = await world.stack.enter_async_context(ClientSession(headers={"Host": HOST}))
+    for ask in (web.get, web.post):
+        answer = await ask(
+            f"https://127.0.0.1:{https}/healthz", ssl=world.certified.trust, server_hostname=HOST
+        )
+        assert (answer.status, answer.content_type) == (503, "text/html")
+        assert (answer.headers["Retry-After"], answer.headers["Cache-Control"]) == ("5", "no-store")
+        assert "press it again in a minute" in await answer.text()
+
+
 async def test_a_host_without_address_ends_the_check_with_what_to_add(world: World) -> None:
     seen = await world.check(records=EMPTY)
     assert list(seen) == ["dns"]
