@@ -86,6 +86,19 @@ async def test_no_page_is_wider_than_its_screen(site: Site, browser: Browser, wi
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("colour", ["#ffffff", "#000000"])
+async def test_a_brand_of_one_long_word_in_any_colour_fits_and_its_buttons_have_an_edge(
+    start: Start, browser: Browser, colour: str
+) -> None:
+    brand = {"name": "Donaudampfschifffahrts" * 3, "colour": colour, "home_url": "https://brand.example/"}
+    site = await start(brand=brand)
+    page = await browser.new_page(viewport={"width": 320, "height": 700})
+    await page.goto(site.url(site.BAIT))
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    edge = "getComputedStyle(document.querySelector('button')).boxShadow"
+    assert "rgb(217, 221, 227) 0px 0px 0px 1px" in await page.evaluate(edge)
+
+
 async def test_who_is_to_go_on_sees_how_at_once_however_long_the_target(site: Site, browser: Browser) -> None:
     page = await browser.new_page(viewport={"width": 320, "height": 568})
     await at_neutral_page(site, page, "https://shop.example/" + "a" * 3000)
