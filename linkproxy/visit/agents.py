@@ -38,6 +38,9 @@ _ENGINES = (
     ("safari", re.compile(r"\bVersion/(\d{1,4})(?:\.(\d{1,4}))?.{0,40}\bSafari/")),
 )
 _WEBKIT_ON_IOS = re.compile(r"\((?:iPhone|iPad|iPod)")
+# Chrome and Firefox on an iPad, and for "Request Desktop Site": a Mac's agent with a Safari of 2018 or none
+# (developer.chrome.com, User-Agent Strings; firefox-ios, UserAgent.swift).
+_DESKTOP_ON_IOS = re.compile(r"\(Macintosh;.*\b(?:CriOS|FxiOS)/")
 _EMBEDDED = re.compile(
     # WebViews by their own marks, then apps and browsers that show pages in one or by a proxy.
     r"; wv\)|\bMobile/\w+$|FBA[NV]/|FB_IAB|Instagram|GSA/|MicroMessenger/|\bLine/|Snapchat"
@@ -62,6 +65,8 @@ NO_ENGINE = Engine("")
 @lru_cache(maxsize=4096)
 def engine(agent: str) -> Engine:
     """Return the engine that an agent claims; every browser on iOS is WebKit."""
+    if _DESKTOP_ON_IOS.search(agent):
+        return Engine("safari", embedded=True)
     embedded = _EMBEDDED.search(agent) is not None
     on_ios = _WEBKIT_ON_IOS.search(agent) is not None
     for name, pattern in _ENGINES:

@@ -76,6 +76,13 @@ OVER_TLS: dict[str, Headers] = {
     "safari 15": headers(f"{IPHONE} Version/15.6 Mobile/15E148 Safari/604.1"),
     "chrome on ios": headers(f"{IPHONE} CriOS/150.0.7100.50 Mobile/15E148 Safari/604.1", *FETCH),
     "firefox on ios": headers(f"{IPHONE} FxiOS/146.0 Mobile/15E148 Safari/605.1.15", *FETCH),
+    # What an iPad sends by default, and a telephone for "Request Desktop Site": Safari's version is one of 2018.
+    "chrome on an ipad": headers(
+        f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_13_5) {WEBKIT} CriOS/150 Version/11.1.1 Safari/605.1.15", *FETCH
+    ),
+    "firefox on an ipad": headers(
+        f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15) {WEBKIT} FxiOS/146.0 Safari/605.1.15", *FETCH
+    ),
     "wkwebview": headers(f"{IPHONE} Mobile/15E148"),
     "facebook on ios": headers(f"{IPHONE} Mobile/22F76 [FBAN/FBIOS;FBAV/500.0.0.1;FBDV/iPhone15,2]"),
     "android webview": headers(
@@ -127,6 +134,13 @@ async def test_a_person_with_any_browser_is_not_blamed_over_plain_http(world, se
     judged = await world.judged(at=20 * MINUTES, headers=sent)
     assert "request.contradiction" not in reasons(judged)
     assert judged.verdict.kind is VerdictKind.HUMAN
+
+
+@pytest.mark.parametrize("name", ["chrome on an ipad", "firefox on an ipad"])
+async def test_a_browser_of_an_ipad_that_gives_itself_out_for_a_macs_is_apples_engine(world, name):
+    judged = await world.judged(at=20 * MINUTES, headers=OVER_TLS[name])
+    assert reasons(judged)["request.coherent"] == "safari 0"
+    assert "request.engine-dead" not in reasons(judged)
 
 
 async def test_the_last_safari_of_a_telephone_is_not_an_old_one_yet(world):
