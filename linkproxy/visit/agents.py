@@ -41,9 +41,13 @@ _WEBKIT_ON_IOS = re.compile(r"\((?:iPhone|iPad|iPod)")
 # Chrome and Firefox on an iPad, and for "Request Desktop Site": a Mac's agent with a Safari of 2018 or none
 # (developer.chrome.com, User-Agent Strings; firefox-ios, UserAgent.swift).
 _DESKTOP_ON_IOS = re.compile(r"\(Macintosh;.*\b(?:CriOS|FxiOS)/")
+# Android's WebView by its own marks: the second stays where an app gives it an agent of its own, and then it
+# sends no client hints (developer.android.com, User-Agent Reduction on Android WebView).
+_WEBVIEW = r"; ?wv\)|\bVersion/4\.0 Chrome/"
+_APP = re.compile(_WEBVIEW + r"|\((?:iPhone|iPad|iPod)|\bElectron/")
 _EMBEDDED = re.compile(
     # WebViews by their own marks, then apps and browsers that show pages in one or by a proxy.
-    r"; wv\)|\bMobile/\w+$|FBA[NV]/|FB_IAB|Instagram|GSA/|MicroMessenger/|\bLine/|Snapchat"
+    _WEBVIEW + r"|\bMobile/\w+$|FBA[NV]/|FB_IAB|Instagram|GSA/|MicroMessenger/|\bLine/|Snapchat"
     r"|Pinterest/|LinkedInApp|BytedanceWebview|musical_ly|TikTok|DuckDuckGo/|\bDdg/|Puffin/|Opera Mini"
     r"|UCBrowser/|AirWatch|Intune|\bEdgW/|Electron/|Thunderbird/|\bBarcelona "
 )
@@ -109,8 +113,11 @@ def robot_word(agent: str, policy: Policy) -> str:
 
 @lru_cache(maxsize=4096)
 def unknown_product(agent: str, policy: Policy) -> str:
-    """Return the first product of a browser-like agent that no browser or app for people names, else ""."""
-    if not agent.startswith("Mozilla/5.0 ("):
+    """Return the first product of a browser-like agent that no browser or app for people names, else "".
+
+    In a WebView and in Electron it is the app's own, as their makers mean it to be.
+    """
+    if not agent.startswith("Mozilla/5.0 (") or _APP.search(agent):
         return ""
     known = {name.lower() for name in policy.agents["products"]}
     named = _PRODUCT.findall(_BRACKETS.sub(" ", agent[:CROPPED]))

@@ -88,6 +88,17 @@ OVER_TLS: dict[str, Headers] = {
     "android webview": headers(
         f"{PIXEL} Chrome/149.0.7100.50 Mobile Safari/537.36", ("X-Requested-With", "com.example.mail"), UPGRADE
     ),
+    "a browser on the webview": headers(
+        f"{PIXEL.replace('; wv', '')} Chrome/149.0.7100.50 Mobile Safari/537.36 XiaoMi/MiuiBrowser/14.30", UPGRADE, *FETCH
+    ),
+    "an app that names itself": headers(
+        f"{PIXEL} Chrome/149.0.7100.50 Mobile Safari/537.36 SomeShop/4.2", UPGRADE, *FETCH
+    ),
+    "an app that names itself on ios": headers(f"{IPHONE} Mobile/15E148 SomeShop/4.2", *FETCH),
+    "a program on electron": headers(
+        f"Mozilla/5.0 (X11; Linux x86_64) {BLINK} SomeMail/4.4 Chrome/146.0.7103.115 Electron/36.3.2 Safari/537.36",
+        *(UPGRADE, *FETCH, USER, *hints(146, "Linux")),
+    ),
     "instagram": headers(f"{PIXEL} Chrome/149.0.7100.50 Mobile Safari/537.36 Instagram 380.0", *FETCH),
     "duckduckgo": headers(f"{IPHONE} Version/18.5 Mobile/15E148 DuckDuckGo/7 Safari/605.1.15", ("Sec-GPC", "1")),
     "puffin": headers(f"Mozilla/5.0 (X11; U; Linux x86_64; en-gb) {BLINK} Chrome/146.0 Safari/537.36 Puffin/9.7"),

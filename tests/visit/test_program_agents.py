@@ -153,6 +153,35 @@ async def test_a_program_that_borrows_a_browsers_agent_is_known_by_its_own_produ
     assert weight(judged, "request.coherent") is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{WEBVIEW} SomeShop/4.2",
+        f"{WEBVIEW.replace('; wv', '')} SomeBrowser/4.2",
+        f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {APPLE} Mobile/15E148 SomeShop/4.2 (iPhone15,2)",
+        f"Mozilla/5.0 (X11; Linux x86_64) {BLINK} SomeMail/4.2 Chrome/150.0.0.0 Electron/36.3.2 Safari/537.36",
+    ],
+)
+async def test_an_app_that_shows_pages_to_people_may_have_any_name(world, text):
+    """WebViews and Electron put the app's name there; a scanner that borrows an agent takes a browser's."""
+    judged = await world.judged(at=HOUR, headers=(("User-Agent", text), *PAGES))
+    assert weight(judged, "request.unknown-product") is None
+    assert weight(judged, "request.coherent") < 0
+
+
+async def test_an_app_that_calls_itself_a_robot_is_one_all_the_same(world):
+    judged = await world.judged(at=HOUR, headers=(("User-Agent", f"{WEBVIEW} SomeBot/4.2"), *PAGES))
+    assert weight(judged, "request.robot-word") > 20
+    assert judged.verdict.kind is not VerdictKind.HUMAN
+
+
+async def test_a_click_in_an_unheard_of_app_counts_without_a_delivery_time(unheard):
+    text = f"{WEBVIEW} SomeShop/4.2"
+    await unheard.judged(at=HOUR, headers=(("User-Agent", text), *PAGES))
+    await unheard.settle(2 * HOUR)
+    assert len([row async for row in unheard.store.clicks(Filter())]) == 1
+
+
 async def test_a_browser_that_is_kept_up_but_names_an_old_firefox_is_not_an_old_one(world):
     gecko = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:102.0)"
     asked = (("Accept", "text/html,*/*;q=0.8"), ("Accept-Language", "en"), ("Accept-Encoding", "gzip, br"))
