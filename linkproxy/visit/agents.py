@@ -24,6 +24,11 @@ SOCIAL_PREVIEWERS = frozenset(
 """Entries of crawler-user-agents that come when a person pastes a link somewhere."""
 
 _BRACKETS = re.compile(r"\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\]")
+# The model of a telephone behind "Android 14; " and perhaps a language: a name that its maker chose.
+_MODEL = re.compile(
+    r"(\((?:Linux|Android)[^()]{0,40}?\bAndroid [\d.]+; (?:[a-z]{2}(?:[-_][A-Za-z]{2})?; )?)"
+    r"[^();/@:]+(?= Build/|[;)])"
+)
 _PRODUCT = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)/(?=\S)")  # RFC 9110 section 10.1.5: product/version
 
 YEAR_SECONDS = 365.25 * 86400
@@ -86,7 +91,7 @@ def crawler(agent: str, policy: Policy) -> str:
     """Return the entry of crawler-user-agents that an agent matches, else ""."""
     if any(_has(agent, word) for word in policy.agents["not_crawlers"]):
         return ""
-    found = crawleruseragents.matching_crawlers(agent[:CROPPED])
+    found = crawleruseragents.matching_crawlers(_without_model(agent))
     entries = (str(crawleruseragents.CRAWLER_USER_AGENTS_DATA[place]["pattern"]) for place in found)
     return next((entry for entry in entries if entry not in policy.agents["not_listed"]), "")
 
@@ -107,7 +112,7 @@ def robot_word(agent: str, policy: Policy) -> str:
     """Return what in an agent names a robot or its operator (a word, a URL, a mail address), else ""."""
     if any(_has(agent, word) for word in policy.agents["not_crawlers"]):
         return ""
-    found = _union(policy.agents["robot_words"]).search(agent[:CROPPED])
+    found = _union(policy.agents["robot_words"]).search(_without_model(agent))
     return found[0] if found and policy.agents["robot_words"] else ""
 
 
@@ -164,6 +169,11 @@ def _released(major: int, table: list[list[int | str]]) -> float:
         return times[-1]
     low, high = versions[place - 1], versions[place]
     return times[place - 1] + (times[place] - times[place - 1]) * (major - low) / (high - low)
+
+
+def _without_model(agent: str) -> str:
+    """Return an agent with the K for its model that Chrome writes: some are called as robots are."""
+    return _MODEL.sub(r"\1K", agent[:CROPPED], count=1)
 
 
 def _has(agent: str, word: str) -> bool:

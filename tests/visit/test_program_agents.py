@@ -96,6 +96,41 @@ async def test_an_apps_browser_is_not_taken_for_a_crawler_of_a_like_name(world, 
 
 
 @pytest.mark.parametrize(
+    "model", ["ViewSonic VPC12", "Fever_Plus", "M bot 60", "Spider 8", "Expanse", "Butterfly"]
+)
+@pytest.mark.parametrize(
+    "system",
+    [
+        "Linux; Android 14; {}",
+        "Linux; Android 8.1.0; {} Build/O11019; wv",
+        "Linux; U; Android 13; en-us; {} Build/TP1A",
+    ],
+)
+async def test_a_telephone_is_not_taken_for_a_robot_by_its_model(world, model, system):
+    text = f"Mozilla/5.0 ({system.format(model)}) {BLINK} Version/4.0 Chrome/150.0.0.0 Mobile Safari/537.36"
+    judged = await world.judged(at=HOUR, headers=(("User-Agent", text), *PAGES))
+    assert weight(judged, "request.previewer") is None
+    assert weight(judged, "request.robot-word") is None
+    assert judged.verdict.kind is VerdictKind.HUMAN
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "Linux; Android 14; SomeBot/2.1",
+        "Linux; Android 14; +http://somebot.example",
+        "Linux; Android 14; Pixel 8; SomeBot",
+        "compatible; SomeBot; Android 14",
+    ],
+)
+async def test_a_robot_that_names_itself_beside_a_telephone_is_known(world, system):
+    judged = await world.judged(
+        at=HOUR, headers=sent_by(f"Mozilla/5.0 ({system}) {BLINK} Chrome/150.0.0.0 Mobile Safari/537.36")
+    )
+    assert weight(judged, "request.robot-word") > 20
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Viber",
