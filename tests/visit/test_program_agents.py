@@ -42,6 +42,9 @@ def weight(judged, name):
         f"Mozilla/5.0 (X11; Linux x86_64) {BLINK} SomePreview/2.0",
         "Mozilla/5.0 (Windows NT 10.0) LinkInspector (+https://inspector.example/about)",
         "Mozilla/5.0 (compatible; operator@inspector.example)",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; Link-Thumbnails) Chrome/150.0.0.0 Safari/537.36",
+        "Mozilla/5.0 LinkInspector/2.0",
+        "Mozilla/5.0 LinkInspector",
         f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) {APPLE} Version/9.0.1 Safari/601.2.4 Twitterbot/1.0",
     ],
 )
