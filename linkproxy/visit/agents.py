@@ -54,7 +54,7 @@ _EMBEDDED = re.compile(
     # WebViews by their own marks, then apps and browsers that show pages in one or by a proxy.
     _WEBVIEW + r"|\bMobile/\w+$|FBA[NV]/|FB_IAB|Instagram|GSA/|MicroMessenger/|\bLine/|Snapchat"
     r"|Pinterest/|LinkedInApp|BytedanceWebview|musical_ly|TikTok|DuckDuckGo/|\bDdg/|Puffin/|Opera Mini"
-    r"|UCBrowser/|AirWatch|Intune|\bEdgW/|Electron/|Thunderbird/|\bBarcelona "
+    r"|UCBrowser/|UCMobile/|AirWatch|Intune|\bEdgW/|Electron/|Thunderbird/|\bBarcelona "
 )
 
 

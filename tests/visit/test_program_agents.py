@@ -75,6 +75,10 @@ async def test_a_robot_that_names_itself_is_known_without_a_list(world, text):
         f"{WEBVIEW} T7/15.25 SP-engine/3.50.0 bd_dvt/0 baiduboxapp/15.25.0.11 (Baidu; P1 15) NABar/1.0",
         f"{WEBVIEW} BingSapphire/31.4.2110003555",
         f"Mozilla/5.0 (Linux; Android 14; wv) {BLINK} Chrome/150.0 Whale/1.0.0.0 Crosswalk/29.1 Mobile Safari/537.36 NAVER(inapp)",
+        f"Mozilla/5.0 (Linux; arm; Android 10; K) {BLINK} Chrome/132.0 YaSearchBrowser/25.30 BroPP/1.0 YaSearchApp/25.30 SA/3",
+        f"Mozilla/5.0 (Linux; Android 15; en-US; K) {BLINK} Chrome/123.0.6312.80 UCMobile/15.0.6.1382 Mobile Safari/537.36",
+        f"Mozilla/5.0 (Linux; Android 10; A8110) {BLINK} Chrome/150.0.0.0 Safari/537.36 Mobile VR Wolvic/1.0",
+        "Mozilla/5.0 (X11; Linux i686 on x86_64; rv:140.0) Gecko/20100101 Firefox/140.0 Ordissimo/3.8.20+svn37598",
         f"Mozilla/5.0 (Phone; OpenHarmony 6.1) {BLINK} Chrome/132.0.0.0 Safari/537.36 ArkWeb/6.1.0.117 Mobile",
     ],
 )
