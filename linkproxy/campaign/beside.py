@@ -7,6 +7,8 @@ from typing import Final
 
 BESIDE_BYTES: Final = 1000
 """How much is read on each side."""
+BETWEEN_BYTES: Final = 8000
+"""How much is read between two links."""
 
 # What divides paragraphs and links; a <br> is within a paragraph.
 _EDGE: Final = re.compile(
@@ -16,6 +18,7 @@ _EDGE: Final = re.compile(
 )
 _REST_OF_TAG: Final = re.compile(rb"[^<>]*>")
 _BEGIN_OF_TAG: Final = re.compile(rb"<[^<>]*\Z")
+_END_OF_LINK: Final = re.compile(rb"</(?:a|v:[a-z]+)[\t\n\f\r ]*>", re.IGNORECASE)
 
 
 def beside(html: bytes, start: int, end: int, bounds: tuple[int, int]) -> tuple[bytes, bytes]:
@@ -27,6 +30,13 @@ def beside(html: bytes, start: int, end: int, bounds: tuple[int, int]) -> tuple[
     return _before(html[max(first, start - BESIDE_BYTES) : start]), _behind(
         html[end : min(last, end + BESIDE_BYTES)]
     )
+
+
+def between(html: bytes, start: int, end: int) -> bytes:
+    """Return the markup between two anchors: one's href ends at ``start``, the other's begins at ``end``."""
+    piece = html[start : min(end, start + BETWEEN_BYTES)]
+    own = _END_OF_LINK.search(piece)
+    return _BEGIN_OF_TAG.sub(b"", piece[own.end() :] if own else piece.partition(b">")[2])
 
 
 def _before(piece: bytes) -> bytes:

@@ -164,7 +164,7 @@ _PICTURE: Final = (
 def holes_of(found: Scan, decider: Decider, notes: list[Note]) -> list[Hole]:
     """Return the holes of the links that are to be tracked, and put notes down on the others."""
     holes: list[Hole] = []
-    for decided in map(decider.decide, found.links, assign(found.links)):
+    for decided in map(decider.decide, found.links, assign(found.links, found.words_before)):
         if isinstance(decided, Hole):
             holes.append(decided)
         else:

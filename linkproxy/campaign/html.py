@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import html as entities_of_text
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from linkproxy.campaign import bait, charsets, entities, mask
 from linkproxy.campaign.attributes import NAME, Attribute, read
-from linkproxy.campaign.beside import beside
+from linkproxy.campaign.beside import beside, between
 from linkproxy.campaign.links import read_usual
 from linkproxy.campaign.markup import PLAIN_ATTRIBUTES, Tag, Walk, either_case, tag_of
-from linkproxy.campaign.role_words import vocabulary
+from linkproxy.campaign.role_words import vocabulary, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from linkproxy.campaign.links import Web
     from linkproxy.campaign.mask import TemplateTag
@@ -78,6 +78,8 @@ class Scan:
     bait_late: int | None
     base: str | None  # value of <base href>
     readable: bool = True
+    # How many words stand between a link, by its position, and the link before it.
+    words_before: Callable[[int], int] = field(default=lambda _: 0, compare=False, repr=False)
 
 
 def scan(html: bytes, charset: str = "utf-8") -> Scan:
@@ -93,7 +95,8 @@ def scan(html: bytes, charset: str = "utf-8") -> Scan:
     walk = Walk(mask.fill(ascii_only, tags) if tags else ascii_only)
     reader = _Reader(html, known.codec, tags, walk)
     early, late = bait.find_places(walk, tags)
-    return Scan(tuple(reader.links()), early, late, reader.base())
+    links = tuple(reader.links())
+    return Scan(links, early, late, reader.base(), words_before=lambda at: reader.words_before(links, at))
 
 
 class _Reader:
@@ -141,6 +144,14 @@ class _Reader:
         last = links[position + 1].start if position + 1 < len(links) else len(self._html)
         before, behind = beside(self._html, link.start, link.end, (first, last))
         return self._visible(before, last=True), self._visible(behind)
+
+    def words_before(self, links: Sequence[FoundLink], position: int) -> int:
+        """Return how many words stand between a link and the one before it; cropped as texts are."""
+        if not position:
+            return 0
+        before = links[position - 1]
+        content = between(self._html, before.end, links[position].start)
+        return len(words_of(self._visible(content)))
 
     def _links(self, tag: Tag, text_end: int, position: int, *, conditional: bool) -> list[FoundLink]:
         content = self._html[tag.end : min(text_end, tag.end + TEXT_BYTES)]

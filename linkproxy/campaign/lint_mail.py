@@ -85,15 +85,16 @@ class LintedMail:
             self.html_bytes += len(content)
         else:
             text = scan_text(content, charset)
-            found = Scan(text.links, None, None, None, readable=text.readable)
+            found = Scan(text.links, None, None, None, text.readable, text.words_before)
         if not found.readable:
             self.unreadable.append(f"{kind} in the charset {charsets.hidden_in(content, charset)[:40]}")
             return
         decider = Decider(self.campaign or _NO_CAMPAIGN, charset, found.base, None)
         first = len(self.links)
+        assigned = assign(found.links, found.words_before)
         self.links += [
-            _seen(link, assigned, decider, first + index)
-            for index, (link, assigned) in enumerate(zip(found.links, assign(found.links), strict=True))
+            _seen(link, role, decider, first + index)
+            for index, (link, role) in enumerate(zip(found.links, assigned, strict=True))
         ]
 
 

@@ -24,7 +24,7 @@ from linkproxy.campaign.social_hosts import social_hosts
 from linkproxy.model import LinkRole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
     from linkproxy.campaign.html import FoundLink
@@ -43,7 +43,9 @@ _LEAVE = frozenset({Topic.LEAVE})
 _LEAVING = frozenset({Topic.LEAVE, Topic.PREFERENCES})
 
 _GAP = 2  # links without evidence that a closing block may hold in a row
+_PARAGRAPH = 8  # words: what stands above a button of the content, and between links of a frame seldom
 _NAVIGATION = range(3, 9)  # short links in a row that make a navigation bar
+_DIVIDER = 2  # words that may stand between them, for such as "or"
 _TEXT_READ = 200  # characters of a link's text; phrases of a mail's frame are far shorter
 
 
@@ -90,6 +92,10 @@ class _Seen(NamedTuple):
         return not self.host or self.host in social_hosts().beside or Topic.FRAME in self.topics
 
     @property
+    def candidate(self) -> bool:  # could be content
+        return not (self.closing or self.beside or self.home)
+
+    @property
     def content(self) -> bool:  # surely stands in no closing block
         return len(self.segments) > 1 or len(self.words) > 3
 
@@ -104,12 +110,15 @@ class Assigned(NamedTuple):
 _IN_HEADER, _IN_BODY, _IN_FOOTER = map(Assigned, (_HEADER, _BODY, _FOOTER))
 
 
-def assign(links: Sequence[FoundLink]) -> list[Assigned]:
-    """Return what each link of one mail is, in its order."""
+def assign(links: Sequence[FoundLink], words_before: Callable[[int], int] = lambda _: 0) -> list[Assigned]:
+    """Return what each link of one mail is, in its order.
+
+    ``words_before`` tells how many words stand between a link, by its position, and the one before it.
+    """
     look = _Reader().look
     seen = [look(link) for link in links]
-    total, footer_start = len(links), _footer_start(seen)
-    frame = Frame(min(_header_end(seen), footer_start), footer_start)
+    total, frame = len(links), _frame(seen, words_before)
+    footer_start = frame.footer_start
     # What nearly every link is told by: its place alone.
     assigned = [_IN_HEADER] * frame.header_end
     assigned += [_IN_BODY] * (footer_start - frame.header_end) + [_IN_FOOTER] * (total - footer_start)
@@ -159,11 +168,23 @@ def _is_leaving(link: FoundLink, seen: _Seen) -> bool:
     return wish is not None and wish.strip().lower() == HAND_OVER_UNSUBSCRIBE
 
 
-def _footer_start(seen: Sequence[_Seen]) -> int:
+def _frame(seen: Sequence[_Seen], words_before: Callable[[int], int]) -> Frame:
+    """Return where the content lies. A frame is around something: what alone can be content is."""
+    header_end = _header_end(seen, words_before)
+    start = _footer_start(seen, words_before)
+    candidates = [
+        position for position, facts in enumerate(seen) if facts.candidate and position >= header_end
+    ]
+    if candidates and candidates[0] >= start:
+        start = candidates[-1] + 1
+    return Frame(min(header_end, start), start)
+
+
+def _footer_start(seen: Sequence[_Seen], words_before: Callable[[int], int]) -> int:
     """Return where the closing block begins, ``len(seen)`` if there is none.
 
     Read from the end: it begins with the first social, legal or leaving link before which
-    nothing but such links, words of a frame, and few others stand.
+    nothing but such links stand, words of a frame, and few others without a paragraph of their own.
     """
     start, gap = len(seen), 0
     for position in range(len(seen) - 1, -1, -1):
@@ -172,17 +193,17 @@ def _footer_start(seen: Sequence[_Seen]) -> int:
             start, gap = position, 0
         elif not facts.beside:
             gap += 1
-            if facts.content or gap > _GAP:
+            if facts.content or gap > _GAP or words_before(position) > _PARAGRAPH:
                 break
     return start
 
 
-def _header_end(seen: Sequence[_Seen]) -> int:
+def _header_end(seen: Sequence[_Seen], words_before: Callable[[int], int]) -> int:
     end = 0
     while end < len(seen) and (seen[end].home or seen[end].social or _BROWSER in seen[end].topics):
         end += 1
-    bar = end
-    while bar < len(seen) and seen[bar].short:
+    bar, most = end, min(len(seen), end + _NAVIGATION.stop)
+    while bar < most and seen[bar].short and (bar == end or words_before(bar) <= _DIVIDER):
         bar += 1
     return bar if bar - end in _NAVIGATION and bar < len(seen) else end
 

@@ -8,19 +8,20 @@ about the end of a URL, replacing it would cut it or swallow text, so it is left
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from unicodedata import category
 
 from linkproxy.campaign import charsets, mask
+from linkproxy.campaign.beside import BETWEEN_BYTES
 from linkproxy.campaign.html import TEXT_CHARACTERS, FoundLink
 from linkproxy.campaign.links import read_usual
-from linkproxy.campaign.role_words import Topic, vocabulary
+from linkproxy.campaign.role_words import Topic, vocabulary, words_of
 from linkproxy.campaign.targets import Note, NoteReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from linkproxy.campaign.mask import TemplateTag
 
@@ -71,6 +72,8 @@ class TextScan:
     links: tuple[FoundLink, ...]
     notes: tuple[Note, ...] = ()
     readable: bool = True
+    # How many words stand between a link's own and the link before it, by its place among ``links``.
+    words_before: Callable[[int], int] = field(default=lambda _: 0, compare=False, repr=False)
 
 
 def is_signed(content: bytes, *, html: bool = False) -> bool:
@@ -153,7 +156,14 @@ class _Reader:
                 )
             place += size
             position = behind = end
-        return TextScan(tuple(links), tuple(notes))
+        return TextScan(tuple(links), tuple(notes), words_before=lambda at: self._words_before(links, at))
+
+    def _words_before(self, links: Sequence[FoundLink], place: int) -> int:
+        if not place:
+            return 0
+        start, link = links[place - 1].end, links[place]
+        between = self._content[start : min(link.start, start + BETWEEN_BYTES)].decode(self._codec, "replace")
+        return max(0, len(words_of(between)) - len(words_of(link.text)))
 
     def _urls(self) -> Iterator[tuple[int, int]]:
         text, position, run_end = self._text, 0, 0

@@ -22,8 +22,9 @@ def link(value="https://e.example/a/b", text="", *, position=0, **attributes):
 def labelled(path):
     """Every link of a newsletter with the role that its author gave it and the one it gets."""
     html = path.read_bytes()
-    links = scan(html).links
-    for found, assigned in zip(links, assign(links), strict=True):
+    found_links = scan(html)
+    links = found_links.links
+    for found, assigned in zip(links, assign(links, found_links.words_before), strict=True):
         tag = html[html.rindex(b"<", 0, found.start) : html.index(b">", found.end)]
         yield found, LinkRole(LABEL.search(tag)[1].decode()), assigned
 
