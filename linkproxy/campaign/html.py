@@ -114,10 +114,13 @@ class _Reader:
         return self._html[start:end].decode(self._codec, "replace")
 
     def base(self) -> str | None:
-        """Return the first ``<base>``'s href: the only one that counts."""
+        """Return the first ``<base>``'s href, the only one that counts; None if a merge tag is in it."""
         for tag in self._walk.bases:
             for attribute in read(self._walk.html, tag.attributes, tag.end, b"href".__eq__):
-                return entities.trim_url(entities.decode(self._text(attribute.start, attribute.end)))
+                start, end = attribute.start, attribute.end
+                value = entities.trim_url(entities.decode(self._text(start, end)))
+                tags = mask.overlapping(self._tags, start, end)
+                return None if mask.merge_tag(value, self._html[start:end], tags) else value
         return None
 
     def links(self) -> list[FoundLink]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from linkproxy.campaign import charsets
 from linkproxy.campaign.hosts import shown_host
@@ -79,6 +79,8 @@ _NO_STYLE: Final = BaitStyle.NONE
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PARTS: Final = re.compile(r"([^:]*://[^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
 _PATH: Final = re.compile(r"[^?#]*")
+# A segment of the path that means this folder, or the one above it.
+_DOTS: Final = re.compile(r"(?:\.|%2e)(\.|%2e)?", re.IGNORECASE)
 _UNENCODED: Final = re.compile(r"[^\x21-\x7e]+")
 _TOKEN: Final = re.compile(r"/[A-Za-z0-9_-]{24}/")
 
@@ -202,12 +204,42 @@ def _absolute(value: str, base: str | None) -> str | None:
         return f"{scheme}:{value}"
     if base is None:
         return None
-    # To browsers a backslash is a slash, but for query and fragment (URL Standard, path state).
-    value = _PATH.sub(lambda path: path[0].replace("\\", "/"), value, count=1)
-    try:
-        return urljoin(base, value)
-    except ValueError:
+    return _resolved(value, base)
+
+
+def _resolved(value: str, base: str) -> str | None:
+    """Resolve a relative URL as browsers do (URL Standard, relative and path state).
+
+    `urllib.parse.urljoin` makes one slash of two, as in ``go/https://brand.example/``.
+    """
+    parts, path = _PARTS.fullmatch(base), _PATH.match(value)
+    if parts is None or path is None:
         return None
+    # To browsers a backslash is a slash, but for query and fragment.
+    folder, given, rest = (
+        (parts[2] or "/").replace("\\", "/"),
+        path[0].replace("\\", "/"),
+        value[path.end() :],
+    )
+    if not given:
+        return f"{parts[1]}{folder}{rest}"
+    if given[0] != "/":
+        given = f"{folder[: folder.rindex('/')]}/{given}"
+    return f"{parts[1]}{_without_dots(given)}{rest}"
+
+
+def _without_dots(path: str) -> str:
+    segments: list[str] = []
+    given = path.split("/")[1:]
+    for segment in given:
+        dots = _DOTS.fullmatch(segment)
+        if not dots:
+            segments.append(segment)
+        elif dots[1] and segments:
+            segments.pop()
+    if _DOTS.fullmatch(given[-1]):
+        segments.append("")
+    return "/" + "/".join(segments)
 
 
 def _encoded(url: str, codec: str) -> str:
