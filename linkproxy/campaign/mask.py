@@ -52,7 +52,7 @@ _SYNTAXES: Final = tuple(
         (  # Marketing Cloud
             b"%%",
             rb"%%%%\[(?>(?:(?!\]%%%%|%%%%\[)[\s\S]){0,%d})\]%%%%" % SCRIPT_BYTES
-            + rb"|%%=(?>(?:(?!=%%|%%=)[^\r\n]){1,500})=%%|%%!?[\w .:|-]{1,100}%%",
+            + rb"|%%=(?>(?:(?!=%%|%%=)[^\r\n]){1,500})=%%|%%[!$#]?[\w .:|-]{1,100}%%",
         ),
         (b"${", rb"\$\{[^{}<>\r\n]{1,300}\}"),  # Freemarker, Velocity, Emarsys
     )
@@ -139,7 +139,7 @@ _UNMASKED: Final = re.compile(
     | %(?:recipient|unsub|tag_unsub|mailing_list_unsub)[\w.-]{0,60}%
     | %[A-Z][A-Z0-9_]{2,40}%(?![0-9A-Fa-f]{2}) | %[a-z_]{4,40}%(?![0-9A-Fa-f]{2})
     | %(?![0-9A-Fa-f]{2})[A-Za-z_][\w.-]{1,60}%(?![0-9A-Fa-f]{2})
-    | %\(\w{1,60}\)s | %(?:\d\$)?s(?![A-Za-z0-9])
+    | %\(\w{1,60}\)s | %(?:\d\$)?[sd](?![A-Za-z0-9])
     | (?i:%7B(?:%7B|%25).{0,200}?%7D)
     | (?i:%7B[$!]?[a-z_](?:[\w .:|-]|%3D|%7C|%20){0,100}%7D)
     | (?i:\*%7C.{0,200}?%7C\*)
@@ -148,11 +148,13 @@ _UNMASKED: Final = re.compile(
     | \[(?:unsubscribe|webversion|preferences|forwardtoafriend|updateprofile)\w*\]
     | (?<![\w\]])(?<!//)(?:\[\*?|%5[Bb])[A-Za-z_][\w .,:|=*'-]{1,100}(?:\]|%5[Dd])
     | (?:\[|%5[Bb])[A-Z][A-Z0-9_]{2,60}(?:\]|%5[Dd])(?!=|\[|%5[Bb])
-    | \$\[[^\[\]\r\n]{1,100}\]\$ | (?<!\w)\$[A-Za-z_][\w.]{1,60}\$
+    | \$\[[^\[\]\r\n]{1,100}\]\$ | (?<!\w)\$[A-Za-z_](?:[\w. -]|%20){1,60}\$
+    | \A\$[A-Za-z_][\w.]*\Z | (?:\A|(?<==))\$[A-Za-z_] | (?<=/)\$[A-Za-z_]\w{0,60}[.(]
     | \$![A-Za-z_][\w.]{1,60} | \#\{[^{}<>\r\n]{1,100}\} | <<[\w .-]{1,100}>>
     | (?:\xab|(?i:%C2%AB))[A-Za-z]{1,30}_\w{1,60}(?:\xbb|(?i:%C2%BB)) | ~[A-Za-z]\w*(?:\.[\w :-]{1,60})+~
     | @@[\w.-]+@@ | @[A-Z][A-Z0-9_]{2,40}@
-    | \#\#[\w.-]+\#\# | \#[A-Za-z][\w:.-]{1,100}\#
+    | @(?:Model|ViewBag|ViewData|Html|Url)[.\[] | @\([^()\r\n]{1,100}\)
+    | \#\#[\w.-]+\#\# | \#[A-Za-z](?:[\w:. -]|%20){1,100}\#
     | ~~eloqua[^~]{1,200}~~
     | <\?(?:php\b|=).{0,500}?\?>
     | @TrackLink\b
@@ -160,7 +162,7 @@ _UNMASKED: Final = re.compile(
 )
 
 
-_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[$\xab]|#[{#A-Za-z]|<[<?]|@[@A-Z]|~[~A-Za-z]")
+_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[$\xab]|#[{#A-Za-z]|<[<?]|@[@A-Z(]|~[~A-Za-z]")
 
 
 def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:

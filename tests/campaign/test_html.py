@@ -261,6 +261,11 @@ def test_the_text_of_a_link_ends_at_the_next_one_and_is_bounded():
         b"~Contact.Id~",
         "\xabFirst_Name\xbb".encode(),
         b"%C2%ABFirst_Name%C2%BB",
+        b"$First Name$",
+        b"#First Name#",
+        b"%%$first%%",
+        b"@(Model.Link)",
+        b"%1$d",
     ],
 )  # fmt: skip
 def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
@@ -270,6 +275,20 @@ def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
     ).links
     assert (whole.merge_tag, part.merge_tag, plain.merge_tag) == ("whole", "part", "")
     assert whole.raw == tag
+
+
+@pytest.mark.parametrize(
+    ("url", "merge_tag"),
+    [
+        ("$link.url", "whole"),
+        ("$link.to('a')", "part"),
+        ("https://x.example/?u=$user.id&amp;x=1", "part"),
+        ("https://x.example/$user.id/x", "part"),
+        ("https://x.example/@Model.Id?x=1", "part"),
+    ],
+)
+def test_references_of_velocity_and_razor_are_merge_tags(url, merge_tag):
+    assert only(b'<a href="%s">' % url.encode()).merge_tag == merge_tag
 
 
 @pytest.mark.parametrize(
@@ -285,6 +304,8 @@ def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
         "https://x.example/?low=$10&amp;high=$20#part",
         "https://x.example/Outer$Inner$Deep.html",
         "https://x.example/@ann/posts/@bob",
+        "https://x.example/$brand?$filter=a&amp;$top=5",
+        "https://x.example/@Model/@Ann.Lee",
         "https://x.example/?q={%22a%22:1}",
         "https://x.example/?q=%C2%ABUn%20mot%C2%BB",
         "https://x.example/?text=%C2%ABBonjour%C2%BB",
