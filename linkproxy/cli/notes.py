@@ -26,6 +26,7 @@ class Notes:
         self._form = form
         self._counts: dict[tuple[str, str], int] = {}
         self._examples: dict[tuple[str, str], str] = {}
+        self._without_links: list[str] = []
 
     def add(self, where: str, notes: Sequence[Note]) -> None:
         """Take in the notes of one mail; as JSON they are printed at once."""
@@ -45,13 +46,21 @@ class Notes:
                 self._counts[key] = self._counts.get(key, 0) + 1
                 self._examples.setdefault(key, note.value)
 
+    def no_link(self, where: str) -> None:
+        """Take in that a mail has no link at all: it goes out untracked, and no reason would say so."""
+        self._without_links.append(where)
+
     def remark(self, text: str) -> None:
         """Say a sentence beside the notes; programs that read them as JSON, and --quiet, get none."""
         if not self.quiet and self._form != "json":
             say(text)
 
     def show(self) -> None:
-        """Print the table, if there is anything to tell."""
+        """Print the table, if there is anything to tell, and which mails have no links."""
+        if self._without_links:
+            first, *others = self._without_links
+            also = f" and {len(others):,} more have" if others else " has"
+            self.remark(f"{first}{also} no link, so nothing is tracked there.")
         if not self._counts:
             return
         say("Left alone:")

@@ -16,6 +16,7 @@ from linkproxy.model import NOBODY
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from linkproxy.campaign.compile import Compiled
     from linkproxy.cli.mailing import Copy, Job, Mailing
     from linkproxy.cli.notes import Notes
     from linkproxy.cli.sinks import Sink
@@ -93,20 +94,26 @@ class Work:
         self, job: Job, copies: Sequence[Copy], people: People
     ) -> AsyncIterator[tuple[Copy, RecipientId, bytes]]:
         mail = self.means.mail(job.spot, job.spot.read(self.most_bytes))
-        rewriter, campaign, notes = self.rewriter, self.campaign, self.means.notes
+        rewriter, campaign = self.rewriter, self.campaign
         template = None if job.personal else await rewriter.prepare_mail(campaign, mail, self.means.tag)
         if template is not None:
-            notes.add(str(job.spot), template.notes)
+            self._note(job.spot, template)
         for copy in copies:
             recipient = await people.find(copy.draft) if copy.draft else None
             if template is None and recipient is not None:
                 ready, compiled = await rewriter.personal_mail(campaign, mail, recipient)
-                notes.add(str(job.spot), compiled.notes)
+                self._note(job.spot, compiled)
                 yield copy, recipient.id, ready
             elif template is not None and recipient is not None:
                 yield copy, recipient.id, rewriter.stamp(template, campaign, recipient.id)
             elif template is not None:
                 yield copy, NOBODY, rewriter.stamp_reference(template, campaign)
+
+    def _note(self, spot: Spot, compiled: Compiled) -> None:
+        if compiled.keys or compiled.notes:
+            self.means.notes.add(str(spot), compiled.notes)
+        else:
+            self.means.notes.no_link(str(spot))
 
 
 class People:

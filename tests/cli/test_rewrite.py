@@ -237,6 +237,20 @@ def test_a_mail_above_the_limit_is_refused_before_anything_happens(spring: Insta
     assert "limits.mail_bytes" in told
 
 
+def test_mails_without_any_link_are_told(spring: Installation) -> None:
+    """What another program still has to make HTML of went out untracked, without a word."""
+    (spring.folder / "letters").mkdir()
+    for name in ("a.html", "b.html"):
+        spring.write(f"letters/{name}", '<button href="https://www.brand.example/">Shop</button>')
+    options = ("--campaign", "spring", "--recipient", "anna@example.com")
+    one = spring.ok("rewrite", "letters/a.html", *options)
+    assert one.err == "letters/a.html has no link, so nothing is tracked there.\n"
+    both = spring.ok("rewrite", "letters", *options, "--out", "ready").err
+    assert "letters/a.html and 1 more have no link, so nothing is tracked there.\n" in both
+    assert spring.ok("rewrite", "letters/a.html", *options, "--quiet").err == ""
+    assert spring.ok("rewrite", "letters/a.html", *options, "--notes", "json").err == ""
+
+
 def test_notes_can_be_read_by_a_program(spring: Installation) -> None:
     ran = spring.ok(
         "rewrite",
