@@ -144,9 +144,12 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 _META = re.compile(rb"<meta[\s/][^>]*?charset\s*=\s*[\"']?\s*([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
 
+# "Get an XML encoding": what XHTML begins with counts where no meta element says another charset.
+_XML: Final = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']\s*([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
+
 
 def declared(html: bytes) -> str:
-    """Return the charset that a byte order mark or a meta element of HTML declares, else ``utf-8``.
+    """Return the charset that a byte order mark, a meta element or XML declaration says, else ``utf-8``.
 
     A meta element cannot truly say UTF-16, since it was read as ASCII: that means UTF-8 (HTML
     Standard section 13.2.3.3).
@@ -154,6 +157,7 @@ def declared(html: bytes) -> str:
     for bom, name in _BOMS:
         if html.startswith(bom):
             return name
-    declared = _META.search(_COMMENT.sub(b"", html[:_PRESCAN_BYTES]))
+    beginning = html[:_PRESCAN_BYTES]
+    declared = _META.search(_COMMENT.sub(b"", beginning)) or _XML.match(beginning)
     name = declared[1].decode("ascii").lower() if declared else "utf-8"
     return "utf-8" if name.startswith(("utf-16", "utf16")) else name

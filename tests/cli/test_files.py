@@ -112,6 +112,9 @@ def test_a_mail_above_the_limit_is_refused_with_the_setting_to_change(tmp_path: 
         (b"\xef\xbb\xbf<meta charset=latin1>", "utf-8"),
         (b"\xff\xfe<\x00p\x00", "utf-16-le"),
         (b"<!-- never closed <meta charset=latin1>", "utf-8"),
+        (b'<?xml version="1.0" encoding="ISO-8859-1"?><html>', "iso-8859-1"),
+        (b'<?xml version="1.0" encoding="utf-8"?><meta charset=koi8-r>', "koi8-r"),
+        (b'<p><?xml encoding="koi8-r"?>', "utf-8"),
     ],
 )
 def test_the_charset_is_what_the_mail_declares(html: bytes, charset: str) -> None:
