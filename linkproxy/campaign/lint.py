@@ -74,7 +74,7 @@ CHECKS: Final[Sequence[Check]] = (
     Check(
         "empty_target",
         Severity.ERROR,
-        "A placeholder, or a scheme that mail programs refuse: nothing happens when a reader follows it.",
+        "A placeholder, a mistyped scheme, or one that mail programs refuse: nobody gets anywhere by it.",
         'Put the target in; data-linkproxy="off" says that it is meant so.',
         links.empty,
     ),

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 Found = tuple[str, int]
 
 _TRACKED_URL: Final = re.compile(r"(https?://[^/?#]+)/[A-Za-z0-9_-]{24}/[A-Za-z0-9]{4}(?:/[^?#]*)?")
-_LEADS_NOWHERE: Final = re.compile(r"#?\Z|(?:javascript|vbscript|file|about):", re.IGNORECASE)
+# Nothing, a scheme that mail programs refuse, a path of Windows, or http(s) mistyped, as "htps:".
+_LEADS_NOWHERE: Final = re.compile(
+    r"#?\Z|(?:mailto|tel|sms):\Z|(?:javascript|vbscript|file|about|data|blob):|[a-z]:[\\/]"
+    r"|(?!https?:)(?=[htps]*(?:tp|pt))[htps]{3,8}:",
+    re.IGNORECASE,
+)
 _MAY_BE_WEB: Final = re.compile(r"https?:|(?![A-Za-z][A-Za-z0-9+.-]*:)", re.IGNORECASE)
 _SHOWN: Final = 120
 

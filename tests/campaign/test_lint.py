@@ -117,6 +117,20 @@ def test_an_address_is_one_in_any_spelling(host: str) -> None:
     assert "ip_host" in names(f'<a href="https://{host}/">x</a>')
 
 
+@pytest.mark.parametrize(
+    "target", ["htps://www.brand.example/", "hhttp://x.example", "mailto:", "C:\\spring.pdf", "data:,x"]
+)
+def test_a_mistyped_scheme_leads_nowhere(target) -> None:
+    assert names(f'<a href="{target}">Spring</a>') == {"empty_target"}
+
+
+@pytest.mark.parametrize(
+    "target", ["ssh://x.example", "sms:+49301", "webcal://x.example/a.ics", "tel:+49301"]
+)
+def test_schemes_that_apps_open_are_no_mistakes(target) -> None:
+    assert "empty_target" not in names(f'<a href="{target}">Spring</a>')
+
+
 @pytest.mark.parametrize("target", ["", "#", " # ", "javascript:void(0)", "file:///C:/spring.pdf"])
 def test_a_placeholder_for_a_link_is_named_unless_it_is_meant(target) -> None:
     assert names(f'<a href="{target}">Spring</a>') == {"empty_target"}
