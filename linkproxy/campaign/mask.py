@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TAG_BYTES: Final = 2048
 """A longer one is taken for text: an opener that is never closed must not swallow the mail."""
 SCRIPT_BYTES: Final = 16384
-"""As above, of a block of AMPscript: one at the beginning of a mail may hold all that it computes."""
+"""As above, of a block of AMPscript or PHP: one at the beginning of a mail may hold all that it computes."""
 
 VALUE_CHARACTERS: Final = 8192
 """How much of a URL is searched for merge tags; no target is longer."""
@@ -55,6 +55,8 @@ _SYNTAXES: Final = tuple(
             + rb"|%%=(?>(?:(?!=%%|%%=)[^\r\n]){1,500})=%%|%%[!$#]?[\w .:|-]{1,100}%%",
         ),
         (b"${", rb"\$\{[^{}<>\r\n]{1,300}\}"),  # Freemarker, Velocity, Emarsys
+        # To HTML it ends at the first ">", be it of "=>" or of markup in a string, where nothing may change.
+        (b"<?", rb"<\?(?:php\b|=)(?>(?:(?!\?>|<\?(?:php\b|=))[\s\S]){0,%d})\?>" % SCRIPT_BYTES),
     )
 )
 
@@ -64,7 +66,7 @@ _SYNTAXES: Final = tuple(
 _RARE: Final = 20
 _OPENERS_BY_SECOND: Final = tuple(
     (second, firsts, re.compile(rb"%s(?<=[%s]%s)" % (*map(re.escape, (second, b"".join(firsts), second)),)))
-    for second in (b"%", b"{", b"[", b"|")
+    for second in (b"%", b"{", b"[", b"|", b"?")
     for firsts in ([opener[:1] for opener, _ in _SYNTAXES if opener.endswith(second)],)
 )
 
@@ -77,6 +79,7 @@ _BLOCK: Final = re.compile(
     | \[\[-?(?:[\#/]|\s*(?:if|else|end|for)\b)
     | \[%-?\s*(?:IF|UNLESS|ELSE|ELSIF|END|FOREACH|WHILE|SWITCH|CASE)\b
     | %%\[
+    | <\?php\s+(?: \} | (?:end)?(?:if|for|foreach|while|switch)\b | else | case\b )
     """
 )
 

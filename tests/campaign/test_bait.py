@@ -51,6 +51,14 @@ def marked(html):
             b'<div style="display: none">a</div><p>b</p><p>c</p>',
             b'<div style="display: none">a</div><p>b(1)</p><p>c(2)</p>',
         ),
+        (
+            b"""<?php echo "<div><p>a</p></div>"; ?><p>b</p><p>c</p>""",
+            b"""<?php echo "<div><p>a</p></div>"; ?><p>b(1)</p><p>c(2)</p>""",
+        ),
+        (
+            b"<body><?php if ($a > 1): ?><p>a</p><?php endif; ?><p>b</p>" + LINK,
+            b"<body>(1)<?php if ($a > 1): ?><p>a</p><?php endif; ?><p>b(2)</p>" + LINK,
+        ),
         (b"<p hidden>a</p><p>b</p><p>c</p>", b"<p hidden>a</p><p>b(1)</p><p>c(2)</p>"),
         (b"<p title='<p>x</p>'>a</p><p>c</p>", b"<p title='<p>x</p>'>a(1)</p><p>c(2)</p>"),
         (

@@ -341,6 +341,14 @@ def test_php_in_a_url_is_a_merge_tag():
     assert only(b'<a href="<?= $url ?>">').merge_tag == "whole"
 
 
+def test_markup_in_the_code_of_php_is_no_markup():
+    """To HTML the tag ends at the first bracket; what was put behind it broke the code."""
+    code = b"""<?php foreach ($all as $key => $one) { echo "<div><a href='https://x.example/'>$one</a></div>"; } ?>"""
+    assert values(code + b"<a href=1>") == ["1"]
+    assert values(b"<a class='<?= $new ? 'a' : \"b\" ?>' href=1>") == ["1"]
+    assert values(b"<?php never closed <p><a href=1>") == ["1"]
+
+
 def test_an_opener_that_is_never_closed_hides_nothing():
     assert values(b"<p>{{ <a href=1>" + b"x" * 3000 + b"</a> }}") == ["1"]
     assert values(b"50%% off <a href=1>and</a> 20%% more") == ["1"]
