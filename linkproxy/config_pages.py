@@ -17,6 +17,10 @@ class BrandSection(Section):
     colour: Annotated[str, AfterValidator(values.colour)] = Field(
         default="#1f4e79", description="Colour of buttons and links."
     )
+    language: Annotated[str, AfterValidator(values.language)] = Field(
+        default="en",
+        description="Of the pages: de, en, es, fr, it, nl, pt, or one of which templates_dir has the words.",
+    )
     home_url: Url = Field(default="", description="Where the pages lead when nothing else fits.")
     imprint_url: Url = Field(default="", description="Legal notice in the pages' footer.")
     templates_dir: Anchored = Field(

@@ -139,6 +139,13 @@ def colour(value: str) -> str:
     return value
 
 
+def language(value: str) -> str:
+    """Accept the form of a language's name (RFC 5646), which is part of a file's name."""
+    if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", value) is None:
+        raise ValueError('is no language such as "de" or "pt-BR"')
+    return value
+
+
 def path(value: str) -> str:
     """Accept what can name a file."""
     if not value or "\0" in value:

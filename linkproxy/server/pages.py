@@ -19,6 +19,7 @@ import linkproxy
 from linkproxy.config import BrandSection
 from linkproxy.model import LinkproxyError
 from linkproxy.server.way_on import has_button, links_to
+from linkproxy.server.words import ENGLISH, Words, read_words
 from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Pages:
     somebody's own templates show there and not to a visitor. Nothing is read after that.
     """
 
-    def __init__(self, brand: Brand, own_templates: Path | None = None) -> None:
+    def __init__(self, brand: Brand, own_templates: Path | None = None, language: str = ENGLISH) -> None:
         folders = _folders(own_templates)
         self._environment = Environment(
             # Editors of Windows begin a file with a byte order mark, which would spoil the first rule of CSS.
@@ -91,7 +92,8 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,  # else a template that is being edited is read by visitors
         )
-        self._environment.globals["brand"] = brand
+        words = Words(read_words(folders, language), brand.name)
+        self._environment.globals |= {"brand": brand, "language": language, "say": words.say}
         style = self._render("style.css")
         if "</" in style:
             raise LinkproxyError('template style.css: "</" would end the style element; take it out')
@@ -102,7 +104,15 @@ class Pages:
         neutral = self._neutral(_SAMPLE)
         self._check_ways_on(neutral)
         self.headers = _headers(neutral, *(page.decode() for page in self._fixed.values()))
-        self._shipped = Pages(brand) if own_templates else None
+        self._shipped = self._plain(brand, language) if own_templates else None
+
+    @staticmethod
+    def _plain(brand: Brand, language: str) -> Pages:
+        """Return our own pages, in English where the language is somebody's own."""
+        try:
+            return Pages(brand, language=language)
+        except LinkproxyError:
+            return Pages(brand)
 
     def fixed(self, name: PageName) -> bytes:
         """Return a page that says the same to everyone: any but the neutral one."""
@@ -172,7 +182,7 @@ def _pages(section: BrandSection, where: str) -> Pages:
     brand = Brand(section.name, section.colour, section.home_url, section.imprint_url)
     own = Path(section.templates_dir) if section.templates_dir else None
     try:
-        return Pages(brand, own)
+        return Pages(brand, own, section.language)
     except LinkproxyError as error:
         raise LinkproxyError(f"{where} {error}") from None
 
