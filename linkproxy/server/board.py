@@ -172,10 +172,13 @@ class Beat(Loop):
         self._seat.board.write(self._seat.number, state)
 
     async def close(self) -> None:
-        """Leave the last counts behind, and no sign of life."""
+        """Leave the last counts behind, and a last sign of life, of one who no longer serves.
+
+        Without one the supervisor would take who is about to end for hung.
+        """
         await super().close()
         self.counts.push()
-        self._seat.board.write(self._seat.number, State())
+        self._seat.board.write(self._seat.number, State(self._monotonic()))
 
 
 def _keys(metrics: Metrics) -> list[Key]:
