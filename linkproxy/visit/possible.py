@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from linkproxy.model import VerdictKind
@@ -35,7 +35,7 @@ def possible_among(entries: Sequence[JournalEntry], policy: Policy) -> PossibleC
 def possible_clicks(
     entries: Sequence[JournalEntry], verdicts: Mapping[int, Verdict], policy: Policy
 ) -> PossibleClicks:
-    """Return the possible clicks of a message, those of one client under one score together.
+    """Return the possible clicks of a message, those of one client together, at the mean of their scores.
 
     ``verdicts`` are the settled ones by visit id. Clicks of the log come first; a visit that repeats
     one of them is no other possible click. Decisive evidence leaves no possibility.
@@ -76,10 +76,10 @@ def _if_human(
 
 
 def _units(clicks: Iterable[Click], by_id: Mapping[int, JournalEntry]) -> PossibleClicks:
-    sizes: Counter[tuple[int, int]] = Counter()
+    scores: dict[int, list[float]] = {}
     for click in clicks:
-        sizes[_client(by_id[click.visit_id]), round(click.score)] += 1
-    return tuple(sorted((score, count) for (_, score), count in sizes.items()))
+        scores.setdefault(_client(by_id[click.visit_id]), []).append(click.score)
+    return tuple(sorted((round(fmean(found)), len(found)) for found in scores.values()))
 
 
 def _client(entry: JournalEntry) -> int:
