@@ -83,7 +83,9 @@ class RelaySection(Section):
     upstream_messages: Some = Field(default=100, description="Messages over one connection at most.")
     upstream_seconds: Seconds = Field(default=30, description="How long to wait for each of its answers.")
     accept_seconds: Seconds = Field(
-        default=600, description="How long to wait for its word on a whole message (RFC 5321: 10 minutes)."
+        default=600,
+        description="How long to wait for its word on a whole message (RFC 5321: 10 minutes), and for it to "
+        "take more of one.",
     )
     rewrite_seconds: Seconds = Field(default=20, description="How long rewriting one message may take.")
     client_connections: Some = Field(default=100, description="Connections of mailers at most, at a time.")

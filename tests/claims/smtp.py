@@ -45,7 +45,8 @@ class Received:
 class Server:
     """A mail server that answers what it is told to, by stage; ``answers`` may change meanwhile.
 
-    A dict instead of an answer has answers by what the command's line contains.
+    A dict instead of an answer has answers by what the command's line contains. EARLY is said while
+    a message stalls.
     """
 
     answers: dict[str, str | dict[str, str]] = field(default_factory=dict)
@@ -58,6 +59,8 @@ class Server:
     port: int = 0
     hold: asyncio.Event | None = None  # waited for before the last word on a message
     began_end: asyncio.Event = field(default_factory=asyncio.Event)
+    stall: asyncio.Event | None = None  # waited for behind a message's first line
+    began_stall: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -115,7 +118,9 @@ class Server:
             elif word == "RCPT" and answer.startswith("2"):
                 mail.recipients.append(line.partition("<")[2].partition(">")[0])
             elif word == "DATA" and answer.startswith("354"):
-                mail.content = await self._content(reader)
+                first = await reader.readuntil(b"\r\n")
+                await self._stalled(writer)
+                mail.content = await self._content(first, reader)
                 self.began_end.set()
                 if self.hold is not None:
                     await self.hold.wait()
@@ -123,12 +128,24 @@ class Server:
                     self.received.append(mail)
                 await self._answer("END", "", writer)
 
+    async def _stalled(self, writer: asyncio.StreamWriter) -> None:
+        if self.stall is None:
+            return
+        transport = writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        if "EARLY" in self.answers:
+            writer.write(str(self.answers["EARLY"]).encode() + b"\r\n")
+        self.began_stall.set()
+        await self.stall.wait()
+        transport.resume_reading()
+
     @staticmethod
-    async def _content(reader: asyncio.StreamReader) -> bytes:
-        text = b"\r\n"
+    async def _content(first: bytes, reader: asyncio.StreamReader) -> bytes:
+        text = bytearray(b"\r\n" + first)
         while not text.endswith(b"\r\n.\r\n"):
             text += await reader.readuntil(b"\r\n")
-        return text[:-3].replace(b"\r\n.", b"\r\n")[2:]
+        return bytes(text[:-3].replace(b"\r\n.", b"\r\n")[2:])
 
 
 class Mailer:

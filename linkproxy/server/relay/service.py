@@ -81,7 +81,8 @@ class Relay:
         """Rewrite a message, send it, and return the last word on it.
 
         Once its links are stored it is sent whoever goes away meanwhile, so that an acceptance is
-        always recorded; before that, a mailer that goes away takes its message with it.
+        always recorded; before that, a mailer that goes away takes its message with it, and so it does
+        while a long one is on its way: it would be sent again and again, and delivered each time.
         """
         begun = asyncio.get_running_loop().time()
         try:
@@ -97,7 +98,11 @@ class Relay:
         sending = asyncio.get_running_loop().create_task(self._send(transaction, treated))
         self._sending.add(sending)
         sending.add_done_callback(self._sent)
-        reply = await asyncio.shield(sending)
+        try:
+            reply = await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            transaction.upstream.take_back()
+            raise
         self.metrics.relay_seconds.observe(asyncio.get_running_loop().time() - begun)
         return reply
 

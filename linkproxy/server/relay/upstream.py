@@ -6,9 +6,10 @@ line end: what goes out is what came in.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import aiosmtplib
 from aiosmtplib.errors import SMTPException, SMTPResponseException
@@ -18,9 +19,18 @@ from linkproxy.server.relay.admission import is_loopback
 from linkproxy.server.relay.replies import Reply, from_upstream
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from aiosmtplib.protocol import SMTPProtocol
+    from aiosmtplib.response import SMTPResponse
+
     from linkproxy.config_relay import RelaySection
 
+_Told = TypeVar("_Told")
+
 _QUIT_SECONDS: Final = 5.0
+_PIECE_BYTES: Final = 1 << 18
+"""Of a message, written at once: what is not written yet can be taken back when nobody waits for it."""
 
 
 class UpstreamError(Exception):
@@ -97,6 +107,7 @@ class Upstream:
         self._client = client
         self.messages = 0  # begun over this connection
         self.clean = True  # False: a transaction has begun and not ended
+        self._unfinished = False  # there is more of a message than was written yet
 
     @property
     def usable(self) -> bool:
@@ -138,22 +149,26 @@ class Upstream:
 
     async def data(self, content: bytes) -> Reply:
         """Send the message; raise UpstreamError, ``unsure`` once the message was sent."""
+        self._unfinished = len(content) > _PIECE_BYTES
         reply = await self._say(b"DATA", good=354)
         protocol = self._client.protocol
         if reply.good:
             return Reply(451, f"4.5.0 {self._route.name} said yes to DATA before there was a message")
         if reply.code != 354:
+            self._unfinished = False
             return reply
         if protocol is None:
             raise UpstreamError(f"4.4.2 {self._route.name} ended the connection")
         try:
-            protocol.write(stuffed(content))
-            said = await protocol.read_response(timeout=self._route.accept_seconds)
+            said = await self._hand_over(protocol, content)
         except (SMTPException, OSError) as error:
+            unsure = not self._unfinished
             self.drop()
             raise UpstreamError(
-                f"4.4.2 {self._route.name} did not say whether it took the message; send it again",
-                unsure=True,
+                f"4.4.2 {self._route.name} did not say whether it took the message; send it again"
+                if unsure
+                else f"4.4.2 {self._route.name} did not take the whole message: {_worded(error)}",
+                unsure=unsure,
             ) from error
         except BaseException:
             self.drop()
@@ -161,6 +176,48 @@ class Upstream:
         # Postfix holds on to what it refused at the end, and would refuse the next message for that.
         self.clean = 200 <= said.code < 300
         return from_upstream(said.code, said.message)
+
+    async def _hand_over(self, protocol: SMTPProtocol, content: bytes) -> SMTPResponse:
+        """Write the message as fast as it is taken, and return the server's word on it.
+
+        Whole in a buffer it would go on being sent behind our back, and be delivered, after we had
+        said that it was not. A server may say no before it has all; then it has taken nothing.
+        """
+        answer = _watched(protocol.read_response())
+        text = stuffed(content)
+        try:
+            for position in range(0, len(text), _PIECE_BYTES):
+                self._unfinished = position + _PIECE_BYTES < len(text)
+                protocol.write(text[position : position + _PIECE_BYTES])
+                if self._unfinished and await self._answered_early(protocol, answer):
+                    break
+            said = await asyncio.wait_for(answer, self._route.accept_seconds)
+        finally:
+            answer.cancel()
+        if self._unfinished:
+            self.drop()
+            if said.code < 400:
+                raise SMTPException(f"it said {said.code} before it had all")
+        return said
+
+    async def _answered_early(self, protocol: SMTPProtocol, answer: asyncio.Future[SMTPResponse]) -> bool:
+        """Wait until more can be written; tell whether the server has answered instead."""
+        writable = _watched(protocol._drain_helper())  # noqa: SLF001  (the library never waits for it)
+        either: set[asyncio.Future[Any]] = {writable, answer}
+        try:
+            done, _ = await asyncio.wait(
+                either, timeout=self._route.accept_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            writable.cancel()
+        if not done:
+            raise SMTPException("it stopped taking it")
+        return answer.done()
+
+    def take_back(self) -> None:
+        """Have a long message go nowhere whose end is not written yet."""
+        if self._unfinished:
+            self.drop()
 
     async def _say(self, *words: bytes, good: int = 250) -> Reply:
         try:
@@ -185,8 +242,17 @@ class Upstream:
             self.drop()
 
     def drop(self) -> None:
-        """Close it without a word: what was begun never happened."""
+        """Close it without a word: what was begun never happened, and what is not sent yet never is."""
+        if self._client.transport is not None:
+            cast("asyncio.Transport", self._client.transport).abort()
         self._client.close()
+
+
+def _watched(work: Coroutine[Any, Any, _Told]) -> asyncio.Task[_Told]:
+    """Begin what may fail without anybody asking how it ended."""
+    task = asyncio.get_running_loop().create_task(work)
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return task
 
 
 def stuffed(content: bytes) -> bytes:
