@@ -196,6 +196,31 @@ async def test_a_mailer_that_does_not_trust_the_certificate_is_no_fault_of_ours(
     assert found.metric("refusals_total", reason="tls") == 1
 
 
+async def test_tls_within_tls_is_refused_and_harms_nobody(post, tmp_path):
+    (tmp_path / "tls").mkdir()
+    trusted = authority(tmp_path / "tls", "127.0.0.1")
+    found = await post(tls_cert_file="tls/certificate.pem", tls_key_file="tls/key.pem")
+    context = ssl.create_default_context(cafile=trusted.file)
+    context.check_hostname = False
+
+    def talk(client: smtplib.SMTP) -> list[int]:
+        client.starttls(context=context)
+        return [client.docmd(word)[0] for word in ("STARTTLS", "EHLO mailer.example", "NOOP")]
+
+    with capture_logs() as lines:
+        assert await found.library(talk) == [503, 250, 250]
+    assert lines == []
+
+
+async def test_a_login_without_end_is_a_fault_of_the_mailer_and_not_of_ours(post, users):
+    found = await post(clients="auth", users_file=users["users_file"])
+    mailer = await found.mailer()
+    with capture_logs() as lines:
+        assert await mailer.say("AUTH PLAIN") == "334 "
+        assert (await mailer.say(b"A" * 600_000)).startswith("500 5.5.6 ")
+    assert lines == []
+
+
 def test_a_new_user_has_a_password_of_chance_and_a_file_of_its_owner(tmp_path):
     path = tmp_path / "users.txt"
     first, second = new_user(str(path), "shop"), new_user(str(path), "crm@brand.example")

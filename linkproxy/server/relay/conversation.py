@@ -136,7 +136,17 @@ class Conversation(SMTP):
     async def smtp_AUTH(self, arg: str) -> None:  # noqa: N802  (aiosmtpd's name)
         """Log in; mechanisms are named in any case (RFC 4954 section 4)."""
         mechanism, *others = (arg or "").split(" ", 1)
-        await super().smtp_AUTH(" ".join([mechanism.upper(), *others]))
+        try:
+            await super().smtp_AUTH(" ".join([mechanism.upper(), *others]))
+        except ValueError:  # what asyncio says of a line that has no end in sight
+            await self.push(replies.LONG_LOGIN.line())
+
+    async def smtp_STARTTLS(self, arg: str) -> None:  # noqa: N802  (aiosmtpd's name)
+        """Begin TLS, once: within TLS aiosmtpd would begin another one."""
+        if self.session is not None and self.session.ssl is not None:
+            await self.push(replies.TLS_IN_USE.line())
+        else:
+            await super().smtp_STARTTLS(arg)
 
     async def smtp_POST(self, _arg: str | None) -> None:  # noqa: N802  (aiosmtpd's name)
         """End at once: whose program was made to speak HTTP to us may send mail by what follows.
