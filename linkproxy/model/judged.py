@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from linkproxy.model.lean import lean
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from linkproxy.model.kept import Unsubscribe
     from linkproxy.model.outgoing import Recipient
     from linkproxy.model.words import AnswerKind, CampaignId, Family, VerdictKind
+
+_SUREST: Final = -3000.0
+"""Decibans below which a probability stays the same: 10 ** 309 is no float, and weights may be any."""
 
 
 @lean(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Verdict:
     @property
     def probability(self) -> float:
         """Return the probability of a machine, 0 to 1."""
-        return float(1 / (1 + 10 ** (-self.score / 10)))
+        return float(1 / (1 + 10 ** (-max(_SUREST, self.score) / 10)))
 
     @property
     def reasons(self) -> tuple[str, ...]:

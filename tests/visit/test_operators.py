@@ -75,6 +75,15 @@ async def test_a_program_that_an_operator_vouches_for_is_a_person(world):
     assert weights(judged)["operator.person"] == -40.0
 
 
+async def test_an_operator_who_is_as_sure_as_can_be_is_believed_and_settling_goes_on(world):
+    world.policy = row("person", 'agents = ["Mozilla"]\n[signals."operator.person"]\nweight = -10000')
+    judged = await world.judged(headers=CHROME, client="40.107.218.12", at=3600.0)
+    assert judged.verdict.kind is VerdictKind.HUMAN
+    assert judged.verdict.probability == pytest.approx(0.0)
+    settled = await world.settle(at=7200.0)
+    assert [click.visit_id for click in settled.clicks] == [judged.visit_id]
+
+
 async def test_a_head_request_is_no_click_whoever_vouches_for_it(world):
     world.policy = row("person", 'cidrs = ["203.0.113.0/24"]')
     judged = await world.judged(headers=CHROME, method="HEAD")
