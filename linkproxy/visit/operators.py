@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.visit.networks import Prefixes, parse, read_networks, read_systems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from linkproxy.visit.networks import Address
 
@@ -34,7 +34,7 @@ class Row:
     note: str
     cidrs: Prefixes[bool] | None
     asns: frozenset[int]
-    agents: re.Pattern[str] | None
+    agents: Sequence[re.Pattern[str]]  # none: it names none
     domains: frozenset[str]
 
     def matches(self, address: Address | None, *, asn: int, agent: str | None, domain: str) -> bool:
@@ -42,14 +42,17 @@ class Row:
         return (
             (self.cidrs is None or (address is not None and self.cidrs.find(address) is not None))
             and (not self.asns or asn in self.asns)
-            and (self.agents is None or (agent is not None and bool(self.agents.search(agent[:_CROPPED]))))
+            and (not self.agents or (agent is not None and self._names(agent[:_CROPPED])))
             and (not self.domains or domain in self.domains)
         )
+
+    def _names(self, agent: str) -> bool:
+        return any(pattern.search(agent) for pattern in self.agents)
 
     @property
     def by_network(self) -> bool:
         """Whether an address alone decides: it names neither agents nor domains."""
-        return self.agents is None and not self.domains
+        return not self.agents and not self.domains
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,18 +100,21 @@ def _row(name: str, table: Mapping[str, Any]) -> Row:
     return row
 
 
-def _agents(table: Mapping[str, Any], where: str) -> re.Pattern[str] | None:
-    """Return one pattern for plain texts and regular expressions; case does not matter."""
-    parts = [re.escape(text) for text in _texts(table["agents"], f"{where}.agents")]
+def _agents(table: Mapping[str, Any], where: str) -> Sequence[re.Pattern[str]]:
+    """Return the plain texts as one pattern, and each regular expression as its own; case does not matter.
+
+    Joined, one could spoil another: flags must come first, and a back-reference would mean another group.
+    """
+    texts = "|".join(map(re.escape, _texts(table["agents"], f"{where}.agents")))
+    found = [re.compile(texts, re.IGNORECASE)] if texts else []
     for pattern in _texts(table["agent_patterns"], f"{where}.agent_patterns"):
         try:
-            re.compile(pattern)
-        except re.error as error:
+            found.append(re.compile(pattern, re.IGNORECASE))
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(
                 f'{where}.agent_patterns: "{pattern}" is no regular expression: {error}'
             ) from None
-        parts.append(f"(?:{pattern})")
-    return re.compile("|".join(parts), re.IGNORECASE) if parts else None
+    return found
 
 
 def _texts(values: Iterable[Any], where: str) -> list[str]:

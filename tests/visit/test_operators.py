@@ -37,6 +37,8 @@ def weights(judged) -> dict[str, float]:
         'agents = ["chrome/"]',
         'agents = ["nothing like it", "(windows NT 10.0; win64"]',
         'agent_patterns = ["chrome/[0-9]+", "never"]',
+        'agent_patterns = ["never", "(?i)CHROME/"]',
+        r"""agent_patterns = ['(never)', '(Mozi)(l)\2a']""",
         'domains = ["other.example", "Customer.Example"]',
         'cidrs = ["203.0.113.0/24"]\nasns = [64496]\nagents = ["Mozilla"]\ndomains = ["customer.example"]',
     ],
@@ -161,6 +163,10 @@ async def test_a_row_that_is_gone_from_the_policy_says_nothing_any_more(world):
         ('says = "machine"\nagents = [""]', "operator.mine.agents: '' is no text"),
         (
             'says = "machine"\nagent_patterns = ["("]',
+            "operator.mine.agent_patterns: .* is no regular expression",
+        ),
+        (
+            'says = "machine"\nagent_patterns = ["x{99999999999}"]',
             "operator.mine.agent_patterns: .* is no regular expression",
         ),
         ('says = "machine"\ncolour = "red"', "operator.mine.colour is no setting"),
