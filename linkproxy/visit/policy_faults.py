@@ -1,76 +1,105 @@
-"""What is wrong with a policy whose values are each of the right type: limits and curves out of order."""
+"""What is wrong with a policy whose values are each of the right type: limits, curves, patterns, dates.
+
+Much of it is read by many signals, or while messages are settled, so it is looked at when the policy
+is read.
+"""
 
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from linkproxy.model import CampaignKind
 from linkproxy.visit.facts import LOOK_BACK_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-_RISING = ("in-step.together", "in-step.same-delay", "in-step.unsubscribes", "message.rotates")
+_RISING: Final = ("in-step.together", "in-step.same-delay", "in-step.unsubscribes", "message.rotates")
 """Signals of whose curve the last row that is reached holds."""
+_ABOVE_NOTHING: Final = ("hold_seconds", "max_hold_seconds", "reach_seconds", "stray_seconds")
+_PATTERNS: Final = ("programs", "browsers", "robot_words", "office", "dead_platforms")
+"""The lists of [agents] that hold regular expressions; the others hold plain texts."""
+_ENGINES: Final = ("chromium", "firefox", "safari")
 
-_ABOVE_NOTHING = ("hold_seconds", "max_hold_seconds", "reach_seconds", "stray_seconds")
 
-
-def faults(tree: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with thresholds and curves, one line each."""
+def faults(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong, a line each; ``tree`` has the types of the shipped rules."""
     signals = tree["signals"]
-    timing = signals["timing.delay"]
-    found = _of_limits(tree["policy"])
-    for name in ("machine", *CampaignKind):
-        if not _is_distribution(timing[name]):
-            found.append(
-                f"signals.timing.delay.{name} must be rows [seconds above 0, share by then], both rising, "
-                "with shares from 0 to 1"
-            )
-    if timing["spread"] <= 1:
-        found.append("signals.timing.delay.spread must be above 1")
+    yield from _of_limits(tree["policy"])
+    yield from _of_delays(signals["timing.delay"], tree["learning"])
     if not 0 <= signals["message.most-links"]["share"] < 1:
-        found.append("signals.message.most-links.share must be from 0 to below 1")
-    found += [
-        f"signals.{name}.curve must have its rows in order of their first numbers"
-        for name in _RISING
-        if not _rises([row[0] for row in signals[name]["curve"]])
-    ]
-    return found + _of_dates(tree["engines"])
+        yield "signals.message.most-links.share must be from 0 to below 1"
+    for name in _RISING:
+        if not _rises([row[0] for row in signals[name]["curve"]]):
+            yield f"signals.{name}.curve must have its rows in order of their first numbers"
+    yield from _of_patterns(tree)
+    for name in _ENGINES:
+        if not _are_versions(tree["engines"][name]):
+            yield f'engines.{name} must be rows such as [150, "2026-06-30"], versions and dates rising'
 
 
-def _of_dates(engines: Mapping[str, Any]) -> list[str]:
-    found = []
-    for name, rows in engines.items():
-        dates = [row[1] for row in rows if isinstance(row, list)]
-        try:
-            in_order = _rises([date.fromisoformat(text).toordinal() for text in dates])
-        except ValueError:
-            in_order = False
-        if not in_order:
-            found.append(f"engines.{name} must be rows [version, its date as 2026-05-01], in order of dates")
-    return found
-
-
-def _of_limits(limits: Mapping[str, float]) -> list[str]:
-    found = []
+def _of_limits(limits: Mapping[str, float]) -> Iterator[str]:
     if not limits["human"] < limits["machine"] <= limits["neutral"]:
-        found.append("policy: human must be below machine, and machine not above neutral")
-    found += [f"policy.{key} must be above 0" for key in _ABOVE_NOTHING if limits[key] <= 0]
+        yield "policy: human must be below machine, and machine not above neutral"
+    yield from (f"policy.{key} must be above 0" for key in _ABOVE_NOTHING if limits[key] <= 0)
     if limits["reach_seconds"] > LOOK_BACK_SECONDS:
-        found.append(f"policy.reach_seconds must be at most {LOOK_BACK_SECONDS:g}, a day")
-    return found
+        yield f"policy.reach_seconds must be at most {LOOK_BACK_SECONDS:g}, a day"
+
+
+def _of_delays(values: Mapping[str, Any], learning: Mapping[str, float]) -> Iterator[str]:
+    bad = [name for name in ("machine", *CampaignKind) if not _is_distribution(values[name])]
+    for name in bad:
+        yield (
+            f"signals.timing.delay.{name} must be rows of [seconds, share by then], both rising: "
+            "seconds above 0, shares from 0 to 1"
+        )
+    if values["spread"] <= 1:
+        yield "signals.timing.delay.spread must be above 1"
+    if CampaignKind.MARKETING in bad:
+        return
+    # What comes later tells how many people come early; of a share of 1 nobody comes later.
+    end = next((seconds for seconds, share in values[CampaignKind.MARKETING] if share >= 1), None)
+    for name in ("early_seconds", "early_mailing_seconds"):
+        if end is not None and learning[name] >= end:
+            yield f"learning.{name} must be below {end:,.0f}, by when all people have come"
 
 
 def _is_distribution(curve: Sequence[Sequence[float]]) -> bool:
     if not curve:
         return False
     delays, shares = zip(*curve, strict=True)
-    in_order = delays[0] > 0 and len(set(delays)) == len(delays) and _rises(delays) and _rises(shares)
-    return in_order and shares[0] >= 0 and shares[-1] <= 1
+    in_order = len(set(delays)) == len(delays) and _rises(delays) and _rises(shares)
+    return in_order and delays[0] > 0 and shares[0] >= 0 and shares[-1] <= 1
 
 
-def _rises(numbers: Sequence[float]) -> bool:
-    return all(one <= other for one, other in itertools.pairwise(numbers))
+def _of_patterns(tree: Mapping[str, Any]) -> Iterator[str]:
+    lists = {f"agents.{name}": tree["agents"][name] for name in _PATTERNS}
+    lists |= {f"fingerprints.{name}": patterns for name, patterns in tree["fingerprints"].items()}
+    for name, patterns in lists.items():
+        yield from (f"{name}: {fault}" for fault in map(_pattern_fault, patterns) if fault)
+
+
+def _pattern_fault(pattern: str) -> str | None:
+    if not pattern:
+        return "an empty text would match every agent"
+    try:
+        re.compile(f"(?:{pattern})")  # as one of several that are tried at once
+    except (re.error, OverflowError, RecursionError) as error:
+        return f'"{pattern}" is no regular expression: {error}'
+    return None
+
+
+def _are_versions(rows: Sequence[Sequence[Any]]) -> bool:
+    try:
+        known = [(int(version), date.fromisoformat(day)) for version, day in rows]
+    except ValueError:
+        return False
+    versions = [version for version, _ in known]
+    return len(set(versions)) == len(versions) and _rises(versions) and _rises([day for _, day in known])
+
+
+def _rises(values: Sequence[Any]) -> bool:
+    return all(one <= other for one, other in itertools.pairwise(values))
