@@ -204,13 +204,24 @@ def test_a_picture_in_the_text_is_no_attachment_and_an_attached_one_is() -> None
     assert "attachment" in names_of_message(related("attachment; filename=logo.png"))
 
 
-def test_a_file_is_named_as_a_person_reads_its_name() -> None:
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("=?utf-8?q?Fr=C3=BChling=2Epdf?=", "Frühling.pdf"),
+        ("Frühling.pdf", "Frühling.pdf"),
+        # Encoded in what is no charset, or not encoded at all.
+        ("=?ütf-8?q?a?=", "=?ütf-8?q?a?="),
+        ("=?nosuch?q?a?=", "=?nosuch?q?a?="),
+        ("=?utf-8?b?x?=", "=?utf-8?b?x?="),
+    ],
+)
+def test_a_file_is_named_as_a_person_reads_its_name(name: str, shown: str) -> None:
     raw = (
         "From: a@brand.example\nContent-Type: multipart/mixed; boundary=cut\n\n--cut\n\nx\n--cut\n"
-        'Content-Type: application/pdf; name="=?utf-8?q?Fr=C3=BChling=2Epdf?="\n\nx\n--cut--\n'
+        f'Content-Type: application/pdf; name="{name}"\n\nx\n--cut--\n'
     )
     [finding] = [found for found in lint_message(raw.encode()) if found.check.name == "attachment"]
-    assert finding.detail == "Frühling.pdf"
+    assert finding.detail == shown
 
 
 def test_one_check_fills_no_report_by_itself() -> None:
