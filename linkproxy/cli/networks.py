@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from linkproxy.cli.output import json_option, print_json, print_table
 from linkproxy.cli.session import current_config
 from linkproxy.model import NOBODY, Campaign, CampaignId, Facts, LinkKey, LinkproxyError, Profile, Visit
+from linkproxy.visit.intake import locate
 
 if TYPE_CHECKING:
     from linkproxy.model import Evidence
@@ -44,10 +44,9 @@ def check(*, address: str, as_json: bool) -> None:
     """
     from linkproxy.server.wiring import policy, systems
 
-    try:
-        client = str(ipaddress.ip_address(address.strip("[] ")))
-    except ValueError:
-        raise LinkproxyError(f"{address!r} is not an IP address such as 192.0.2.7 or 2001:db8::7") from None
+    client, _ = locate(address.strip("[] "))
+    if not client:
+        raise LinkproxyError(f"{address!r} is not an IP address such as 192.0.2.7 or 2001:db8::7")
     config = current_config()
     known = _known(client, policy(config), systems(config))
     if as_json:

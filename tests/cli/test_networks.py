@@ -43,6 +43,12 @@ def test_an_address_of_a_vendor_is_told_with_rule_source_and_weight(here):
         assert part in shown
 
 
+@pytest.mark.parametrize("spelt", ["::ffff:40.107.218.12", "[::ffff:286b:da0c]", "40.107.218.12:443"])
+def test_an_address_is_looked_up_as_that_of_a_visit_however_a_log_spells_it(here, spelt):
+    found = here.ok("networks", "check", spelt, "--json").json
+    assert (found["address"], found["zone"]) == ("40.107.218.12", "microsoft-eop")
+
+
 def test_a_system_of_a_vendor_weighs_as_what_is_probable(known):
     found = known.ok("networks", "check", "198.51.100.9", "--json").json
     assert (found["asn"], found["organisation"]) == (26211, "Proofpoint, Inc.")
