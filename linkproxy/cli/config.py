@@ -122,8 +122,10 @@ def _unheard_links(server: ServerSection) -> Iterator[str]:
 
 
 def _trusted_world(server: ServerSection) -> Iterator[str]:
+    from linkproxy.visit.networks import plain_network
+
     for item in server.trusted_proxies:
-        if item.endswith("/0"):
+        if plain_network(item).prefixlen == 0:
             yield (
                 f"[server] trusted_proxies: {item} is everybody, so that any client can say it is another. "
                 "Name the addresses of your own proxies."

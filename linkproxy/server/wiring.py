@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from linkproxy.model import LinkproxyError
 from linkproxy.server.own_keys import check_own
 from linkproxy.visit import policy as policies
 from linkproxy.visit.intake import Gate
+from linkproxy.visit.networks import plain_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ def mx_resolver(config: Config) -> MxResolver:
 
 def gate(config: Config) -> Gate:
     """Return what intake must know: the keys, whom to believe about clients, and whether it is TLS."""
-    trusted = tuple(ipaddress.ip_network(item, strict=False) for item in config.server.trusted_proxies)
+    trusted = tuple(map(plain_network, config.server.trusted_proxies))
     secure = config.server.base_url.startswith("https://")
     section = config.server
     return Gate(keyring(config), trusted, secure, section.client_header, section.fingerprint_header)

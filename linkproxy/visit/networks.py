@@ -135,6 +135,8 @@ def _ipv4(client: str) -> int | None:
 _OCTETS = {str(number): number for number in range(256)}
 
 
+_MAPPED_BITS = 96  # of ::ffff:0:0/96
+
 WIDE_BITS = {4: 16, 6: 32}
 """Prefixes about as wide as what a provider is given: one of them is one provider's."""
 
@@ -183,13 +185,25 @@ def _role(name: str, text: str) -> ZoneRole:
         raise ValueError(f'networks.{name}.role must be one of {known}, not "{text}"') from None
 
 
+def plain_network(text: str) -> Network:
+    """Return a network as visits' addresses are: one of IPv4 that is written as mapped into IPv6 is IPv4.
+
+    RFC 4291 section 2.5.5.2; so programs log who came over a socket for both. Raises ValueError.
+    """
+    network = ipaddress.ip_network(text)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
+
+
 def read_networks(texts: Iterable[Any], where: str) -> list[Network]:
     """Return networks in CIDR form; raise ValueError that names the first that is none."""
     found = []
     for text in texts:
         try:
             # A number would be taken for an address by itself.
-            found.append(ipaddress.ip_network(str(text)))
+            found.append(plain_network(str(text)))
         except ValueError as error:
             raise ValueError(f'{where}.cidrs: "{text}" is no network: {error}') from None
     return found

@@ -101,11 +101,12 @@ def test_check_looks_at_the_files_too_when_settings_are_wrong(
 
 
 def test_check_warns_of_trusting_everybody(installation: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    installation.write_text('[server]\ntrusted_proxies = ["10.0.0.0/8", "::/0"]\n')
+    installation.write_text('[server]\ntrusted_proxies = ["10.0.0.0/8", "::/0", "::ffff:0:0/96"]\n')
     assert run(["--config", str(installation), "config", "check"]) == 0
     told = capsys.readouterr().err
     assert told.startswith("Warning: [server] trusted_proxies: ::/0 is everybody, so that any client can say")
-    assert told.count("Warning") == 1
+    assert "trusted_proxies: ::ffff:0:0/96 is everybody" in told
+    assert told.count("Warning") == 2
 
 
 @pytest.mark.parametrize(

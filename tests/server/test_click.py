@@ -354,8 +354,9 @@ async def test_only_a_trusted_proxy_says_who_the_client_is(start: Start) -> None
     assert (await site.visits())[-1].entry.visit.client == "127.0.0.1"
 
 
-async def test_behind_a_trusted_proxy_the_client_is_whom_it_names(start: Start) -> None:
-    site = await start(server={"trusted_proxies": ["127.0.0.0/8"]})
+@pytest.mark.parametrize("proxies", ["127.0.0.0/8", "::ffff:127.0.0.1"])
+async def test_behind_a_trusted_proxy_the_client_is_whom_it_names(start: Start, proxies: str) -> None:
+    site = await start(server={"trusted_proxies": [proxies]})
     await site.ask(site.url(), headers={**site.BROWSER, "X-Forwarded-For": "203.0.113.9"})
     assert (await site.visits())[-1].entry.visit.client == "203.0.113.9"
 

@@ -33,6 +33,7 @@ def weights(judged) -> dict[str, float]:
     [
         'cidrs = ["203.0.113.0/24"]',
         'cidrs = ["198.51.100.0/24", "203.0.113.9/32"]',
+        'cidrs = ["::ffff:203.0.113.9", "::ffff:198.51.100.0/120"]',
         "asns = [64500, 64496]",
         'agents = ["chrome/"]',
         'agents = ["nothing like it", "(windows NT 10.0; win64"]',

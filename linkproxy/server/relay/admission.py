@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from linkproxy.config_faults import ConfigError
 from linkproxy.config_sources import read_text
 from linkproxy.server.relay.replies import NEEDS_AUTH, NOT_ADMITTED, Reply
+from linkproxy.visit.networks import plain_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from linkproxy.config_relay import RelaySection
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _WORLD: Final = {4: 8, 6: 16}
 """Prefixes shorter than these span more than any one owner has (RFC 1918's largest is a /8)."""
@@ -45,7 +45,7 @@ class Admission:
 
     def __init__(self, section: RelaySection) -> None:
         self._mode = section.clients
-        self._networks = [_plain_network(item) for item in section.client_networks]
+        self._networks = [plain_network(item) for item in section.client_networks]
 
     def refusal(self, client: str, *, logged_in: bool) -> Reply | None:
         """Return why a client may not send; None when it may."""
@@ -74,14 +74,6 @@ def is_loopback(text: str) -> bool:
     return text == "localhost" if address is None else address.is_loopback
 
 
-def _plain_network(text: str) -> Network:
-    network = ipaddress.ip_network(text)
-    mapped = getattr(network.network_address, "ipv4_mapped", None)
-    if mapped is not None and network.prefixlen >= 96:
-        return ipaddress.ip_network((mapped, network.prefixlen - 96))
-    return network
-
-
 def faults(section: RelaySection) -> list[str]:
     """Return what would let strangers send, or nobody log in, one line each."""
     found = []
@@ -90,7 +82,7 @@ def faults(section: RelaySection) -> list[str]:
             f"[relay] client_networks: {item} would make this an open relay, which spammers find within "
             "hours. Name the networks of your own mailers, or let them log in: clients."
             for item in section.client_networks
-            if (network := _plain_network(item)).prefixlen < _WORLD[network.version]
+            if (network := plain_network(item)).prefixlen < _WORLD[network.version]
         ]
     if section.clients != "address":
         if not section.users_file:
