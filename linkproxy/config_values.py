@@ -13,6 +13,8 @@ import annotated_types
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticCustomError
 
+from linkproxy.model import BASE_URL
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -51,6 +53,8 @@ def base_url(value: str) -> str:
     value = value.removesuffix("/")
     if not _is_web(value) or urlsplit(value)[2:] != ("", "", "") or value[-1] in "?#":
         raise ValueError('is not scheme and host alone, such as "https://click.brand.example"')
+    if not BASE_URL.fullmatch(value):
+        raise ValueError("cannot begin links in mail: write https://, then letters, digits and :._~- alone")
     return value
 
 

@@ -304,6 +304,8 @@ def test_a_fault_of_the_environment_names_its_variable(tmp_path: Path) -> None:
         ("[server]\nbase_url = 'https://user@click.brand.example'", "is not scheme and host alone"),
         ("[server]\nbase_url = 'https://click.brand.example:99999'", "is not scheme and host alone"),
         ("[server]\nbase_url = 'https://click.brand.example?'", "is not scheme and host alone"),
+        ("[server]\nbase_url = 'HTTPS://click.brand.example'", "cannot begin links in mail"),
+        ("[server]\nbase_url = 'http://[2001:db8::1]:8080'", "cannot begin links in mail"),
         (
             "[server]\ntrusted_proxies = ['10.0.0.1/8']",
             'holds "10.0.0.1/8", which is not an address or network',

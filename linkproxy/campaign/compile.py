@@ -18,6 +18,7 @@ from linkproxy.campaign.links import new_keys, shape
 from linkproxy.campaign.roles import assign
 from linkproxy.campaign.targets import Decider, Hole, Note, NoteReason, is_personal
 from linkproxy.model import (
+    BASE_URL,
     BaitStyle,
     Campaign,
     Link,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled", "Note", "NoteReason", "compile_html", "stamp", "with_reference"]
 
-BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9:/._~-]*[A-Za-z0-9._~-]")
 _KEY_END: Final = 5  # bytes of "/" and a link key
 _ADDRESS_TAG: Final = re.compile(r"(?:.*\W)?\w*e[_-]?mail(?:[_-]?address)?\W*|%recipient%", re.IGNORECASE)
 """The tag of a field that its name says holds addresses; Mailgun's %recipient% is the address by itself."""

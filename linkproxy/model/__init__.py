@@ -45,6 +45,7 @@ from linkproxy.model.kept import (
     Unsubscribe,
 )
 from linkproxy.model.outgoing import (
+    BASE_URL,
     NO_DELIVERY,
     Campaign,
     Delivery,
@@ -80,6 +81,7 @@ from linkproxy.model.words import (
 )
 
 __all__ = [
+    "BASE_URL",
     "LOW_INTEREST_ROLES",
     "MOST_ENGAGED",
     "MOST_TEACHERS",

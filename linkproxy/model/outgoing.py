@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from linkproxy.model.lean import lean
 from linkproxy.model.words import BaitPlaces, BaitStyle, CampaignKind, DeliverySource, MachineAnswer
 
 if TYPE_CHECKING:
     from linkproxy.model.words import CampaignId, LinkKey, LinkKind, LinkRole, RecipientId
+
+
+BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9:/._~-]*[A-Za-z0-9._~-]")
+"""What tracked URLs can begin with: every mail program takes it for a part of a link, unquoted."""
 
 
 @dataclass(frozen=True, slots=True)

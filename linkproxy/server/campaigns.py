@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from linkproxy.campaign.compile import BASE_URL
 from linkproxy.campaign.links import target_fault
+from linkproxy.model import BASE_URL
 from linkproxy.query.filters import format_time
 from linkproxy.server.body import ApiError
 
