@@ -114,6 +114,22 @@ async def test_known_not_a_scanner_silences_what_a_program_calls_itself(world):
     assert judged.verdict.kind is not VerdictKind.MACHINE
 
 
+@pytest.mark.parametrize(
+    ("agent", "spoke"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) Intranet/3 (+https://portal.example)", "request.robot-word"),
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Intranet/3", "request.unknown-product"),
+    ],
+)
+async def test_known_not_a_scanner_silences_names_that_browsers_do_not_have(world, agent, spoke):
+    headers = (*(pair for pair in CHROME if pair[0].lower() != "user-agent"), ("User-Agent", agent))
+    assert spoke in weights(await world.judged(headers=headers, at=3600.0))
+    world.policy = row("not-scanner", 'agents = ["intranet/"]')
+    judged = await world.judged(headers=headers, at=9000.0)
+    assert spoke in {item.name for item in judged.verdict.evidence}
+    assert spoke not in weights(judged)
+
+
 async def test_what_is_silenced_can_be_chosen(world):
     world.policy = policy.load(
         '[operator.mine]\nsays = "not-scanner"\nagents = ["Mozilla"]\n'
