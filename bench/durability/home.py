@@ -158,13 +158,6 @@ class Running:
         except (OSError, urllib.error.HTTPError):
             return False
 
-    def server_pid(self, program: str = "python") -> int:
-        """Return the process that serves: this one, or the one that a tracer has started."""
-        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        with open(children) as file:  # noqa: PTH123  (no file of ours)
-            inner = [int(pid) for pid in file.read().split()]
-        return inner[0] if inner and program not in str(self.process.args) else self.process.pid
-
     def children(self) -> list[int]:
         """Return the process ids of a supervisor's workers."""
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:  # noqa: PTH123  (no file of ours)

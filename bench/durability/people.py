@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from bench.durability.home import Followed, Home
 
@@ -97,12 +97,3 @@ async def _some_more(seen: Remembered, answers: int) -> None:
         async with asyncio.timeout(10):
             while len(seen.redirected) < before + answers:  # noqa: ASYNC110  (no client knows when it is enough)
                 await asyncio.sleep(0.005)
-
-
-def in_thread(deed: Callable[[], None]) -> Callable[[Remembered], Awaitable[None]]:
-    """Return a deed that blocks as one that lets the people go on."""
-
-    async def whole(_seen: Remembered) -> None:
-        await asyncio.to_thread(deed)
-
-    return whole

@@ -22,7 +22,6 @@ from linkproxy.model import LinkproxyError
 
 Degree = Literal["full", "truncated", "hashed"]
 
-KEY_BYTES = 32
 _HASH_BYTES = 16
 _IPV4_PREFIX = 24
 _IPV6_PREFIX = 48

@@ -68,9 +68,6 @@ class Engine:
     embedded: bool = False  # a WebView or an in-app browser, whose headers vary
 
 
-NO_ENGINE = Engine("")
-
-
 @lru_cache(maxsize=4096)
 def engine(agent: str) -> Engine:
     """Return the engine that an agent claims; every browser on iOS is WebKit."""

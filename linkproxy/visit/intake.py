@@ -255,11 +255,6 @@ def _same(kept: Headers, complete: bool) -> Profile:  # noqa: FBT001  (lru_cache
     return Profile(kept, agent if agent is not None or not complete else "", complete)
 
 
-def network_of(client: str) -> str:
-    """Return the /24 or /64 that an address belongs to, "" for what is no address."""
-    return locate(client)[1]
-
-
 @lru_cache(maxsize=MOST_PEERS)
 def locate(text: str) -> tuple[str, str]:
     """Return (address, its /24 or /64 network), normalised; ("", "") for what is no address.
