@@ -167,15 +167,19 @@ def _alike(old: object, new: object) -> bool:
     if isinstance(old, bool) or isinstance(new, bool):
         return isinstance(old, bool) and isinstance(new, bool)
     if isinstance(old, (int, float)):
-        return isinstance(new, (int, float)) and abs(new) <= _MOST  # which nan is not
+        # A count is none with a fraction; nan is not below anything.
+        return isinstance(new, int if isinstance(old, int) else (int, float)) and abs(new) <= _MOST
     return type(old) is type(new)
 
 
 def _is_item_like(old: object, new: object) -> bool:
-    """Tell whether an item of a list is like one of the shipped list: of a row, each value is."""
+    """Tell whether an item of a list is like one of the shipped list: of a row, each value is.
+
+    There seconds and weights are written as whole numbers as well.
+    """
     if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(map(_alike, old, new))
-    return _alike(old, new)
+        return len(old) == len(new) and all(map(_is_item_like, old, new))
+    return _alike(float(old) if type(old) is int else old, new)
 
 
 def _kind(value: object) -> str:
@@ -183,7 +187,7 @@ def _kind(value: object) -> str:
         return f"a list of rows like {json.dumps(value[0])}"
     names = {
         bool: "true or false",
-        int: "a number",
+        int: "a whole number",
         float: "a number",
         str: "a text",
         list: "a list like the shipped one",
