@@ -129,6 +129,10 @@ def marked(html):
             b"<p>a</p><table><tr><td><img></td></tr></table>",
             b"<p>a(1)</p><table><tr><td><img></td></tr></table>(2)",
         ),
+        (
+            b"<p>a</p><table><tr><td><img></table>",
+            b"<p>a(1)</p><table><tr><td><img></table>(2)",
+        ),
         (b"<p>a</p><table><tr><td><img>", b"<p>a(1)</p><table><tr><td><img>(2)"),
         # a document that ends within a tag or a comment has no end to append to
         (b"<p>a</p>" + LINK + b"<!-- ", b"<p>a(1)(2)</p>" + LINK + b"<!-- "),

@@ -195,6 +195,7 @@ def test_unsubscribe_links_stay_unless_handed_over():
     assert reasons(html) == [NoteReason.UNSUBSCRIBE]
     (link,) = compiled(html, replace(CAMPAIGN, rewrite_unsubscribe=True)).new_links
     assert (link.kind, link.target) == (LinkKind.UNSUBSCRIBE, "http://x.example/unsubscribe?u=1")
+    assert reasons(b'<a href="http://[/">Unsubscribe</a>') == [NoteReason.UNSUBSCRIBE]
     mail = b'<a href="mailto:leave@x.example">Unsubscribe</a>'
     assert reasons(mail, replace(CAMPAIGN, rewrite_unsubscribe=True)) == [NoteReason.OTHER_SCHEME]
 

@@ -84,6 +84,7 @@ def test_a_table_that_is_too_full_is_refused_with_advice():
         "http://127.0.0.1/",
         "http://127.1/",
         "http://0x7f.0.0.1/",
+        "http://0x/",
         "http://2130706433/",
         "http://192.168.0.1.:80/",
         "http://[::1]/",

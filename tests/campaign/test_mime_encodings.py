@@ -102,6 +102,13 @@ def test_a_body_decodes_to_the_same_text_with_other_urls_for_every_token(case, n
         assert outcomes[0] == encoded
 
 
+@pytest.mark.parametrize("behind", [b"", b"\r\n", b"\r\n \r\n\r\n"])
+def test_what_stands_behind_base64_stays(behind):
+    encoded = base64.b64encode(b"before URL behind") + behind
+    outcome = spliced(Base64(encoded, b"\r\n"), [Splice(7, 10, ROOT, b"/Key4")])
+    assert outcome.removeprefix(outcome.rstrip()) == behind
+
+
 @pytest.mark.parametrize("size", range(13))
 def test_a_token_in_base64_may_begin_anywhere_in_a_group(size):
     content = b"a" * size + b"URL" + b"z" * size

@@ -221,6 +221,8 @@ LEAVING = [
     "配信停止はこちら",
     "Unsubscribe me",
     "Отписаться от рассылки",
+    "Отписаться от Acme Weekly",
+    "Désinscription de Acme Hebdo",
     "Відписатися",
     "Abonelikten \u00e7\u0131k",
     "Κατάργηση εγγραφής",
@@ -246,6 +248,7 @@ def test_leaving_words_in_many_languages_are_an_unsubscribe_link_of_the_footer(t
         link("https://e.example/mail/unsubscribe.php?id=1", "click"),
         link("https://e.example/list?action=unsubscribe&id=1", "here"),
         link("https://e.example/unsubscribe/abc123/def456", "here"),
+        link("https://e.example/unsubscribe/7/1f9c", "here"),
         link("https://e.example/unsubscribe/dgTQ1QMAAA==", "here"),
         link("https://e.example/unsubscribe/8f14e45f-ceea-4672-a1b2-c3d4e5f6071a", "here"),
         link("https://unsubscribe.mailer.example/e5uqd", "here"),
@@ -328,6 +331,18 @@ def test_two_short_links_are_no_navigation():
     assert roles(LOGO, *buttons, *CONTENT) == ["header"] + ["body"] * 6
 
 
+def test_what_leaves_the_list_beside_short_links_makes_no_navigation():
+    shop = link("https://www.acme.example/shop", "Shop")
+    leave = link("https://www.acme.example/unsubscribe", "Unsubscribe")
+    assert roles(leave, shop, PRIVACY, *CONTENT) == ["footer", "body", "legal", *["body"] * 4]
+
+
+def test_links_to_no_page_beside_a_short_one_make_no_navigation():
+    shop = link("https://www.acme.example/shop", "Shop")
+    mails = [link(f"mailto:{name}@acme.example", name) for name in ("sales", "jobs")]
+    assert roles(*mails, shop, *CONTENT)[2] == "body"
+
+
 def test_a_long_run_of_short_links_is_a_list_and_no_navigation():
     products = [link(f"https://www.acme.example/p{number}", "Details") for number in range(12)]
     assert roles(LOGO, *products, *CONTENT) == ["header"] + ["body"] * 16
@@ -340,6 +355,12 @@ def test_a_closing_block_takes_in_what_stands_inside_it():
         "footer",
         "legal",
     ]
+
+
+def test_three_short_links_of_the_content_end_a_closing_block():
+    offers = [link(f"https://www.acme.example/p{number}", "Details") for number in range(3)]
+    assert roles(*CONTENT, LINKEDIN, *offers[1:], PRIVACY)[5:] == ["footer", "footer", "legal"]
+    assert roles(*CONTENT, LINKEDIN, *offers, PRIVACY)[5:] == ["body", "body", "body", "legal"]
 
 
 def test_a_call_to_contact_above_the_closing_block_is_content():

@@ -108,6 +108,11 @@ async def test_more_time_than_has_passed_says_nothing(telling):
     assert await engaged(telling, judged, after=10, seconds=40) is None
 
 
+async def test_a_beacon_that_was_quicker_than_the_clock_is_heard(telling):
+    judged = await telling.judged("one", at=10 * MINUTES)
+    assert (await engaged(telling, judged, after=30, seconds=31)).weight == -12.0
+
+
 async def test_a_beacon_from_another_network_says_less(telling):
     judged = await telling.judged("one", at=10 * MINUTES)
     assert (await engaged(telling, judged, network=ELSEWHERE)).weight == -3.0

@@ -206,6 +206,18 @@ async def test_a_script_that_submits_at_once_is_hardly_believed(world):
     assert spoke(pressed, "afterlife.continue").weight > -5
 
 
+async def test_continue_is_believed_on_the_page_that_was_shown_alone(world):
+    sent_on = await world.judged("tre", at=30)
+    assert sent_on.answer.kind is not AnswerKind.NEUTRAL
+    scanner = {"headers": OLD_CHROME, "client": "40.107.218.12"}
+    assert (await world.judged("one", at=40, **scanner)).answer.kind is AnswerKind.NEUTRAL
+    for pressed in (
+        await world.judged("two", at=52, method="POST", **scanner),
+        await world.judged("tre", at=53, method="POST"),
+    ):
+        assert silent(pressed, "afterlife.continue")
+
+
 async def test_who_says_that_they_are_a_person_on_the_baits_page_is_heard(world):
     await world.judged("bai1", at=600)
     pressed = await world.judged("bai1", at=620, method="POST")
