@@ -125,6 +125,7 @@ def marked(html):
         ),
         # between cells a parser would move it before the table
         (b"<p>a</p><table><tr><td><img></td></tr>", b"<p>a(1)(2)</p><table><tr><td><img></td></tr>"),
+        (b"<p>a</p><table><tr><td><img></td>", b"<p>a(1)(2)</p><table><tr><td><img></td>"),
         (
             b"<p>a</p><table><tr><td><img></td></tr></table>",
             b"<p>a(1)</p><table><tr><td><img></td></tr></table>(2)",

@@ -204,12 +204,14 @@ def test_html_that_writes_of_openpgp_is_no_signed_text():
 
 def test_the_place_of_what_is_left_alone_is_counted_over_the_whole_message():
     text = TEXT + "<https://x.example/wrap\r\nped>\r\nhttps://x.example/{{ id }}\r\n"
-    html = HTML.replace("</body>", '<a href="mailto:a@b.example">write</a></body>')
+    write = '<a href="mailto:a@b.example">write</a>'
+    html = HTML.replace("<body>", f"<body>{write}").replace("</body>", f"{write}</body>")
     compiled = compile_message(alternative(part("plain", text), part("html", html)), CAMPAIGN)
     assert [(note.reason, note.position) for note in compiled.notes] == [
         (NoteReason.AMBIGUOUS, 2),
         (NoteReason.MERGE_TAG_INSIDE, 3),
-        (NoteReason.OTHER_SCHEME, 6),
+        (NoteReason.OTHER_SCHEME, 4),
+        (NoteReason.OTHER_SCHEME, 7),
     ]
 
 
@@ -222,7 +224,9 @@ def test_one_part_that_cannot_be_read_does_not_keep_the_others_from_being_rewrit
 
 def test_a_message_that_is_signed_already_says_so():
     raw = b"DKIM-Signature: v=1; b=x\r\nARC-Seal: i=1\r\n" + part("html", HTML)
-    assert compile_message(raw, CAMPAIGN).signatures == ("DKIM-Signature", "ARC-Seal")
+    compiled = compile_message(raw, CAMPAIGN)
+    assert compiled.signatures == ("DKIM-Signature", "ARC-Seal")
+    assert [(note.reason, note.position) for note in compiled.notes] == [(NoteReason.SIGNED, -1)] * 2
     assert compile_message(part("html", HTML), CAMPAIGN).signatures == ()
 
 

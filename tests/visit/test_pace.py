@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from claims.browsers import CHROME, FIREFOX
 
 from linkproxy.model import VerdictKind
 from linkproxy.store.api import Filter
@@ -18,10 +19,10 @@ def weight(judged, name):
 
 
 async def followed(world, *steps):
-    """Follow links of the message, each (name, seconds, address); return how the last was judged."""
+    """Follow links of the message, each (name, seconds, address, headers); return how the last was judged."""
     last = None
-    for name, at, client in steps:
-        last = await world.judged(name, at=3600.0 + at, client=client)
+    for name, at, client, *headers in steps:
+        last = await world.judged(name, at=3600.0 + at, client=client, headers=[*headers, CHROME][0])
     return last
 
 
@@ -44,9 +45,19 @@ async def test_a_reader_whose_address_changes_a_little_does_not_rotate(world, fi
     assert weight(judged, "message.rotates") == 0.0
 
 
+async def test_an_address_of_the_other_version_excuses_no_rotation(world):
+    steps = ("one", 0, "198.51.100.1"), ("two", 20, "2001:db8::1"), ("tre", 40, "192.0.2.7")
+    assert weight(await followed(world, *steps), "message.rotates") == 11.0
+
+
 async def test_the_same_link_from_two_networks_is_no_rotation(world):
     judged = await followed(world, ("one", 0, "198.51.100.1"), ("one", 20, "192.0.2.7"))
     assert weight(judged, "message.rotates") == 0.0
+
+
+async def test_what_others_at_home_follow_makes_no_rotation_of_one_link(world):
+    steps = ("one", 0, "198.51.100.1"), ("two", 10, "192.0.2.7", FIREFOX), ("one", 20, "192.0.2.7")
+    assert weight(await followed(world, *steps), "message.rotates") == 0.0
 
 
 async def test_a_web_gateway_that_spreads_its_people_over_networks_is_not_blamed(world):
