@@ -23,6 +23,7 @@ def leaving(paragraph):
     [
         "If you no longer wish to receive these emails you can <a>click here</a>.",
         "<a>Click here</a> to unsubscribe from this list.",
+        "<a><div>Click here</div></a> to unsubscribe from this list.",
         "You get this because you are a member.<br>To stop receiving these mails,<br>\n<a><b>click</b> here</a>.",
         "Don't want these emails? <a>Click here</a>",
         "<span>Unsubscribe from our mails</span> <font color=red><a>here</a></font>",
