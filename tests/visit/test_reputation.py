@@ -336,6 +336,16 @@ async def test_who_comes_after_a_driven_browser_is_not_held_to_it_when_settled(w
                 assert (again.first, again.settled) == (again.entry.verdict, again.entry.settled)
 
 
+async def test_a_second_browser_at_the_same_address_excuses_nobody(world):
+    world.policy = SHORT_MAIL
+    await swept(world, (await company(world, 24)).people)
+    (person,) = (await company(world, 1, first=500)).people
+    await world.judged("one", at=50 * HOUR, recipient=person)
+    await world.judged("one", at=53 * HOUR, headers=GERMAN, recipient=person)
+    await settle_all(world, 54 * HOUR)
+    assert weight_of("request.as-machines", list((await settled(world)).values())[-1]) > 5
+
+
 @given(st.floats(0, 500), st.floats(0, 500))
 @settings(max_examples=100)
 def test_no_more_early_visits_are_held_against_a_domain_than_came(early, people):

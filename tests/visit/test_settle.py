@@ -7,6 +7,7 @@ from claims.browsers import CHROME, FIREFOX, OLD_CHROME
 
 from linkproxy.model import NOBODY, AnswerKind, DeliverySource, Judged, TokenForm, VerdictKind
 from linkproxy.store.api import Filter
+from linkproxy.visit import policy
 
 SWEEP = ("home", "one", "two", "tre", "four", "five", "face", "term")
 MINUTES = 60.0
@@ -291,6 +292,17 @@ async def test_a_visit_that_was_read_back_late_merges_with_no_click_of_another_t
     await world.judged("one", at=600, client="198.51.100.77", headers=FIREFOX)
     await world.settle()
     assert sorted(round(row.at - 1_795_000_000.0) for row in await clicks(world)) == [600, 1400]
+
+
+async def test_continue_is_the_click_of_the_page_that_it_was_pressed_on_however_long_that_was_read(world):
+    client = {"headers": OLD_CHROME, "client": "40.107.218.12"}
+    shown = await world.judged("one", at=40, **client)
+    pressed = await world.judged("one", at=400, method="POST", **client)
+    assert (shown.answer.kind, pressed.answer.kind) == (AnswerKind.NEUTRAL, AnswerKind.CONTINUED)
+    await world.judged("one", at=1000, **client)
+    world.policy = policy.load("[policy]\nhuman = 400\nmachine = 500\nneutral = 500\n")  # all are people's
+    await world.settle()
+    assert await merged(world) == [1, 0]
 
 
 async def test_of_a_flood_a_pass_takes_a_bounded_part_and_later_passes_the_rest(world):
