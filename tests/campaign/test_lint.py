@@ -224,6 +224,17 @@ def test_a_file_is_named_as_a_person_reads_its_name(name: str, shown: str) -> No
     assert finding.detail == shown
 
 
+def test_words_before_a_url_in_plain_text_are_no_host_that_it_shows() -> None:
+    raw = "From: a@brand.example\n\nwww.brand.example\nhttps://shop.example/\n"
+    assert "shown_url_differs" not in names_of_message(raw)
+
+
+def test_of_a_link_that_nobody_can_follow_nothing_else_is_said() -> None:
+    assert names('<a href="http://user@192.168.0.1/">x</a>') & {"invalid_target", "ip_host"} == {
+        "invalid_target"
+    }
+
+
 def test_one_check_fills_no_report_by_itself() -> None:
     html = '<a href="http://www.brand.example/">x</a>' * (MOST_OF_ONE + 20)
     found = [finding for finding in lint_html(html.encode()) if finding.check.name == "plain_http"]

@@ -118,6 +118,14 @@ def test_a_token_in_base64_may_begin_anywhere_in_a_group(size):
         assert base64.b64decode(spliced(body, [splice], token)) == expected(content, [splice], token)
 
 
+@pytest.mark.parametrize("gap", range(4))
+def test_two_tokens_in_base64_have_a_form_each(gap):
+    content = b"URL" + b"a" * gap + b"URL"
+    body = Base64(base64.b64encode(content), b"\n")
+    splices = [Splice(0, 3, ROOT, b"/Key4"), Splice(3 + gap, 6 + gap, ROOT, b"/Key5")]
+    assert base64.b64decode(spliced(body, splices)) == expected(content, splices, TOKENS[0])
+
+
 def test_before_the_first_url_base64_stays_as_it_was_written():
     content = bytes(range(256)) * 4 + b"URL"
     encoded = encode("base64", content)
