@@ -20,7 +20,7 @@ from linkproxy.model import (
     VerdictKind,
 )
 from linkproxy.store.api import DeliveryDraft, Filter
-from linkproxy.visit import intake, pipeline
+from linkproxy.visit import intake, pipeline, policy
 
 NOW = 1_795_000_000.0  # the world's
 UNSURE = 40.0  # seconds after delivery: the time of sweeps, so that a good browser is uncertain
@@ -107,6 +107,19 @@ async def test_a_nonce_is_good_for_its_own_link_alone(world):
     assert "redirect.wrong-nonce" in evidence(other)
 
 
+async def test_a_look_that_was_answered_otherwise_keeps_nobody_from_the_hop(world):
+    look = await world.judged(at=UNSURE - 1, method="HEAD", client=HOME)
+    assert look.answer.kind is not AnswerKind.HOP
+    assert (await world.judged(at=UNSURE, client=HOME)).answer.kind is AnswerKind.HOP
+
+
+async def test_another_link_and_a_later_moment_have_a_hop_of_their_own(world):
+    world.policy = policy.load("[policy]\nhop_seconds = 5\n")
+    assert (await world.judged("one", at=UNSURE)).answer.kind is AnswerKind.HOP
+    for name, at in (("two", UNSURE + 3), ("one", UNSURE + 6)):
+        assert (await world.judged(name, at=at)).answer.kind is AnswerKind.HOP
+
+
 async def test_a_client_that_loses_nonce_and_cookie_is_not_sent_in_circles(world):
     answers = [(await world.judged(at=UNSURE + place * 0.3)).answer.kind for place in range(6)]
     assert answers == [AnswerKind.HOP, *[AnswerKind.REDIRECT] * 5]
@@ -117,6 +130,13 @@ async def test_a_client_whose_address_changes_each_time_is_not_sent_in_circles(w
         (await world.judged(at=UNSURE + place, client=f"100.64.{place}.1")).answer.kind for place in range(4)
     ]
     assert answers.count(AnswerKind.HOP) == 1
+
+
+async def test_a_client_whose_headers_change_each_time_is_not_sent_in_circles(world):
+    first = await world.judged(at=UNSURE)
+    second = await world.judged(at=UNSURE + 1, headers=FIREFOX)
+    assert (first.answer.kind, second.answer.kind) == (AnswerKind.HOP, AnswerKind.REDIRECT)
+    assert second.verdict.kind is VerdictKind.UNCERTAIN
 
 
 async def test_the_cookie_alone_shows_that_the_hop_was_taken(world):
