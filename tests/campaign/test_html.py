@@ -119,6 +119,28 @@ def test_style_and_title_inside_of_svg_are_no_raw_text():
     assert values(b"<svg><p><title><a href=1></title></p><a href=2>") == ["2"]
 
 
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        (b"<svg><g color=red><style><a href=1></style></g></svg>", ["1"]),  # that is what <font> ends it by
+        (b"<svg><font><style><a href=1></style></svg>", ["1"]),
+        (b"<svg><font color=red><style><a href=1></style></svg>", []),
+        (b"<math><mi><mglyph><style><a href=1></style></math>", ["1"]),
+        (b"<math><mi><style><a href=1></style></math>", []),
+        (b"<svg><g><desc></g><style><a href=1></style></desc></svg>", ["1"]),
+        (b"<svg><g><desc><b></g><style><a href=1></style></desc></svg>", []),
+        (b"<math><annotation-xml><svg><desc></annotation-xml><style><a href=1></style></svg>", ["1"]),
+        (b"<svg>" + b"<g>" * 200 + b"<style><a href=1></style></svg>", ["1"]),
+    ],
+)
+def test_whether_a_style_inside_of_svg_is_raw_text_as_the_independent_parser_has_it(html, found):
+    assert values(html + b"<a href=2>") == [*found, "2"]
+    assert [node.attributes["href"] for node in LexborHTMLParser(html + b"<a href=2>").css("a")] == [
+        *found,
+        "2",
+    ]
+
+
 def test_a_script_that_writes_a_script_ends_where_browsers_end_it():
     assert values(b"<script><!-- <script> </script> <a href=1> --></script><a href=2>") == ["2"]
     assert values(b"<script><!--> <script></script><a href=2>") == ["2"]

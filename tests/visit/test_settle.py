@@ -256,6 +256,14 @@ async def test_a_one_click_post_unsubscribes_whoever_sends_it(world):
     assert row.one_click
 
 
+@pytest.mark.parametrize(
+    "headers", [(*CHROME, ("Sec-Purpose", "prefetch")), (("User-Agent", "Microsoft Office/16.0"),)]
+)
+async def test_whoever_presses_is_answered_whatever_looks_ahead_by_such_headers(world, headers):
+    for name, kind in (("bye", AnswerKind.UNSUBSCRIBED), ("one", AnswerKind.CONTINUED)):
+        assert (await world.judged(name, at=600, method="POST", headers=headers)).answer.kind is kind
+
+
 async def test_an_erased_recipient_is_redirected_and_leaves_no_trace(world):
     from linkproxy.model import Unlogged
 
