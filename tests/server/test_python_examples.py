@@ -111,3 +111,9 @@ def test_a_port_or_key_that_cannot_be_is_told_without_the_key(url: str, key: str
     with pytest.raises(ClientError) as caught:
         Client(url, key)
     assert key not in str(caught.value) or key == "k"
+
+
+def test_an_address_with_a_password_is_refused_and_the_password_not_told() -> None:
+    with pytest.raises(ClientError, match="has a user in it") as caught:
+        Client("http://shop:hunter2@127.0.0.1:8081", "k")
+    assert "hunter2" not in str(caught.value)
