@@ -66,6 +66,12 @@ async def test_a_web_gateway_that_spreads_its_people_over_networks_is_not_blamed
     assert weight(judged, "message.rotates") == 0.0
 
 
+async def test_a_cloud_that_spreads_its_machines_over_networks_is_blamed(world):
+    world.policy = policy.load(ZONE.replace("people", "cloud"))
+    judged = await followed(world, ("one", 0, "198.51.100.1"), ("two", 20, "192.0.2.7"))
+    assert weight(judged, "message.rotates") == 11.0
+
+
 async def test_tabs_opened_at_a_hands_pace_say_less_than_a_sweep_of_as_many_links(world):
     home = "203.0.113.9"
     tabs = await followed(
@@ -75,6 +81,13 @@ async def test_tabs_opened_at_a_hands_pace_say_less_than_a_sweep_of_as_many_link
         world, *((name, 9000 + place * 0.9, home) for place, name in enumerate(("one", "two", "tre", "four")))
     )
     assert 0 < weight(tabs, "message.links-in-seconds") < weight(sweep, "message.links-in-seconds")
+
+
+async def test_one_pause_amid_quick_links_is_no_hands_pace(world):
+    moments = (("one", 0.0), ("two", 0.3), ("tre", 0.6), ("four", 3.2))
+    judged = await followed(world, *((name, at, "203.0.113.9") for name, at in moments))
+    (found,) = (item for item in judged.verdict.evidence if item.name == "message.links-in-seconds")
+    assert "none quickly after another" not in found.detail
 
 
 async def test_coming_back_over_the_extra_hop_makes_no_sweep_slower(world):
