@@ -37,9 +37,7 @@ class Client:
         if parts is None or not parts.hostname:
             raise ClientError(f"{url!r} is not the address of a server; write it as http://127.0.0.1:8081")
         if parts.username is not None:  # not shown: errors end up in logs
-            raise ClientError(
-                "the server's address has a user in it, who is not sent; the key opens the API"
-            )
+            raise ClientError("the server's address has a user in it, who is not sent; the key opens the API")
         key = key.strip()  # of a file, it ends in a line feed
         if not (key.isascii() and key.isprintable()):
             raise ClientError("the API key has characters that no key has; `linkproxy keys add` prints one")

@@ -171,7 +171,7 @@ class JudgeSection(Section):
 class NetworksSection(Section):
     """What is known about networks beyond the shipped rules (docs/networks.md)."""
 
-    asn_files: Annotated[list[str], values.ANCHORED] = Field(
+    asn_files: Annotated[list[str], AfterValidator(values.places), values.ANCHORED] = Field(
         default=[],
         description="ASN databases in MaxMind's format: GeoLite2-ASN, DB-IP ASN Lite, IPinfo Lite. The first "
         "that knows an address counts; changed files are read again while running.",

@@ -18,7 +18,7 @@ Some = Annotated[int, BeforeValidator(values.number), Field(ge=1, le=100_000)]
 Workers = Annotated[int, BeforeValidator(values.number), Field(ge=0, le=MOST_WORKERS)]
 Bytes = Annotated[int, BeforeValidator(values.number), Field(ge=1024, le=1 << 40)]
 Url = Annotated[str, AfterValidator(values.url)]
-Anchored = Annotated[str, values.ANCHORED]
+Anchored = Annotated[str, AfterValidator(values.place), values.ANCHORED]
 AddressForm = Literal["full", "truncated", "hashed"]
 
 

@@ -150,11 +150,27 @@ def language(value: str) -> str:
     return value
 
 
+def place(value: str) -> str:
+    """Accept what can name a file or folder, or nothing."""
+    if "\0" in value:
+        raise ValueError("names no file")
+    try:
+        Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError("has a ~ of which no home folder is known; write the whole path") from None
+    return value
+
+
+def places(value: list[str]) -> list[str]:
+    """Accept what can name files."""
+    return [place(item) for item in value]
+
+
 def path(value: str) -> str:
     """Accept what can name a file."""
-    if not value or "\0" in value:
+    if not value:
         raise ValueError("names no file")
-    return value
+    return place(value)
 
 
 def store_url(value: str) -> str:
@@ -163,6 +179,7 @@ def store_url(value: str) -> str:
         return _postgres_url(value)
     if not value.startswith(SQLITE) or value == SQLITE:
         raise ValueError('is not a store such as "sqlite:linkproxy.db" or "postgresql://user@host/database"')
+    place(value.removeprefix(SQLITE))
     return value
 
 

@@ -307,6 +307,14 @@ def test_a_fault_of_the_environment_names_its_variable(tmp_path: Path) -> None:
         ("[server]\nbase_url = 'HTTPS://click.brand.example'", "cannot begin links in mail"),
         ("[server]\nbase_url = 'http://[2001:db8::1]:8080'", "cannot begin links in mail"),
         (
+            "[signing]\nkeys_file = '~nobody-of-this-name/keys.txt'",
+            "has a ~ of which no home folder is known",
+        ),
+        ("[store]\nurl = 'sqlite:~nobody-of-this-name/db'", "has a ~ of which no home folder is known"),
+        ("[store]\nspill_path = '~nobody-of-this-name/spill'", "has a ~ of which no home folder is known"),
+        ("[networks]\nasn_files = ['~nobody-of-this-name/a']", "has a ~ of which no home folder is known"),
+        ('[privacy]\nkey_file = "a\\u0000"', "names no file"),
+        (
             "[server]\ntrusted_proxies = ['10.0.0.1/8']",
             'holds "10.0.0.1/8", which is not an address or network',
         ),
