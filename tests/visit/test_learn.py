@@ -175,6 +175,17 @@ async def test_a_message_teaches_once_however_often_it_is_settled(world):
     assert await known(world) == before
 
 
+async def test_a_readers_second_link_teaches_nothing_more_when_it_is_settled_later(world):
+    found = await read(world, 21)
+    begin = 1200 + 700 * 21 + 7200
+    for more, name in ((0, "one"), (600, "two")):
+        for number, person in enumerate(found.people):
+            at = begin + more + number
+            await world.judged(name, at=at, headers=FIREFOX, client=spread(number), recipient=person)
+        await settle_all(world, begin + more + 300)
+    assert round((await known(world)).people) == 42
+
+
 async def test_previewers_and_speculation_teach_nothing_of_the_gateway(world):
     people = (await company(world, 24)).people
     slack = (("User-Agent", "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"), ("Accept", "*/*"))

@@ -224,6 +224,21 @@ async def test_a_person_who_presses_continue_is_a_click(world):
     assert [row.key for row in await clicks(world)] == ["one0"]
 
 
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [("HEAD", CHROME), ("OPTIONS", CHROME), ("GET", (*CHROME, ("Purpose", "prefetch")))],
+)
+async def test_no_policy_makes_a_click_of_a_look(world, method, headers):
+    looks = ("request.head", "request.method", "request.speculation")
+    world.policy = policy.load(
+        "".join(f'[signals."{name}"]\nweight = -50\ndecisive = false\n' for name in looks)
+    )
+    look = await world.judged("one", at=600, method=method, headers=headers)
+    await world.settle()
+    assert await settled(world, look) is VerdictKind.HUMAN
+    assert await clicks(world) == []
+
+
 async def test_unsubscribing_is_no_click(world):
     await world.judged("bye", at=600)
     await world.judged("bye", at=604, method="POST")
@@ -311,6 +326,17 @@ async def test_continue_is_the_click_of_the_page_that_it_was_pressed_on_however_
     world.policy = policy.load("[policy]\nhuman = 400\nmachine = 500\nneutral = 500\n")  # all are people's
     await world.settle()
     assert await merged(world) == [1, 0]
+
+
+async def test_a_click_that_two_networks_asked_for_is_known_by_the_likelier_persons(world):
+    world.policy = policy.load(
+        '[networks.rented]\nrole = "cloud"\ncertainty = "certain"\ncidrs = ["192.0.2.0/24"]'
+    )
+    looked = await world.judged("one", at=3600, client="192.0.2.7", headers=FIREFOX)
+    person = await world.judged("one", at=3620)
+    await world.settle(at=7200)
+    assert [await settled(world, judged) for judged in (looked, person)] == [VerdictKind.HUMAN] * 2
+    assert [row.visit_id for row in await clicks(world)] == [person.visit_id]
 
 
 async def test_of_a_flood_a_pass_takes_a_bounded_part_and_later_passes_the_rest(world):
