@@ -279,6 +279,26 @@ def test_the_busier_the_minutes_around_the_more_is_excused_up_to_a_bound(togethe
     assert stepping.beyond_people(Step(together, around + 1), RULES) <= found
 
 
+@pytest.mark.parametrize(
+    ("delivered_at", "together"),
+    [(40.0, [5, 5, 2, 0]), (None, [5, 0, 0, 0])],  # where no delay is known, both must be the same
+)
+def test_who_follows_the_same_link_by_headers_of_their_own_counts_half(delivered_at, together):
+    seen = stepping.Seen(100.0, LinkKey("one0"), 7, delivered_at)
+
+    def others(profile_id: int, key: str) -> list[Neighbour]:
+        return [
+            Neighbour(RecipientId(number), 101.0, LinkKey(key), profile_id, delivered_at=41.0)
+            for number in range(5)
+        ]
+
+    counted = [
+        stepping.step(seen, others(*likeness), RULES).together
+        for likeness in ((7, "one0"), (7, "two0"), (8, "one0"), (8, "two0"))
+    ]
+    assert counted == together
+
+
 def test_what_was_frozen_does_not_fade_when_memory_does():
     frozen = Step(together=9, around=2)
     assert stepping.fuller((Step(), None, frozen)) == frozen

@@ -257,6 +257,7 @@ def test_a_missing_agent_is_an_empty_one():
 def test_a_one_click_post_is_known_by_its_body():
     assert visit(f"/{TOKEN}/aB3x", method="POST", body=b"List-Unsubscribe=One-Click").one_click
     assert not visit(f"/{TOKEN}/aB3x", method="POST", body=b"x=1").one_click
+    assert not visit(f"/{TOKEN}/aB3x", method="GET", body=b"List-Unsubscribe=One-Click").one_click
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,13 @@ async def test_a_pictures_headers_and_time_are_not_held_against_who_shows_the_ma
     assert (judged.verdict.evidence, judged.verdict.kind) == ((), VerdictKind.UNCERTAIN)
 
 
+async def test_changed_links_of_a_client_say_nothing_of_its_opens(told):
+    token = told.url("one").split("/")[1]
+    await told.send(target=f"/{token[:-4]}AAAA/one0", at=599)
+    assert "mutation.stray" not in weights(await told.judged("pic", at=600, headers=PICTURE))
+    assert "mutation.stray" in weights(await told.judged("one", at=601))
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
 async def test_whoever_asks_by_whatever_method_gets_the_picture(told, method):
     judged = await told.judged("pic", at=600, headers=(("User-Agent", "ms-office"),), method=method)
