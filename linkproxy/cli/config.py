@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -49,7 +50,8 @@ def check(invocation: Invocation) -> None:
 
     sound = load_sound(invocation.config_path)
     faults = [*sound.faults, *(_faults(sound.config, sound.sections) if sound.config else ())]
-    for warning in warnings(sound.config) if sound.config and "server" not in sound.sections else ():
+    usable = sound.config and not sound.sections & {"server", "brand"}
+    for warning in warnings(sound.config) if sound.config and usable else ():
         say(f"Warning: {warning}")
     if faults or sound.config is None:
         raise LinkproxyError("\n".join(faults))
@@ -106,7 +108,7 @@ def _faults(settings: Config, faulty: frozenset[str]) -> list[str]:
 
 def warnings(settings: Config) -> list[str]:
     """Return what is likely to be a mistake, and need not be one."""
-    return [*_unheard_links(settings.server), *_trusted_world(settings.server)]
+    return [*_unheard_links(settings.server), *_trusted_world(settings.server), *_blocked_parts(settings)]
 
 
 def _unheard_links(server: ServerSection) -> Iterator[str]:
@@ -130,6 +132,23 @@ def _trusted_world(server: ServerSection) -> Iterator[str]:
                 f"[server] trusted_proxies: {item} is everybody, so that any client can say it is another. "
                 "Name the addresses of your own proxies."
             )
+
+
+def _blocked_parts(settings: Config) -> Iterator[str]:
+    if not any(section.templates_dir for section in (settings.brand, *settings.domains.values())):
+        return
+    from linkproxy.server.pages import domain_pages, pages
+
+    # A template with a fault is told as one.
+    with suppress(LinkproxyError):
+        every = {"[brand]": pages(settings)}
+        every |= {f'[domains."{host}"]': found for host, found in domain_pages(settings).items()}
+        for where, found in every.items():
+            for part in found.blocked():
+                yield (
+                    f"{where} {part} has no effect: browsers load and run nothing on these pages. Put "
+                    "pictures in as data: URLs, and styles into style.css."
+                )
 
 
 def _signing_keys(settings: Config) -> None:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 import linkproxy
 from linkproxy.config import BrandSection
 from linkproxy.model import LinkproxyError
-from linkproxy.server.way_on import has_button, links_to
+from linkproxy.server.page_parts import blocked, has_button, links_to
 from linkproxy.server.words import ENGLISH, Words, read_words
 from linkproxy.telemetry import Event, get_logger
 
@@ -113,6 +113,13 @@ class Pages:
             return Pages(brand, language=language)
         except LinkproxyError:
             return Pages(brand)
+
+    def blocked(self) -> list[str]:
+        """Return what browsers leave out of the pages, each once, with the page that has it."""
+        texts = {name: page.decode() for name, page in self._fixed.items()}
+        texts |= {PageName.NEUTRAL: self._neutral(_SAMPLE)}
+        found = {part: name for name, page in reversed(texts.items()) for part in blocked(page)}
+        return [f"{name}.html: {part}" for part, name in found.items()]
 
     def fixed(self, name: PageName) -> bytes:
         """Return a page that says the same to everyone: any but the neutral one."""

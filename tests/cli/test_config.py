@@ -131,6 +131,21 @@ def test_check_warns_of_a_port_that_links_lead_to_and_nobody_listens_on(
     assert ("Warning: [server] base_url: tracked links lead to port" in told.err) is warned
 
 
+def test_check_warns_of_a_logo_that_no_browser_shows(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (installation.parent / "own").mkdir()
+    (installation.parent / "own" / "base.html").write_text(
+        '<img src="https://brand.example/logo.png">{% block content %}{% endblock %}'
+    )
+    installation.write_text('[brand]\ntemplates_dir = "own"\n')
+    assert run(["--config", str(installation), "config", "check"]) == 0
+    told = capsys.readouterr().err
+    assert told.count("Warning") == 1
+    assert 'html: <img src="https://brand.example/logo.png"> has no effect' in told
+    assert "data: URL" in told
+
+
 def test_check_warns_of_nothing_that_a_mistake_makes_it_seem(
     installation: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -216,3 +216,36 @@ def test_styles_in_own_templates_are_allowed_as_the_browser_reads_them(tmp_path:
 def test_pages_without_a_style_allow_none(tmp_path: Path) -> None:
     (tmp_path / "base.html").write_text("{% block content %}{% endblock %}")
     assert "style-src 'none'" in policy(Pages(FULL, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        '<img src="https://northwind.example/logo.png">',
+        "<img srcset='a.png 2x'>",
+        '<link rel="stylesheet" href="/style.css">',
+        '<script src="https://count.example/c.js">',
+        "<script>",
+        '<p style="color: red">',
+        '<body onload="go()">',
+    ],
+)
+def test_what_browsers_leave_out_of_own_pages_is_known(tmp_path: Path, part: str) -> None:
+    (tmp_path / "base.html").write_text(f"{part}</script>{{% block content %}}{{% endblock %}}")
+    assert [told.partition(": ")[2] for told in Pages(FULL, tmp_path).blocked()] == [part]
+
+
+def test_a_style_that_loads_something_is_known(tmp_path: Path) -> None:
+    (tmp_path / "style.css").write_text(
+        '@import "x.css"; body { background: url("https://a.example/b.png"); list-style: url(data:image/png;base64,AA==); }'
+    )
+    told = [told.partition(": ")[2] for told in Pages(FULL, tmp_path).blocked()]
+    assert told == ['@import "x.css"', 'url("https://a.example/b.png")']
+
+
+def test_nothing_is_left_out_of_our_pages_nor_of_pictures_in_the_page(tmp_path: Path) -> None:
+    assert Pages(FULL).blocked() == []
+    (tmp_path / "thanks.html").write_text(
+        '<img alt="Northwind" src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">'
+    )
+    assert Pages(FULL, tmp_path).blocked() == []
