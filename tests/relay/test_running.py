@@ -151,6 +151,14 @@ async def test_check_says_whose_mail_lacks_the_header_that_it_is_to_get(post, tm
     assert (said in " ".join(out.split())) == told
 
 
+async def test_check_says_nothing_of_archived_campaigns(post, tmp_path):
+    await post(list_unsubscribe="always")
+    assert (await _checked(tmp_path, "campaign", "archive", "spring"))[0] == 0
+    code, out, _ = await _checked(tmp_path, "relay", "--check")
+    assert code == 0
+    assert "List-Unsubscribe is left out" not in " ".join(out.split())
+
+
 async def test_check_says_that_the_keys_are_another_installations(post, letter, tmp_path):
     found = await post()
     await found.send(letter())
