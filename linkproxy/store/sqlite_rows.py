@@ -64,11 +64,10 @@ CAMPAIGN = (
 )
 LINK = "campaign_id, key, target, kind, role, position, style, shape"
 MESSAGE_LINK = "campaign_id, recipient_id, key, target, kind, role, position, shape, created_at"
-RECIPIENT = (
-    "r.id, r.address, r.reference, r.domain, "
-    "r.track AND NOT EXISTS (SELECT 1 FROM untracked_domain u WHERE u.domain = r.domain AND r.domain <> ''), "
-    "r.verified"
+TRACKED = (
+    "r.track AND NOT EXISTS (SELECT 1 FROM untracked_domain u WHERE u.domain = r.domain AND r.domain <> '')"
 )
+RECIPIENT = f"r.id, r.address, r.reference, r.domain, {TRACKED}, r.verified"
 
 
 def campaign_from(row: Row) -> Campaign:

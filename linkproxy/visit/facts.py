@@ -94,6 +94,7 @@ class FactSource(Protocol):
     def message(self, visit: Visit) -> KnownMessage | None:
         """Return the message that a visit is for, None when its recipient is erased or nobody.
 
+        Its recipient may lack address and reference, which nobody asks for who judges.
         A reference that is new makes its recipient known, unless it was erased.
         """
 

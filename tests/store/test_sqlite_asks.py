@@ -52,8 +52,16 @@ async def test_the_greatest_campaign_id_that_a_token_holds_is_read_right(store):
     assert mail.campaign.id == greatest
     await mail.deliver(mail.visit().at - 60)
     (judged,) = await mail.visited(mail.visit(), take=TAKE)
-    assert judged.recipient == mail.ann
+    assert (judged.recipient.id, judged.recipient.domain) == (mail.ann.id, mail.ann.domain)
     assert judged.facts.delivery.delivered_at == mail.visit().at - 60
+
+
+async def test_no_address_is_read_or_remembered_for_judging(store):
+    """Two hundred thousand messages are remembered, and no signal asks who their people are."""
+    mail = await send(store, who=PEOPLE)
+    judged = await mail.visited(*(mail.visit(who=who) for who in mail.recipients), take=TAKE)
+    assert {(each.recipient.address, each.recipient.reference) for each in judged} == {("", "")}
+    assert [each.recipient.id for each in judged] == [who.id for who in mail.recipients]
 
 
 async def test_nothing_is_asked_of_messages_that_are_remembered(store):
