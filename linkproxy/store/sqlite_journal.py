@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from linkproxy.model import (
@@ -42,10 +44,10 @@ _ORDINARY = "'content', 'GET', 0, 1, 0, 'redirect', 'human', NULL, 0"
 
 _REST = len(_ORDINARY.split(","))
 _BOUND = len(_COLUMNS.split(",")) - _REST
-_INSERT = f"INSERT INTO visit ({_COLUMNS}) VALUES ({', '.join(['?'] * _BOUND)}, {{}})"
-_VISIT = _INSERT.format(", ".join(["?"] * _REST))
-_ORDINARY_VISIT = _INSERT.format(_ORDINARY)
-"""Written out rather than bound: binding nine values takes a third of the time of the insert."""
+_ANY = ", ".join(["?"] * _REST)
+
+_MOST_ROWS = 64
+"""That one statement inserts: SQLite keeps one ready for each power of two."""
 
 # To read a member off its class costs 0.08 us before Python 3.12.
 _CONTENT, _REDIRECT, _HUMAN = LinkKind.CONTENT, AnswerKind.REDIRECT, VerdictKind.HUMAN
@@ -59,6 +61,17 @@ _UNSUBSCRIBE = """INSERT OR IGNORE INTO unsubscribe (at, campaign_id, recipient_
 SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?)"""
 
 
+@lru_cache(maxsize=32)
+def _insert(number: int, rest: str) -> str:
+    """Return the statement that inserts so many visits with these last columns.
+
+    ``_ORDINARY`` is written out rather than bound: binding nine values takes a third of the time of the
+    insert. One statement for many, since each that runs looks up the table's greatest id and notes it.
+    """
+    row = f"({', '.join(['?'] * _BOUND)}, {rest})"
+    return f"INSERT INTO visit ({_COLUMNS}) VALUES {', '.join([row] * number)}"
+
+
 @dataclass(slots=True)
 class Batch:
     """What one transaction is about to write."""
@@ -67,7 +80,7 @@ class Batch:
     facts: SqliteFacts
     next_visit: int
     next_stray: int
-    visits: list[tuple[str, list[rows.Row]]] = field(default_factory=list)  # by statement, in order
+    visits: list[tuple[str, list[rows.Row]]] = field(default_factory=list)  # by last columns, in order
     messages: list[Message] = field(default_factory=list)  # of the visits
     strays: list[rows.Row] = field(default_factory=list)
     opt_outs: list[Unsubscribe] = field(default_factory=list)
@@ -120,14 +133,14 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
         verdict_text(verdict), policy_id(batch.session, verdict.policy), rows.facts_text(known),
     )  # fmt: skip
     if _is_ordinary(visit, kind, answer, verdict.kind):
-        _add_row(batch, _ORDINARY_VISIT, row)
+        _add_row(batch, _ORDINARY, row)
     else:
         rest = (
             *(stored[kind], rows.plain(visit.method), 1 if visit.reference else 0),
             *(1 if visit.verified else 0, 1 if visit.one_click else 0),
             *(stored[answer], stored[verdict.kind], visit.hop_at, 1 if visit.hop_cookie else 0),
         )
-        _add_row(batch, _VISIT, row + rest)
+        _add_row(batch, _ANY, row + rest)
     message = (campaign_id, recipient_id)
     batch.messages.append(message)
     batch.profiles.add(profile_id)
@@ -154,10 +167,10 @@ def _is_ordinary(visit: Visit, kind: LinkKind, answer: AnswerKind, verdict: Verd
     )
 
 
-def _add_row(batch: Batch, statement: str, row: rows.Row) -> None:
-    """Put a row behind those of the same statement, or begin anew: rows stay in order."""
-    if not batch.visits or batch.visits[-1][0] is not statement:
-        batch.visits.append((statement, []))
+def _add_row(batch: Batch, rest: str, row: rows.Row) -> None:
+    """Put a row behind those with the same last columns, or begin anew: rows stay in order."""
+    if not batch.visits or batch.visits[-1][0] is not rest:
+        batch.visits.append((rest, []))
     batch.visits[-1][1].append(row)
 
 
@@ -189,8 +202,8 @@ def _stray_target(stray: Stray) -> str:
 def _write(batch: Batch) -> None:
     session = batch.session
     batch.facts.write_profiles(batch.profiles)
-    for statement, visits in batch.visits:
-        session.db.executemany(statement, visits)
+    for rest, visits in batch.visits:
+        _insert_visits(session.db, rest, visits)
     if batch.strays:
         session.db.executemany(_STRAY, batch.strays)
         oldest = batch.next_stray - session.bounds.strays_kept
@@ -198,6 +211,14 @@ def _write(batch: Batch) -> None:
     for opt_out in batch.opt_outs:
         write_unsubscribe(session, opt_out)
     session.saw(batch.messages, stray=batch.next_stray)
+
+
+def _insert_visits(db: sqlite3.Connection, rest: str, visits: list[rows.Row]) -> None:
+    start = 0
+    while left := len(visits) - start:
+        number = min(_MOST_ROWS, 1 << left.bit_length() - 1)
+        db.execute(_insert(number, rest), [*chain.from_iterable(visits[start : start + number])])
+        start += number
 
 
 def write_unsubscribe(session: Session, opt_out: Unsubscribe) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
+from store import world
 from store.world import Mail, send
 
 from linkproxy.store.api import RecipientDraft
@@ -62,6 +64,24 @@ async def test_no_address_is_read_or_remembered_for_judging(store):
     judged = await mail.visited(*(mail.visit(who=who) for who in mail.recipients), take=TAKE)
     assert {(each.recipient.address, each.recipient.reference) for each in judged} == {("", "")}
     assert [each.recipient.id for each in judged] == [who.id for who in mail.recipients]
+
+
+async def test_many_visits_are_written_by_few_statements_in_order_of_arrival(store):
+    mail = await send(store, who=PEOPLE)
+    said: list[str] = []
+    await store._writer.run(lambda session: session.db.set_trace_callback(said.append), indexed=False)
+    visits = [mail.visit(number, who=who) for number, who in enumerate(mail.recipients)]
+    visits[20] = replace(visits[20], method="HEAD")
+    await mail.visited(*visits)
+    await store._writer.run(lambda session: session.db.set_trace_callback(None), indexed=False)
+    assert len(visits) == 43
+    # 16 and 4, the one whose last columns differ, and 16, 4 and 2
+    assert len([text for text in said if text.startswith("INSERT INTO visit")]) == 6
+    kept = [row.entry for row in await world.visits(store)]
+    assert [(each.visit.at, each.visit.method) for each in kept] == [
+        (each.at, each.method) for each in visits
+    ]
+    assert [each.visit_id for each in kept] == list(range(1, 44))
 
 
 async def test_nothing_is_asked_of_messages_that_are_remembered(store):
