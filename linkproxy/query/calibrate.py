@@ -114,16 +114,18 @@ def calibrate(gathered: Gathered, policy: Policy, *, least: int = LEAST_MESSAGES
         )
     shipped = policies.load().rules
     centres = {
-        name: _centre(policy.rules[name], shipped[name])
+        name: centre
         for name in gathered.spoke
-        if name in shipped and is_scalable(name, policy.rules[name])
+        if name in shipped
+        and is_scalable(name, policy.rules[name])
+        and (centre := _centre(policy.rules[name], shipped[name])) > 0
     }
     return Calibration(fit_factors(gathered.samples, centres), gathered)
 
 
 def _centre(rule: Rule, shipped: Rule) -> float:
-    """Return the factor that leads from an operator's weight to the shipped one."""
-    return min(3.0, max(0.0, shipped.weight / rule.weight)) if rule.weight else 1.0
+    """Return the factor from an operator's weight to the shipped one; 0 where none above 0 leads there."""
+    return max(0.0, shipped.weight / rule.weight) if rule.weight else 0.0
 
 
 # --- the policy that is written ----------------------------------------------------------------
@@ -157,7 +159,7 @@ def _scale(name: str, value: Any, factor: float, first: int) -> Any:
 
 
 def _times(weight: float, factor: float) -> float:
-    return max(-_MOST_WEIGHT, min(_MOST_WEIGHT, round(weight * factor, 1)))
+    return max(-_MOST_WEIGHT, min(_MOST_WEIGHT, round(weight * factor, 1))) + 0.0  # which leaves no -0.0
 
 
 def policy_text(calibration: Calibration, policy: Policy, *, day: str) -> str:

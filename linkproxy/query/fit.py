@@ -2,7 +2,8 @@
 
 Every signal gets one factor on its weights. The fit is the most probable one when each factor is
 believed, before any label, to lie around its centre (the shipped weight) with a standard deviation
-of ``BELIEF``: with few labels little moves.
+of ``BELIEF`` of that: with few labels little moves. Limits are shares of the centre, too, so that fitting
+what was fitted leads no further.
 
 The share of machines among labels says nothing about mail, so both sides are made to weigh the same
 (as in case-control studies; Prentice and Pyke, Biometrika 66, 1979). There is no intercept: to the
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 BELIEF = 0.5
-LOWEST, HIGHEST = 0.0, 3.0  # a factor never turns evidence round, and never more than triples it
+LOWEST, HIGHEST = 0.0, 3.0  # of the centre: evidence is never turned round, and never more than tripled
 _ROUNDS, _STEPS = 4, 25
 _NATS = math.log(10) / 10  # natural units of log odds in a deciban
 
@@ -51,7 +52,8 @@ def fit_factors(samples: Mapping[Sample, float], centres: Mapping[str, float]) -
 
     ``samples`` are alike visits together, with what they weigh: a message's visits share one.
 
-    ``centres`` are the factors that would give the shipped weights: 1 unless an operator changed them.
+    ``centres`` are the factors that would give the shipped weights: 1 unless an operator changed them,
+    and above 0.
     """
     factors = dict(centres)
     sides = _side_weights(samples)
@@ -105,13 +107,16 @@ def _climb(
     would still lean on what it had come to beyond.
     """
     names = sorted(factors)
-    at = [_within(factors[name]) for name in names]
+    middles = [centres[name] for name in names]
+    at = [_within(factors[name], centres[name]) for name in names]
     for _ in range(_STEPS):
         slope, bend = _derivatives(rows, names, at)
-        for place, name in enumerate(names):
-            slope[place] -= (at[place] - centres[name]) / BELIEF**2
-            bend[place][place] += 1 / BELIEF**2
-        free = [place for place, value in enumerate(at) if _within(value + slope[place]) != value]
+        for place, middle in enumerate(middles):
+            slope[place] -= (at[place] - middle) / (BELIEF * middle) ** 2
+            bend[place][place] += 1 / (BELIEF * middle) ** 2
+        free = [
+            place for place, value in enumerate(at) if _within(value + slope[place], middles[place]) != value
+        ]
         step = _solve(
             [[bend[place][also] for also in free] for place in free], [slope[place] for place in free]
         )
@@ -119,14 +124,14 @@ def _climb(
         scale = min(1.0, 2.0 / longest) if longest else 1.0
         before = list(at)
         for place, move in zip(free, step, strict=True):
-            at[place] = _within(at[place] + scale * move)
+            at[place] = _within(at[place] + scale * move, middles[place])
         if max(map(abs, map(float.__sub__, at, before)), default=0.0) < 1e-6:
             break
     return dict(zip(names, at, strict=True))
 
 
-def _within(factor: float) -> float:
-    return min(HIGHEST, max(LOWEST, factor))
+def _within(factor: float, centre: float) -> float:
+    return min(HIGHEST * centre, max(LOWEST * centre, factor))
 
 
 def _derivatives(

@@ -16,14 +16,14 @@ from linkproxy.query.calibrate import (
     policy_text,
     scaled,
 )
-from linkproxy.query.fit import Clue, Sample
+from linkproxy.query.fit import HIGHEST, Clue, Sample
 from linkproxy.visit import policy as policies
 
 CLOUD, SWEEP = "network.cloud", "message.links-in-seconds"
 COHERENT = "request.coherent"
 
 
-def gathered(messages: int, *, cloud_is_worth: float, rules=None) -> Gathered:
+def gathered(messages: int, *, cloud_is_worth: float, rules=None, of_people: float = 0.1) -> Gathered:
     """Labels of so many messages of each side, in which a cloud's address is worth so many decibans."""
     weight = (rules or policies.load()).rules[CLOUD].weight
     source = random.Random(5)  # noqa: S311  (a seeded simulation)
@@ -31,7 +31,7 @@ def gathered(messages: int, *, cloud_is_worth: float, rules=None) -> Gathered:
     found: Counter[Sample] = Counter()
     for machine in (True, False):
         for _ in range(messages):
-            chance = 0.1 * odds if machine else 0.1
+            chance = of_people * (odds if machine else 1.0)
             clues = (Clue(CLOUD, "network", weight),) if source.random() < chance else ()
             found[Sample(machine, clues)] += 1
     return Gathered(found, messages, messages, {CLOUD: Evidenced(9, 2), "request.head": Evidenced(1, 0)})
@@ -69,6 +69,22 @@ def test_an_operators_own_settings_stay_in_the_fitted_policy_and_the_shipped_wei
     assert (fitted.human, fitted.rules["timing.delay"].values["floor"]) == (-6.0, -8.0)
     assert json.loads(fitted.text)["networks"]["mine"] == json.loads(own.text)["networks"]["mine"]
     assert fitted.rules[CLOUD].weight < policies.load().rules[CLOUD].weight + 0.11
+
+
+def test_fitting_what_was_fitted_leads_no_further() -> None:
+    rules, weights = policies.load(), []
+    for _ in range(4):
+        calibration = calibrate(gathered(3000, cloud_is_worth=27.0, rules=rules, of_people=0.002), rules)
+        rules = policies.load(policy_text(calibration, rules, day="2026-11-22"))
+        weights.append(rules.rules[CLOUD].weight)
+    assert max(weights) <= HIGHEST * policies.load().rules[CLOUD].weight
+    assert weights == pytest.approx(weights[:1] * 4, abs=0.3)
+
+
+@pytest.mark.parametrize("weight", [0.0, -6.0])
+def test_a_signal_that_an_operator_has_silenced_or_turned_round_is_left_so(weight: float) -> None:
+    own = policies.load(f'[signals."{CLOUD}"]\nweight = {weight}')
+    assert calibrate(gathered(200, cloud_is_worth=8.0, rules=own), own).factors == {}
 
 
 def test_a_policy_that_fits_as_it_is_is_written_without_weights() -> None:
