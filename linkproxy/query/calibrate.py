@@ -83,7 +83,8 @@ async def gather(
             for item in replay(message.visits, policy)[message.carried :]
             if item.settled is not None
         ]
-        labels = labels_of(judged, policy).labels
+        inside = {entry.visit_id for entry, _ in judged if where.spans(entry.visit.at)}
+        labels = [label for label in labels_of(judged, policy).labels if label.visit_id in inside]
         for machine in (True, False):
             same = [label for label in labels if label.machine is machine]
             messages[machine] += bool(same)

@@ -32,3 +32,12 @@ async def test_what_labels_are_made_of_is_no_evidence_to_fit(site: Site) -> None
     assert not [
         clue.name for sample in found.samples for clue in sample.clues if clue.name not in found.spoke
     ]
+
+
+async def test_what_came_before_the_asked_time_gives_no_labels(site: Site) -> None:
+    for key in (site.BAIT, *site.TARGETS):
+        await site.ask(site.url(key), headers=site.SCANNER)
+    asked = Filter(since=site.clock.now + 1)
+    site.clock.now += 4000
+    await site.server.services.settler.once()
+    assert (await gather(site.store, asked, site.server.services.policy)).machine_messages == 0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from store.contract_outgoing import message_link
-from store.world import EVIDENCE, NOW, clicks, ids, judge, send, settled, visits
+from store.world import EVIDENCE, NOW, REACH, clicks, ids, judge, send, settled, visits
 
 from linkproxy.model import Settlement, StrayCounts, Unsubscribe, Verdict, VerdictKind
 from linkproxy.store.api import Cutoffs, Filter, OpenMessage
@@ -181,6 +181,14 @@ class SettlingContract:
         counts = ((judged.visit_id, StrayCounts(3, 2, 1)),)
         await mail.settle(lambda history: replace(settled()(history), strays=counts))
         assert (await store.get_visit(judged.visit_id)).entry.settled_strays == StrayCounts(3, 2, 1)
+
+    async def test_that_a_driven_browser_was_there_is_frozen_with_a_settled_verdict(self, store, mail):
+        first, second = await mail.visited(mail.visit(0), mail.visit(9))
+        await mail.settle(lambda history: replace(settled()(history), beside_driven=(second.visit_id,)))
+        (message,) = [item async for item in store.messages(Filter(), reach_seconds=REACH)]
+        assert {item.entry.visit_id: item.beside_driven for item in message.visits} == {
+            first.visit_id: False, second.visit_id: True,
+        }  # fmt: skip
 
     async def test_a_message_that_was_flooded_is_settled_in_several_passes(self, store, mail):
         for start in range(0, 2_500, 500):
