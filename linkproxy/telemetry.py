@@ -120,7 +120,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     "`campaign`, `bytes`.",
     Event.RELAY_UNTRACKED: "The relay passed a message of a campaign on as it came, or not at all. "
     "`treatment`, `campaign`, `error`.",
-    Event.RELAY_REFUSED: "The relay refused a client, or could not agree with it on TLS. `reason`, `client`.",
+    Event.RELAY_REFUSED: "The relay refused a client, or further recipients of a message, once for each "
+    "message, or could not agree with a client on TLS. `reason`, `client`.",
     Event.RELAY_UPSTREAM_FAILED: "The relay's upstream server cannot be used; mailers try later. `error`.",
     Event.RELAY_DELIVERIES_FAILED: "The relay could not record deliveries; it tries again with those that "
     "are not `lost`. `deliveries`, `lost`, `error`.",

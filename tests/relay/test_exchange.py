@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from claims.smtp import CUT, SILENT, STAGES
+from structlog.testing import capture_logs
 
 if TYPE_CHECKING:
     import smtplib
@@ -142,12 +143,15 @@ async def test_a_second_recipient_waits_for_a_message_of_its_own(post, letter, u
             refused.append(client.sendmail("news@brand.example", list(refused[-1]), letter()))
         return refused
 
-    first, second, third = await found.library(talk)
+    with capture_logs() as lines:
+        first, second, third = await found.library(talk)
     assert {code for code, _ in first.values()} == {452}
     assert (set(first), set(second), third) == (set(everybody[1:]), set(everybody[2:]), {})
     assert [mail.recipients for mail in found.upstream.received] == [[one] for one in everybody]
     assert len({url.search(mail.content)[1] for mail in found.upstream.received}) == 3
     assert found.metric("refusals_total", reason="recipient") == 3
+    # Once for each message: whose program does not look at what was refused sees it in the log.
+    assert [line["reason"] for line in lines if line["event"] == "relay.refused"] == ["recipient"] * 2
 
 
 async def test_after_a_refused_recipient_the_next_one_is_the_first(post, letter):

@@ -28,6 +28,7 @@ class Hooks:
         self._metrics = relay.metrics
         self._transaction: Transaction | None = None
         self._working = False
+        self._told_one = False  # that this message has one recipient
 
     @property
     def busy(self) -> bool:
@@ -69,6 +70,7 @@ class Hooks:
         if refusal := self._refusal(session):
             return refusal.line()
         self.forget()
+        self._told_one = False
         self._working = True
         try:
             with server.waiting_for_us():
@@ -100,20 +102,31 @@ class Hooks:
         get_logger().warning(Event.RELAY_REFUSED, reason=reason, client=client)
 
     async def handle_RCPT(  # noqa: N802
-        self, server: Conversation, _session: Session, envelope: Envelope, address: str, _options: list[str]
+        self, server: Conversation, session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Add a recipient, upstream too."""
         transaction = self._transaction
         if transaction is None:
             return replies.FAULT.line()
         if transaction.recipients and self._relay.config.relay.recipients == "each":
-            self._metrics.relay_refusals.labels(reason="recipient").inc()
-            return replies.ONE_RECIPIENT.line()
+            return self._refuse_another(client_address(session.peer)).line()
         with server.waiting_for_us():
             reply = await transaction.add(address)
         if reply.good:
             envelope.rcpt_tos.append(address)
         return reply.line()
+
+    def _refuse_another(self, client: str) -> Reply:
+        """Count a further recipient; the log hears of one for each message.
+
+        Programs are about that do not look at who was refused, and their mail to those is lost.
+        """
+        if self._told_one:
+            self._metrics.relay_refusals.labels(reason="recipient").inc()
+        else:
+            self._told_one = True
+            self.refuse("recipient", client)
+        return replies.ONE_RECIPIENT
 
     async def handle_DATA(self, server: Conversation, envelope: Envelope) -> str:  # noqa: N802
         """Pass a message on, and hand the upstream server's word on it back."""
