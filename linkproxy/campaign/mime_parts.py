@@ -185,7 +185,7 @@ class _Finder:
         is_own = is_multipart or read.kind in _TEXTS  # else a file, whatever its parameters say
         malformed = not head.sound or encoding is None or (is_own and kind is None)
         left_alone = NoteReason.MALFORMED if malformed else _SEALED.get(read.kind)
-        if left_alone is None and is_own and not _is_shown(head, parent):
+        if left_alone is None and is_own and not _is_shown(head, read, parent):
             left_alone = NoteReason.ATTACHMENT
         if parent:
             parent.children += 1
@@ -215,8 +215,15 @@ class _Finder:
         return b"" if any(rival in self._stack for rival in rivals) else boundary
 
 
-def _is_shown(head: Head, parent: _Container | None) -> bool:
-    """Tell whether a text, or a multipart of them, is the mail's own and no file that comes with it."""
+def _is_shown(head: Head, kind: ContentType, parent: _Container | None) -> bool:
+    """Tell whether a text, or a multipart of them, is the mail's own and no file that comes with it.
+
+    A name in Content-Type, where file names were before there was Content-Disposition (RFC 2046 section
+    4.5.1), makes a file of what stands behind another part; the first part, and one of several forms of
+    a text, are the mail whatever they are called.
+    """
+    if parent and parent.kind == "multipart/mixed" and parent.children and "name" in kind.parameters:
+        return False
     value = head.only("content-disposition")
     if value is None:
         return False

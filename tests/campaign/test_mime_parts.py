@@ -82,6 +82,15 @@ def test_what_is_left_alone_as_a_whole_says_why(raw, reason):
     assert left_alone is reason
 
 
+def test_a_text_with_a_name_is_a_file_behind_another_part_and_the_mail_in_front():
+    named = b'Content-Type: text/html; name="a.html"\n\n<p>'
+    files = [(part[0], part[2]) for part in found(multipart(b"multipart/mixed", named, PLAIN, named))]
+    assert files == [("text/html", None), ("text/plain", None), ("text/html", NoteReason.ATTACHMENT)]
+    forms = found(multipart(b"multipart/alternative", PLAIN, named))
+    assert [left_alone for _, _, left_alone in forms] == [None, None]
+    assert found(named)[0][2] is None
+
+
 @pytest.mark.parametrize("broken", [b"; name=my file", b'; name="a"; name="a"', b'; name="a'])
 def test_a_broken_parameter_leaves_a_text_alone_and_says_nothing_about_a_file(broken):
     for kind, reason in (
