@@ -40,6 +40,11 @@ _SCHEME: Final = re.compile(r"(?<![A-Za-z0-9_=/])https?://", re.IGNORECASE)
 _RUN: Final = re.compile(rf"[^{_ENDS}]*")
 _END: Final = re.compile(rf"[{_ENDS}]")
 _SENTENCE: Final = ".,;:!?'*([{"
+_PUNCTUATION: Final = re.compile(rb"[.,;:!?'*]*")
+# A block tag behind which the text goes on that stood before it was opened.
+_CLOSES: Final = re.compile(
+    rb"(?:\{%|\{\{|<%|<\?php\s|\[\[|\[%|%%\[|\*\|)[-~]?\s*(?:[/}]|end|els|next)", re.IGNORECASE
+)
 _CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
 _STOP: Final = re.compile(r"[()\[\]{}']|[,;|](?=https?://)", re.IGNORECASE)
 # Scripts written without blanks between words, and Hangul with its particles: clients take such
@@ -138,6 +143,9 @@ class _Reader:
                 notes.append(Note(NoteReason.AMBIGUOUS, value, position_in_mail))
             else:
                 tags = mask.overlapping(self._tags, place, place + size)
+                merge_tag = mask.merge_tag(value, raw, tags)
+                if not merge_tag and self._goes_on(place + size):
+                    merge_tag = "part"
                 label = self._label(behind, start, end)
                 links.append(
                     FoundLink(
@@ -150,8 +158,8 @@ class _Reader:
                         text=label[:TEXT_CHARACTERS],
                         attributes=_LEAVING if _says_leave(label) else _ATTRIBUTES,
                         position=position_in_mail,
-                        merge_tag=mask.merge_tag(value, raw, tags),
-                        usual=None if tags else read_usual(value),
+                        merge_tag=merge_tag,
+                        usual=None if tags or merge_tag else read_usual(value),
                     )
                 )
             place += size
@@ -164,6 +172,15 @@ class _Reader:
         start, link = links[place - 1].end, links[place]
         between = self._content[start : min(link.start, start + BETWEEN_BYTES)].decode(self._codec, "replace")
         return max(0, len(words_of(between)) - len(words_of(link.text)))
+
+    def _goes_on(self, end: int) -> bool:
+        """Tell whether a block tag writes the rest of a URL, as ``{% url 'reset' %}`` does."""
+        if not self._tags:
+            return False
+        following = _PUNCTUATION.match(self._content, end)
+        start = following.end() if following else end
+        tags = mask.overlapping(self._tags, start, start + 1)
+        return any(tag.start == start and not _CLOSES.match(self._content, start) for tag in tags)
 
     def _urls(self) -> Iterator[tuple[int, int]]:
         text, position, run_end = self._text, 0, 0

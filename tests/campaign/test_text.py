@@ -148,6 +148,20 @@ def test_merge_tags_in_urls_are_seen(text, merge_tag):
 
 
 @pytest.mark.parametrize(
+    ("behind", "merge_tag"),
+    [
+        ("{% url 'reset' token %}", "part"), ("?{% if x %}y=1{% endif %}", "part"), ("{{#if x}}/b{{/if}}", "part"),
+        ("{% endif %}", ""), ("{%- else -%}", ""), ("{{/if}}", ""), ("{{ end }}", ""), ("<% } %>", ""), ("<?php endif ?>", ""),
+        ("*|END:IF|*", ""), ("%%[ ENDIF ]%%", ""), ("[% END %]", ""), (" {% url 'reset' %}", ""),
+    ],
+)  # fmt: skip
+def test_a_block_tag_right_behind_a_url_writes_its_rest_unless_it_closes(behind, merge_tag):
+    """The URL was tracked by itself, and what the tag wrote came behind the tracked URL."""
+    [link] = scan_text(f"Reset: {WHOLE}{behind} and on".encode()).links
+    assert (link.value, link.merge_tag, link.usual is None) == (WHOLE, merge_tag, bool(merge_tag))
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Unsubscribe: {}", "To unsubscribe, click here:\n{}", "Don't want these mails? Unsubscribe here: {}", "Abmelden: {}",
