@@ -30,7 +30,7 @@ class Topic(StrEnum):
 _NONE: AbstractSet[Topic] = frozenset()
 _LEAVE: AbstractSet[Topic] = frozenset({Topic.LEAVE})
 _POINTER_CHARACTERS = 60
-_NAME_WORDS = 2  # that a list's name has, besides fillers
+_NAME_WORDS = 3  # that a list's name has, besides fillers
 _MOST_TEXTS = 4096
 """Texts of links that are remembered: mails of one mailing share them, and may be compiled one by one."""
 

@@ -40,6 +40,7 @@ def leaving(paragraph):
         "\u5982\u679c\u60a8\u4e0d\u60f3\u518d\u6536\u5230\u90ae\u4ef6\uff0c\u8bf7\u70b9\u51fb<a>\u8fd9\u91cc</a>",
         "<a>\u914d\u4fe1\u505c\u6b62\u3092\u3054\u5e0c\u671b\u306e\u65b9\u306f\u3053\u3061\u3089</a>",
         "<a>Unsubscribe from Acme Weekly</a>",
+        "<a>Unsubscribe from comment reply notifications</a>",
         "<a>Se d\u00e9sabonner de la liste Acme</a>",
     ],
 )
