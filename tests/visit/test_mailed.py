@@ -205,6 +205,13 @@ def test_no_more_machines_came_than_messages_were_visited_and_none_where_people_
         assert machines == 0.0
 
 
+@pytest.mark.parametrize(("visited", "machines"), [(50, 0), (60, 0), (61, 22), (90, 80), (100, 100)])
+def test_as_much_more_as_chance_may_do_speaks_of_no_machines(visited, machines):
+    """Half of 100 messages may be people's, give or take ten: two standard deviations."""
+    found, _ = mailed.estimate((Learned(ProfileScope.MAILED, NAME, visited, 100),), 0.5)
+    assert found == machines
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_share_that_makes_no_sense_is_refused(share):
     with pytest.raises(policy.PolicyError, match=r"learning\.mailed_share"):
