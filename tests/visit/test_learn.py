@@ -186,6 +186,18 @@ async def test_a_readers_second_link_teaches_nothing_more_when_it_is_settled_lat
     assert round((await known(world)).people) == 42
 
 
+async def test_a_reader_of_two_links_comes_early_once(world):
+    found = await company(world, 24)
+    await found.deliver(0.0)
+    for name, at in (("one", 150.0), ("two", 200.0)):
+        for number, person in enumerate(found.people):
+            await world.judged(name, at=at + number, headers=FIREFOX, client=spread(number), recipient=person)
+    await settle_all(world, 7_200)
+    profiles = await world.store.list_domain_profiles(min_recipients=20, name="company.example")
+    (early,) = (item for item in profiles if item.scope is ProfileScope.EARLY)
+    assert round(early.machines) == 24
+
+
 async def test_previewers_and_speculation_teach_nothing_of_the_gateway(world):
     people = (await company(world, 24)).people
     slack = (("User-Agent", "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"), ("Accept", "*/*"))

@@ -69,6 +69,13 @@ async def newcomer(world, *, at, client="203.0.113.9", headers=CHROME, delivered
 # --- networks ----------------------------------------------------------------------------------
 
 
+async def test_whom_the_operator_knows_for_a_machine_teaches_nothing_of_its_network(world):
+    world.policy = policy.load('[operator.uptime]\nsays = "machine"\ncidrs = ["198.18.0.0/16"]\n')
+    await swept(world, await strangers(world, 6), names=("one",))
+    known = await world.store.list_domain_profiles(min_recipients=1, min_domains=1)
+    assert [row for row in known if row.scope is ProfileScope.NETWORK] == []
+
+
 async def test_a_network_that_scanners_came_from_is_evidence_in_another_domain(world):
     await swept(world, await strangers(world, 12))
     there = await newcomer(world, at=9 * HOUR, client="198.18.240.1")

@@ -225,6 +225,16 @@ async def test_who_says_that_they_are_a_person_on_the_baits_page_is_heard(world)
     assert silent(pressed, "bait.followed")
 
 
+@pytest.mark.parametrize(("waited", "excused"), [(6.0, True), (0.3, False)])
+async def test_who_reads_the_baits_page_before_saying_so_is_excused_and_a_script_is_not(
+    world, waited, excused
+):
+    await world.judged("bai1", at=600)
+    await world.judged("bai1", at=600 + waited, method="POST")
+    weight = spoke(await world.judged("one", at=609), "bait.beside").weight
+    assert (weight == world.policy.rules["bait.beside"].values["excused_weight"]) is excused
+
+
 # --- all together ----------------------------------------------------------------------------
 
 
