@@ -203,6 +203,16 @@ async def test_a_person_who_refuses_cookies_is_hardly_blamed(world):
     assert (await settled(world, second)).kind is VerdictKind.HUMAN
 
 
+async def test_a_text_browser_that_keeps_no_cookie_unasked_is_not_blamed(world):
+    lynx = (
+        ("User-Agent", "Lynx/2.9.2 libwww-FM/2.14"),
+        ("Accept", "text/html, */*"),
+        ("Accept-Language", "en"),
+    )
+    await world.judged(at=UNSURE, headers=lynx)
+    assert evidence(await back(world, headers=lynx)) == {}
+
+
 async def test_who_comes_back_from_elsewhere_without_the_cookie_is_blamed(world):
     await world.judged(at=UNSURE)
     other = await back(world, headers=OLD_CHROME, client=OFFICE)
