@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from linkproxy.cli.main import COMMANDS
 from linkproxy.cli.reference import PAGES, commands, outdated
 from linkproxy.config_reference import settings
-from linkproxy.telemetry import EVENTS, METRICS, Event, Metrics
+from linkproxy.logs import EVENTS, Event
+from linkproxy.telemetry import METRICS, Metrics
 from linkproxy.visit.signals import SIGNALS
 
 ROOT = Path(__file__).parent.parent

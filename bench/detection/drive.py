@@ -26,6 +26,7 @@ from bench.detection.traffic import MailKind, Scene
 from bench.detection.wire import Wire
 from linkproxy.cli.init import installation
 from linkproxy.config import load
+from linkproxy.logs import configure_logging
 from linkproxy.model import (
     NOBODY,
     Campaign,
@@ -40,7 +41,6 @@ from linkproxy.server.app import running
 from linkproxy.server.rewriter import Rewriter
 from linkproxy.server.settler import settle_due
 from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft
-from linkproxy.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

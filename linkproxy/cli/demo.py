@@ -121,8 +121,8 @@ def _free_port(wanted: int) -> int:
 
 async def _run(config: Config, folder: Path, *, once: bool) -> None:
     from linkproxy.demo.play import Clock
+    from linkproxy.logs import configure_logging
     from linkproxy.server.app import running
-    from linkproxy.telemetry import configure_logging
 
     configure_logging(config.log.level, config.log.format)
     clock = Clock(time.time() - STORY_SECONDS)

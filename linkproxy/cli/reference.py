@@ -14,7 +14,8 @@ import click
 
 from linkproxy.cli.main import linkproxy
 from linkproxy.config_reference import example, reference
-from linkproxy.telemetry import EVENTS, METRICS, SIGNAL
+from linkproxy.logs import EVENTS
+from linkproxy.telemetry import METRICS, SIGNAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ trace of a fault.
 _METRICS_HEAD: Final = """\
 # Metrics and log events
 
-<!-- Generated from the tables in linkproxy/telemetry.py by `make docs`; edit those. -->
+<!-- Generated from the tables in linkproxy/telemetry.py and logs.py by `make docs`; edit those. -->
 
 `GET /metrics` on the private listener answers in the Prometheus text format. Every label has a
 closed set of values; a value outside it would be counted as `unknown`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import LinkproxyError
 from linkproxy.server.api_lint import findings
 from linkproxy.server.body import ApiError, Body, read_fields, read_object
@@ -12,7 +13,6 @@ from linkproxy.server.campaigns import known_campaign
 from linkproxy.server.mail_body import MAIL_FIELDS, Given, read_mail
 from linkproxy.server.recipients import read_recipient
 from linkproxy.server.rewriter import SignedError
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

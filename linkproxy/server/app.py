@@ -17,6 +17,7 @@ from enum import Enum, Flag, auto
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from linkproxy.logs import Event, configure_logging, get_logger
 from linkproxy.server import ops
 from linkproxy.server.board import Beat, Counts
 from linkproxy.server.listeners import Door
@@ -35,7 +36,7 @@ from linkproxy.server.sockets import NO_SOCKETS, Sockets, address_of, bind, inhe
 from linkproxy.server.waiting import Lobby, StoppedEarlyError, open_patiently
 from linkproxy.server.wiring import own_keyring, policy
 from linkproxy.store.connect import connect
-from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
+from linkproxy.telemetry import Metrics
 from linkproxy.visit.signals import SIGNALS
 
 if TYPE_CHECKING:

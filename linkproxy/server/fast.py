@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import AnswerKind, Judged
 from linkproxy.server.heads import LINE, Heads
 from linkproxy.server.wire import Dated, Wire, wire
-from linkproxy.telemetry import Event, get_logger
 from linkproxy.visit import intake
 
 if TYPE_CHECKING:

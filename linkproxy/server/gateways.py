@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.server.loop import Loop
 from linkproxy.store.gateways import DomainGateway, LookupOutcome
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

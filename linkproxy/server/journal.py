@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import Answer, AnswerKind, Judged, Stray
 from linkproxy.server.batches import GroupCommit
 from linkproxy.server.recovery import Recovery
 from linkproxy.server.spill import SpilledVisit
 from linkproxy.server.tally import Tally
 from linkproxy.store.api import Failed, StoreError
-from linkproxy.telemetry import Event, get_logger
 from linkproxy.visit import respond
 
 if TYPE_CHECKING:

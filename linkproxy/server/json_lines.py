@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import ClientPayloadError, web
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.query.export import to_json
 from linkproxy.server.answers import NOT_STORED
 from linkproxy.server.body import fault_record, refusal
 from linkproxy.server.click import SERVER
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable

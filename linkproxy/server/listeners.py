@@ -15,9 +15,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.log import server_logger
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.server.fast import PublicServer
 from linkproxy.server.sockets import BACKLOG, address_of
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     import logging

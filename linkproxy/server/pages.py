@@ -17,10 +17,10 @@ from markupsafe import Markup
 
 import linkproxy
 from linkproxy.config import BrandSection
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import LinkproxyError
 from linkproxy.server.page_parts import blocked, has_button, links_to
 from linkproxy.server.words import ENGLISH, Words, read_words
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

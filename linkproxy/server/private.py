@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.server import ops
 from linkproxy.server.answers import NOT_STORED, Reply
 from linkproxy.server.api import Call
@@ -15,7 +16,6 @@ from linkproxy.server.body import ApiError, fault_record, refusal, refuse_parame
 from linkproxy.server.click import SERVER, respond
 from linkproxy.server.json_lines import JSON_LINES, stream
 from linkproxy.server.keys import find_key
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.server import ops
 from linkproxy.server.click import respond
 from linkproxy.server.engagement import BEACON_PATH, SCRIPT, SCRIPT_PATH
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

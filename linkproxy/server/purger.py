@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.server.loop import Loop
 from linkproxy.store.api import Cutoffs
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import Answer, Judged
 from linkproxy.server.loop import Loop
 from linkproxy.server.repeats import Repeats
 from linkproxy.store.api import Failed, StoreError
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

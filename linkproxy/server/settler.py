@@ -12,11 +12,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import LinkproxyError, Settlement
 from linkproxy.server.loop import Loop
 from linkproxy.server.repeats import Repeats
 from linkproxy.store.api import StoreError
-from linkproxy.telemetry import Event, get_logger
 from linkproxy.visit.possible import possible_among, with_possible
 from linkproxy.visit.settle import revise
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.store.review import ShadowVerdict
-from linkproxy.telemetry import Event, get_logger
 from linkproxy.visit.settle import judge_again
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import AnswerKind, CampaignId, LinkKey, LinkproxyError, Profile, RecipientId, Visit
 from linkproxy.server.batches import GroupCommit
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -16,6 +16,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.config_types import MOST_WORKERS
+from linkproxy.logs import Event, configure_logging, get_logger
 from linkproxy.model import LinkproxyError
 from linkproxy.server.app import Addresses, Patience
 from linkproxy.server.board import SEATS, Board, Counts, Seat, State
@@ -23,7 +24,7 @@ from linkproxy.server.crew import HUNG_SECONDS, LOOPING_DEATHS, gather
 from linkproxy.server.notify import notify
 from linkproxy.server.sockets import NO_SOCKETS, inherited, raise_file_limit
 from linkproxy.server.worker import SIGNALS, Start, start
-from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
+from linkproxy.telemetry import Metrics
 from linkproxy.visit import signals
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import maxminddb
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import LinkproxyError
 from linkproxy.server.loop import Loop
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import AnswerKind, Judged, Stray, StrayReason, Unlogged
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

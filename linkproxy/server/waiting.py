@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.server import ops
 from linkproxy.server.answers import brands
 from linkproxy.server.click import respond
@@ -21,7 +22,6 @@ from linkproxy.server.private import waiting_app
 from linkproxy.server.repeats import Repeats
 from linkproxy.server.sockets import bind
 from linkproxy.store.api import StoreAwayError
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     import socket

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from linkproxy.logs import configure_logging
 from linkproxy.model import LinkproxyError
 from linkproxy.server.app import Duty, Patience, Place, loop_factory, serve
 from linkproxy.server.listeners import Door
-from linkproxy.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,6 +12,7 @@ from claims.nameserver import BROKEN, EMPTY, SILENT, name_server
 
 from linkproxy.config import ConfigError
 from linkproxy.config_values import name_server as read_name_server
+from linkproxy.logs import configure_logging
 from linkproxy.server.gateways import (
     AT_ONCE,
     DAY_SECONDS,
@@ -26,7 +27,7 @@ from linkproxy.server.gateways import (
 from linkproxy.server.mx import MxAnswer, MxResolver
 from linkproxy.store.api import RecipientDraft, StoreError
 from linkproxy.store.gateways import DomainGateway, LookupOutcome
-from linkproxy.telemetry import Metrics, configure_logging
+from linkproxy.telemetry import Metrics
 from linkproxy.visit import policy
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from linkproxy.logs import Event
 from linkproxy.model import AnswerKind, LinkKey, LinkKind, LinkRole, MessageLink, VerdictKind
 from linkproxy.server.app import running
 from linkproxy.store.api import Filter, RecipientDraft, StoreError
-from linkproxy.telemetry import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from claims.mmdb import GEOLITE2, IPINFO, mmdb
 
+from linkproxy.logs import configure_logging
 from linkproxy.model import LinkproxyError
 from linkproxy.server.systems import (
     BLANK_LOOKUPS,
@@ -18,7 +19,7 @@ from linkproxy.server.systems import (
     SystemFiles,
     SystemReloader,
 )
-from linkproxy.telemetry import Metrics, configure_logging
+from linkproxy.telemetry import Metrics
 
 if TYPE_CHECKING:
     from pathlib import Path

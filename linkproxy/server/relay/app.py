@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from linkproxy.logs import Event, configure_logging, get_logger
 from linkproxy.model import LinkproxyError
 from linkproxy.server import ops, wiring
 from linkproxy.server.click import respond
@@ -22,7 +23,7 @@ from linkproxy.server.relay.service import Relay
 from linkproxy.server.sockets import bind_fault
 from linkproxy.server.waiting import StoppedEarlyError, open_patiently
 from linkproxy.store.connect import connect
-from linkproxy.telemetry import Event, Metrics, configure_logging, get_logger
+from linkproxy.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

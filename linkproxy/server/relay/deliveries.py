@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from linkproxy.telemetry import Event, get_logger
+from linkproxy.logs import Event, get_logger
 
 if TYPE_CHECKING:
     from linkproxy.store.api import DeliveryDraft, Store

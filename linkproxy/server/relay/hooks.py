@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from linkproxy.config_faults import ConfigError
+from linkproxy.logs import Event, get_logger
 from linkproxy.server.relay import replies
 from linkproxy.server.relay.admission import client_address
 from linkproxy.server.relay.transaction import Transaction, Wish
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from aiosmtpd.smtp import SMTP, Envelope, Session

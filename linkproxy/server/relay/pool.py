@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.server.relay.replies import BUSY
 from linkproxy.server.relay.upstream import UpstreamError
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

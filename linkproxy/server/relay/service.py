@@ -8,6 +8,7 @@ import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import Delivery, DeliverySource, LinkproxyError
 from linkproxy.server.relay.admission import Admission, Users, faults
 from linkproxy.server.relay.conversation import Conversation
@@ -16,7 +17,6 @@ from linkproxy.server.relay.pool import Bounds, Pool
 from linkproxy.server.relay.treatment import Refused, Treatments
 from linkproxy.server.relay.upstream import UpstreamError, connect, route
 from linkproxy.store.api import DeliveryDraft
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable

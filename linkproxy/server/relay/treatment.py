@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from linkproxy.campaign.mime_parts import MOST_PARTS
 from linkproxy.campaign.signatures import signatures_of
 from linkproxy.campaign.targets import NoteReason
+from linkproxy.logs import Event, get_logger
 from linkproxy.model import BaitStyle, CampaignKind, LinkproxyError
 from linkproxy.server.recipients import recipient_fault
 from linkproxy.server.relay.choice import Choice, choose
 from linkproxy.server.relay.replies import Reply
 from linkproxy.server.rewriter import Mail
 from linkproxy.store.api import RecipientDraft
-from linkproxy.telemetry import Event, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
