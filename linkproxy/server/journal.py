@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from linkproxy.logs import Event, get_logger
@@ -59,7 +60,7 @@ class _Waiter:
 
     pending: Pending
     told: Callable[[Outcome | Answered], None]
-    since: float  # by the event loop's clock
+    since: float  # by the monotonic clock
     late: asyncio.Future[Outcome] | None = None  # set when the wait was given up amid its commit
 
 
@@ -121,7 +122,7 @@ class Journal:
 
     def enter(self, visit: Visit, told: Callable[[Outcome | Answered], None]) -> None:
         """Take a visit in; ``told`` is called later, when it is durable, or as durable as can be."""
-        if self.failing:
+        if self._recovery.failing:
             self._set_aside(self._without_store(visit, None), told)
         else:
             self._submit(visit, told)
@@ -151,10 +152,10 @@ class Journal:
         await self._spill.close()
 
     def _submit(self, pending: Pending, told: Callable[[Outcome | Answered], None]) -> None:
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(pending, told, loop.time())
-        self._commits.submit(waiter)
+        self._commits.submit(_Waiter(pending, told, monotonic()))
         if self._watch is None:
+            # Asked for here alone: before Python 3.12 each time asks the system for the process's id.
+            loop = asyncio.get_running_loop()
             self._watch = loop.call_later(self._on_failure.commit_seconds, self._look)
 
     async def _commit(self, waiters: Sequence[_Waiter]) -> None:
@@ -217,14 +218,15 @@ class Journal:
 
     def _look(self) -> None:
         """Let nobody wait beyond ``commit_seconds``: one timer for all who wait."""
-        loop, patience = asyncio.get_running_loop(), self._on_failure.commit_seconds
+        patience = self._on_failure.commit_seconds
         self._watch = None
         waiting = [waiter for waiter in self._commits.unfinished() if waiter.late is None]
         for waiter in waiting:
-            if waiter.since + patience <= loop.time():
+            left = waiter.since + patience - monotonic()
+            if left <= 0:
                 self._give_up(waiter)
             else:
-                self._watch = loop.call_at(waiter.since + patience, self._look)
+                self._watch = asyncio.get_running_loop().call_later(left, self._look)
                 return
 
     def _give_up(self, waiter: _Waiter) -> None:

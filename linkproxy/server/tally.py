@@ -35,10 +35,10 @@ class Tally:
                 continue
             verdict, answer = outcome.verdict, outcome.answer.kind
             visits.append((verdict.kind, answer))
-            names = [evidence.name for evidence in verdict.evidence]
-            signals += names
-            if SURGE in names:
-                self._surge(outcome)
+            for evidence in verdict.evidence:
+                signals.append(evidence.name)
+                if evidence.name == SURGE:
+                    self._surge(outcome)
             if verdict.broken:
                 self._broken(verdict.broken)
             if answer is AnswerKind.UNSUBSCRIBED:

@@ -17,7 +17,6 @@ from linkproxy.model import (
     Stray,
     StrayReason,
     StrayTrace,
-    Unlogged,
     Unsubscribe,
     VerdictKind,
 )
@@ -109,13 +108,13 @@ def _take(batch: Batch, item: Pending, take: Take) -> Outcome:
         raise  # the file's fault, and so the whole batch's
     except Exception as error:  # noqa: BLE001  (a fault in judging costs one visit, not the batch)
         return Failed(error)
+    if isinstance(taken, Judged):
+        return _keep(batch, taken)
     if isinstance(taken, Stray):
         return _keep_stray(batch, taken)
-    if isinstance(taken, Unlogged):
-        if taken.opt_out is not None:
-            batch.opt_outs.append(taken.opt_out)
-        return taken
-    return _keep(batch, taken)
+    if taken.opt_out is not None:
+        batch.opt_outs.append(taken.opt_out)
+    return taken
 
 
 def _keep(batch: Batch, judged: Judged) -> Judged:
@@ -141,6 +140,8 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
             *(stored[answer], stored[verdict.kind], visit.hop_at, 1 if visit.hop_cookie else 0),
         )
         _add_row(batch, _ANY, row + rest)
+        if opt_out := opt_out_of(judged):
+            batch.opt_outs.append(opt_out)
     message = (campaign_id, recipient_id)
     batch.messages.append(message)
     batch.profiles.add(profile_id)
@@ -153,8 +154,6 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
         seen = visit if visit.recipient_id == recipient_id else replace(visit, recipient_id=recipient_id)
         neighbours = batch.session.memory.neighbours
         neighbours.remember(seen, recipient.domain, profile_id, known.delivery, kind)
-    if opt_out := opt_out_of(judged):
-        batch.opt_outs.append(opt_out)
     return Judged(visit, known, verdict, judged.answer, recipient, visit_id)
 
 
