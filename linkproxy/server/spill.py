@@ -33,6 +33,8 @@ T = TypeVar("T")
 _MOST_AT_ONCE = 256
 _MOST_PROCESSES = 256
 _MOST_PROFILES = 256
+_MOST_BEHIND = 10_000
+"""Visits that may wait for a slow disk in memory when their people have been answered: some 10 MB."""
 _PIECE_BYTES = 1 << 24
 _HEAD_BYTES = 4096
 _BEGINNINGS = (b'{"id":', b'{"done":')  # of a line
@@ -243,6 +245,7 @@ class Spill:
         self._thread = ThreadPoolExecutor(1, "spill")
         self._commits: GroupCommit[_Put] = GroupCommit(self._append, _MOST_AT_ONCE)
         self._done: set[str] = set()
+        self._behind: set[asyncio.Future[bool]] = set()
         self._puts = 0
         self.may_hold_visits = file.size() > 0
 
@@ -258,15 +261,20 @@ class Spill:
     async def put(self, visit: SpilledVisit, *, seconds: float) -> asyncio.Future[bool]:
         """Return whether a visit found room and is durable, as a future that is done once that is known.
 
-        It is not done yet when the disk took longer than ``seconds`` and is still at it.
+        It is not done yet when the disk took longer than ``seconds``: the visit is written when the disk
+        comes to it, unless too many wait for that already.
         """
         self.may_hold_visits = True
         self._puts += 1
         put = _Put(visit, asyncio.get_running_loop().create_future())
         self._commits.submit(put)
         await asyncio.wait({put.done}, timeout=seconds)
-        if not put.done.done() and self._commits.withdraw(put):
-            put.done.set_result(False)
+        if not put.done.done():
+            if len(self._behind) >= _MOST_BEHIND and self._commits.withdraw(put):
+                put.done.set_result(False)
+            else:
+                self._behind.add(put.done)
+                put.done.add_done_callback(self._behind.discard)
         return put.done
 
     async def strike(self, ids: Sequence[str]) -> None:

@@ -138,15 +138,32 @@ async def test_a_visit_that_a_slow_disk_is_still_writing_is_neither_kept_nor_los
     await spill.close()
 
 
-async def test_a_visit_that_the_disk_had_no_time_to_begin_with_is_not_written_later(tmp_path: Path) -> None:
+async def test_a_visit_that_the_disk_had_no_time_to_begin_with_is_written_later(tmp_path: Path) -> None:
     spill, disk = Spill(SpillFile(tmp_path / "spill", LARGE)), threading.Event()
     spill._thread.submit(disk.wait)
     first, second = spilled(1), spilled(2)
-    begun = await spill.put(first, seconds=0.2)
-    assert not (await spill.put(second, seconds=0.2)).result()
+    begun, waiting = [await spill.put(visit, seconds=0.2) for visit in (first, second)]
+    assert not waiting.done()
     disk.set()
     assert await begun
-    assert await spill.waiting() == [first]
+    assert await waiting
+    assert await spill.waiting() == [first, second]
+    await spill.close()
+
+
+async def test_no_more_than_so_many_visits_wait_in_memory_for_a_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linkproxy.server.spill._MOST_BEHIND", 2)
+    spill, disk = Spill(SpillFile(tmp_path / "spill", LARGE)), threading.Event()
+    spill._thread.submit(disk.wait)
+    visits = [spilled(at) for at in range(4)]
+    puts = [await spill.put(visit, seconds=0.05) for visit in visits]
+    assert [put.result() for put in puts[2:]] == [False, False]
+    disk.set()
+    assert await asyncio.gather(*puts[:2]) == [True, True]
+    assert await spill.waiting() == visits[:2]
+    assert (await spill.put(visits[2], seconds=30)).result()
     await spill.close()
 
 
