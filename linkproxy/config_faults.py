@@ -113,7 +113,7 @@ def _nearest(path: tuple[str, ...], config: type[BaseModel]) -> str:
     if near:
         return f" Did you mean {near[0]}?"
     if homes := _sections_with(path[-1], config):
-        return f" It belongs into {' or '.join(homes)}."
+        return f" It belongs in {' or '.join(homes)}."
     return f" There are: {', '.join(names)}."
 
 

@@ -223,8 +223,8 @@ def test_five_mistakes_are_named_at_once_each_with_section_and_key(tmp_path: Pat
 
 def test_a_setting_in_the_wrong_section_is_told_where_it_belongs(tmp_path: Path) -> None:
     assert faults(write(tmp_path, "[server]\nsynchronous = 'full'\n[networks]\nlevel = 'debug'\n")) == [
-        "config.toml: [server] synchronous: is not a setting. It belongs into [store].",
-        "config.toml: [networks] level: is not a setting. It belongs into [log].",
+        "config.toml: [server] synchronous: is not a setting. It belongs in [store].",
+        "config.toml: [networks] level: is not a setting. It belongs in [log].",
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign import charsets
 from linkproxy.campaign.hosts import host_of
-from linkproxy.campaign.html import Scan, scan
+from linkproxy.campaign.html import scan
 from linkproxy.campaign.mime_encodings import ENCODINGS
 from linkproxy.campaign.mime_headers import disposition, mailboxes, read_head
 from linkproxy.campaign.mime_parts import MOST_PARTS, find_parts
@@ -85,7 +85,7 @@ class LintedMail:
             self.html_bytes += len(content)
         else:
             text = scan_text(content, charset)
-            found = Scan(text.links, None, None, None, text.readable, text.words_before)
+            found = text.scan
         if not found.readable:
             self.unreadable.append(f"{kind} in the charset {charsets.hidden_in(content, charset)[:40]}")
             return

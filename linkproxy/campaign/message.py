@@ -212,7 +212,7 @@ class _Compiler:
             joins_lines = part.parameters.get("delsp", "").lower() == "yes"
             text = scan_text(body.content, charset, joins_lines=joins_lines)
             notes += text.notes
-            found = Scan(text.links, None, None, None, text.readable, text.words_before)
+            found = text.scan
         if not found.readable:
             self._leave(part, NoteReason.CHARSET, charsets.hidden_in(body.content, charset))
             return None

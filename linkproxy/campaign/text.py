@@ -15,7 +15,7 @@ from unicodedata import category
 
 from linkproxy.campaign import charsets, mask
 from linkproxy.campaign.beside import BETWEEN_BYTES
-from linkproxy.campaign.html import TEXT_CHARACTERS, FoundLink
+from linkproxy.campaign.html import TEXT_CHARACTERS, FoundLink, Scan
 from linkproxy.campaign.links import read_usual
 from linkproxy.campaign.role_words import Topic, vocabulary, words_of
 from linkproxy.campaign.targets import Note, NoteReason
@@ -79,6 +79,11 @@ class TextScan:
     readable: bool = True
     # How many words stand between a link's own and the link before it, by its place among ``links``.
     words_before: Callable[[int], int] = field(default=lambda _: 0, compare=False, repr=False)
+
+    @property
+    def scan(self) -> Scan:
+        """The links as those of HTML, which has a place for bait besides."""
+        return Scan(self.links, None, None, None, self.readable, self.words_before)
 
 
 def is_signed(content: bytes, *, html: bool = False) -> bool:

@@ -26,7 +26,7 @@ class Notes:
         self._form = form
         self._counts: dict[tuple[str, str], int] = {}
         self._examples: dict[tuple[str, str], str] = {}
-        self._without_links: list[str] = []
+        self._first_without, self._without_links = "", 0
 
     def add(self, where: str, notes: Sequence[Note]) -> None:
         """Take in the notes of one mail; as JSON they are printed at once."""
@@ -48,7 +48,8 @@ class Notes:
 
     def no_link(self, where: str) -> None:
         """Take in that a mail has no link at all: it goes out untracked, and no reason would say so."""
-        self._without_links.append(where)
+        self._first_without = self._first_without or where
+        self._without_links += 1
 
     def remark(self, text: str) -> None:
         """Say a sentence beside the notes; programs that read them as JSON, and --quiet, get none."""
@@ -58,9 +59,9 @@ class Notes:
     def show(self) -> None:
         """Print the table, if there is anything to tell, and which mails have no links."""
         if self._without_links:
-            first, *others = self._without_links
-            also = f" and {len(others):,} more have" if others else " has"
-            self.remark(f"{first}{also} no link, so nothing is tracked there.")
+            others = self._without_links - 1
+            also = f" and {others:,} more have" if others else " has"
+            self.remark(f"{self._first_without}{also} no link, so nothing is tracked there.")
         if not self._counts:
             return
         say("Left alone:")

@@ -71,8 +71,7 @@ async def settle_due(
     Raises StoreError, and UnsettledError when all others are settled.
     """
     settled, size = 0, _LEAST_TOGETHER
-    failed: dict[tuple[CampaignId, RecipientId], Exception] = {}
-    passed: set[tuple[CampaignId, RecipientId]] = set()
+    passed: dict[tuple[CampaignId, RecipientId], Exception | None] = {}
     while True:
         due = await store.list_due(
             last_before=now - policy.hold_seconds,
@@ -81,7 +80,7 @@ async def settle_due(
         )
         fresh = [message for message in due if (message.campaign_id, message.recipient_id) not in passed]
         if not fresh:
-            if failed:
+            if failed := {which: fault for which, fault in passed.items() if fault is not None}:
                 raise UnsettledError(failed)
             return settled
         while fresh:
@@ -99,10 +98,8 @@ async def settle_due(
                 if isinstance(outcome, Settlement):
                     settled += 1
                     continue
-                which = (message.campaign_id, message.recipient_id)
-                passed.add(which)
-                if outcome is not None:
-                    failed[which] = _ours(outcome)
+                fault = None if outcome is None else _ours(outcome)
+                passed[message.campaign_id, message.recipient_id] = fault
 
 
 def together_next(settled: int, seconds: float, turn_seconds: float) -> int:

@@ -3,21 +3,11 @@
 from itertools import pairwise
 
 import pytest
+from campaign.scanned import only, values
 from selectolax.lexbor import LexborHTMLParser
 
 from linkproxy.campaign.entities import decode, trim_url
 from linkproxy.campaign.html import scan
-
-
-def values(html, charset="utf-8"):
-    return [link.value for link in scan(html, charset).links]
-
-
-def only(html, charset="utf-8"):
-    (link,) = scan(html, charset).links
-    assert link.raw == html[link.start : link.end]
-    return link
-
 
 # --- where links are, and where they are not -----------------------------------------------------
 

@@ -1,18 +1,9 @@
 """HTML that is a template: tags of mailers and engines, which are left as they are."""
 
 import pytest
+from campaign.scanned import only, values
 
 from linkproxy.campaign.html import scan
-
-
-def values(html):
-    return [link.value for link in scan(html).links]
-
-
-def only(html):
-    (link,) = scan(html).links
-    assert link.raw == html[link.start : link.end]
-    return link
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,9 @@
 """What mail shows to Outlook alone: conditional comments, and the VML buttons in them."""
 
 import pytest
+from campaign.scanned import only, values
 
 from linkproxy.campaign.html import scan
-
-
-def values(html):
-    return [link.value for link in scan(html).links]
-
-
-def only(html):
-    (link,) = scan(html).links
-    assert link.raw == html[link.start : link.end]
-    return link
 
 
 def test_the_links_of_a_conditional_comment_are_found_with_vml():
