@@ -33,6 +33,7 @@ from linkproxy.server.keys import hash_key, new_key
 from linkproxy.server.private import private_app
 from linkproxy.store.api import ApiKey
 from linkproxy.store.gateways import LookupOutcome
+from linkproxy.visit.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -285,3 +286,11 @@ async def something_happens(site: Site) -> None:
     await site.ask(site.url("CtB2"), "HEAD", headers=site.SCANNER)
     site.clock.now += 4000
     await site.server.services.settler.once()
+
+
+def test_signals_in_examples_are_signals() -> None:
+    text = (Path(model.__file__).parents[1] / "server" / "openapi.json").read_text("utf-8")
+    families = "|".join(sorted({signal.name.partition(".")[0] for signal in SIGNALS}))
+    named = set(re.findall(rf'"((?:{families})\.[a-z-]+)"', text + API))
+    assert named
+    assert named <= {signal.name for signal in SIGNALS}
