@@ -102,9 +102,9 @@ class Client(asyncio.Protocol):
         self._path = url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name == b"User-Agent":
+        if name.lower() == b"user-agent":
             self._agent = value.decode("latin-1")
-        elif name == b"Connection":
+        elif name.lower() == b"connection":
             self._close = value.lower() == b"close"
 
     def on_message_complete(self) -> None:

@@ -40,6 +40,7 @@ MOST_OF_PEERS = 40_000
 BASELINE, NGINX, FULL = "bare aiohttp 302", "nginx return 302", "linkproxy full"
 _SYNCHRONOUS = "LINKPROXY__STORE__SYNCHRONOUS"
 _WORKERS = "LINKPROXY__SERVER__WORKERS"
+_TRUSTED = "LINKPROXY__SERVER__TRUSTED_PROXIES"
 
 
 class Paths:
@@ -75,6 +76,7 @@ class Rival:
     loads: dict[bool, list[wrk.Load]] = field(default_factory=lambda: {True: [], False: []})
     steady: list[steady.Steady] = field(default_factory=list)
     connections: int = CONNECTIONS
+    front: bool = False
 
     def answered(self) -> int:
         """Return how many requests it answered in all."""
@@ -92,6 +94,7 @@ class Scenario:
     cores: tuple[int, ...] = (0,)
     store_url: str = ""
     connections: int = CONNECTIONS
+    front: bool = False  # each click comes from another address, as a front tells it
 
 
 def main() -> None:
@@ -164,6 +167,8 @@ def _scenarios(chosen: argparse.Namespace, folder: Path) -> list[Scenario]:
     workers = chosen.workers if chosen.workers is not None else 0 if chosen.quick else 2
     slow_ms = chosen.slow_fsync if chosen.slow_fsync is not None else 0 if chosen.quick else SLOW_FSYNC_MS
     found = [Scenario(FULL, {_SYNCHRONOUS: "full"}), Scenario("linkproxy normal", {_SYNCHRONOUS: "normal"})]
+    trusting = {_SYNCHRONOUS: "full", _TRUSTED: '["127.0.0.0/8"]'}
+    found.append(Scenario("linkproxy full, behind a front", trusting, front=True))
     if workers:
         found += _of_workers(workers)
     if slow_ms and slow_disk.available():
@@ -198,7 +203,7 @@ def _begin(scenario: Scenario, folder: Path, messages: int, stack: ExitStack) ->
     chosen = {**scenario.settings, **servers.unsettled(home)}
     url = stack.enter_context(servers.linkproxy(home, chosen, cores=scenario.cores))
     count = partial(mailed.count_visits, home, scenario.store_url)
-    return Rival(scenario.name, url, paths, count, connections=scenario.connections)
+    return Rival(scenario.name, url, paths, count, connections=scenario.connections, front=scenario.front)
 
 
 def _peers(chosen: argparse.Namespace) -> list[peers.Peer]:
@@ -222,7 +227,12 @@ def _measure(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> No
             for rival in order:
                 file.write_text("\n".join(rival.paths.ahead(seconds * MOST_RATE)) + "\n")
                 load = wrk.run(
-                    rival.url, file, seconds=seconds, connections=rival.connections, keep_alive=keep_alive
+                    rival.url,
+                    file,
+                    seconds=seconds,
+                    connections=rival.connections,
+                    keep_alive=keep_alive,
+                    front=rival.front,
                 )
                 rival.loads[keep_alive].append(load)
                 rival.paths.passed(load.requests + rival.connections)  # with those wrk did not wait for

@@ -17,23 +17,19 @@ import time
 from collections import deque
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
 from statistics import quantiles
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httptools
 
+from bench import heads
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_REQUEST = (
-    "GET {} HTTP/1.1\r\nHost: {}\r\n"
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:146.0) Gecko/20100101 Firefox/146.0\r\n"
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
-    "Accept-Language: en-GB,en;q=0.9,de;q=0.6\r\n"
-    "Accept-Encoding: gzip, deflate\r\nUpgrade-Insecure-Requests: 1\r\n\r\n"
-)
+_REQUEST = "GET {} HTTP/1.1\r\nHost: {}\r\n{}\r\n"
 _PATIENCE_SECONDS = 30.0
 
 
@@ -79,7 +75,8 @@ def run(url: str, paths: Iterator[str], *, rate: float, seconds: int, connection
     """Send for some seconds at a rate, over connections that are kept; each path is taken once."""
     place = urlsplit(url)
     wanted = islice(paths, int(rate * seconds))
-    requests = deque(_REQUEST.format(path, place.netloc).encode() for path in wanted)
+    browsers = cycle(heads.blocks())
+    requests = deque(_REQUEST.format(path, place.netloc, next(browsers)).encode() for path in wanted)
     with _core(1), ExitStack() as stack:
         clients = [_Client(place.hostname or "", place.port or 80) for _ in range(connections)]
         for client in clients:

@@ -1,4 +1,4 @@
-"""Run wrk against a server on loopback, with browser-like headers and a list of paths."""
+"""Run wrk against a server on loopback, with browsers' headers and a list of paths."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import shutil
 import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from bench import servers
+from bench import heads, servers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SCRIPT = """
-local paths = {}
+local paths, heads = {}, {%s}
 for line in io.lines(%r) do paths[#paths + 1] = line end
 local place = 0
-wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:146.0) Gecko/20100101 Firefox/146.0"
-wrk.headers["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-wrk.headers["Accept-Language"] = "en-GB,en;q=0.9,de;q=0.6"
-wrk.headers["Accept-Encoding"] = "gzip, deflate"
-wrk.headers["Upgrade-Insecure-Requests"] = "1"
-%s
 request = function()
   place = place %% #paths + 1
-  return wrk.format("GET", paths[place])
+  return "GET " .. paths[place] .. " HTTP/1.1\\r\\nHost: %s\\r\\n" .. %s .. heads[place %% #heads + 1]
 end
 """
-_CLOSE = 'wrk.headers["Connection"] = "close"'
+_NO_FRONT = '""'
+_FRONT = (
+    r'string.format("X-Forwarded-Proto: https\r\nX-Forwarded-For: 203.%d.%d.%d\r\n", '
+    "math.floor(place / 65536) % 256, math.floor(place / 256) % 256, place % 256)"
+)
+_CLOSE = "Connection: close\r\n"
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
@@ -52,10 +52,24 @@ def command() -> str:
     return found
 
 
-def run(url: str, paths: Path, *, seconds: int, connections: int = 64, keep_alive: bool = True) -> Load:
-    """Load a server for some seconds; ``paths`` is a file with one a line, taken in turn."""
+def run(
+    url: str,
+    paths: Path,
+    *,
+    seconds: int,
+    connections: int = 64,
+    keep_alive: bool = True,
+    front: bool = False,
+) -> Load:
+    """Load a server for some seconds; ``paths`` is a file with one a line, taken in turn.
+
+    With ``front`` each request comes from another address, as a front with TLS tells it.
+    """
     script = paths.with_suffix(".lua")
-    script.write_text(_SCRIPT % (str(paths), "" if keep_alive else _CLOSE))
+    end = "\r\n" if keep_alive else f"{_CLOSE}\r\n"
+    texts = ", ".join(_quoted(block + end) for block in heads.blocks())
+    said = _FRONT if front else _NO_FRONT
+    script.write_text(_SCRIPT % (texts, str(paths), urlsplit(url).netloc, said))
     before = servers.cpu_seconds(url)
     done = subprocess.run(
         [
@@ -76,6 +90,12 @@ def run(url: str, paths: Path, *, seconds: int, connections: int = 64, keep_aliv
     load = _read(done.stdout)
     spent = servers.cpu_seconds(url) - before
     return replace(load, cpu_us=spent / max(1, load.requests) * 1e6)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as Lua writes it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\r\n", "\\r\\n")
+    return f'"{escaped}"'
 
 
 def _read(text: str) -> Load:

@@ -1,8 +1,9 @@
 """Reading requests for tracked URLs: by httptools once, by comparison when the same lines come again.
 
-Real traffic has few distinct sets of header lines. What a request's lines say (its profile, its
-cookie, whether the connection goes on) is kept by their bytes; a request whose lines were read
-before differs from that one by its path alone, and its path by token and key.
+Real traffic has few distinct sets of header lines, but for lines of one person or one request, such as
+cookies and what fronts say of the client. What the others say (the profile, whether the connection goes
+on) is kept by their bytes; a request whose lines were read before differs from that one by its path, its
+path by token and key, and by lines of its own, which httptools reads alone.
 
 Whatever is unusual is not read here at all: ``read`` returns None, and aiohttp decides.
 """
@@ -42,13 +43,32 @@ _ASIDE: Final = frozenset(
 """Headers that announce a body, or another protocol."""
 _CONNECTION: Final = frozenset({b"keep-alive", b"close"})
 
+OWN_NAMES: Final = frozenset(
+    {
+        "cookie", "forwarded", "x-forwarded-for", "x-real-ip", "x-client-ip", "true-client-ip",
+        "x-cluster-client-ip", "cf-connecting-ip", "cf-ray", "fastly-client-ip", "fly-client-ip",
+        "fly-request-id", "x-azure-clientip", "x-azure-socketip", "x-azure-ref", "x-amzn-trace-id",
+        "x-amz-cf-id", "x-cloud-trace-context", "x-request-id", "x-correlation-id", "traceparent",
+        "tracestate",
+    }
+)  # fmt: skip
+"""Headers that differ from one request to the next, as browsers and fronts send them; no part of profiles."""
+
+_OWN: Final = re.compile(rf"(\r\n(?i:{'|'.join(sorted(OWN_NAMES))}):[ -~]*)(?=\r\n(?! ))")
+"""Their lines, without those that the next line continues (RFC 9112 section 5.2)."""
+
 
 class Head(NamedTuple):
     """What the lines of a request say."""
 
     said: Said
-    headers: intake.Headers
+    headers: intake.Headers  # without OWN_NAMES
     close: bool  # the client ends the connection with this request
+
+
+class _Lines(NamedTuple):
+    headers: intake.Headers
+    close: bool
 
 
 class Heads:
@@ -69,11 +89,33 @@ class Heads:
         """
         rest = text[at:]
         head = self._known.get(rest)
-        if head is None and text.find(BLANK_LINE) == len(text) - len(BLANK_LINE):
-            head = _parsed(text, self._gate)
-            if head is not None:
-                self._keep(rest, head)
+        if head is not None:
+            return head
+        if len(text) > MOST_HEAD_CHARACTERS or text.find(BLANK_LINE, at) != len(text) - len(BLANK_LINE):
+            return None
+        parts = _OWN.split(rest)
+        own = "".join(parts[1::2])
+        head = self._shared(text[:at], "".join(parts[::2]))
+        return self._with_own(head, own) if own and head is not None else head
+
+    def _shared(self, line: str, rest: str) -> Head | None:
+        """Return what the lines say that others send as well."""
+        head = self._known.get(rest)
+        if head is None:
+            lines = _parsed(line + rest)
+            # One of these names is left where its line is unusual.
+            if lines is None or any(name.lower() in OWN_NAMES for name, _ in lines.headers):
+                return None
+            head = Head(intake.said_by(lines.headers, self._gate), lines.headers, lines.close)
+            self._keep(rest, head)
         return head
+
+    def _with_own(self, head: Head, own: str) -> Head | None:
+        lines = _parsed(f"GET / HTTP/1.1\r\nHost: h{own}{BLANK_LINE}")
+        if lines is None or len(lines.headers) + len(head.headers) > MOST_LINES:
+            return None
+        said = intake.said_beside(head.said, lines.headers, self._gate)
+        return Head(said, head.headers, head.close)
 
     def _keep(self, rest: str, head: Head) -> None:
         self._known[rest] = head
@@ -107,9 +149,9 @@ class _Request:
         self.whole += 1
 
 
-def _parsed(text: str, gate: Gate) -> Head | None:
+def _parsed(text: str) -> _Lines | None:
     data = text.encode()
-    if len(data) > MOST_HEAD_CHARACTERS or not _ORDINARY.fullmatch(data):
+    if not _ORDINARY.fullmatch(data):
         return None
     request = _Request()
     request.parser = parser = httptools.HttpRequestParser(request)
@@ -123,7 +165,7 @@ def _parsed(text: str, gate: Gate) -> Head | None:
     if request.whole != 1 or request.bodies or not _is_ordinary(request.headers):
         return None
     headers = tuple((name.decode(), value.strip(b" ").decode()) for name, value in request.headers)
-    return Head(intake.said_by(headers, gate), headers, request.close)
+    return _Lines(headers, request.close)
 
 
 def _is_ordinary(headers: list[tuple[bytes, bytes]]) -> bool:

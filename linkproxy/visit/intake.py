@@ -173,6 +173,13 @@ def said_by(headers: Headers, gate: Gate) -> Said:
     return Said(profile, _fingerprinted(profile, headers, gate), _has_hop_cookie(headers), hops, scheme)
 
 
+def said_beside(said: Said, headers: Headers, gate: Gate) -> Said:
+    """Return what headers say that have no part in profiles, together with all others of a request."""
+    hops, scheme = _forwarded(headers, gate.client_header) if gate.trusted_proxies else ((), "")
+    hop_cookie = _has_hop_cookie(headers)
+    return Said(said.profile, said.fingerprinted, hop_cookie, hops, scheme or said.scheme)
+
+
 def caller_of(said: Said, peer: str, gate: Gate, *, secure: bool, http_version: str) -> Caller:
     """Return who sent a request; ``secure`` if the socket itself spoke TLS."""
     if not gate.trusts(peer):
@@ -264,8 +271,10 @@ def locate(text: str) -> tuple[str, str]:
     address = _address(text)
     if address is None:
         return "", ""
-    bits = 24 if address.version == 4 else 64
-    return str(address), str(ipaddress.ip_network((address, bits), strict=False))
+    if address.version == 4:
+        plain = str(address)
+        return plain, f"{plain.rpartition('.')[0]}.0/24"
+    return str(address), str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def path_of(target: str) -> str:
@@ -314,6 +323,7 @@ def _values(headers: Headers, name: str) -> list[str]:
     return [value for key, value in headers if key.lower() == name]
 
 
+@lru_cache(maxsize=MOST_PEERS)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
