@@ -116,6 +116,7 @@ def main() -> None:
                 partial(_count_plain, folder),
             ),
         ]
+        rivals += _bare_workers(_workers(chosen), folder, stack)
         rivals += [_begin_peer(each, folder, messages, stack) for each in _peers(chosen)]
         rivals += [_begin(each, folder, messages, stack) for each in _scenarios(chosen, folder)]
         _measure(rivals, folder, rounds, seconds)
@@ -164,7 +165,7 @@ def _messages(seconds: int) -> int:
 
 
 def _scenarios(chosen: argparse.Namespace, folder: Path) -> list[Scenario]:
-    workers = chosen.workers if chosen.workers is not None else 0 if chosen.quick else 2
+    workers = _workers(chosen)
     slow_ms = chosen.slow_fsync if chosen.slow_fsync is not None else 0 if chosen.quick else SLOW_FSYNC_MS
     found = [Scenario(FULL, {_SYNCHRONOUS: "full"}), Scenario("linkproxy normal", {_SYNCHRONOUS: "normal"})]
     trusting = {_SYNCHRONOUS: "full", _TRUSTED: '["127.0.0.0/8"]'}
@@ -180,18 +181,42 @@ def _scenarios(chosen: argparse.Namespace, folder: Path) -> list[Scenario]:
     return found
 
 
-def _of_workers(workers: int) -> list[Scenario]:
-    """Return workers with as many connections as one has, and with as many for each of them."""
-    cores = tuple(range(min(workers, os.cpu_count() or 1)))
+def _workers(chosen: argparse.Namespace) -> int:
+    return int(chosen.workers) if chosen.workers is not None else 0 if chosen.quick else 2
+
+
+def _cores(workers: int) -> tuple[int, ...]:
+    return tuple(range(min(workers, os.cpu_count() or 1)))
+
+
+def _bare_workers(workers: int, folder: Path, stack: ExitStack) -> list[Rival]:
+    """Return what tells how much dearer a request becomes by a busy second core alone."""
+    if not workers:
+        return []
+    running = servers.bare_aiohttp(folder, processes=workers, cores=_cores(workers))
+    url, paths = stack.enter_context(running), ("/t/k",)
+    return [
+        Rival(f"{BASELINE}, {workers} processes{told}", url, Paths(paths), connections=connections)
+        for told, connections in _spread(workers)
+    ]
+
+
+def _spread(workers: int) -> list[tuple[str, int]]:
+    """Return as many connections as one worker has, and as many for each, with what to call them."""
     more = workers * CONNECTIONS
+    return [("", CONNECTIONS), (f", {more} connections", more)]
+
+
+def _of_workers(workers: int) -> list[Scenario]:
+    """Return workers on a core each, as far as there are cores."""
     return [
         Scenario(
             f"linkproxy {mode}, {workers} workers{told}",
             {_SYNCHRONOUS: mode, _WORKERS: str(workers)},
-            cores,
+            _cores(workers),
             connections=connections,
         )
-        for told, connections in (("", CONNECTIONS), (f", {more} connections", more))
+        for told, connections in _spread(workers)
         for mode in ("full", "normal")
     ]
 

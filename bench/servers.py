@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _BARE = """
-import asyncio, sys, uvloop
+import sys, uvloop
+from multiprocessing import get_context
 from aiohttp import web
 
 async def handle(request):
@@ -25,8 +26,15 @@ async def handle(request):
 
 app = web.Application()
 app.router.add_get("/{token}/{key}", handle)
-port, loop = int(sys.argv[1]), uvloop.new_event_loop()
-web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None, loop=loop)
+def serve():
+    web.run_app(
+        app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None,
+        loop=uvloop.new_event_loop(), reuse_port=True,
+    )
+
+for _ in range(1, int(sys.argv[2])):
+    get_context("fork").Process(target=serve, daemon=True).start()
+serve()
 """
 _NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -77,10 +85,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def bare_aiohttp(_folder: Path) -> Iterator[str]:
-    """Run an aiohttp application whose one handler returns a 302, on uvloop."""
+def bare_aiohttp(_folder: Path, *, processes: int = 1, cores: tuple[int, ...] = (0,)) -> Iterator[str]:
+    """Run an aiohttp application whose one handler returns a 302, on uvloop; several share one port."""
     port = free_port()
-    with process([sys.executable, "-c", _BARE, str(port)]) as running:
+    with process([sys.executable, "-c", _BARE, str(port), str(processes)], cores=cores) as running:
         yield noted(wait(port), running)
 
 
