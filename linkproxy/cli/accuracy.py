@@ -26,10 +26,10 @@ _DOMAINS_SHOWN = 30
 def accuracy(*, as_json: bool, **given: str | None) -> None:
     """Measure the judge on visits that gave themselves away.
 
-    Machines that followed the bait or came with forged links, people who pressed Continue, said "I
-    am a person" or went on on the site. Each is scored without the evidence that labels it. The
-    unit is the message; shares have 95 % intervals (Wilson). Domains with fewer than 20 labelled
-    messages are shown together.
+    These are visits of machines that followed the bait or came with forged links, and of people who
+    pressed Continue, said "I am a person" or went on to further pages of the site. Each is scored
+    without the evidence that labels it. The unit is the message; shares have 95 % intervals
+    (Wilson). Domains with fewer than 20 labelled messages are shown together.
 
     \b
     Examples:

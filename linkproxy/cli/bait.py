@@ -25,9 +25,9 @@ _TABLES = {"By style": ("by_style", "style"), "By gateway": ("by_gateway", "gate
 def bait(*, as_json: bool, **given: str | None) -> None:
     """Tell how many of the messages that machines visited had their bait followed.
 
-    By style of the bait and by gateway, with 95 % intervals (Wilson); Early and Late are the two
-    anchors. Told otherwise leaves out machines that nothing but the bait gave away, since those are
-    counted because they took it. It goes through the journal, as far back as that reaches.
+    Shown by style of the bait and by gateway, with 95 % intervals (Wilson); Early and Late are the
+    two anchors. Told otherwise leaves out machines that only the bait gave away, since those are
+    counted because they took it. The figures go back as far as the journal.
 
     \b
     Examples:

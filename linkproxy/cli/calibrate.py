@@ -36,8 +36,8 @@ def calibrate(*, out: Path, **given: str | None) -> None:
     """Fit the weights of the signals to labelled visits, and write a policy to review and replay.
 
     Labels are those of `linkproxy accuracy`; 200 messages of machines and 200 of people are needed.
-    Weights move from the shipped ones as far as the labels carry them. Nothing uses the file until
-    [judge] policy_file names it.
+    Weights move away from the shipped ones as far as the labels support it. Nothing uses the file
+    until [judge] policy_file names it.
 
     \b
     Example:

@@ -37,7 +37,7 @@ _UTM_NAMES = tuple(field.name for field in fields(Utm))
 
 @click.group("campaign")
 def campaign() -> None:
-    """Make campaigns, rename them, put them away, and look at their links.
+    """Make, rename and archive campaigns, and look at their links.
 
     \b
     Example:
@@ -74,7 +74,7 @@ def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | N
 @click.option(
     "--machine-answer",
     type=click.Choice([item.value for item in MachineAnswer]),
-    help="What a sure machine gets: the neutral page, or the redirect too. [default: config]",
+    help="What a visit that is surely a machine's gets: the neutral page, or a redirect. [default: config]",
 )
 @click.option(
     "--bait",
@@ -103,7 +103,7 @@ def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | N
     metavar="NAME",
     help="Add a query parameter of this name to targets, so that they can tell of the visit.",
 )
-@click.option("--opens", is_flag=True, help="Put a picture into mails that tells when they are shown.")
+@click.option("--opens", is_flag=True, help="Put a picture into mails that shows when they are opened.")
 @click.option(
     "--list-unsubscribe",
     is_flag=True,

@@ -32,7 +32,7 @@ Told = tuple[RecipientDraft | None, Delivery]
 
 @click.group("deliveries")
 def deliveries() -> None:
-    """Record when mail was accepted: what judging by time goes by.
+    """Record when mail was accepted, which judging by time needs.
 
     \b
     Example:
@@ -72,9 +72,10 @@ def add(
 ) -> None:
     """Record that a message, many, or a whole campaign was accepted.
 
-    A more exact source replaces a less exact one; what was settled meanwhile is settled again. Only
-    with times by message (--csv, such as the index.csv of `rewrite`) does a report know a click rate.
-    Say when it was if it is not now: a time after the clicks is none to judge them by.
+    A more exact source replaces a less exact one; what was settled meanwhile is settled again. A
+    report has a click rate only with a time for each message (--csv, such as the index.csv of
+    `rewrite`). If mail was not accepted just now, give the time with --at: clicks cannot be judged
+    by a time that comes after them.
 
     \b
     Examples:

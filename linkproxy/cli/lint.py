@@ -28,7 +28,7 @@ _NEVER = "never"
 @click.argument("source", metavar="FILE|FOLDER|-", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--campaign", metavar="NAME", help="The campaign that the mail is for.")
 @click.option("--base-url", metavar="URL", help="Or the scheme and host that its links will have.")
-@click.option("--from", "sender", metavar="DOMAIN", help="Of HTML or text alone: the domain it is sent from.")
+@click.option("--from", "sender", metavar="DOMAIN", help="For HTML or text only: the domain it is sent from.")
 @click.option(
     "--charset",
     callback=read_charset,
@@ -55,7 +55,7 @@ def lint(
 
     Looks at HTML (.html, .htm) and whole messages (.eml); of other files, and of standard input,
     the first lines tell, and what is no message is plain text if its name ends in .txt. Changes
-    nothing. With a campaign, or a base URL, it also tells what would be wrong with tracked links.
+    nothing. With a campaign, or a base URL, it also checks what the tracked links would be.
     docs/lint.md has an example of every finding.
 
     \b

@@ -89,7 +89,7 @@ def notes_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "form",
         type=click.Choice(["table", "json"]),
         default="table",
-        help="How links left alone are told on standard error. [default: table]",
+        help="How links left alone are listed on standard error. [default: table]",
     )
     @wraps(command)
     def with_notes(*, quiet: bool, form: str, **given: Any) -> Any:

@@ -37,9 +37,10 @@ _MOST = 100_000
 def profiles() -> None:
     """Show what the messages of recipient domains and gateways have taught the judge.
 
-    A profile is made when 20 recipients have taught it, and moves the prior of later visits; freemail
-    domains have none of their own. A wide network has one when five domains have taught it; its
-    Recipients are domains, and those of freemail. `linkproxy explain` shows what it did to a visit.
+    A profile is made when 20 recipients have taught it, and moves the prior of later visits;
+    freemail domains have none of their own. A wide network has one when five domains have taught
+    it; its Recipients are domains, and those of freemail. `linkproxy explain` shows what it did to
+    a visit.
 
     \b
     Example:
@@ -53,9 +54,9 @@ def profiles() -> None:
 def list_profiles(*, limit: int | None, form: str | None) -> None:
     """List the profiles of domains and gateways, those with most lessons first.
 
-    Machines and People are messages that were followed by one, worn off with age; Share is the
-    machines' share of both together with the policy's stated one, Shift what it does to the prior
-    in decibans (positive: machine). Delay, Bait and Browsers tell how the machines go about it.
+    Machines and People are messages that one of them followed, discounted by age; Share is the
+    machines' share, together with the share that the policy states; Shift is what it adds to the
+    prior in decibans (positive: machine). Delay, Bait and Browsers show how the machines behave.
 
     \b
     Examples:

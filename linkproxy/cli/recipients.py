@@ -85,8 +85,8 @@ def erase(who: str, *, yes: bool) -> None:
 def track(who: str, answer: str) -> None:
     """Track a recipient, or all of a mail domain (@example.com), or do not.
 
-    Who is not tracked is sent on like anyone, and nothing is stored. A domain's setting also holds
-    for recipients who come later.
+    Recipients who are not tracked are sent on like everybody, and nothing is stored. A domain's
+    setting also holds for recipients who are registered later.
 
     \b
     Examples:

@@ -52,10 +52,10 @@ def replay(
 ) -> None:
     """Judge the journal again under another policy, from what was known at the time.
 
-    Shows which verdicts change, and what that does to the clicks of each campaign. Nothing is
-    written without --apply, which takes one transaction a message and leaves an audit entry. First
-    verdicts and answers are history and stay. Whose network an address is was looked up when the
-    visit came; a policy that only knows networks better changes nothing here.
+    Shows which verdicts change, and which clicks each campaign would gain and lose. Nothing is
+    written without --apply, which uses one transaction for each message and leaves an audit entry.
+    First verdicts and answers stay as they were. Whose network an address is was looked up when the
+    visit came, so a policy that only adds networks changes nothing here.
 
     \b
     Examples:

@@ -31,9 +31,9 @@ def report(*, campaign: str, raw: bool, bait: bool, as_json: bool) -> None:
     """Show a campaign's human clicks, by link, day and domain, and what was left out and why.
 
     The interval holds the true number of people's clicks in 95 of 100 campaigns; it takes visits of
-    one message and of one domain as dependent. Scanners that pass for people in everything, in new
-    domains, are beyond it. Uncertain visits are no clicks: they are shown by themselves and are part
-    of the interval. docs/reports.md explains every figure.
+    one message and of one domain as dependent. It cannot know scanners that look like people in
+    every respect, in new domains. Uncertain visits are no clicks: they are shown separately and are
+    part of the interval. docs/reports.md explains every figure.
 
     \b
     Examples:

@@ -94,19 +94,21 @@ def rewrite(
     """Replace the links of mails by tracked ones. Everything else stays byte for byte.
 
     A file named .eml is a whole message: the links of its HTML and of its plain text are replaced,
-    however they are encoded. Files named .html and .htm are HTML; of others, and of standard input, the
-    first lines tell, and .txt that is no message is plain text. An mbox or a maildir comes out as one. A
-    message that is signed already (DKIM) is passed on as it came, or refused: [mail] signed.
+    however they are encoded. Files named .html and .htm are HTML; of others, and of standard input,
+    the first lines tell, and .txt that is no message is plain text. An mbox or a maildir comes out
+    as one. A message that is signed already (DKIM) is passed on as it came, or refused: [mail]
+    signed.
 
-    A mail for one recipient is taken as merged already: new targets belong to this message alone, or
-    to the campaign if it has no links yet (`campaign add --html` gives it its template's). A mail for many
-    (--recipients) or for a merge tag is a template: new ones become the campaign's. Links are stored first.
+    A mail for one recipient is taken as merged already: new targets belong to this message alone,
+    or to the campaign if it has no links yet (`campaign add --html` gives it those of its
+    template). A mail for many (--recipients) or for a merge tag is a template: new targets become
+    the campaign's. Links are stored before a mail is written.
 
-    One result goes to standard output unless --out names a file. With --recipients, DIR gets a
-    file for each recipient and index.csv, which says whose is which. A folder keeps its layout;
-    with a column file in the CSV, each line pairs one file of the folder with its recipient.
+    One result goes to standard output unless --out names a file. With --recipients, DIR gets a file
+    for each recipient and index.csv, which says whose is which. A folder keeps its layout; with a
+    column file in the CSV, each line pairs one file of the folder with its recipient.
 
-    A run that was stopped, however, goes on where it was when the same command is given again.
+    A run that was stopped goes on where it was when the same command is given again.
 
     \b
     Examples:

@@ -23,9 +23,10 @@ _TOGETHER = 100
 def rebuild_rollups(*, campaign: str | None) -> None:
     """Count the sums that reports are made of again, from the journal and the click log.
 
-    They are kept up with every change, so this is for a store that was damaged or restored, and after
-    a change of merge_seconds or twin_seconds in the policy. It is safe beside a running server. When
-    it is interrupted, the server goes on with what is left, and so does the next call.
+    The sums are kept up to date with every change, so this is for a store that was damaged or
+    restored, and after a change of merge_seconds or twin_seconds in the policy. It is safe beside a
+    running server. When it is interrupted, the server goes on with what is left, and so does the
+    next call.
 
     \b
     Examples:

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     "--workers",
     type=click.IntRange(0, MOST_WORKERS),
     metavar="N",
-    help="So many processes serve tracked links; 0: one process does everything.  [default: server.workers]",
+    help="How many processes serve tracked links; 0: one process does everything.  [default: server.workers]",
 )
 @pass_invocation
 def serve(invocation: Invocation, workers: int | None) -> None:
     """Serve tracked links, and the JSON API on the private listener.
 
-    Stops on Ctrl-C or SIGTERM: requests under way are finished and what they brought is stored.
-    With workers, SIGHUP reads the settings again and replaces the workers without refusing a
-    visitor; settings that cannot be used change nothing, and the log says why.
+    Stops on Ctrl-C or SIGTERM: requests under way are finished and their visits are stored. With
+    workers, SIGHUP reads the settings again and replaces the workers without refusing a visitor;
+    settings that cannot be used change nothing, and the log says why.
 
     \b
     Example:

@@ -28,8 +28,8 @@ def shadow(*, as_json: bool, **given: str | None) -> None:
     """Compare the shadow policy with the live one.
 
     `[judge] shadow_policy_file` names a policy that judges every message beside the live one when
-    it settles, and changes nothing. Shown are all visits judged so far by both verdicts, and those
-    that differ. Each time that a message settles counts.
+    it settles, and changes nothing. Shows how many visits got which two verdicts, and the visits
+    whose verdicts differ. Each time that a message settles counts.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ from linkproxy.query.export import UNSUBSCRIBE_COLUMNS
 @filter_options("campaign", "recipient", "domain", "since", "until", "limit")
 @format_option
 def unsubscribes(*, form: str | None, **given: str | None) -> None:
-    """List opt-outs of links that were handed to linkproxy.
+    """List opt-outs: by links handed to linkproxy, and by List-Unsubscribe.
 
     \b
     Examples:
