@@ -71,11 +71,13 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.RELOAD_FAILED: "SIGHUP: the new settings cannot be used; the workers before go on. `error`.",
     Event.WORKER_DIED: "A worker ended by itself; it is started again after `seconds`. `died`, `status`.",
     Event.WORKER_LOOPING: "A worker dies again and again; it is still tried. `died`, `deaths` in a row.",
-    Event.WORKER_HUNG: "A worker gave no sign of life for a minute and is ended. `died`.",
+    Event.WORKER_HUNG: "A worker gave no sign of life for a minute, or did not end when told, and is killed. "
+    "`died`.",
     Event.REQUEST: "One request, with `[server] request_log`. `listener`, `method`, `status`, `seconds`.",
     Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 503, on the private "
     "listener a 500. `listener`, `error`.",
-    Event.PAGE_FAILED: "Your template of the neutral page fails for a target; linkproxy's is shown. `error`.",
+    Event.PAGE_FAILED: "Your template of the neutral page fails for a target; linkproxy's is shown. The same is "
+    "told once a minute. `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
     Event.STORE_AWAITED: "The store is not reached at the start; it is asked every second. `error`.",
     Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. The same is told once a "
@@ -115,7 +117,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     "`treatment`, `campaign`, `error`.",
     Event.RELAY_REFUSED: "The relay refused a client, or further recipients of a message, once for each "
     "message, or could not agree with a client on TLS. `reason`, `client`.",
-    Event.RELAY_UPSTREAM_FAILED: "The relay's upstream server cannot be used; mailers try later. `error`.",
+    Event.RELAY_UPSTREAM_FAILED: "The relay's upstream server cannot be used; mailers try later. The same is "
+    "told once a minute. `error`.",
     Event.RELAY_DELIVERIES_FAILED: "The relay could not record deliveries; it tries again with those that "
     "are not `lost`. `deliveries`, `lost`, `error`.",
     Event.RELAY_FAILED: "The relay met a fault of linkproxy; the mailer tries again later. `error`.",

@@ -20,6 +20,7 @@ from linkproxy.config import BrandSection
 from linkproxy.logs import Event, get_logger
 from linkproxy.model import LinkproxyError
 from linkproxy.server.page_parts import blocked, has_button, links_to
+from linkproxy.server.repeats import Repeats
 from linkproxy.server.words import ENGLISH, Words, read_words
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Pages:
 
     def __init__(self, brand: Brand, own_templates: Path | None = None, language: str = ENGLISH) -> None:
         folders = _folders(own_templates)
+        self._repeats = Repeats()
         self._environment = Environment(
             # Editors of Windows begin a file with a byte order mark, which would spoil the first rule of CSS.
             loader=ChoiceLoader([FileSystemLoader(folder, encoding="utf-8-sig") for folder in folders]),
@@ -133,7 +135,8 @@ class Pages:
             if self._shipped is None:
                 raise
             # It read well with the sample; whoever follows this link is not to be stopped by it.
-            get_logger().error(Event.PAGE_FAILED, error=str(error))
+            if self._repeats.is_news(str(error)):
+                get_logger().error(Event.PAGE_FAILED, error=str(error))
             return self._shipped.neutral(target)
 
     def _neutral(self, target: str) -> str:

@@ -115,7 +115,9 @@ class Supervisor:
         for worker in self._all():
             last = max(worker.started_at, self._board.read(worker.seat).beat_at) + HUNG_SECONDS
             if now > min(last, worker.end_by):
-                get_logger().error(Event.WORKER_HUNG, died=worker.task.name)
+                if not worker.hung:  # one that waits for a dead disk outlives the kill for a while
+                    worker.hung = True
+                    get_logger().error(Event.WORKER_HUNG, died=worker.task.name)
                 worker.fault = worker.fault or f"worker {worker.task.name} gives no sign of life"
                 worker.process.kill()
 

@@ -69,6 +69,7 @@ class Worker:
     end_by: float = float("inf")  # likewise; then it is ended by force
     ready: bool = False
     fault: str = ""
+    hung: bool = False  # and told so
 
     def hear(self) -> None:
         """Take in what it says."""

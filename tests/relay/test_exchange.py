@@ -107,6 +107,18 @@ async def test_an_upstream_that_is_not_there_makes_the_mailer_try_again(post, le
     assert found.metric("connections_total", outcome="failed") == 1
 
 
+async def test_an_upstream_that_stays_away_is_logged_once_and_again_when_it_was_there_meanwhile(post, letter):
+    found = await post()
+    with capture_logs() as logs:
+        for said in ("421 4.7.0 too busy", "421 4.7.0 too busy", "220 hello", "421 4.7.0 too busy"):
+            found.upstream.answers["CONNECT"] = said
+            await found.running.relay.pool.close()
+            await found.send(letter())
+    assert [line["event"] for line in logs if line["event"] == "relay.upstream_failed"] == [
+        "relay.upstream_failed"
+    ] * 2
+
+
 async def test_upstream_closing_in_the_middle_is_no_closing_of_ours(post, letter):
     found = await post()
     found.upstream.answers["RCPT"] = "421 4.3.2 shutting down"

@@ -4,6 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from linkproxy.model import LinkproxyError
 from linkproxy.server.pages import Brand, PageName, Pages
@@ -192,6 +193,15 @@ def test_who_follows_a_link_at_which_an_own_template_fails_gets_our_page(tmp_pat
     style = re.search(rb"<style>(.*?)</style>", page, re.DOTALL)
     assert style
     assert base64.b64encode(sha256(style[1]).digest()).decode() in dict(headers)["Content-Security-Policy"]
+
+
+def test_a_template_that_fails_for_every_visitor_is_logged_once(tmp_path: Path) -> None:
+    (tmp_path / "neutral.html").write_text(BUTTON + "{{ host.split('.')[1] }}")
+    pages = Pages(FULL, tmp_path)
+    with capture_logs() as logs:
+        for _ in range(3):
+            pages.neutral("https://localhost/spring")
+    assert [line["event"] for line in logs] == ["page.failed"]
 
 
 def test_a_byte_order_mark_is_no_part_of_a_template(tmp_path: Path) -> None:

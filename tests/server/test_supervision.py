@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import socket
+from multiprocessing import Pipe
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
-from linkproxy.config import ServerSection
+from linkproxy.config import Config, ServerSection
 from linkproxy.model import LinkproxyError
 from linkproxy.server.board import Board, Counts, Seat, State
 from linkproxy.server.crew import Crew, gather, pause_seconds
 from linkproxy.server.notify import notify
 from linkproxy.server.ops import worker_checks
 from linkproxy.server.sockets import NO_SOCKETS, Sockets, address_of, bind, inherited
-from linkproxy.server.worker import tasks
+from linkproxy.server.supervisor import Supervisor
+from linkproxy.server.worker import Worker, tasks
 from linkproxy.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -38,6 +42,30 @@ def test_a_worker_that_lived_for_a_minute_begins_anew() -> None:
     assert task not in crew.idle(21.0)
     assert task in crew.idle(22.0)
     assert crew.lose(task, lived_seconds=61, now=90.0) == 0
+
+
+def test_a_worker_that_outlives_its_kill_is_logged_as_hung_once() -> None:
+    """SIGKILL waits for a process that waits for a disk."""
+    supervisor = Supervisor(Config, ready=lambda _: None)
+    process = _Uninterruptible()
+    line, _ = Pipe()
+    crew = Crew(Config(), NO_SOCKETS, tasks(1))
+    crew.workers[crew.tasks[0]] = Worker(crew.tasks[0], process, line, seat=1, started_at=0.0)
+    supervisor._crew = crew
+    with capture_logs() as logs:
+        for now in (1.0, 61.0, 61.5, 62.0):
+            supervisor._look_after(now)
+    assert [line["event"] for line in logs] == ["worker.hung"]
+    assert process.kills == 3
+
+
+class _Uninterruptible(BaseProcess):
+    """A process that does not go."""
+
+    kills = 0
+
+    def kill(self) -> None:
+        self.kills += 1
 
 
 def test_what_workers_count_is_summed_and_never_goes_down_when_one_dies() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from linkproxy.logs import Event, get_logger
 from linkproxy.server.relay.replies import BUSY
 from linkproxy.server.relay.upstream import UpstreamError
+from linkproxy.server.repeats import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,6 +39,7 @@ class Pool:
         self._idle: dict[Upstream, asyncio.TimerHandle] = {}  # the one used last stands last
         self._leaving: set[asyncio.Task[None]] = set()
         self.fault = ""  # of the last attempt to connect
+        self._repeats = Repeats()
 
     async def take(self) -> tuple[Upstream, bool]:
         """Return a connection, and whether it was in use before; raise UpstreamError.
@@ -78,9 +80,11 @@ class Pool:
         except UpstreamError as error:
             self.fault = error.reply.text
             self._metrics.relay_connections.labels(outcome="failed").inc()
-            get_logger().warning(Event.RELAY_UPSTREAM_FAILED, error=error.reply.text)
+            if self._repeats.is_news(error.reply.text):
+                get_logger().warning(Event.RELAY_UPSTREAM_FAILED, error=error.reply.text)
             raise
         self.fault = ""
+        self._repeats.is_over()
         self._metrics.relay_connections.labels(outcome="opened").inc()
         return upstream
 
