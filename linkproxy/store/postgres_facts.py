@@ -29,6 +29,7 @@ from linkproxy.model import (
 )
 from linkproxy.store.domains import HOUR_SECONDS
 from linkproxy.store.postgres_rows import text
+from linkproxy.store.privacy import spellings
 from linkproxy.visit.facts import MOST_SIBLINGS, KnownMessage
 
 if TYPE_CHECKING:
@@ -131,12 +132,16 @@ class KnownFacts:
 
         An erased reference stays erased: it has none.
         """
-        found = self._privacy.reference_hash(reference) or b""
-        if known := self.known.recipients.get(self.known.recipient_ids.get(found, 0)):
-            return replace(known, verified=verified)
-        new = self.known.new_references.get(found)
-        if new is None:
-            return None
+        news = []
+        for spelling in spellings(reference, verified=verified):
+            found = self._privacy.reference_hash(spelling) or b""
+            if known := self.known.recipients.get(self.known.recipient_ids.get(found, 0)):
+                return replace(known, verified=verified)
+            new = self.known.new_references.get(found)
+            if new is None:
+                return None
+            news.append(new)
+        new = next((item for item in news if item.wanted), news[0])
         if not new.wanted:
             new.wanted = True
             new.recipient = replace(

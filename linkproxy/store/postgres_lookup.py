@@ -25,6 +25,7 @@ from linkproxy.store.postgres_facts import STRAYS_A_CLIENT, Known, KnownFacts, N
 from linkproxy.store.postgres_fence import allot, allotted_ids
 from linkproxy.store.postgres_headers import find_headers
 from linkproxy.store.postgres_rows import columns, lists, text, turned
+from linkproxy.store.privacy import spellings
 from linkproxy.visit.facts import MOST_SIBLINGS, LinkCounts
 from linkproxy.visit.reputation import name_of
 
@@ -121,8 +122,13 @@ def _visits(pending: Iterable[Pending]) -> list[Visit]:
 
 
 def _reference_hashes(pending: Iterable[Pending], privacy: Privacy) -> set[bytes]:
-    found = {privacy.reference_hash(item.reference) for item in _visits(pending) if item.reference}
-    return {item for item in found if item}
+    return {found for visit in _visits(pending) for found in _hashes(visit, privacy)}
+
+
+def _hashes(visit: Visit, privacy: Privacy) -> list[bytes]:
+    """Return what the recipient of a visit's reference is looked up by, one hash a spelling."""
+    found = map(privacy.reference_hash, spellings(visit.reference, verified=visit.verified))
+    return [item for item in found if item]
 
 
 async def look_up(
@@ -196,7 +202,7 @@ def _messages(visits: Iterable[Visit], ids: dict[bytes, int], privacy: Privacy) 
 
 def _recipient_id(visit: Visit, ids: dict[bytes, int], privacy: Privacy) -> int:
     if visit.reference:
-        return ids.get(privacy.reference_hash(visit.reference) or b"", 0)
+        return next((ids[found] for found in _hashes(visit, privacy) if found in ids), 0)
     return visit.recipient_id
 
 

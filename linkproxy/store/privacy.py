@@ -101,6 +101,15 @@ def normal_address(address: str) -> str:
     return address.strip().lower().rstrip(".")
 
 
+def spellings(reference: str, *, verified: bool) -> tuple[str, ...]:
+    """Return what the reference of a visit may stand for; that which is known counts, else the first.
+
+    Behind a plain one may be the full stop of a sentence, which mail programs take into a link.
+    """
+    bare = "" if verified else reference.rstrip(".")
+    return (reference, bare) if bare not in {"", reference} else (reference,)
+
+
 def domain_of(address: str) -> str:
     """Return the mail domain of an address in lower case, "" without one."""
     return normal_address(address).rpartition("@")[2] if "@" in address else ""

@@ -25,6 +25,7 @@ from linkproxy.model import (
 )
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.domains import HOUR_SECONDS
+from linkproxy.store.privacy import spellings
 from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
 from linkproxy.store.sqlite_queries import FIRST_ID
@@ -219,23 +220,25 @@ class SqliteFacts:
 
         An erased reference stays erased: it has none.
         """
-        found = self._session.privacy.reference_hash(reference)
-        row = self._db.execute(
-            f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.reference_hash = ?", (found,)
-        ).fetchone()
-        if row is None:
+        for spelling in spellings(reference, verified=verified):
+            found = self._session.privacy.reference_hash(spelling)
+            row = self._db.execute(
+                f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.reference_hash = ?", (found,)
+            ).fetchone()
+            if row is not None:
+                return replace(rows.recipient_from(row), verified=verified)
             erased = self._db.execute("SELECT 1 FROM erased_reference WHERE reference_hash = ?", (found,))
             if erased.fetchone():
                 return None
-            return self._register(reference, found, verified=verified)
-        return replace(rows.recipient_from(row), verified=verified)
+        return self._register(reference, verified=verified)
 
-    def _register(self, reference: str, reference_hash: bytes | None, *, verified: bool) -> Recipient:
-        stored = self._session.privacy.reference(rows.plain(reference))
+    def _register(self, reference: str, *, verified: bool) -> Recipient:
+        privacy = self._session.privacy
+        stored = privacy.reference(rows.plain(reference))
         (new_id,) = self._db.execute(
             "INSERT INTO recipient (reference_hash, address, reference, domain, track, verified) "
             "VALUES (?, '', ?, '', 1, ?) RETURNING id",
-            (reference_hash, stored, verified),
+            (privacy.reference_hash(reference), stored, verified),
         ).fetchone()
         return Recipient(RecipientId(new_id), reference=stored, verified=verified)
 

@@ -102,6 +102,31 @@ class PeopleContract:
             found.id,
         )
 
+    async def test_a_full_stop_behind_a_reference_makes_nobody_new_of_whom_is_known(self, store, mail):
+        await mail.visited(mail.visit(recipient_id=NOBODY, reference="r-7"))
+        await store.register_recipients([RecipientDraft(reference="jr.")])
+        (stopped, own) = await mail.visited(
+            mail.visit(1, recipient_id=NOBODY, reference="r-7.", verified=False),
+            mail.visit(2, recipient_id=NOBODY, reference="jr.", verified=False),
+        )
+        assert (await store.find_recipient("r-7")).id == stopped.recipient.id
+        assert (await store.find_recipient("jr.")).id == own.recipient.id
+        assert await store.find_recipient("r-7.") is None
+        assert await store.find_recipient("jr") is None
+
+    async def test_a_full_stop_behind_a_reference_of_the_same_commit_makes_nobody_new(self, store, mail):
+        (first, second) = await mail.visited(
+            mail.visit(recipient_id=NOBODY, reference="r-7"),
+            mail.visit(1, recipient_id=NOBODY, reference="r-7.", verified=False),
+        )
+        assert first.recipient.id == second.recipient.id
+        assert await store.find_recipient("r-7.") is None
+
+    async def test_a_reference_with_a_full_stop_whom_nobody_knows_stays_as_it_is(self, store, mail):
+        await mail.visited(mail.visit(recipient_id=NOBODY, reference="jr.", verified=False))
+        assert (await store.find_recipient("jr.")).reference == "jr."
+        assert await store.find_recipient("jr") is None
+
     async def test_a_visit_is_as_verified_as_its_own_reference(self, mail):
         plain, signed = await mail.visited(
             mail.visit(recipient_id=NOBODY, reference="r-7", verified=False),
@@ -117,6 +142,13 @@ class PeopleContract:
         assert isinstance(outcome, Unlogged)
         assert await store.find_recipient("r-7") is None
         assert await visits(store) == []
+
+    async def test_an_erased_reference_stays_erased_with_a_full_stop_behind_it(self, store, mail):
+        await mail.visited(mail.visit(recipient_id=NOBODY, reference="r-7"))
+        await store.erase_recipient((await store.find_recipient("r-7")).id)
+        (outcome,) = await mail.append(mail.visit(5, recipient_id=NOBODY, reference="r-7.", verified=False))
+        assert isinstance(outcome, Unlogged)
+        assert await store.find_recipient("r-7.") is None
 
     async def test_registering_an_erased_reference_again_is_a_new_beginning(self, store, mail):
         await mail.visited(mail.visit(recipient_id=NOBODY, reference="r-7"))
