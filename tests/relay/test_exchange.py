@@ -129,6 +129,28 @@ async def test_upstream_closing_in_the_middle_is_no_closing_of_ours(post, letter
     assert await mailer.send(letter()) == "250 2.0.0 taken as 4711"
 
 
+@pytest.mark.parametrize("stage", ["RCPT", "END"])
+async def test_a_connection_of_many_refusals_is_given_up_before_the_server_hangs_up_on_the_next_mailer(
+    post, letter, stage
+):
+    found = await post()
+    found.upstream.answers[stage] = "550 5.1.1 nobody here"
+    for _ in range(5):
+        assert await found.send(letter()) == "550 5.1.1 nobody here"
+    assert found.upstream.connections == 1
+    found.upstream.answers.clear()
+    assert await found.send(letter()) == "250 2.0.0 taken as 4711"
+    assert found.upstream.connections == 2
+
+
+async def test_a_message_that_is_taken_makes_up_for_the_refusals_before_it(post, letter):
+    found = await post()
+    for said in ("550 5.1.1 nobody here", None) * 8:
+        found.upstream.answers = {"RCPT": said} if said else {}
+        await found.send(letter())
+    assert found.upstream.connections == 1
+
+
 async def test_a_yes_to_data_that_is_no_go_ahead_is_no_acceptance(post, letter):
     found = await post()
     found.upstream.answers["DATA"] = "250 sure"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from linkproxy.logs import Event, get_logger
 from linkproxy.server.relay.replies import BUSY
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from linkproxy.server.relay.upstream import Upstream
     from linkproxy.telemetry import Metrics
+
+MOST_REFUSALS: Final = 5
+"""Over one connection without a message taken. Servers count them, then answer slowly and hang up in the
+middle of somebody else's message (https://www.postfix.org/postconf.5.html#smtpd_soft_error_limit: 10 and 20)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Pool:
         self._free.release()
         if not upstream.usable:
             upstream.drop()
-        elif upstream.messages >= self._bounds.messages:
+        elif upstream.messages >= self._bounds.messages or upstream.refusals >= MOST_REFUSALS:
             self._take_leave(upstream)
         else:
             loop = asyncio.get_running_loop()

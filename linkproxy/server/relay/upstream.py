@@ -106,6 +106,7 @@ class Upstream:
         self._route = way
         self._client = client
         self.messages = 0  # begun over this connection
+        self.refusals = 0  # since it took a message
         self.clean = True  # False: a transaction has begun and not ended
         self._unfinished = False  # there is more of a message than was written yet
 
@@ -175,6 +176,7 @@ class Upstream:
             raise
         # Postfix holds on to what it refused at the end, and would refuse the next message for that.
         self.clean = 200 <= said.code < 300
+        self.refusals = 0 if self.clean else self.refusals + 1
         return from_upstream(said.code, said.message)
 
     async def _hand_over(self, protocol: SMTPProtocol, content: bytes) -> SMTPResponse:
@@ -232,7 +234,10 @@ class Upstream:
             # Whoever gave up waiting leaves an answer behind, which the next command would take for its own.
             self.drop()
             raise
-        return Reply(354, "") if said.code == good == 354 else from_upstream(said.code, said.message)
+        if said.code == good == 354:
+            return Reply(354, "")
+        self.refusals += said.code >= 400
+        return from_upstream(said.code, said.message)
 
     async def quit(self) -> None:
         """Take leave; never fails."""
