@@ -59,6 +59,7 @@ class Event(StrEnum):
     RELAY_UNTRACKED = "relay.untracked"
     RELAY_REFUSED = "relay.refused"
     RELAY_UPSTREAM_FAILED = "relay.upstream_failed"
+    RELAY_DENIED = "relay.denied"
     RELAY_DELIVERIES_FAILED = "relay.deliveries_failed"
     RELAY_FAILED = "relay.failed"
 
@@ -76,8 +77,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.REQUEST: "One request, with `[server] request_log`. `listener`, `method`, `status`, `seconds`.",
     Event.REQUEST_FAILED: "A request met a fault of linkproxy; the client got a 503, on the private "
     "listener a 500. `listener`, `error`.",
-    Event.PAGE_FAILED: "Your template of the neutral page fails for a target; linkproxy's is shown. The same is "
-    "told once a minute. `error`.",
+    Event.PAGE_FAILED: "Your template of the neutral page fails for a target; linkproxy's is shown. The same "
+    "is told once a minute. `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
     Event.STORE_AWAITED: "The store is not reached at the start; it is asked every second. `error`.",
     Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. The same is told once a "
@@ -119,6 +120,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     "message, or could not agree with a client on TLS. `reason`, `client`.",
     Event.RELAY_UPSTREAM_FAILED: "The relay's upstream server cannot be used; mailers try later. The same is "
     "told once a minute. `error`.",
+    Event.RELAY_DENIED: "The relay's upstream server will not relay for it, or wants another login; mailers "
+    "try later. The same is told once a minute. `error`.",
     Event.RELAY_DELIVERIES_FAILED: "The relay could not record deliveries; it tries again with those that "
     "are not `lost`. `deliveries`, `lost`, `error`.",
     Event.RELAY_FAILED: "The relay met a fault of linkproxy; the mailer tries again later. `error`.",

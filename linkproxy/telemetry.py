@@ -146,6 +146,11 @@ METRICS: Final = (
         "Connections to the relay's upstream server.",
         (("outcome", ("opened", "reused", "failed")),),
     ),
+    Metric(
+        "relay_denials",
+        Counter,
+        "Commands that the upstream server refused since it will not relay, or wants another login.",
+    ),
     Metric("relay_lost_deliveries", Counter, "Deliveries of the relay that could not be recorded."),
     Metric(
         "http_responses",
@@ -217,6 +222,7 @@ class Metrics:
     relay_seconds: Histogram
     relay_refusals: Labelled[Counter]
     relay_connections: Labelled[Counter]
+    relay_denials: Counter
     relay_lost_deliveries: Counter
     http_responses: Labelled[Counter]
 

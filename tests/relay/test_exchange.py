@@ -68,6 +68,50 @@ async def test_what_upstream_refuses_is_refused_in_its_own_words(post, letter, s
     assert await found.send(letter()) == "250 2.0.0 taken as 4711"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "554 5.7.1 <anna@example.com>: Relay access denied",
+        "550 relay not permitted",
+        "550 5.7.1 <anna@example.com>... Relaying denied. Proper authentication required.",
+        "550 5.7.1 Relaying to <anna@example.com> denied (authentication required)",
+        "550 5.7.1 Unable to relay for anna@example.com",
+        "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain",
+        "550 5.7.64 TenantAttribution; Relay Access Denied",
+        "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)",
+        "550-5.7.1 Invalid credentials for relay [192.0.2.1]. The IP address you've\r\n550 5.7.1 registered differs.",
+        "550 5.7.0 Mail relay denied [192.0.2.1]. Invalid credentials for relay.",
+    ],
+)
+async def test_that_the_relay_may_not_relay_bounces_no_mail_and_is_told(post, letter, said):
+    found = await post()
+    found.upstream.answers["RCPT"] = said
+    with capture_logs() as logs:
+        for _ in range(2):
+            reply = (await found.send(letter())).replace("451-", "451 ")
+            assert reply.startswith("451 4.7.1 the upstream server does not let")
+    [line] = [line for line in logs if line["event"] == "relay.denied"]
+    assert "anna" not in line["error"]
+    assert found.metric("denials_total") == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "550 5.1.1 <anna@example.com>: Recipient address rejected: host mx.example said: 554 Relay access denied",
+        "554 5.7.1 <anna@example.com>: Recipient address rejected: Access denied",
+        "550 5.7.1 Message rejected as spam",
+    ],
+)
+async def test_what_is_said_of_a_recipient_is_handed_back_though_it_speaks_of_relaying_elsewhere(
+    post, letter, said
+):
+    found = await post()
+    found.upstream.answers["RCPT"] = said
+    assert await found.send(letter()) == said
+    assert found.metric("denials_total") == 0
+
+
 @pytest.mark.parametrize("stage", ["CONNECT", "EHLO"])
 @pytest.mark.parametrize("said", ["421 4.7.0 too busy", "554 5.7.1 your address is blocked"])
 async def test_what_upstream_says_of_us_before_a_message_is_temporary_and_told(post, letter, stage, said):

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.logs import Event, get_logger
-from linkproxy.server.relay.replies import BUSY
+from linkproxy.server.relay.replies import BUSY, without_addresses
 from linkproxy.server.relay.upstream import UpstreamError
 from linkproxy.server.repeats import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from linkproxy.server.relay.replies import Reply
     from linkproxy.server.relay.upstream import Upstream
     from linkproxy.telemetry import Metrics
 
 MOST_REFUSALS: Final = 5
 """Over one connection without a message taken. Servers count them, then answer slowly and hang up in the
-middle of somebody else's message (https://www.postfix.org/postconf.5.html#smtpd_soft_error_limit: 10 and 20)."""
+middle of somebody else's message (10 and 20: https://www.postfix.org/postconf.5.html#smtpd_soft_error_limit)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Pool:
         self._leaving: set[asyncio.Task[None]] = set()
         self.fault = ""  # of the last attempt to connect
         self._repeats = Repeats()
+        self._denials = Repeats()
 
     async def take(self) -> tuple[Upstream, bool]:
         """Return a connection, and whether it was in use before; raise UpstreamError.
@@ -91,6 +93,14 @@ class Pool:
         self._repeats.is_over()
         self._metrics.relay_connections.labels(outcome="opened").inc()
         return upstream
+
+    def heard(self, reply: Reply) -> None:
+        """Tell the operator if the upstream server said something of the relay rather than of a message."""
+        if reply.of_relay:
+            self._metrics.relay_denials.inc()
+            error = without_addresses(reply.text)
+            if self._denials.is_news(error):
+                get_logger().error(Event.RELAY_DENIED, error=error)
 
     def give_back(self, upstream: Upstream) -> None:
         """Take a connection back, in whatever state it is."""

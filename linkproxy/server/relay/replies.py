@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 _MOST_LINES: Final = 20
 _OF_THE_LOGIN: Final = frozenset({530, 534, 535, 538})  # RFC 4954 section 6, RFC 3207 section 4
 _LINE_CHARACTERS: Final = 480  # RFC 5321 section 4.5.3.1.5 has 512 bytes with code and line end
+_NO_RELAYING: Final = re.compile(
+    r"relay access denied|relaying (?:to \S+ )?(?:is )?(?:denied|not (?:permitted|allowed))"
+    r"|relay not permitted|mail relay denied|unable to relay|(?:do|does|will) not relay"
+    r"|list of allowed rcpthosts|credentials for relay",
+    re.IGNORECASE,
+)
+"""What Postfix says; Sendmail, Kerio; Exim; Google's relay; Exchange; some others; qmail; Google's relay."""
+_OF_ANOTHER: Final = re.compile(r"\b(?:said|response): ", re.IGNORECASE)
+"""What a server further on said of the recipient, as Postfix and Exim quote it when they have asked there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply code and its text, lines parted by line feeds."""
+    """A reply code and its text, lines parted by line feeds.
+
+    ``of_relay``: the upstream server said it of the relay, and would of whatever mail.
+    """
 
     code: int
     text: str
+    of_relay: bool = False
 
     @property
     def good(self) -> bool:
@@ -43,16 +57,31 @@ def from_upstream(code: int, text: str) -> Reply:
     """Return what the upstream server said, to be handed back.
 
     421 says that it closes its own connection, which is not the mailer's; that a login or TLS is
-    wanted is said to us; and a code that is no answer to a command says nothing about the mail. All
-    of them are temporary.
+    wanted, or that we may not relay, is said to us; and a code that is no answer to a command says
+    nothing about the mail. All of them are temporary: Postfix, too, defers who may not relay, lest a slip
+    in a configuration bounces mail (https://www.postfix.org/postconf.5.html#defer_unauth_destination).
     """
     if code == 421:
         return Reply(451, text)
     if code in _OF_THE_LOGIN:
-        return Reply(451, f"4.7.0 the upstream server asks the relay to log in otherwise: {text}")
+        return Reply(
+            451, f"4.7.0 the upstream server asks the relay to log in otherwise: {text}", of_relay=True
+        )
+    if 500 <= code < 600 and _NO_RELAYING.search(text) and not _OF_ANOTHER.search(text):
+        return Reply(
+            451, f"4.7.1 the upstream server does not let the relay send there: {text}", of_relay=True
+        )
     if 200 <= code < 300 or 400 <= code < 600:
         return Reply(code, text)
     return Reply(451, f"4.5.0 the upstream server gave an answer that is none: {text.strip()}")
+
+
+_ADDRESS: Final = re.compile(r"<[^<>\s]*>|\S+@\S+")
+
+
+def without_addresses(text: str) -> str:
+    """Return a reply's text as logs may have it."""
+    return _ADDRESS.sub("<...>", text)
 
 
 BUSY: Final = Reply(451, "4.3.2 all connections to the upstream server are in use; try again")

@@ -95,6 +95,7 @@ class Transaction:
         except BaseException:
             self.end()
             raise
+        self.pool.heard(reply)
         if not reply.good:
             lost = not self.upstream.usable
             self.end()
@@ -109,6 +110,7 @@ class Transaction:
             reply = await self.upstream.recipient(_encoded(address))
         except UpstreamError as error:
             return error.reply
+        self.pool.heard(reply)
         if reply.good:
             self.recipients.append(address)
         return reply
@@ -136,9 +138,11 @@ class Transaction:
     async def send(self, content: bytes) -> Reply:
         """Send the message and return the last word on it; ends the transaction."""
         try:
-            return await self.upstream.data(content)
+            reply = await self.upstream.data(content)
         finally:
             self.end()
+        self.pool.heard(reply)
+        return reply
 
     def end(self) -> None:
         """Give the connection back; what was begun and not ended is forgotten upstream."""
