@@ -60,6 +60,8 @@ class Event(StrEnum):
     RELAY_REFUSED = "relay.refused"
     RELAY_UPSTREAM_FAILED = "relay.upstream_failed"
     RELAY_DENIED = "relay.denied"
+    RELAY_CERTIFICATE_READ = "relay.certificate_read"
+    RELAY_CERTIFICATE_FAILED = "relay.certificate_failed"
     RELAY_DELIVERIES_FAILED = "relay.deliveries_failed"
     RELAY_FAILED = "relay.failed"
 
@@ -69,7 +71,7 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.STOPPING: "A stop was asked for; no new connection is taken. `signal`.",
     Event.STOPPED: "Everything is flushed and closed; with `incomplete`, a request was cut off.",
     Event.RELOADED: "SIGHUP: new workers serve by the settings read anew; the old ones end. `workers`.",
-    Event.RELOAD_FAILED: "SIGHUP: the new settings cannot be used; the workers before go on. `error`.",
+    Event.RELOAD_FAILED: "SIGHUP: the new settings cannot be used; those before still are. `error`.",
     Event.WORKER_DIED: "A worker ended by itself; it is started again after `seconds`. `died`, `status`.",
     Event.WORKER_LOOPING: "A worker dies again and again; it is still tried. `died`, `deaths` in a row.",
     Event.WORKER_HUNG: "A worker gave no sign of life for a minute, or did not end when told, and is killed. "
@@ -122,6 +124,9 @@ EVENTS: Final[Mapping[Event, str]] = {
     "told once a minute. `error`.",
     Event.RELAY_DENIED: "The relay's upstream server will not relay for it, or wants another login; mailers "
     "try later. The same is told once a minute. `error`.",
+    Event.RELAY_CERTIFICATE_READ: "SIGHUP: the relay shows new clients the certificate read anew. `ends`.",
+    Event.RELAY_CERTIFICATE_FAILED: "SIGHUP: the relay's certificate cannot be used; the one before is. "
+    "`error`.",
     Event.RELAY_DELIVERIES_FAILED: "The relay could not record deliveries; it tries again with those that "
     "are not `lost`. `deliveries`, `lost`, `error`.",
     Event.RELAY_FAILED: "The relay met a fault of linkproxy; the mailer tries again later. `error`.",

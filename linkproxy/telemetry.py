@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 from linkproxy.model import AnswerKind, EngagementKind, StrayReason, VerdictKind
@@ -48,7 +48,7 @@ class Metric:
     """
 
     name: str  # attribute of Metrics; exported as linkproxy_<name>, counters with _total
-    kind: type[Counter | Histogram]
+    kind: type[Counter | Gauge | Histogram]
     help: str
     labels: tuple[tuple[str, Sequence[str]], ...] = ()
     buckets: tuple[float, ...] = ()
@@ -151,6 +151,11 @@ METRICS: Final = (
         Counter,
         "Commands that the upstream server refused since it will not relay, or wants another login.",
     ),
+    Metric(
+        "relay_certificate_end_seconds",
+        Gauge,
+        "When the certificate ends that the relay shows to mailers, in seconds since 1970; 0: it has none.",
+    ),
     Metric("relay_lost_deliveries", Counter, "Deliveries of the relay that could not be recorded."),
     Metric(
         "http_responses",
@@ -223,6 +228,7 @@ class Metrics:
     relay_refusals: Labelled[Counter]
     relay_connections: Labelled[Counter]
     relay_denials: Counter
+    relay_certificate_end_seconds: Gauge
     relay_lost_deliveries: Counter
     http_responses: Labelled[Counter]
 

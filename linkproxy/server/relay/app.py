@@ -43,7 +43,10 @@ class Running:
 
 
 def run(config: Config, *, ready: Callable[[Running], None] | None = None) -> None:
-    """Relay until SIGTERM or SIGINT, in an event loop of its own; raise LinkproxyError."""
+    """Relay until SIGTERM or SIGINT, in an event loop of its own; raise LinkproxyError.
+
+    SIGHUP reads the certificate again, and no other setting.
+    """
     configure_logging(config.log.level, config.log.format)
     # The library's own records name addresses, and warn of what is none of an operator's business.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
@@ -55,8 +58,10 @@ async def _until_stopped(config: Config, ready: Callable[[Running], None] | None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, partial(_stop, stop, number))
+    loop.add_signal_handler(signal.SIGHUP, _not_yet)
     with suppress(StoppedEarlyError):
         async with running(config, stop=stop) as found:
+            loop.add_signal_handler(signal.SIGHUP, found.relay.certificate.renew)
             if ready is not None:
                 ready(found)
             notify("READY=1")
@@ -68,6 +73,10 @@ async def _until_stopped(config: Config, ready: Callable[[Running], None] | None
 def _stop(stop: asyncio.Event, number: int) -> None:
     get_logger().info(Event.STOPPING, signal=signal.Signals(number).name)
     stop.set()
+
+
+def _not_yet() -> None:
+    """Take SIGHUP before there is anything to read again: it would end the process."""
 
 
 @asynccontextmanager

@@ -52,7 +52,7 @@ class Conversation(SMTP):
             enable_SMTPUTF8=True,
             hostname=relay.hostname,
             ident="ESMTP linkproxy",
-            tls_context=relay.tls,
+            tls_context=relay.certificate.context,
             timeout=section.client_seconds,
             authenticator=self._hooks.log_in,
             command_call_limit={"AUTH": _LOGINS, "*": _COMMANDS},

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.logs import Event, get_logger
 from linkproxy.model import Delivery, DeliverySource, LinkproxyError
 from linkproxy.server.relay.admission import Admission, Users, faults
+from linkproxy.server.relay.certificate import Certificate, tls_context
 from linkproxy.server.relay.conversation import Conversation
 from linkproxy.server.relay.deliveries import Deliveries
 from linkproxy.server.relay.pool import Bounds, Pool
@@ -46,7 +46,7 @@ class Relay:
         self.metrics = metrics
         self.admission = Admission(section)
         self.users = Users(section.users_file) if section.users_file else None
-        self.tls = tls_context(section)
+        self.certificate = Certificate(section, metrics)
         self.hostname = own_name(section)
         self.takes_logins = section.clients != "address"
         bounds = Bounds(
@@ -195,18 +195,3 @@ def check(section: RelaySection) -> None:
             found += str(error).splitlines()
     if found:
         raise LinkproxyError("\n".join(found))
-
-
-def tls_context(section: RelaySection) -> ssl.SSLContext | None:
-    """Return what STARTTLS offers; None without a certificate. Raises LinkproxyError."""
-    if not section.tls_cert_file:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(section.tls_cert_file, section.tls_key_file or None)
-    except OSError as error:
-        raise LinkproxyError(
-            f"[relay] tls_cert_file, tls_key_file: {section.tls_cert_file}: cannot be used: "
-            f"{error.strerror or error}. Name a certificate and its key in PEM."
-        ) from None
-    return context
