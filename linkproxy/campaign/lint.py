@@ -152,6 +152,14 @@ CHECKS: Final[Sequence[Check]] = (
         links.merge_tag_inside,
     ),
     Check(
+        "may_be_merge_tag",
+        Severity.WARNING,
+        "A part of the URL looks like a merge tag, but other URLs have such parts, too, so it is tracked. If "
+        "it is one, readers are led to an address with the bare tag in it.",
+        'If your mailer fills it in, leave the link untracked: data-linkproxy="off".',
+        links.may_be_merge_tag,
+    ),
+    Check(
         "tracking_not_aligned",
         Severity.WARNING,
         "Tracked links are on another organisation's domain than the sender's address; filters trust a mail "

@@ -24,6 +24,13 @@ _LEADS_NOWHERE: Final = re.compile(
     re.IGNORECASE,
 )
 _MAY_BE_WEB: Final = re.compile(r"https?:|(?![A-Za-z][A-Za-z0-9+.-]*:)", re.IGNORECASE)
+# Velocity's $name but for names of OData, of Domino and of Azure's storage; and others' in small letters.
+_MAY_BE_TAG: Final = re.compile(
+    r"(?<=/)\$(?!(?:metadata|value|count|batch|ref|web|file)\b)[A-Z]\w{1,60}(?![\w$])"
+    r"|(?<=[/=])(?:__[A-Z]\w{0,60}?__|\*[A-Z_]\w{0,60}\*)(?=[/?&#.-]|\Z)",
+    re.IGNORECASE,
+)
+_PAYEES: Final = "cash.app"  # https://cash.app/$name is a person's own address
 _SHOWN: Final = 120
 
 
@@ -130,6 +137,13 @@ def merge_tag_inside(mail: LintedMail) -> Iterator[Found]:
         # A mailto: is never tracked, tag or no tag.
         if seen.left is NoteReason.MERGE_TAG_INSIDE and _MAY_BE_WEB.match(seen.link.value):
             yield _cropped(seen.link.value), seen.position
+
+
+def may_be_merge_tag(mail: LintedMail) -> Iterator[Found]:
+    """Yield links that would be tracked although a merge tag may be in them."""
+    for seen in mail.links:
+        if seen.left is None and seen.host != _PAYEES and (found := _MAY_BE_TAG.search(seen.url)):
+            yield f"{found[0]} in {_cropped(seen.url)}", seen.position
 
 
 def _cropped(text: str) -> str:

@@ -155,6 +155,8 @@ _UNMASKED: Final = re.compile(
     | \A\$[A-Za-z_][\w.]*\Z | (?:\A|(?<==))\$[A-Za-z_] | (?<=/)\$[A-Za-z_]\w{0,60}[.(]
     | \$![A-Za-z_][\w.]{1,60} | \#\{[^{}<>\r\n]{1,100}\} | <<[\w .-]{1,100}>>
     | (?:\xab|(?i:%C2%AB))[A-Za-z]{1,30}_\w{1,60}(?:\xbb|(?i:%C2%BB)) | ~[A-Za-z]\w*(?:\.[\w :-]{1,60})+~
+    | (?<![A-Za-z0-9_])__[A-Z][A-Z0-9_]{0,60}__(?![A-Za-z0-9_])
+    | (?<![\w*|])\*[A-Z][A-Z0-9_]{1,60}\*(?![\w*|])
     | @@[\w.-]+@@ | @[A-Z][A-Z0-9_]{2,40}@
     | @(?:Model|ViewBag|ViewData|Html|Url)[.\[] | @\([^()\r\n]{1,100}\)
     | \#\#[\w.-]+\#\# | \#[A-Za-z](?:[\w:. -]|%20){1,100}\#
@@ -165,7 +167,7 @@ _UNMASKED: Final = re.compile(
 )
 
 
-_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[$\xab]|#[{#A-Za-z]|<[<?]|@[@A-Z(]|~[~A-Za-z]")
+_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[$\xab]|#[{#A-Za-z]|<[<?]|@[@A-Z(]|~[~A-Za-z]|__[A-Z]")
 
 
 def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:

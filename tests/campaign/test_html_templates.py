@@ -61,6 +61,9 @@ from linkproxy.campaign.html import scan
         b"%%$first%%",
         b"@(Model.Link)",
         b"%1$d",
+        b"__EMAIL__",
+        b"__CUSTOMER_ID__",
+        b"*EMAIL*",
     ],
 )  # fmt: skip
 def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
@@ -108,6 +111,8 @@ def test_references_of_velocity_and_razor_are_merge_tags(url, merge_tag):
         "https://x.example/caf%c3%a9-%dade%20",
         "https://x.example/~ann/~bob",
         "https://x.example/~ann.lee/x~",
+        "https://x.example/__init__?__EVENT=1&amp;a__B__c=2",
+        "https://x.example/web/*/https:/?q=*SHOES",
     ],
 )
 def test_ordinary_urls_are_not_taken_for_merge_tags(url):

@@ -192,6 +192,20 @@ def test_a_merge_tag_in_a_mail_address_is_no_untracked_link() -> None:
     assert "merge_tag_inside" in names('<a href="//{{ host }}/x">x</a>')
 
 
+def test_what_may_be_a_merge_tag_and_is_tracked_is_named():
+    for part in ("$name", "u/$userId?x=1", "?u=__id__&amp;x=1", "*id*/x", "x/$user_id#top"):
+        assert "may_be_merge_tag" in names(f'<a href="https://www.brand.example/{part}">x</a>')
+    for url in (
+        "https://cash.app/$brand",
+        "https://www.brand.example/odata/$metadata",
+        "https://www.brand.example/db.nsf/0/AB12/$FILE/a.pdf",
+        "https://www.brand.example/Outer$Inner.html?price=1$",
+        "https://www.brand.example/a__b__c/*/x",
+        "https://www.brand.example/$_57.JPG?x=1",
+    ):
+        assert "may_be_merge_tag" not in names(f'<a href="{url}">x</a>')
+
+
 def test_a_picture_in_the_text_is_no_attachment_and_an_attached_one_is() -> None:
     def related(disposition: str) -> str:
         return (
