@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from linkproxy.campaign import code
 from linkproxy.campaign.attributes import NAME, REST
 from linkproxy.campaign.markup import ANY_TAG, NO_TAG, Tag, either_case, is_outside
 from linkproxy.model import BaitPlaces, BaitStyle
@@ -60,7 +61,7 @@ _UNSEEN: Final = re.compile(rb"display\s*:\s*none|\bhidden\b", re.IGNORECASE)
 
 # What a parser takes without opening the body; end tags are ignored there, but for </br>.
 _BEFORE_CONTENT: Final = re.compile(
-    rb"(?>(?:\A\xef\xbb\xbf|[\t\n\f\r ]+|<(?:head|meta|link)(?=[\t\n\f\r />])" + REST
+    rb"(?>(?:\A\xef\xbb\xbf|<\#ftl\b[^<>]*>|[\t\n\f\r ]+|<(?:head|meta|link)(?=[\t\n\f\r />])" + REST
     + rb"|</(?!br[\t\n\f\r />])" + NAME + REST
     + rb"|<" + NO_TAG + rb")*)",
     re.IGNORECASE,
@@ -76,14 +77,16 @@ def find_places(walk: Walk, tags: Sequence[TemplateTag]) -> tuple[int | None, in
     """Return where the early and the late anchor may stand; both None if nowhere.
 
     Best is behind the text of the first and of the last element that holds only text, outside of
-    what template tags repeat or leave out; else the beginning and the end of the body.
+    what template tags and code repeat or leave out; else the beginning and the end of the body.
     """
-    blocks = [tag for tag in tags if tag.block]
-    limit = blocks[0].start if blocks else len(walk.html)
+    spans = [(tag.start, tag.end) for tag in tags if tag.block]
+    if found := code.span(walk.html):
+        spans.append(found)
+    limit = min((start for start, _ in spans), default=len(walk.html))
     early = _first_text_end(walk, walk.body_start or 0, limit)
     if early is None:
         early = _body_start(walk, limit)
-    late = _last_text_end(walk, blocks[-1].end if blocks else 0)
+    late = _last_text_end(walk, max((end for _, end in spans), default=0))
     if late is None or late == early:
         end = _body_end(walk)
         late = late if end is None else max(late or 0, end)

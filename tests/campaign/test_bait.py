@@ -143,6 +143,40 @@ def marked(html):
             b"<body>" + LINK + b"</body></html>" + LINK + b"</body>",
             b"<body>(1)" + LINK + b"</body></html>" + LINK + b"(2)</body>",
         ),
+        # what code of a template engine may leave out, or has in a string
+        (
+            b"<p>a</p>#if($x)<p>b</p>" + LINK + b"<p>c</p>#end<p>d</p>",
+            b"<p>a(1)</p>#if($x)<p>b</p>" + LINK + b"<p>c</p>#end<p>d(2)</p>",
+        ),
+        (
+            b'#set($x = "<p>a</p>")<body>' + LINK + b'<p>b</p>#set($y = "<p>c</p>")</body>',
+            b'#set($x = "<p>a</p>")<body>(1)' + LINK + b'<p>b</p>#set($y = "<p>c</p>")(2)</body>',
+        ),
+        (
+            b"<p>a</p><#if x gt 3><p>b</p><#else>" + LINK + b"</#if><p>c</p>",
+            b"<p>a(1)</p><#if x gt 3><p>b</p><#else>" + LINK + b"</#if><p>c(2)</p>",
+        ),
+        (
+            b"<p>a</p>[#list all as x]<p>b</p>[/#list]" + LINK + b'<#assign y="<p>c</p>"><p>d</p>',
+            b"<p>a(1)</p>[#list all as x]<p>b</p>[/#list]" + LINK + b'<#assign y="<p>c</p>"><p>d(2)</p>',
+        ),
+        (
+            b'<#ftl output_format="HTML"><img>' + LINK,
+            b'<#ftl output_format="HTML">(1)<img>' + LINK + b"(2)",
+        ),
+        (
+            b"<p>a</p>@if (x > 3) {<p>b</p>" + LINK + b"<p>c</p>}",
+            b"<p>a(1)</p>@if (x > 3) {<p>b</p>" + LINK + b"<p>c</p>}(2)",
+        ),
+        (
+            b'@{ var x = "<p>a</p>"; }<body>' + LINK + b"<p>b</p></body>",
+            b'@{ var x = "<p>a</p>"; }<body>(1)' + LINK + b"<p>b</p>(2)</body>",
+        ),
+        # none of which this is
+        (
+            b"<style>@font-face{x:y}#iframe{color:#end}</style><p>a #1</p>" + LINK + b"<p>b #if</p>",
+            b"<style>@font-face{x:y}#iframe{color:#end}</style><p>a #1(1)</p>" + LINK + b"<p>b #if(2)</p>",
+        ),
     ],
 )
 def test_the_two_places(html, places):
