@@ -36,6 +36,10 @@ FEWEST_RECIPIENTS = 20
 MOST_VISITS = 256
 """Visits of a message that are judged again for its lesson."""
 
+LEAST_PRIOR, MOST_PRIOR = 0.01, 1_000_000.0
+_PRIORS = f"from {LEAST_PRIOR:g} to {MOST_PRIOR:,.0f}"
+"""Of a Beta prior's counts: with less a share comes to 1 exactly, whose logarithm nobody can take."""
+
 AGAIN_SHARE = 0.25
 """What a domain's further messages teach of a wide network: one company must not speak for its provider."""
 
@@ -77,8 +81,10 @@ class Learning:
                 FEWEST_RECIPIENTS <= self.min_recipients <= MOST_TEACHERS,
                 f"learning.min_recipients must be from {FEWEST_RECIPIENTS} to {MOST_TEACHERS}",
             ),
-            (self.base_machines > 0, "learning.base_machines must be above 0"),
-            (self.base_people > 0, "learning.base_people must be above 0"),
+            *(
+                (LEAST_PRIOR <= getattr(self, name) <= MOST_PRIOR, f"learning.{name} must be {_PRIORS}")
+                for name in ("base_machines", "base_people", "network_machines", "network_people")
+            ),
             (self.most_against >= 0, "learning.most_against must not be below 0"),
             (self.most_for >= 0, "learning.most_for must not be below 0"),
             (self.early_seconds > 0, "learning.early_seconds must be above 0"),
@@ -86,10 +92,8 @@ class Learning:
             (self.early_wait_seconds >= 0, "learning.early_wait_seconds must not be below 0"),
             (self.early_least >= 0, "learning.early_least must not be below 0"),
             (self.early_doubt >= 1, "learning.early_doubt must not be below 1"),
-            (0 < self.mailed_share < 1, "learning.mailed_share must be between 0 and 1"),
+            (0.01 <= self.mailed_share <= 0.99, "learning.mailed_share must be from 0.01 to 0.99"),
             (self.network_domains >= 1, "learning.network_domains must be at least 1"),
-            (self.network_machines > 0, "learning.network_machines must be above 0"),
-            (self.network_people > 0, "learning.network_people must be above 0"),
         )
         return [text for right, text in checks if not right]
 

@@ -245,7 +245,7 @@ async def test_a_profile_does_not_feed_on_itself(world, gateway):
         ("min_recipients = 19", "learning.min_recipients must be from 20 to 200"),
         ("min_recipients = 201", "learning.min_recipients must be from 20 to 200"),
         ("half_life_days = 0", "learning.half_life_days must be above 0"),
-        ("base_people = 0", "learning.base_people must be above 0"),
+        ("base_people = 0", "learning.base_people must be from 0.01"),
         ("most_for = -1", "learning.most_for must not be below 0"),
         (
             "half_live_days = 3",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.model import DeliverySource, Family
 from linkproxy.visit.arrivals import tells_when
+from linkproxy.visit.curves import piece, share_by
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ def _delay(look: Look) -> Finding | None:
 
 def people_by(kind: CampaignKind, seconds: float, policy: Policy) -> float:
     """Return the share of people's visits that come within so many seconds of delivery."""
-    base, slope = _piece(policy.rules["timing.delay"].values[kind.value], seconds)
-    return base + slope * math.log(seconds)
+    return share_by(policy.rules["timing.delay"].values[kind.value], seconds)
 
 
 def _before_delivery(look: Look) -> Finding | None:
@@ -135,26 +135,15 @@ def _ways(
         high = (elapsed + earlier) * spread
         if high <= 0:
             continue
-        (until, slope), (person_until, person_slope) = (_piece(curve, high) for curve in curves)
+        (until, slope), (person_until, person_slope) = (piece(curve, high) for curve in curves)
         spans = []
         for share, _, later in rows:
             (base, rise), (person_base, person_rise) = (
-                _piece(curve, (elapsed - later) / spread) for curve in curves
+                piece(curve, (elapsed - later) / spread) for curve in curves
             )
             spans.append((share, later, until - base, rise, person_until - person_base, person_rise))
         found.append((earlier, slope, person_slope, tuple(spans)))
     return tuple(found)
-
-
-def _piece(curve: Sequence[Sequence[float]], delay: float) -> tuple[float, float]:
-    """Return base and slope of a curve just before a delay: straight lines over the logarithm of time."""
-    if delay <= curve[0][0]:
-        return curve[0][1], 0.0
-    for (left, below), (right, above) in itertools.pairwise(curve):
-        if delay <= right:
-            slope = (above - below) / math.log(right / left)
-            return below - slope * math.log(left), slope
-    return curve[-1][1], 0.0
 
 
 SIGNALS = (
