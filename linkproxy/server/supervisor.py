@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,14 @@ if TYPE_CHECKING:
 _TURN_SECONDS: Final = 0.5
 _KILL_AFTER_SECONDS: Final = 5.0  # beyond [server] shutdown_seconds
 _SUPERVISOR_SEAT: Final = 0
+
+
+def _installed() -> str:
+    """Return the version that is installed now, which may not be the one that runs; "" for none."""
+    try:
+        return version("linkproxy")
+    except PackageNotFoundError:
+        return ""
 
 
 class Supervisor:
@@ -65,6 +74,7 @@ class Supervisor:
         self._again = False
         self._stopping = False
         self._wakeup = socket.socketpair()
+        self._installed = _installed()
 
     def run(self) -> None:
         """Serve until told to stop; raise LinkproxyError when the first workers cannot start."""
@@ -195,6 +205,10 @@ class Supervisor:
 
     def _reload(self) -> None:
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        if (now := _installed()) != self._installed:
+            # Templates and rules would be read anew, which the code that runs does not fit.
+            self._keep_on(f"linkproxy {now} was installed since this server started: restart it")
+            return
         try:
             config = self._load()
             self._next = gather(config, self._crew, self._given)

@@ -106,6 +106,24 @@ def test_settings_that_cannot_be_used_keep_the_workers_and_say_why(crewed: Crewe
     assert crewed.stop() == 0
 
 
+def test_another_version_that_was_installed_meanwhile_asks_for_a_restart(crewed: Crewed, tmp_path) -> None:
+    """Its templates and rules are on the disk, and the code that would read them is the old one."""
+    site = tmp_path / "site"
+    site.mkdir()
+    own = (
+        f"import sys; sys.path.insert(0, {str(site)!r})\nfrom linkproxy.cli.main import main; main(['serve'])"
+    )
+    crewed.start(1, sys.executable, "-c", own)
+    workers = crewed.pids()
+    (site / "linkproxy-99.1.dist-info").mkdir()
+    (site / "linkproxy-99.1.dist-info" / "METADATA").write_text("Name: linkproxy\nVersion: 99.1\n")
+    crewed.hang_up()
+    [line] = crewed.logged("server.reload_failed")
+    assert line["error"] == "linkproxy 99.1 was installed since this server started: restart it"
+    assert crewed.pids() == workers
+    assert crewed.stop() == 0
+
+
 def test_a_worker_that_is_killed_under_load_costs_no_answered_visit_and_is_replaced(crewed: Crewed) -> None:
     crewed.start(2)
     victims = list(crewed.pids())
