@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -27,6 +27,7 @@ class Walked(Protocol):
 
 
 Walk = TypeVar("Walk", bound=Walked)
+Found = TypeVar("Found")
 
 
 async def no_rest(_took: float) -> None:
@@ -51,3 +52,15 @@ async def in_chunks(
             next_id = done.next_id
             await rest(time.monotonic() - begun)
     return counts
+
+
+async def in_parts(
+    found: Sequence[Found], size: int, delete: Callable[[Sequence[Found]], Awaitable[int]], rest: Rest
+) -> int:
+    """Delete what was found beforehand, so many at a time; return how many rows were deleted."""
+    deleted = 0
+    for start in range(0, len(found), size):
+        begun = time.monotonic()
+        deleted += await delete(found[start : start + size])
+        await rest(time.monotonic() - begun)
+    return deleted

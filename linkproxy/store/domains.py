@@ -37,6 +37,9 @@ MOST_NEIGHBOURS = MOST_BEFORE + 1  # and the one who is asked about
 MOST_PROFILES = 50_000
 """Domain profiles that a purge leaves, those taught last."""
 
+PURGED_TOGETHER = 25
+"""Domain profiles that one transaction of a purge deletes: each may have ``MOST_TEACHERS`` rows."""
+
 # To read a member off its class costs 0.08 us before Python 3.12.
 _OPEN, _UNSUBSCRIBE = LinkKind.OPEN, LinkKind.UNSUBSCRIBE
 

@@ -47,10 +47,16 @@ _ONE_LESS = "UPDATE domain_profile SET recipients = recipients - 1 WHERE scope =
 _FEW = f"""DELETE FROM domain_profile
 WHERE scope = $1 AND name = $2 AND recipients < {FEWEST_RECIPIENTS} RETURNING 1"""
 _TEACHERS = "DELETE FROM domain_teacher WHERE scope = $1 AND name = $2"
-_OLD = "DELETE FROM domain_profile WHERE taught_at < $1 RETURNING scope, name"
-_TOO_MANY = f"""DELETE FROM domain_profile WHERE (scope, name) IN (
+OLD = f"""SELECT scope, name, taught_at FROM domain_profile WHERE taught_at < $1 OR (scope, name) IN (
     SELECT scope, name FROM domain_profile ORDER BY taught_at DESC OFFSET {MOST_PROFILES})
-RETURNING scope, name"""
+ORDER BY taught_at"""
+"""What nobody has taught since a time, and of very many profiles those taught longest ago."""
+
+_DROP = """DELETE FROM domain_profile p
+USING unnest($1::text[], $2::text[], $3::double precision[]) AS w (scope, name, taught_at)
+WHERE p.scope = w.scope AND p.name = w.name AND p.taught_at = w.taught_at RETURNING p.scope, p.name"""
+_DROP_TEACHERS = """DELETE FROM domain_teacher t USING unnest($1::text[], $2::text[]) AS w (scope, name)
+WHERE t.scope = w.scope AND t.name = w.name"""
 
 
 def profile_from(row: Row) -> DomainProfile:
@@ -115,9 +121,9 @@ async def forget_small(work: Transaction, profiles: Sequence[Row]) -> None:
             await work.execute(_TEACHERS, scope, name)
 
 
-async def purge(work: Transaction, cutoff: float) -> int:
-    """Delete what nobody has taught since ``cutoff``, and of very many those taught longest ago."""
-    gone = [*await work.fetch(_OLD, cutoff), *await work.fetch(_TOO_MANY)]
-    for scope, name in gone:
-        await work.execute(_TEACHERS, scope, name)
+async def drop(work: Transaction, profiles: Sequence[Row]) -> int:
+    """Delete those of some profiles that nobody has taught since they were found, as rows of ``OLD``."""
+    gone = await work.fetch(_DROP, *turned(profiles))
+    if gone:
+        await work.execute(_DROP_TEACHERS, *turned(gone))
     return len(gone)

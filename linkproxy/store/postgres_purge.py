@@ -15,6 +15,8 @@ from linkproxy.store.postgres_recount import doomed_visits, keep_clicks, keep_vi
 from linkproxy.store.postgres_rows import turned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from linkproxy.store.api import Cutoffs
     from linkproxy.store.postgres_database import Transaction
     from linkproxy.store.sqlite_rows import Row
@@ -92,19 +94,25 @@ async def _delete(work: Transaction, walk: Walk, doomed: list[Row]) -> None:
     await keep_visits(work, counted)
 
 
-async def purge_profiles(work: Transaction, cutoff: float) -> int:
-    """Delete header profiles that no visit can refer to: used_at is right to a day.
+# NOT EXISTS, so that the server joins: comparing with each stray's profile takes minutes of many of both.
+UNUSED_PROFILES = """SELECT p.id FROM profile p WHERE p.used_at < $1
+AND NOT EXISTS (SELECT 1 FROM stray s WHERE s.profile_id = p.id)
+AND NOT EXISTS (SELECT 1 FROM open_visit o JOIN visit v
+    ON v.id = o.visit_id AND v.recipient_id = o.recipient_id AND v.at = o.at WHERE v.profile_id = p.id)"""
+"""Header profiles that no visit refers to when the journal is purged, by ``unused_before`` its cut-off."""
 
-    One that a batch is just using again is left to it.
-    """
-    return await work.execute(
-        """DELETE FROM profile WHERE id IN (SELECT id FROM profile WHERE used_at < $1
-        AND id <> ALL (ARRAY(SELECT DISTINCT profile_id FROM stray))
-        AND id <> ALL (ARRAY(SELECT DISTINCT v.profile_id FROM open_visit o JOIN visit v
-            ON v.id = o.visit_id AND v.recipient_id = o.recipient_id AND v.at = o.at))
-        FOR UPDATE SKIP LOCKED)""",
-        cutoff - 2 * _DAY_SECONDS,
-    )
+_DROP_PROFILES = """DELETE FROM profile WHERE id IN (
+    SELECT id FROM profile WHERE id = ANY($1::bigint[]) AND used_at < $2 FOR UPDATE SKIP LOCKED)"""
+
+
+def unused_before(cutoff: float) -> float:
+    """Return since when a header profile must not have been used: ``used_at`` is right to a day."""
+    return cutoff - 2 * _DAY_SECONDS
+
+
+async def drop_profiles(work: Transaction, ids: Sequence[int], before: float) -> int:
+    """Delete those of some header profiles that still are unused; one that a batch is using is left to it."""
+    return await work.execute(_DROP_PROFILES, list(ids), before)
 
 
 def wanted(cutoffs: Cutoffs) -> list[tuple[Walk, float]]:

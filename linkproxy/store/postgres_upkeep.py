@@ -14,7 +14,8 @@ from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_purge as purging
 from linkproxy.store.afterlife import EngagementOutcome
 from linkproxy.store.api import StoreError
-from linkproxy.store.chunks import in_chunks, no_rest
+from linkproxy.store.chunks import in_chunks, in_parts, no_rest
+from linkproxy.store.domains import PURGED_TOGETHER
 from linkproxy.store.gateways import DomainGateway, LookupOutcome
 from linkproxy.store.postgres_partitions import drop_empty, make_ahead
 from linkproxy.visit.learn import FEWEST_RECIPIENTS
@@ -91,17 +92,29 @@ class PostgresUpkeep:
 
         counts = await in_chunks(purging.wanted(cutoffs), step, rest)
         if cutoffs.journal is not None:
-            counts["profile"] = await self._write(partial(purging.purge_profiles, cutoff=cutoffs.journal))
-            self._memory.profiles.clear()
+            counts["profile"] = await self._purge_profiles(purging.unused_before(cutoffs.journal), rest)
             with _unless_busy():
                 await drop_empty(self._database, cutoffs.journal)
         if cutoffs.domain_profiles is not None:
-            counts["domain_profile"] = await self._write(
-                partial(domains.purge, cutoff=cutoffs.domain_profiles), locks.COUNTING
-            )
+            counts["domain_profile"] = await self._purge_domains(cutoffs.domain_profiles, rest)
         with _unless_busy():
             await make_ahead(self._database, self._clock())
         return counts
+
+    async def _purge_profiles(self, before: float, rest: Rest) -> int:
+        async def drop(ids: Sequence[int]) -> int:
+            deleted = await self._write(partial(purging.drop_profiles, ids=ids, before=before))
+            self._memory.profiles.clear()
+            return deleted
+
+        found = await self._database.fetch(purging.UNUSED_PROFILES, before)
+        return await in_parts([row[0] for row in found], purging.CHUNK, drop, rest)
+
+    async def _purge_domains(self, cutoff: float, rest: Rest) -> int:
+        async def drop(some: Sequence[Row]) -> int:
+            return await self._write(partial(domains.drop, profiles=some), locks.COUNTING)
+
+        return await in_parts(await self._database.fetch(domains.OLD, cutoff), PURGED_TOGETHER, drop, rest)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from linkproxy.store import sqlite_queries as queries
 from linkproxy.store import sqlite_recipients as recipients
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow, no_more
-from linkproxy.store.chunks import in_chunks, no_rest
+from linkproxy.store.chunks import in_chunks, in_parts, no_rest
 from linkproxy.store.privacy import is_address
 from linkproxy.store.sqlite_afterlife import SqliteAfterlife
 from linkproxy.store.sqlite_checkpoint import Checkpointer
@@ -310,10 +310,15 @@ class SqliteStore(
 
         counts = await in_chunks(purging.wanted(cutoffs), step, rest)
         if cutoffs.journal is not None:
-            counts["profile"] = await self._writer.run(
-                partial(purging.purge_profiles, cutoff=cutoffs.journal)
-            )
-        return counts | await self._purge_domains(cutoffs.domain_profiles)
+            counts["profile"] = await self._purge_profiles(purging.unused_before(cutoffs.journal), rest)
+        return counts | await self._purge_domains(cutoffs.domain_profiles, rest)
+
+    async def _purge_profiles(self, before: float, rest: Rest) -> int:
+        async def drop(ids: Sequence[int]) -> int:
+            return await self._writer.run(partial(purging.drop_profiles, ids=ids, before=before))
+
+        found = await self._readers.fetch(purging.UNUSED_PROFILES, (before,))
+        return await in_parts([profile_id for (profile_id,) in found], purging.CHUNK, drop, rest)
 
     # reading ---------------------------------------------------------------------------------
     async def _stream(self, statement: str, where: Filter) -> AsyncIterator[rows.Row]:

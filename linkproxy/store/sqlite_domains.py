@@ -11,12 +11,16 @@ from linkproxy.model import (
     ProfileScope,
     RecipientId,
 )
-from linkproxy.store.domains import MOST_PROFILES
+from linkproxy.store.chunks import in_parts
+from linkproxy.store.domains import MOST_PROFILES, PURGED_TOGETHER
 from linkproxy.visit.learn import FEWEST_RECIPIENTS, scopes, taught
 from linkproxy.visit.mailed import MOST_RECIPIENTS, asked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from linkproxy.model import Lesson, MessageHistory
+    from linkproxy.store.chunks import Rest
     from linkproxy.store.sqlite_reads import Readers
     from linkproxy.store.sqlite_rows import Row
     from linkproxy.store.sqlite_session import Session
@@ -42,10 +46,10 @@ _TAUGHT = "SELECT scope, name FROM domain_teacher WHERE recipient_id = ?"
 _FEW = f"DELETE FROM domain_profile WHERE scope = ? AND name = ? AND {_RECIPIENTS} < {FEWEST_RECIPIENTS}"
 _TEACHERS = """DELETE FROM domain_teacher WHERE scope = ?1 AND name = ?2
 AND NOT EXISTS (SELECT 1 FROM domain_profile p WHERE p.scope = ?1 AND p.name = ?2)"""
-_OLD = "DELETE FROM domain_profile WHERE taught_at < ? RETURNING scope, name"
-_TOO_MANY = f"""DELETE FROM domain_profile WHERE (scope, name) IN (
+_OLD = f"""SELECT scope, name, taught_at FROM domain_profile WHERE taught_at < ? OR (scope, name) IN (
     SELECT scope, name FROM domain_profile ORDER BY taught_at DESC LIMIT -1 OFFSET {MOST_PROFILES})
-RETURNING scope, name"""
+ORDER BY taught_at"""
+_DROP = "DELETE FROM domain_profile WHERE scope = ? AND name = ? AND taught_at = ?"
 _MAILED = f"""SELECT count(*) FILTER (WHERE id <= ?1), count(*) FROM (
     SELECT id FROM recipient WHERE domain = ?3 AND id <= ?2 LIMIT {MOST_RECIPIENTS})"""
 HAS_NEIGHBOURS = """instr(facts, '"step":[') > 0"""
@@ -76,10 +80,17 @@ class SqliteDomains:
         }
         return [_profile_from(row) for row in await self._readers.fetch(_LIST, asked)]
 
-    async def _purge_domains(self, cutoff: float | None) -> dict[str, int]:
+    async def _purge_domains(self, cutoff: float | None, rest: Rest) -> dict[str, int]:
         if cutoff is None:
             return {}
-        return {"domain_profile": await self._writer.run(partial(_purge, cutoff=cutoff))}
+
+        async def drop(some: Sequence[Row]) -> int:
+            return await self._writer.run(partial(_drop, profiles=some))
+
+        deleted = await in_parts(await self._readers.fetch(_OLD, (cutoff,)), PURGED_TOGETHER, drop, rest)
+        if deleted:
+            await self._writer.run(lambda session: session.changed())
+        return {"domain_profile": deleted}
 
 
 def domain_profile(session: Session, scope: ProfileScope, name: str) -> DomainProfile:
@@ -139,12 +150,12 @@ def remember_neighbours(session: Session, seen: int) -> None:
         session.memory.neighbours.remember_row(row)
 
 
-def _purge(session: Session, cutoff: float) -> int:
-    gone = session.db.execute(_OLD, (cutoff,)).fetchall() + session.db.execute(_TOO_MANY).fetchall()
-    session.db.executemany(_TEACHERS, gone)
+def _drop(session: Session, profiles: Sequence[Row]) -> int:
+    """Delete those of some profiles that nobody has taught since they were found."""
+    deleted = session.db.executemany(_DROP, profiles).rowcount
+    session.db.executemany(_TEACHERS, [(scope, name) for scope, name, _ in profiles])
     session.memory.learned.clear()
-    session.changed()
-    return len(gone)
+    return deleted
 
 
 def _profile_from(row: Row) -> DomainProfile:

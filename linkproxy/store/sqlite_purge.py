@@ -10,10 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.chunks import Step
+from linkproxy.store.sqlite_queries import UNSETTLED
 from linkproxy.store.sqlite_recount import doomed_visits, keep_clicks, keep_visits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from linkproxy.store.api import Cutoffs
     from linkproxy.store.sqlite_session import Session
 
@@ -80,19 +84,24 @@ def _unlist(session: Session, doomed: list[tuple[int]]) -> None:
     )
 
 
-def purge_profiles(session: Session, cutoff: float) -> int:
-    """Delete header profiles that no visit can refer to: used_at is right to a day."""
-    stays = "SELECT profile_id FROM stray"
-    deleted = session.db.execute(
-        f"DELETE FROM profile WHERE used_at < ? AND id NOT IN ({stays}) AND id NOT IN ({_OPEN_PROFILES})",
-        (cutoff - 2 * _DAY_SECONDS,),
-    ).rowcount
+UNUSED_PROFILES = f"""SELECT id FROM profile WHERE used_at < ? AND id NOT IN (SELECT profile_id FROM stray)
+AND id NOT IN (SELECT v.profile_id FROM ({UNSETTLED}) o JOIN visit v ON v.id = o.visit_id)"""
+"""Header profiles that no visit refers to when the journal is purged, by ``unused_before`` its cut-off."""
+
+_DROP_PROFILES = "DELETE FROM profile WHERE used_at < ? AND id IN (SELECT value FROM json_each(?))"
+
+
+def unused_before(cutoff: float) -> float:
+    """Return since when a header profile must not have been used: ``used_at`` is right to a day."""
+    return cutoff - 2 * _DAY_SECONDS
+
+
+def drop_profiles(session: Session, ids: Sequence[int], before: float) -> int:
+    """Delete those of some header profiles that still are unused."""
+    deleted = session.db.execute(_DROP_PROFILES, (before, rows.compact(list(ids)))).rowcount
     session.memory.profiles.clear()
     session.memory.held.clear()
     return deleted
-
-
-_OPEN_PROFILES = "SELECT v.profile_id FROM open_visit o JOIN visit v ON v.id = o.visit_id"
 
 
 def wanted(cutoffs: Cutoffs) -> list[tuple[Walk, float]]:

@@ -373,3 +373,25 @@ class DomainContract:
         assert (await store.purge(Cutoffs(domain_profiles=NOW + 10_000)))["domain_profile"] == 1
         assert await store.list_domain_profiles(min_recipients=20) == []
         assert (await store.export_recipient(people[0].id))["domain_teacher"] == []
+
+    async def test_a_profile_that_is_taught_while_a_purge_rests_stays(self, store, mail):
+        """Many profiles are purged some at a time, so that visits and settling go on in between."""
+        old = [f"d{number:02}.example" for number in range(60)]
+        for name in old:
+            (person,) = await crowd(mail, 1, domain=name)
+            await mail.visited(mail.visit(who=person))
+            await mail.settle(teaching(lesson(person, domain=name, machines=1)), who=person)
+        people = await crowd(mail, 21)
+        await teach(mail, people, at=NOW + 9_999.5)
+        rests = []
+
+        async def rest(took):
+            if not rests:
+                await teach(mail, people[:1], at=NOW + 20_000)
+            rests.append(took)
+
+        counts = await store.purge(Cutoffs(domain_profiles=NOW + 10_000), rest=rest)
+        assert counts["domain_profile"] == len(old)
+        assert len(rests) > 1
+        (left,) = await store.list_domain_profiles(min_recipients=20)
+        assert (left.name, left.recipients) == ("crowd.example", 21)

@@ -9,7 +9,7 @@ import pytest
 from store.contract_outgoing import message_link
 from store.world import EVIDENCE, NOW, REACH, clicks, ids, judge, send, settled, visits
 
-from linkproxy.model import Settlement, StrayCounts, Unsubscribe, Verdict, VerdictKind
+from linkproxy.model import Profile, Settlement, StrayCounts, Unsubscribe, Verdict, VerdictKind
 from linkproxy.store.api import Cutoffs, Filter, OpenMessage
 
 
@@ -280,6 +280,24 @@ class SettlingContract:
         await mail.visited(mail.visit(10 * day))
         (row,) = await visits(store)
         assert row.entry.visit.profile == mail.visit().profile
+
+    async def test_headers_are_purged_some_at_a_time_so_that_visits_come_in_between(self, store, mail):
+        """A flood, or a long list, leaves ten thousands of header sets that end on one day."""
+        day = 86_400.0
+        profiles = [Profile((("user-agent", f"program/{n}"),), f"program/{n}") for n in range(600)]
+        await mail.visited(*(mail.visit(n, profile=profile) for n, profile in enumerate(profiles)))
+        while await mail.settle() is not None:
+            pass
+        rests = []
+
+        async def rest(took: float) -> None:
+            rests.append(took)
+
+        await store.purge(Cutoffs(journal=NOW + 1 * day), rest=rest)
+        before = len(rests)
+        counts = await store.purge(Cutoffs(journal=NOW + 9 * day), rest=rest)
+        assert counts["profile"] == 600
+        assert len(rests) - before > 600 // 250
 
     async def test_a_settled_click_outlives_its_message_link(self, store):
         mail = await send(store, "reset")
