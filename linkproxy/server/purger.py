@@ -59,12 +59,13 @@ class Purger(Loop):
         self._retention = retention
         self._metrics = metrics
         self._clock = clock
-        self._purge_at = clock()
+        self._purged_at = float("-inf")
 
     async def once(self) -> None:
         """Purge if a day has passed; a failure is logged and tried again."""
         now = self._clock()
-        if now < self._purge_at:
+        # From before the last purge on the clock has been set back, perhaps by years: it purges again.
+        if 0 <= now - self._purged_at < PURGE_SECONDS:
             return
         try:
             removed = await self._store.purge(cutoffs(self._retention, now), rest=self._rest)
@@ -72,7 +73,7 @@ class Purger(Loop):
             self._metrics.store_failures.labels(operation="purge").inc()
             get_logger().error(Event.PURGE_FAILED, error=str(error))
             return
-        self._purge_at = now + PURGE_SECONDS
+        self._purged_at = now
         if any(removed.values()):
             get_logger().info(Event.PURGED, **{table: rows for table, rows in removed.items() if rows})
 

@@ -24,6 +24,20 @@ async def test_old_visits_are_purged_once_a_day(site: Site) -> None:
     assert [row.key async for row in site.store.clicks(Filter())] == [site.CONTENT]
 
 
+async def test_a_clock_that_was_years_ahead_for_a_moment_holds_no_later_purge_up(site: Site) -> None:
+    services, right = site.server.services, site.clock.now
+    site.clock.now = right + 3 * 365 * 86400
+    await services.purger.once()
+    site.clock.now = right
+    await site.ask(site.url())
+    site.clock.now += 1000
+    await services.settler.once()
+    await services.purger.once()
+    site.clock.now += 91 * 86400
+    await services.purger.once()
+    assert await site.visits() == []
+
+
 async def test_a_purge_rests_most_of_the_time_and_settling_goes_on_meanwhile(site: Site) -> None:
     await site.ask(site.url())
     services, rests = site.server.services, []
