@@ -1,8 +1,8 @@
-"""Django's EMAIL_BACKEND: every recipient gets links of their own, then your usual backend sends.
+"""Django's e-mail backend: every recipient gets links of their own, then your usual backend sends.
 
-Set ``EMAIL_BACKEND = "linkproxy.contrib.django.EmailBackend"`` and ``LINKPROXY`` as docs/python.md
-has it. It asks a linkproxy server by its JSON API: web workers need neither the signing keys nor
-the database, and no event loop.
+Name ``linkproxy.contrib.django.EmailBackend`` in ``MAILERS`` (Django 6.1) or ``EMAIL_BACKEND``, and set
+``LINKPROXY`` as docs/python.md has it. It asks a linkproxy server by its JSON API: web workers need
+neither the signing keys nor the database, and no event loop.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.utils import DNS_NAME
+from django.utils.module_loading import import_string
 
 from linkproxy.client import Client, ClientError
 
@@ -57,7 +57,8 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # Django ships no t
     """Rewrites the links of messages and hands them, one copy a recipient, to ``LINKPROXY["BACKEND"]``."""
 
     def __init__(self, fail_silently: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002  (Django's signature)
-        super().__init__(fail_silently=fail_silently)
+        super().__init__(alias=options.get("alias"))
+        self.fail_silently = fail_silently
         found = _setting()
         self._campaign = found["CAMPAIGN"]
         self._must_track = found["ON_FAILURE"] == "raise"
@@ -65,7 +66,10 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]  # Django ships no t
             self._client = Client(found["URL"], found["KEY"], timeout_seconds=found["TIMEOUT_SECONDS"])
         except ClientError as error:
             raise ImproperlyConfigured(f"LINKPROXY: URL: {error}") from None
-        self._sender = get_connection(found["BACKEND"], fail_silently=fail_silently, **options)
+        # Not by get_connection, which takes no backend once Django 6.1 has MAILERS. What stands there in
+        # OPTIONS of ours is the sending backend's; that a fault is an error is every backend's default.
+        silent = {"fail_silently": True} if fail_silently else {}
+        self._sender = import_string(found["BACKEND"])(**silent, **options)
 
     def open(self) -> bool | None:
         """Open the sending backend's connection."""

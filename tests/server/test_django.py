@@ -7,6 +7,7 @@ import re
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
+import django
 import pytest
 from aiosmtpd.controller import UnthreadedController
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
 from django.test.utils import override_settings
+from django.utils.module_loading import import_string
 
 from linkproxy.client import ClientError
 from linkproxy.model import DeliverySource
@@ -119,6 +121,34 @@ async def test_each_recipient_gets_links_of_their_own_over_smtp_and_they_lead_to
         assert response.headers["Location"] == TARGET
     assert len(seen) == 4
     assert len(ids) == 1
+
+
+async def test_options_of_a_mailer_are_those_of_the_backend_that_sends(
+    smtp: tuple[Mailbox, int], linked: Callable[..., AbstractContextManager[None]]
+) -> None:
+    box, port = smtp
+    with linked(BACKEND="django.core.mail.backends.smtp.EmailBackend", CAMPAIGN="spring"):
+        # As Django 6.1 makes the mailer of that name.
+        backend = import_string(BACKEND)(alias="default", host="127.0.0.1", port=port)
+        assert await asyncio.to_thread(backend.send_messages, [newsletter("ben@example.com")]) == 1
+    [(to, raw)] = box.taken
+    assert to == ["ben@example.com"]
+    assert TARGET.encode() not in raw
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="MAILERS came with Django 6.1")
+async def test_django_that_has_mailers_sends_through_us(
+    smtp: tuple[Mailbox, int], linked: Callable[..., AbstractContextManager[None]]
+) -> None:
+    box, port = smtp
+    ours = {"BACKEND": BACKEND, "OPTIONS": {"host": "127.0.0.1", "port": port}}
+    with (
+        linked(BACKEND="django.core.mail.backends.smtp.EmailBackend", CAMPAIGN="spring"),
+        override_settings(MAILERS={"default": {"BACKEND": LOCMEM}, "news": ours}),
+    ):
+        assert await asyncio.to_thread(lambda: newsletter("ben@example.com").send(using="news")) == 1
+    [(_, raw)] = box.taken
+    assert TARGET.encode() not in raw
 
 
 async def test_who_stands_in_two_fields_gets_one_copy_and_cc_alone_is_still_shown(
