@@ -3,7 +3,7 @@
 Real traffic has few distinct sets of header lines, but for lines of one person or one request, such as
 cookies and what fronts say of the client. What the others say (the profile, whether the connection goes
 on) is kept by their bytes; a request whose lines were read before differs from that one by its path, its
-path by token and key, and by lines of its own, which httptools reads alone.
+path by token and key, and by lines of its own, which need no parser.
 
 Whatever is unusual is not read here at all: ``read`` returns None, and aiohttp decides.
 """
@@ -19,6 +19,8 @@ import httptools
 from linkproxy.visit import intake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from linkproxy.visit.intake import Gate, Said
 
 MOST_HEADS: Final = 4096
@@ -54,7 +56,16 @@ OWN_NAMES: Final = frozenset(
 )  # fmt: skip
 """Headers that differ from one request to the next, as browsers and fronts send them; no part of profiles."""
 
-_OWN: Final = re.compile(rf"(\r\n(?i:{'|'.join(sorted(OWN_NAMES))}):[ -~]*)(?=\r\n(?! ))")
+
+def _any_of(names: Iterable[str]) -> str:
+    """Return a pattern for names in any case; apart by their first letters, which few lines begin with."""
+    rests: dict[str, list[str]] = {}
+    for name in sorted(names):
+        rests.setdefault(name[0], []).append(name[1:])
+    return "|".join(f"[{first}{first.upper()}](?i:{'|'.join(found)})" for first, found in rests.items())
+
+
+_OWN: Final = re.compile(rf"\r\n({_any_of(OWN_NAMES)}):([ -~]*)(?=\r\n(?! ))")
 """Their lines, without those that the next line continues (RFC 9112 section 5.2)."""
 
 
@@ -91,17 +102,24 @@ class Heads:
         head = self._known.get(rest)
         if head is not None:
             return head
-        if len(text) > MOST_HEAD_CHARACTERS or text.find(BLANK_LINE, at) != len(text) - len(BLANK_LINE):
+        if len(text) > MOST_HEAD_CHARACTERS or not text.endswith(BLANK_LINE):
             return None
         parts = _OWN.split(rest)
-        own = "".join(parts[1::2])
-        head = self._shared(text[:at], "".join(parts[::2]))
-        return self._with_own(head, own) if own and head is not None else head
+        if len(parts) == 1:
+            return self._shared(text[:at], rest)
+        head = self._shared(text[:at], "".join(parts[::3]))
+        if head is None or len(parts) // 3 + len(head.headers) >= MOST_LINES:
+            return None
+        # No parser is needed, since _OWN has seen that they are plain.
+        said = intake.said_beside(head.said, zip(parts[1::3], parts[2::3], strict=True), self._gate)
+        return Head(said, head.headers, head.close)
 
     def _shared(self, line: str, rest: str) -> Head | None:
         """Return what the lines say that others send as well."""
         head = self._known.get(rest)
         if head is None:
+            if rest.find(BLANK_LINE) != len(rest) - len(BLANK_LINE):
+                return None
             lines = _parsed(line + rest)
             # One of these names is left where its line is unusual.
             if lines is None or any(name.lower() in OWN_NAMES for name, _ in lines.headers):
@@ -109,13 +127,6 @@ class Heads:
             head = Head(intake.said_by(lines.headers, self._gate), lines.headers, lines.close)
             self._keep(rest, head)
         return head
-
-    def _with_own(self, head: Head, own: str) -> Head | None:
-        lines = _parsed(f"GET / HTTP/1.1\r\nHost: h{own}{BLANK_LINE}")
-        if lines is None or len(lines.headers) + len(head.headers) > MOST_LINES:
-            return None
-        said = intake.said_beside(head.said, lines.headers, self._gate)
-        return Head(said, head.headers, head.close)
 
     def _keep(self, rest: str, head: Head) -> None:
         self._known[rest] = head

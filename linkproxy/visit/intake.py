@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -20,9 +21,13 @@ from linkproxy.model import (
     TokenIds,
     Visit,
 )
+from linkproxy.visit.networks import Prefixes, Ranges, ipv4
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Headers = tuple[tuple[str, str], ...]
+Lines = Iterable[tuple[str, str]]
+Named = dict[str, list[str]]
+"""Values by lower-case name, in their order."""
 
 TRACKED = re.compile(r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,199}|))?)(?:/~([^/]{0,200}))?")
 """Path, token, key, reference, nonce. Whatever stands behind ``/~`` leads straight on. A reference is
@@ -76,6 +81,18 @@ class Tokens(Protocol):
     def read_hop(self, path: str, nonce: str) -> float | None: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trusted:
+    """Networks whose word on clients is believed."""
+
+    networks: tuple[Network, ...]
+    ranges: Ranges[bool]  # the same for IPv4, looked up quickly however many there are
+
+    @classmethod
+    def of(cls, networks: tuple[Network, ...]) -> Trusted:
+        return cls(networks, Ranges.of(Prefixes.of((network, True) for network in networks)))
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What intake must know of the installation."""
@@ -85,18 +102,10 @@ class Gate:
     secure: bool = False  # tracked URLs begin with https://
     client_header: str = "x-forwarded-for"  # the one that trusted proxies set
     fingerprint_header: str = ""  # in lower case; "": none says a TLS fingerprint
-    _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    trusted: Trusted = field(init=False, repr=False, compare=False)
 
-    def trusts(self, peer: str) -> bool:
-        """Tell whether an address is a trusted proxy's."""
-        if not self.trusted_proxies:
-            return False
-        if peer not in self._known:
-            if len(self._known) >= MOST_PEERS:
-                self._known.clear()
-            address = _address(peer)
-            self._known[peer] = address is not None and any(address in net for net in self.trusted_proxies)
-        return self._known[peer]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trusted", Trusted.of(self.trusted_proxies))
 
 
 class Said(NamedTuple):
@@ -168,30 +177,30 @@ def _reference(text: str, tokens: Tokens) -> tuple[str, bool]:
 
 def said_by(headers: Headers, gate: Gate) -> Said:
     """Return what the headers of a request say."""
-    profile = profile_of(headers)
-    hops, scheme = _forwarded(headers, gate.client_header) if gate.trusted_proxies else ((), "")
-    return Said(profile, _fingerprinted(profile, headers, gate), _has_hop_cookie(headers), hops, scheme)
+    profile, named = profile_of(headers), _by_name(headers)
+    hops, scheme = _forwarded(named, gate.client_header) if gate.trusted_proxies else ((), "")
+    return Said(profile, _fingerprinted(profile, named, gate), _has_hop_cookie(named), hops, scheme)
 
 
-def said_beside(said: Said, headers: Headers, gate: Gate) -> Said:
+def said_beside(said: Said, headers: Lines, gate: Gate) -> Said:
     """Return what headers say that have no part in profiles, together with all others of a request."""
-    hops, scheme = _forwarded(headers, gate.client_header) if gate.trusted_proxies else ((), "")
-    hop_cookie = _has_hop_cookie(headers)
-    return Said(said.profile, said.fingerprinted, hop_cookie, hops, scheme or said.scheme)
+    named = _by_name(headers)
+    hops, scheme = _forwarded(named, gate.client_header) if gate.trusted_proxies else ((), "")
+    return Said(said.profile, said.fingerprinted, _has_hop_cookie(named), hops, scheme or said.scheme)
 
 
 def caller_of(said: Said, peer: str, gate: Gate, *, secure: bool, http_version: str) -> Caller:
     """Return who sent a request; ``secure`` if the socket itself spoke TLS."""
-    if not gate.trusts(peer):
-        client, network = locate(peer)
+    trusted = gate.trusted
+    client, network, believed = _place(peer, trusted)
+    if not believed:
         return Caller(client, network, said.profile, http_version, secure or gate.secure, said.hop_cookie)
-    client = peer
     for hop in reversed(said.hops):
-        client = hop
-        if not gate.trusts(hop):
+        client, network, believed = _place(hop, trusted)
+        if not believed:
             break
     tls = said.scheme == "https" if said.scheme else (secure or gate.secure)
-    return Caller(*locate(client), said.fingerprinted, "", tls, said.hop_cookie)
+    return Caller(client, network, said.fingerprinted, "", tls, said.hop_cookie)
 
 
 def client_of(raw: RawRequest, gate: Gate) -> tuple[str, str]:
@@ -219,15 +228,15 @@ def hop_from(path: str, at: float, gate: Gate) -> str:
     return f"{path.rsplit('/', 1)[1]}/~{gate.tokens.sign_hop(path, at)}"
 
 
-def _has_hop_cookie(headers: Headers) -> bool:
-    pairs = (pair.strip() for value in _values(headers, "cookie") for pair in value.split(";"))
-    return f"{HOP_COOKIE}=1" in pairs
+def _has_hop_cookie(named: Named) -> bool:
+    cookies = named.get("cookie")
+    return cookies is not None and f"{HOP_COOKIE}=1" in map(str.strip, ";".join(cookies).split(";"))
 
 
-def _fingerprinted(profile: Profile, headers: Headers, gate: Gate) -> Profile:
+def _fingerprinted(profile: Profile, named: Named, gate: Gate) -> Profile:
     if not gate.fingerprint_header:
         return profile
-    said = [value.strip() for value in _values(headers, gate.fingerprint_header)]
+    said = [value.strip() for value in named.get(gate.fingerprint_header, ())]
     if not said or not said[-1]:
         return profile
     return _same((*profile.headers, (TLS_FINGERPRINT, said[-1][:CROPPED_FINGERPRINT])), True)
@@ -262,19 +271,30 @@ def _same(kept: Headers, complete: bool) -> Profile:  # noqa: FBT001  (lru_cache
     return Profile(kept, agent if agent is not None or not complete else "", complete)
 
 
-@lru_cache(maxsize=MOST_PEERS)
 def locate(text: str) -> tuple[str, str]:
     """Return (address, its /24 or /64 network), normalised; ("", "") for what is no address.
 
     IPv4 mapped into IPv6 is IPv4 (RFC 4291 section 2.5.5.2); zones and ports are dropped.
     """
+    return _place(text, _NOBODY)[:2]
+
+
+_NOBODY = Trusted.of(())
+
+
+@lru_cache(maxsize=MOST_PEERS)
+def _place(text: str, trusted: Trusted) -> tuple[str, str, bool]:
+    """Return what ``locate`` does, and whether the address is a trusted one."""
+    number = ipv4(text)
+    if number is not None:  # in the usual spelling, as most are
+        return text, f"{text[: text.rindex('.')]}.0/24", trusted.ranges.find(number) is not None
     address = _address(text)
     if address is None:
-        return "", ""
+        return "", "", False
+    believed, plain = any(address in network for network in trusted.networks), str(address)
     if address.version == 4:
-        plain = str(address)
-        return plain, f"{plain.rpartition('.')[0]}.0/24"
-    return str(address), str(ipaddress.ip_network((address, 64), strict=False))
+        return plain, f"{plain.rpartition('.')[0]}.0/24", believed
+    return plain, f"{ipaddress.IPv6Address(int(address) >> 64 << 64)}/64", believed
 
 
 def path_of(target: str) -> str:
@@ -302,14 +322,15 @@ def _stray(raw: RawRequest, caller: Caller, reason: StrayReason) -> Stray:
     )
 
 
-def _forwarded(headers: Headers, client_header: str) -> tuple[tuple[str, ...], str]:
+def _forwarded(named: Named, client_header: str) -> tuple[tuple[str, ...], str]:
     """Return the hops from the client on, and the scheme, as the last trusted proxy saw them."""
     if client_header == "forwarded":
-        elements = [part for value in _values(headers, "forwarded") for part in value.split(",")]
+        elements = [part for value in named.get("forwarded", ()) for part in value.split(",")]
         pairs = [_parameters(element) for element in elements]
         return tuple(pair.get("for", "") for pair in pairs), pairs[-1].get("proto", "") if pairs else ""
-    hops = tuple(hop.strip() for value in _values(headers, client_header) for hop in value.split(","))
-    schemes = _values(headers, "x-forwarded-proto")
+    lists = named.get(client_header)
+    hops = tuple(map(str.strip, ",".join(lists).split(","))) if lists is not None else ()
+    schemes = named.get("x-forwarded-proto")
     return hops, schemes[-1].split(",")[-1].strip().lower() if schemes else ""
 
 
@@ -319,18 +340,23 @@ def _parameters(element: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
-def _values(headers: Headers, name: str) -> list[str]:
-    return [value for key, value in headers if key.lower() == name]
+def _by_name(headers: Lines) -> Named:
+    found: Named = {}
+    for name, value in headers:
+        found.setdefault(name.lower(), []).append(value)
+    return found
 
 
-@lru_cache(maxsize=MOST_PEERS)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
+    text = text.partition("%")[0]
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        if ":" not in text:
+            return ipaddress.IPv4Address(text)
+        address = ipaddress.IPv6Address(text)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return address.ipv4_mapped or address

@@ -95,7 +95,7 @@ class Catalogue:
         """Return the zone of an address; None for none, and for what is no address."""
         if client.partition(".")[0] in self.blank:
             return self.systems.get(asn) if asn else None
-        number = _ipv4(client)
+        number = ipv4(client)
         if number is not None:
             zone = self.ranges.find(number)
             return self.systems.get(asn) if zone is None and asn else zone
@@ -123,7 +123,7 @@ def parse(client: str) -> Address | None:
         return None
 
 
-def _ipv4(client: str) -> int | None:
+def ipv4(client: str) -> int | None:
     """Return an IPv4 address in its usual spelling as a number; whatever is spelt otherwise is None."""
     try:
         first, second, third, fourth = client.split(".")

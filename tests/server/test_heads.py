@@ -59,6 +59,9 @@ edits = st.lists(
 @example(edits=[(len(PLAIN) - 2, 0, "X-Forwarded-For: 203.0.113.9\r\n")])
 @example(edits=[(len(PLAIN) - 2, 0, "Cookie: hop=1\r\n continued\r\n")])
 @example(edits=[(len(PLAIN), 0, "Cookie: hop=1\r\n")])
+@example(edits=[(len(PLAIN) - 2, 0, "X-Forwarded-For:\r\nCookie: \r\n")])
+@example(edits=[(len(PLAIN) - 2, 0, "x-forwarded-for:  203.0.113.8 ,203.0.113.9 \r\n")])
+@example(edits=[(len(PLAIN) - 2, 0, "X-Forwarded-For: 203.0.113.8\r\nX-FORWARDED-FOR: 203.0.113.9\r\n")])
 def test_what_is_read_here_is_one_request_to_aiohttp_with_the_same_lines(
     loop: asyncio.AbstractEventLoop, edits: list[tuple[int, int, str]]
 ) -> None:
@@ -119,6 +122,15 @@ def test_lines_of_ones_own_are_no_other_head_but_say_who_it_is() -> None:
 def test_lines_of_ones_own_are_no_part_of_profiles() -> None:
     assert not OWN_NAMES & PROFILE_HEADERS
     assert not [name for name in OWN_NAMES if name.startswith("sec-")]
+
+
+@pytest.mark.parametrize("name", sorted(OWN_NAMES))
+def test_lines_of_ones_own_are_known_in_any_case(name: str) -> None:
+    known = Heads(GATE)
+    for spelt in (name, name.title(), name.upper()):
+        text = f"{PLAIN[:-2]}{spelt}: x\r\n\r\n"
+        assert known.read(text, LINE.match(text).end()) is not None
+    assert len(known) == 1
 
 
 @pytest.mark.parametrize("bound", ["MOST_HEADS", "MOST_CHARACTERS"])

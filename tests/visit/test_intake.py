@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from linkproxy.campaign.tokens import Keyring, SigningKey
@@ -272,6 +272,36 @@ def test_a_one_click_post_is_known_by_its_body():
 )
 def test_a_network_is_a_24_or_a_64(text, network):
     assert locate(text)[1] == network
+
+
+@given(st.ip_addresses())
+@example(ip_address("::ffff:203.0.113.9"))
+@example(ip_address("2001:db8:0:1::"))
+def test_an_address_is_told_as_the_library_writes_it(address):
+    plain = getattr(address, "ipv4_mapped", None) or address
+    network = ip_network((plain, 24 if plain.version == 4 else 64), strict=False)
+    for text in (
+        str(address),
+        address.exploded,
+        f"[{address}]:443" if address.version == 6 else f"{address}:443",
+    ):
+        assert locate(text) == (str(plain), str(network))
+
+
+@given(
+    st.lists(st.tuples(st.ip_addresses(v=4), st.integers(0, 32)), max_size=3),
+    st.ip_addresses(v=4),
+    st.sampled_from(["{}", "::ffff:{}", "{}:443"]),
+)
+def test_who_is_trusted_is_who_is_in_a_network_of_fronts(fronts, address, spelt):
+    networks = tuple(ip_network(front, strict=False) for front in fronts)
+    found = read(
+        request(f"/{TOKEN}/aB3x", ("X-Forwarded-For", "192.0.2.1"), peer=spelt.format(address)),
+        Gate(KEYRING, networks),
+    )
+    trusted = any(address in network for network in networks)
+    assert isinstance(found, Visit)
+    assert found.client == ("192.0.2.1" if trusted else str(address))
 
 
 @given(
