@@ -70,11 +70,11 @@ class ServerSection(Section):
     )
     client_header: Literal["x-forwarded-for", "forwarded"] = Field(
         default="x-forwarded-for",
-        description="The header they say it in: `x-forwarded-for`, or `forwarded` (RFC 7239).",
+        description="Header in which they say it: `x-forwarded-for`, or `forwarded` (RFC 7239).",
     )
     fingerprint_header: Annotated[str, AfterValidator(values.header_name)] = Field(
         default="",
-        description="A header in which they tell the client's TLS fingerprint (JA4); empty: none does.",
+        description="Header in which they pass the client's TLS fingerprint (JA4); empty: none does.",
     )
     workers: Workers = Field(
         default=0,
@@ -164,7 +164,7 @@ class JudgeSection(Section):
     )
     extra_hop: bool = Field(
         default=True,
-        description="Send uncertain visits round once, by a redirect to ourselves, to see how they follow.",
+        description="Send uncertain visits round once, by a redirect to the same link, and see how they go.",
     )
 
 
@@ -206,12 +206,12 @@ class CampaignSection(Section):
     )
     machine_answer: MachineAnswer = Field(
         default=MachineAnswer.NEUTRAL,
-        description="What a sure machine gets: the `neutral` page, or the `redirect` too.",
+        description="What a visit that is surely a machine's gets: the `neutral` page, or a `redirect`.",
     )
 
 
 class MailSection(Section):
-    """How mail is treated that is more than HTML."""
+    """How whole messages are treated."""
 
     signed: Literal["pass", "refuse"] = Field(
         default="pass",
@@ -232,7 +232,7 @@ class LimitsSection(Section):
         default=100_000, description="How many of them are kept at all; the oldest go first."
     )
     beacons_per_minute: Count = Field(
-        default=6000, description="Words from targets' pages about visits that are heard per minute."
+        default=6000, description="Reports of targets' pages about visits that are accepted per minute."
     )
 
 
@@ -257,7 +257,7 @@ class LogSection(Section):
     """What is written to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least that is written."
+        default="info", description="Least severe level that is written."
     )
     format: Literal["console", "json"] = Field(
         default="console", description="`console` for people, `json` for collectors: one object per line."

@@ -24,7 +24,7 @@ class BrandSection(Section):
     home_url: Url = Field(default="", description="Where the pages lead when nothing else fits.")
     imprint_url: Url = Field(default="", description="Legal notice in the pages' footer.")
     templates_dir: Anchored = Field(
-        default="", description="Folder with your own templates; what it lacks is taken from ours."
+        default="", description="Folder with your own templates; those that it lacks are linkproxy's."
     )
 
 
@@ -33,7 +33,7 @@ class DomainSection(BrandSection):
 
 
 class BaitSection(Section):
-    """What somebody sees who follows the bait after all."""
+    """What somebody who follows the bait after all sees."""
 
     landing: Literal["page", "form", "redirect"] = Field(
         default="page",

@@ -61,7 +61,7 @@ class RelaySection(Section):
     tls_key_file: Anchored = Field(default="", description="Its private key; empty: it is in the same file.")
     tls_required: bool = Field(default=False, description="Take no mail before STARTTLS.")
     upstream_host: str = Field(
-        default="", description="Name of the server that mail is passed on to: your smarthost so far."
+        default="", description="Name of the server that mail is passed on to: the mailer's smarthost."
     )
     upstream_port: Port = Field(default=587, description="Its port.")
     upstream_tls: Literal["starttls", "opportunistic", "implicit", "none"] = Field(
@@ -111,7 +111,7 @@ class RelaySection(Section):
     )
     unknown_campaign: Literal["defer", "refuse", "pass"] = Field(
         default="defer",
-        description="Mail of a campaign that is not there: `defer` it (451), `refuse` it (550), or `pass` "
+        description="Mail for a campaign that does not exist: `defer` it (451), `refuse` it (550), or `pass` "
         "it on untracked.",
     )
     list_unsubscribe: Literal["campaign", "never", "marketing", "always"] = Field(

@@ -94,7 +94,7 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.VISIT_FAILED: "A visit could not be judged; the person was sent on. `error`.",
     Event.SIGNAL_BROKEN: "A signal raised an error; it counted as no evidence. `signal`.",
     Event.SETTLE_FAILED: (
-        "A settle pass, or a message of it, failed; it is tried again, the same told once a minute. `error`."
+        "A settle pass, or a message of it, failed; it is tried again, logged once a minute. `error`."
     ),
     Event.SHADOW_FAILED: "The shadow policy could not judge a message; nothing live is touched. `error`.",
     Event.UNSUBSCRIBE_SURGE: (

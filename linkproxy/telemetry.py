@@ -102,7 +102,7 @@ METRICS: Final = (
     Metric(
         "engagements",
         Counter,
-        "Words from targets about visits, by who sent them and what became of them.",
+        "Reports of targets about visits, by their sender and their outcome.",
         (("kind", tuple(EngagementKind)), ("outcome", _ENGAGEMENTS)),
     ),
     Metric(

@@ -27,7 +27,7 @@ def clicks(*, provisional: bool, retracted: bool, form: str | None, **given: str
     """
     if retracted:
         if provisional:
-            raise click.UsageError("give one of --provisional and --retracted")
+            raise click.UsageError("give --provisional or --retracted, not both")
         list_rows(
             given,
             RETRACTION_COLUMNS,

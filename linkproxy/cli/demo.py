@@ -66,7 +66,7 @@ def _fresh(folder: Path) -> None:
     """Make the folder anew, but never delete one that is not a demonstration's, or whose still runs."""
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARKER).exists():
-            raise LinkproxyError(f"{folder} is there and is not a demo's; choose another with --folder.")
+            raise LinkproxyError(f"{folder} is no demo's folder, so it stays; choose another with --folder.")
         with _claimed(folder):
             shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)

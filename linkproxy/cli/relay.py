@@ -34,7 +34,7 @@ def relay(*, check: bool, new_user: str | None) -> None:
       linkproxy relay --new-user shop
     """
     if check and new_user is not None:
-        raise click.UsageError("give one of --check and --new-user")
+        raise click.UsageError("give --check or --new-user, not both")
     if new_user is not None:
         _add_user(new_user)
     elif check:
