@@ -60,7 +60,7 @@ CHECKS: Final[Sequence[Check]] = (
     Check(
         "invalid_target",
         Severity.ERROR,
-        "No browser follows this, or not two of them in the same way.",
+        "No browser follows this, or browsers follow it in different ways.",
         "Correct the URL.",
         links.invalid,
     ),
@@ -74,14 +74,14 @@ CHECKS: Final[Sequence[Check]] = (
     Check(
         "empty_target",
         Severity.ERROR,
-        "A placeholder, a mistyped scheme, or one that mail programs refuse: nobody gets anywhere by it.",
+        "A placeholder, a mistyped scheme, or a scheme that mail programs refuse: the link leads nowhere.",
         'Put the target in; data-linkproxy="off" says that it is meant so.',
         links.empty,
     ),
     Check(
         "local_host",
         Severity.ERROR,
-        "The host has a name that only a network of your own knows; nobody else gets there.",
+        "Only your own network knows a host of this name; nobody else gets there.",
         "Name the public host. A URL that begins twice, https://https://, has the host https.",
         links.local_host,
     ),
@@ -170,14 +170,14 @@ CHECKS: Final[Sequence[Check]] = (
     Check(
         "tracking_plain_http",
         Severity.WARNING,
-        "Tracked links begin with http: browsers warn, one-click unsubscribing (RFC 8058) is not possible.",
+        "Tracked links begin with http: browsers warn, and one-click unsubscribing (RFC 8058) fails.",
         "Serve the tracking host with TLS and give the campaign an https base URL.",
         whole.tracking_http,
     ),
     Check(
         "no_unsubscribe_link",
         Severity.WARNING,
-        "No link leaves the list. The law asks for one in most countries, and who finds none reports spam.",
+        "No link leaves the list. Most countries require one by law, and readers who find none report spam.",
         'Add a link; data-linkproxy="unsubscribe" hands it to linkproxy.',
         whole.no_unsubscribe_link,
     ),
@@ -228,7 +228,7 @@ CHECKS: Final[Sequence[Check]] = (
         "attachment",
         Severity.INFO,
         "Links in attached files are not tracked, and filters look harder at mail with files.",
-        "Link to the file in place of attaching it, where that will do.",
+        "Link to the file instead of attaching it, where that is enough.",
         whole.attachment,
     ),
 )
