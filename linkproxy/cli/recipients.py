@@ -101,7 +101,7 @@ def track(who: str, answer: str) -> None:
     touched = with_store(work)
     if not touched and not whom.startswith("@"):
         raise LinkproxyError(f"there is no recipient {whom!r}, so nothing was set")
-    click.echo(f"Tracking {'on' if answer == 'yes' else 'off'} for {whom} ({touched} known recipients).")
+    click.echo(f"Tracking {'on' if answer == 'yes' else 'off'} for {whom} (known recipients: {touched}).")
 
 
 def _whom(who: str) -> str:
