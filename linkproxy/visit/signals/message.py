@@ -31,7 +31,7 @@ def _links_in_seconds(look: Look) -> Finding | None:
     reached = [
         (weight, window, count)
         for window, least, weight in values["curve"]
-        if least <= (count := within(nearest, window))
+        if least <= len(nearest) and least <= (count := within(nearest, window))
     ]
     if not reached:
         return None

@@ -51,6 +51,8 @@ def _scattered(look: Look) -> Finding | None:
 
 def _found(look: Look) -> tuple[float, float, int] | None:
     """Return the heaviest row of the curve that is reached: its weight, its seconds, and how many links."""
+    if len(look.facts.siblings) + 1 < FEWEST_CLIENTS:
+        return None
     curve = look.policy.rules[NAME].values["curve"]
     near = _beside(look, max((window for window, _, _ in curve), default=0.0))
     if not near:
