@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 BELIEF = 0.5
 LOWEST, HIGHEST = 0.0, 3.0  # of the centre: evidence is never turned round, and never more than tripled
-_ROUNDS, _STEPS = 4, 25
+_ROUNDS, _STEPS, _HALVINGS = 4, 25, 30
+_AT_LIMIT = 1e-9  # a factor so near to its limit is held there: rounding must not free it again
 _NATS = math.log(10) / 10  # natural units of log odds in a deciban
 
 
@@ -109,25 +110,64 @@ def _climb(
     names = sorted(factors)
     middles = [centres[name] for name in names]
     at = [_within(factors[name], centres[name]) for name in names]
+    height = _height(rows, names, at, middles)
     for _ in range(_STEPS):
-        slope, bend = _derivatives(rows, names, at)
-        for place, middle in enumerate(middles):
-            slope[place] -= (at[place] - middle) / (BELIEF * middle) ** 2
-            bend[place][place] += 1 / (BELIEF * middle) ** 2
-        free = [
-            place for place, value in enumerate(at) if _within(value + slope[place], middles[place]) != value
-        ]
-        step = _solve(
-            [[bend[place][also] for also in free] for place in free], [slope[place] for place in free]
-        )
+        step = _newton_step(rows, names, at, middles)
         longest = max(map(abs, step), default=0.0)
         scale = min(1.0, 2.0 / longest) if longest else 1.0
-        before = list(at)
-        for place, move in zip(free, step, strict=True):
-            at[place] = _within(at[place] + scale * move, middles[place])
-        if max(map(abs, map(float.__sub__, at, before)), default=0.0) < 1e-6:
+        # A whole step may lead over the top and down the other side: where labels contradict strong
+        # evidence the slope is steep and the bend says nothing of what lies below.
+        for _ in range(_HALVINGS):
+            there = [
+                _within(value + scale * move, middle)
+                for value, move, middle in zip(at, step, middles, strict=True)
+            ]
+            risen = _height(rows, names, there, middles) - height
+            if risen >= 0:
+                break
+            scale /= 2
+        else:
+            break
+        moved = max(map(abs, map(float.__sub__, there, at)), default=0.0)
+        at, height = there, height + risen
+        if moved < 1e-6:
             break
     return dict(zip(names, at, strict=True))
+
+
+def _newton_step(
+    rows: Sequence[Row], names: Sequence[str], at: Sequence[float], middles: Sequence[float]
+) -> list[float]:
+    """Return by how much each factor is to move; 0 for those that a limit holds."""
+    slope, bend = _derivatives(rows, names, at)
+    for place, middle in enumerate(middles):
+        slope[place] -= (at[place] - middle) / (BELIEF * middle) ** 2
+        bend[place][place] += 1 / (BELIEF * middle) ** 2
+    free = [
+        place
+        for place, value in enumerate(at)
+        if abs(_within(value + slope[place], middles[place]) - value) > _AT_LIMIT
+    ]
+    found = _solve([[bend[place][also] for also in free] for place in free], [slope[place] for place in free])
+    step = [0.0] * len(names)
+    for place, move in zip(free, found, strict=True):
+        step[place] = move
+    return step
+
+
+def _height(
+    rows: Sequence[Row], names: Sequence[str], at: Sequence[float], middles: Sequence[float]
+) -> float:
+    """Return the log posterior, but for a constant."""
+    places = {name: place for place, name in enumerate(names)}
+    likelihood = 0.0
+    for fitted, other, sign, weight in rows:
+        score = other + sum(at[places[name]] * value for name, value in fitted.items())
+        likelihood += weight * math.log(_logistic(sign * score))
+    belief = sum(
+        ((value - middle) / (BELIEF * middle)) ** 2 for value, middle in zip(at, middles, strict=True)
+    )
+    return likelihood - belief / 2
 
 
 def _within(factor: float, centre: float) -> float:

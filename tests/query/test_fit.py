@@ -116,3 +116,37 @@ def test_who_is_held_at_a_limit_leaves_the_others_as_if_it_had_never_spoken() ->
     found = fit_factors(with_it, dict.fromkeys(chances, 1.0))
     assert found.pop("request.coherent") == LOWEST  # it speaks for people, and was heard of machines
     assert found == pytest.approx(fit_factors(without, dict.fromkeys(found, 1.0)), abs=1e-4)
+
+
+def log_posterior(
+    samples: dict[Sample, float], factors: dict[str, float], middles: dict[str, float]
+) -> float:
+    """What the fit is the top of, written down from its definition; each clue is of its own family."""
+    totals = {
+        side: sum(w for sample, w in samples.items() if sample.machine is side) for side in (True, False)
+    }
+    found = 0.0
+    for sample, weight in samples.items():
+        nats = sum(clue.weight * factors.get(clue.name, 1.0) for clue in sample.clues) * math.log(10) / 10
+        likely = 1 / (1 + math.exp(-nats if sample.machine else nats))
+        found += weight * min(totals.values()) / totals[sample.machine] * math.log(max(likely, 1e-300))
+    return found - sum(((factors[name] / middle - 1) / 0.5) ** 2 / 2 for name, middle in middles.items())
+
+
+@pytest.mark.parametrize("seed", [*range(14), 45, 88, 97, 121, 145, 153])
+def test_no_factor_can_move_within_its_limits_and_be_more_probable(seed: int) -> None:
+    """Also where labels contradict strong evidence, so that a whole step leads over the top."""
+    source = random.Random(seed)  # noqa: S311  (a seeded simulation)
+    weights = {name: source.choice((-40, -12, -7, 3, 6, 12, 25, 45, 60)) for name in "abcdef"}
+    middles = {name: source.choice((1.0, 1.0, 0.5, 2.0, 0.1)) for name in "abcde"}  # "f" keeps its weight
+    samples: dict[Sample, float] = {}
+    for _ in range(source.randint(1, 40)):
+        clues = tuple(Clue(name, name, weight) for name, weight in weights.items() if source.random() < 0.4)
+        samples[Sample(source.random() < 0.5, clues)] = source.choice((1, 5, 50, 500, 3000)) * source.random()
+    found = fit_factors(samples, middles)
+    top = log_posterior(samples, found, middles)
+    for name, middle in middles.items():
+        assert LOWEST * middle <= found[name] <= HIGHEST * middle
+        for step in (-0.01, 0.01):
+            moved = min(HIGHEST * middle, max(LOWEST * middle, found[name] + step * middle))
+            assert log_posterior(samples, found | {name: moved}, middles) <= top + 1e-6 * (1 + abs(top))
