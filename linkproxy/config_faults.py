@@ -49,7 +49,9 @@ class Origin:
                 return f"{variable}:"
         section, *rest = path
         named = section if section.startswith("[") else f"[{section}]"
-        return f"{self.file}: {named}" + (f" {'.'.join(rest)}:" if rest else "")
+        # Rows and tables that a variable holds as JSON are in no file.
+        whole = _ROWS if section.startswith("[[") else (section.partition(".")[0],)
+        return f"{self.names.get(whole, self.file)}: {named}" + (f" {'.'.join(rest)}:" if rest else "")
 
 
 def describe(error: ValidationError, config: type[BaseModel], origin: Origin) -> list[str]:
