@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkproxy.model import VerdictKind
-from linkproxy.query.filters import FILTER_NAMES, FilterError, format_time, read_filter, read_time
+from linkproxy.query.filters import FILTER_NAMES, FilterError, format_time, read_filter, read_time, unknown
 from linkproxy.store.api import Filter
 
 NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC).timestamp()
@@ -40,6 +41,21 @@ def at(*parts: int) -> float:
 )
 def test_each_way_to_write_a_time_is_understood(text: str, time: float) -> None:
     assert read_time(text, now=NOW) == time
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [("2026-05-01", at(2026, 5, 1)), ("2026-05-01T09:30", at(2026, 5, 1, 9, 30)), ("today", at(2026, 5, 2))],
+)
+def test_without_an_offset_times_are_utc_wherever_the_machine_stands(
+    text: str, moment: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "NZST-12")
+        time.tzset()
+        assert read_time(text, now=NOW + 0.25) == moment
+        assert format_time(moment).startswith("2026-05-0")
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -107,9 +123,38 @@ def test_all_faults_of_a_filter_are_told_at_once() -> None:
     assert str(told.value).count("\n") == len(words) - 1
 
 
-def test_a_span_of_time_that_ends_before_it_begins_is_a_fault() -> None:
+@pytest.mark.parametrize("until", ["-1d", "now"])
+def test_a_span_of_time_that_ends_before_or_as_it_begins_is_a_fault(until: str) -> None:
     with pytest.raises(FilterError, match="is not before until"):
-        read_filter({"since": "now", "until": "-1d"}, now=NOW)
+        read_filter({"since": "now", "until": until}, now=NOW)
+
+
+def test_either_end_of_a_span_may_be_open() -> None:
+    assert read_filter({"since": "now"}, now=NOW) == Filter(since=NOW)
+    assert read_filter({"until": " 1970-01-01 "}, now=NOW) == Filter(until=0.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "value"),
+    [
+        ({"link": " aB3x "}, "key", "aB3x"),
+        ({"verdict": " human "}, "verdict", VerdictKind.HUMAN),
+        ({"limit": " 7 "}, "limit", 7),
+        ({"since": "9999-12-31T23:59:59Z"}, "since", 253_402_300_799.0),
+    ],
+)
+def test_blanks_around_a_word_do_not_matter(words: dict[str, str], field: str, value: object) -> None:
+    assert getattr(read_filter(words, now=NOW), field) == value
+
+
+@pytest.mark.parametrize("since", ["1969-12-31T23:59:59Z", "-99999w"])
+def test_a_time_that_no_calendar_of_a_database_holds_is_a_fault(since: str) -> None:
+    with pytest.raises(FilterError, match="no time of the years 1970 to 9999"):
+        read_filter({"since": since}, now=NOW)
+
+
+def test_where_there_is_no_filter_at_all_it_is_said_so() -> None:
+    assert unknown(["colour"], ()) == ["colour: there is no such filter; there are none"]
 
 
 @given(st.dictionaries(st.sampled_from(FILTER_NAMES), st.text(max_size=30)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 
@@ -144,3 +145,35 @@ def test_many_small_domains_imagined_together_come_to_what_each_by_itself_comes_
     found = human_interval(candidates, counted=each[200], level=0.5)
     assert found.expected == pytest.approx(sum(each) / len(each), rel=0.03)
     assert (found.low, found.high) == pytest.approx((each[100], each[299]), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("units", "score", "clicks"),
+    [
+        (9, 3.0, 1),  # few
+        (30, -2.0, 1),  # rather people
+        (400, 17.0, 2),  # rare
+        (3_000, 12.0, 1),  # many
+        (3_000, -12.0, 3),
+        (700, 0.0, 1),
+    ],
+)
+def test_scores_that_are_wrong_independently_give_the_quantiles_of_the_binomial(
+    units: int, score: float, clicks: int
+) -> None:
+    found = human_interval(
+        [Candidate("a.example", score, clicks, units)],
+        counted=round(clicks * units * chance(score)),
+        level=0.8,
+        spread=interval.Spread(0.0, 0.0, 0.0),
+    )
+    person, cumulated, quantiles = chance(score), 0.0, []
+    for number in range(units + 1):
+        log = math.lgamma(units + 1) - math.lgamma(number + 1) - math.lgamma(units - number + 1)
+        cumulated += math.exp(log + number * math.log(person) + (units - number) * math.log(1 - person))
+        if len(quantiles) < 2 and cumulated >= (0.1, 0.9)[len(quantiles)]:
+            quantiles.append(number * clicks)
+    deviation = clicks * math.sqrt(units * person * (1 - person))
+    assert found.expected == pytest.approx(clicks * units * person, abs=4 * deviation / math.sqrt(250))
+    assert (found.low, found.high) == pytest.approx(quantiles, abs=0.25 * deviation + clicks)
+    assert found.level == 0.8
