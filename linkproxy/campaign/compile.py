@@ -10,6 +10,7 @@ import re
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.campaign import bait, charsets
@@ -42,6 +43,9 @@ _ADDRESS_TAG: Final = re.compile(r"(?:.*\W)?\w*e[_-]?mail(?:[_-]?address)?\W*|%r
 """The tag of a field that its name says holds addresses; Mailgun's %recipient% is the address by itself."""
 _WORD: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._~-]*[A-Za-z0-9])?")
 """What would be a reference as it stands; the marks of a tag such as SendGrid's -lp- are at its ends."""
+_OF_BASE_URL: Final = (ascii_letters + digits + ":/._~-").encode()
+_ENDS_VALUE: Final = {b'"': re.compile(rb'"'), b"'": re.compile(rb"'"), b"": re.compile(rb"[\s\"'=<>`]")}
+"""By its quotes, what in an attribute's value is read as its end or as a fault (WHATWG HTML, 13.1.2.3)."""
 _START: Final = attrgetter("start")
 
 
@@ -72,14 +76,29 @@ def with_reference(compiled: Compiled, tag: str) -> Compiled:
     """Return the merge-tag form of compiled HTML: every tracked URL ends in ``/{tag}``.
 
     A message gets its tag when it is compiled, since its lines are laid out then. The tag stands
-    as it is written: the sender's mailer replaces it before anyone reads the mail as HTML. Raises
-    LinkproxyError for a tag that is empty or not printable ASCII, a word without any mark of a tag,
-    or named as one that fills in mail addresses.
+    as it is written. Its value gets other quotes where the tag would end it, as ``{{ lp }}`` does an
+    unquoted one: many mailers read the HTML before they fill it in. Raises LinkproxyError for a tag
+    that is empty or not printable ASCII, a word without any mark of a tag, or named as one that fills
+    in mail addresses.
     """
     suffix = tag_suffix(tag)
-    first, *others = compiled.segments
-    tagged = (segment[:_KEY_END] + suffix + segment[_KEY_END:] for segment in others)
-    return replace(compiled, segments=(first, *tagged))
+    segments = list(compiled.segments)
+    for index in range(1, len(segments)):
+        before, after = segments[index - 1], segments[index]
+        segments[index - 1], rest = _quoted_for(suffix, before, after[_KEY_END:])
+        segments[index] = after[:_KEY_END] + suffix + rest
+    return replace(compiled, segments=tuple(segments))
+
+
+def _quoted_for(tag: bytes, before: bytes, behind: bytes) -> tuple[bytes, bytes]:
+    """Return what stands before and behind a tracked URL, in quotes that a tag in it does not end."""
+    start = len(before.rstrip(_OF_BASE_URL))
+    quote = before[start - 1 : start]
+    quote = quote if quote in {b'"', b"'"} else b""
+    if not _ENDS_VALUE[quote].search(tag):
+        return before, behind
+    better = next((other for other in (b'"', b"'") if other not in tag), quote)
+    return before[: start - len(quote)] + better + before[start:], better + behind[len(quote) :]
 
 
 def tag_suffix(tag: str) -> bytes:

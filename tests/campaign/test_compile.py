@@ -340,6 +340,27 @@ def test_the_merge_tag_form_ends_in_the_tag():
     )
 
 
+@pytest.mark.parametrize(
+    ("html", "tag", "href"),
+    [
+        (b"<a href=http://x.example/1 id=a>a</a>", "{{ lp }}", b'"%s"'),
+        (b"<a href = http://x.example/1>a</a>", "[lp,fallback=]", b'"%s"'),
+        (b"<a href='http://x.example/1' id=a>a</a>", "{{ person|lookup:'lp' }}", b'"%s"'),
+        (b'<a href="http://x.example/1" id=a>a</a>', '{{ person|lookup:"lp" }}', b"'%s'"),
+        (b"<a href='http://x.example/1'>a</a>", "{{ lp }}", b"'%s'"),
+        (b'<a href=" http://x.example/1 ">a</a>', "{{ lp }}", b'"%s"'),
+        (b'<a href="http://x.example/1">a</a>', """{{ f('a', "b") }}""", b'"%s"'),
+    ],
+)
+def test_a_merge_tag_does_not_end_its_attribute_for_who_reads_the_html_before_it_is_filled_in(
+    html: bytes, tag: str, href: bytes
+) -> None:
+    ready = stamp(with_reference(compiled(html), tag), TOKEN)
+    url = b"https://click.brand.example/" + TOKEN + b"/0000/" + tag.encode()
+    begin, end = re.match(rb"(<a href ?= ?)\S.*?((?: id=a)?>a</a>)", html).groups()
+    assert ready == begin + href % url + end
+
+
 @pytest.mark.parametrize("tag", ["", "  ", "{{é}}", "a\nb", "lp", "4711", "recipient_id", "contact.id"])
 def test_a_merge_tag_that_cannot_be_one_is_refused(tag):
     with pytest.raises(LinkproxyError, match="merge tag"):
