@@ -47,6 +47,12 @@ MAILERS = [
     ("Brevo", "{{ contact.LP }}", ["{{ contact.FIRSTNAME|default:'friend' }}"], "{{ unsubscribe }}"),
     ("Brevo", "{{ params.lp }}", ["{% if contact.LP %}x{% endif %}"], "{{ unsubscribe }}"),
     ("Postmark", "{{lp}}", ["{{#each items}}x{{/each}}"], "{{{ pm:unsubscribe }}}"),
+    ("SES", "{{lp}}", ["{{name}}", "{{#if name}}x{{/if}}"], "{{amazonSESUnsubscribeUrl}}"),
+    ("Mailjet", "{{data:lp}}", ['{{data:firstname:"friend"}}'], "[[UNSUB_LINK_EN]]"),
+    ("Mailjet", "{{var:lp}}", ["{% if var:lp %}x{% endif %}"], "[[UNSUB_LINK_EN]]"),
+    ("Klaviyo", '{{ person|lookup:"lp" }}', ['{{ first_name|default:"friend" }}'], "{% unsubscribe_link %}"),
+    ("phpList", "[LP]", ["[FIRST NAME%%friend]", "[EMAIL]"], "[UNSUBSCRIBEURL]"),
+    ("phpList", "[UUID]", ["[PREFERENCESURL]"], "[UNSUBSCRIBEURL]"),
 ]
 # Nothing tells this one from text, as the page says.
 INSIDE = {"-lp-": "{{lp}}"}
