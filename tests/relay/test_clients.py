@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
+from base64 import b64decode, b64encode
 
 import pytest
 from claims.smtp import Mailer
@@ -123,6 +124,16 @@ async def test_a_wrong_name_or_password_gets_nowhere(post, users, name, password
     with pytest.raises((smtplib.SMTPAuthenticationError, UnicodeEncodeError)):
         await login(found, name, users["password"] if password is None else password)
     assert found.upstream.received == []
+
+
+async def test_auth_login_asks_in_the_words_that_go_programs_compare(post, users):
+    found = await post(clients="auth", users_file=users["users_file"])
+    mailer = await found.mailer()
+    assert b64decode((await mailer.say("AUTH LOGIN")).removeprefix("334 ")) == b"Username:"
+    assert b64decode((await mailer.say("c2hvcA==")).removeprefix("334 ")) == b"Password:"
+    said = await mailer.say(b64encode(users["password"].encode()).decode())
+    assert said.startswith("235 ")
+    mailer.close()
 
 
 async def test_who_does_not_log_in_is_asked_to(post, users):

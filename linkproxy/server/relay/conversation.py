@@ -38,6 +38,10 @@ class Conversation(SMTP):
     """One connection of a mailer, as aiosmtpd leads it."""
 
     line_length_limit = _LINE_BYTES
+    # As Dovecot, Cyrus and Exchange ask; many a Go program compares the words. aiosmtpd's own are those of
+    # draft-murchison-sasl-login, whose "User Name" ends in a NUL.
+    AuthLoginUsernameChallenge = "Username:"
+    AuthLoginPasswordChallenge = "Password:"
 
     def __init__(self, relay: Relay) -> None:
         # Of the class there, so that a new connection would change the limits of the others.
