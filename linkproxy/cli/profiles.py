@@ -20,6 +20,7 @@ from linkproxy.cli.output import (
 )
 from linkproxy.cli.session import with_store
 from linkproxy.model import LinkproxyError
+from linkproxy.model.names import ascii_name
 from linkproxy.query.export import cell, record
 from linkproxy.query.profiles import PROFILE_COLUMNS, ProfileRow, row_of
 
@@ -88,7 +89,7 @@ def show_profile(*, name: str, as_json: bool) -> None:
     """
 
     async def work(config: Config, store: Store) -> list[ProfileRow]:
-        found = [row async for row in _rows(config, store, name, 2)]
+        found = [row async for row in _rows(config, store, ascii_name(name), 2)]
         if not found:
             raise LinkproxyError(_nothing(name, _policy(config)))
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from linkproxy.model.names import ascii_name
 from linkproxy.query.export import record
 from linkproxy.query.gateways import GATEWAY_COLUMNS
 from linkproxy.server.body import read_object, refuse_parameters
@@ -55,7 +56,7 @@ class GatewayApi:
         if everything and body.has("domains"):
             body.fault("all", "give domains or all, not both")
         known = {row.domain: row for row in await self._store.list_gateways()}
-        names = [name.strip().lower().strip("@.") for name in wanted]
+        names = [ascii_name(name.strip().lower().strip("@.")) for name in wanted]
         for name in dict.fromkeys(names):
             if name not in known:
                 body.fault("domains", f"no recipient has the domain {name[:120]}")

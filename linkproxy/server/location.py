@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from idna import IDNAError, uts46_remap
+from linkproxy.model.names import ascii_name
 
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -26,19 +26,8 @@ def location(target: str) -> str:
 
 
 def _ascii_host(host: str) -> str:
-    """Return a host, and a port behind it, in ASCII: URL Standard section 3.3, domain to ASCII.
-
-    By UTS 46 as browsers have it: ``faß.example`` is another host than ``fass.example``, to which
-    the older rules of Python's own codec lead.
-    """
+    """Return a host, and a port behind it, in ASCII."""
     if host.isascii():
         return host
     name, *port = host.split(":")
-    try:
-        labels = uts46_remap(name, std3_rules=False, transitional=False).split(".")
-        name = ".".join(
-            label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
-        )
-    except IDNAError:
-        return host
-    return ":".join([name, *port])
+    return ":".join([ascii_name(name), *port])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from linkproxy.model import Recipient, RecipientId
+from linkproxy.model.names import unicode_name
 from linkproxy.store import postgres_locks as locks
 from linkproxy.store.api import StoreError
 from linkproxy.store.postgres_domains import forget_small, taught_by
@@ -35,6 +36,8 @@ _WANT_GATEWAYS = """INSERT INTO gateway (domain, name, mx, outcome, looked_up_at
 SELECT domain, '', '', '', 0, 0 FROM unnest($1::text[]) domain ON CONFLICT (domain) DO NOTHING"""
 _NEW_BEGINNING = "DELETE FROM erased_reference WHERE reference_hash = ANY($1::bytea[])"
 _UNTRACKED = "SELECT domain FROM untracked_domain WHERE domain = ANY($1::text[])"
+_OPT_OUT_ANEW = """INSERT INTO untracked_domain (domain)
+SELECT $1::text WHERE EXISTS (SELECT 1 FROM untracked_domain WHERE domain = $2) ON CONFLICT DO NOTHING"""
 _HASHES_OF = "SELECT address_hash, reference_hash, domain FROM recipient WHERE id = $1 FOR UPDATE"
 _ERASED = """INSERT INTO meta AS m (name, number) VALUES ('erasures', 1)
 ON CONFLICT (name) DO UPDATE SET number = m.number + 1"""
@@ -107,6 +110,8 @@ class _Register:
             self.changed[row.id] = row
         if address_hash and row.address_hash is None:
             self._complete_address(row, draft, address_hash)
+        elif address_hash and row.domain != (domain := text(domain_of(draft.address))):
+            self._move(row, domain)  # stored when U-labels were
         if reference_hash and holder is None and row.reference_hash is None:
             row.reference_hash = reference_hash
             row.reference = self.privacy.reference(text(draft.reference))
@@ -117,15 +122,18 @@ class _Register:
         return row
 
     def _complete_address(self, row: _Row, draft: RecipientDraft, address_hash: bytes) -> None:
-        before = row.domain
         row.address_hash = address_hash
         row.address = self.privacy.address(text(draft.address))
-        row.domain = text(domain_of(draft.address))
-        self.by_hash[address_hash] = self.changed[row.id] = row
-        if row.domain:
-            self.domains.add(row.domain)
+        self.by_hash[address_hash] = row
+        self._move(row, text(domain_of(draft.address)))
+
+    def _move(self, row: _Row, domain: str) -> None:
         if row.id in self.known:
-            self.moved.append((row.id, before, row.domain))
+            self.moved.append((row.id, row.domain, domain))
+        row.domain = domain
+        self.changed[row.id] = row
+        if domain:
+            self.domains.add(domain)
 
 
 async def register(work: Transaction, privacy: Privacy, drafts: Sequence[RecipientDraft]) -> list[Recipient]:
@@ -150,6 +158,8 @@ async def register(work: Transaction, privacy: Privacy, drafts: Sequence[Recipie
         for moved in state.moved:
             await move_domain(work, *moved)
     await _write(work, state)
+    for _, before, _ in state.moved:
+        await work.execute(_FORGET_GATEWAY, before)
     references = [privacy.reference_hash(draft.reference) for draft in drafts if draft.reference]
     if references:
         await work.execute(_NEW_BEGINNING, references)
@@ -184,6 +194,9 @@ async def _write(work: Transaction, state: _Register) -> None:
     await work.execute(_PUT_HASHES, *map(list, zip(*hashes, strict=True)))
     if state.domains:
         await work.execute(_WANT_GATEWAYS, sorted(state.domains))
+    for domain in sorted(state.domains):  # an opt-out may be from when U-labels were stored
+        if (before := unicode_name(domain)) != domain:
+            await work.execute(_OPT_OUT_ANEW, domain, before)
 
 
 async def set_track(work: Transaction, privacy: Privacy, who: str, *, track: bool) -> int:
@@ -205,8 +218,10 @@ async def _set_domain(work: Transaction, domain: str, *, track: bool) -> int:
         if track
         else "INSERT INTO untracked_domain (domain) VALUES ($1) ON CONFLICT DO NOTHING"
     )
-    await work.execute(statement, domain)
-    row = await work.fetch_one("SELECT count(*) FROM recipient WHERE domain = $1", domain)
+    spellings = sorted({domain, unicode_name(domain)})
+    for spelling in spellings:
+        await work.execute(statement, spelling)
+    row = await work.fetch_one("SELECT count(*) FROM recipient WHERE domain = ANY($1::text[])", spellings)
     return int(row[0]) if row else 0
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from linkproxy.model import LinkproxyError
+from linkproxy.model.names import ascii_name
 
 Degree = Literal["full", "truncated", "hashed"]
 
@@ -111,8 +112,8 @@ def spellings(reference: str, *, verified: bool) -> tuple[str, ...]:
 
 
 def domain_of(address: str) -> str:
-    """Return the mail domain of an address in lower case, "" without one."""
-    return normal_address(address).rpartition("@")[2] if "@" in address else ""
+    """Return the mail domain of an address in lower case and ASCII (A-labels), "" without one."""
+    return ascii_name(normal_address(address).rpartition("@")[2]).rstrip(".") if "@" in address else ""
 
 
 def is_address(who: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignId, LinkKey, RecipientId
+from linkproxy.model.names import ascii_name
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.afterlife import RetractionRow
@@ -71,7 +72,7 @@ def values_of(where: Filter, recipient_hash: bytes | None) -> Values:
         "campaign": where.campaign,
         "key": rows.plain(where.key),
         "recipient": recipient_hash,
-        "domain": where.domain.strip().lstrip("@").lower(),
+        "domain": ascii_name(where.domain.strip().lstrip("@").lower()),
         "since": where.since,
         "until": where.until,
         "verdict": where.verdict,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linkproxy.model import DeliverySource, Recipient, RecipientId
+from linkproxy.model.names import unicode_name
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
@@ -44,6 +45,9 @@ _COMPLETE_ADDRESS = "UPDATE recipient SET address_hash = ?, address = ?, domain 
 _COMPLETE_REFERENCE = (
     "UPDATE recipient SET reference_hash = ?, reference = ? WHERE id = ? AND reference_hash IS NULL"
 )
+_OF_DOMAIN = "SELECT count(*) FROM recipient WHERE domain = ?"
+_OPT_OUT_ANEW = """INSERT OR IGNORE INTO untracked_domain (domain)
+SELECT ?1 WHERE EXISTS (SELECT 1 FROM untracked_domain WHERE domain = ?2)"""
 _VERIFY = "UPDATE recipient SET verified = 1 WHERE id = ? AND NOT verified"
 
 
@@ -70,10 +74,12 @@ def _register(session: Session, draft: RecipientDraft) -> Recipient:
         if address_hash and holder and holder[0] == new_id and holder[-1]:
             stored = privacy.address(rows.plain(draft.address))
             domain = rows.plain(domain_of(draft.address))
-            move_domain(db, new_id, row[3], domain)
+            _move(session, new_id, row[3], domain)
             db.execute(_COMPLETE_ADDRESS, (address_hash, stored, domain, new_id))
-            want_gateway(session, domain)
-            session.changed()
+        elif address_hash and row[3] != (domain := rows.plain(domain_of(draft.address))):
+            _move(session, new_id, row[3], domain)  # stored when U-labels were
+            db.execute("UPDATE recipient SET domain = ? WHERE id = ?", (domain, new_id))
+            forget_gateway(session, row[3])
         if reference_hash and holder is None:
             stored = privacy.reference(rows.plain(draft.reference))
             if db.execute(_COMPLETE_REFERENCE, (reference_hash, stored, new_id)).rowcount > 0:
@@ -85,12 +91,25 @@ def _register(session: Session, draft: RecipientDraft) -> Recipient:
     return rows.recipient_from(db.execute(_BY_ID, (new_id,)).fetchone())
 
 
+def _move(session: Session, recipient_id: int, old: str, new: str) -> None:
+    move_domain(session.db, recipient_id, old, new)
+    _come_in(session, new)
+    session.changed()
+
+
+def _come_in(session: Session, domain: str) -> None:
+    """Take in a mail domain; its opt-out may be from when U-labels were stored."""
+    want_gateway(session, domain)
+    if (before := unicode_name(domain)) != domain:
+        session.db.execute(_OPT_OUT_ANEW, (domain, before))
+
+
 def _insert(
     session: Session, draft: RecipientDraft, address_hash: bytes | None, reference_hash: bytes | None
 ) -> int:
     privacy = session.privacy
     domain = rows.plain(domain_of(draft.address))
-    want_gateway(session, domain)
+    _come_in(session, domain)
     (new_id,) = session.db.execute(
         _REGISTER,
         (
@@ -122,9 +141,12 @@ def _set_domain(session: Session, domain: str, *, track: bool) -> int:
         if track
         else "INSERT OR IGNORE INTO untracked_domain (domain) VALUES (?)"
     )
-    session.db.execute(statement, (domain,))
-    (count,) = session.db.execute("SELECT count(*) FROM recipient WHERE domain = ?", (domain,)).fetchone()
-    return int(count)
+    total = 0
+    for spelling in {domain, unicode_name(domain)}:
+        session.db.execute(statement, (spelling,))
+        (count,) = session.db.execute(_OF_DOMAIN, (spelling,)).fetchone()
+        total += count
+    return total
 
 
 # --- deliveries --------------------------------------------------------------------------------

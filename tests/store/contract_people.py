@@ -27,6 +27,15 @@ from linkproxy.store.privacy import Privacy
 KEY = b"a key of thirty-two bytes, or so."
 
 
+MUNICH = (
+    "m\u00fcnchen.example",
+    "xn--mnchen-3ya.example",
+    "M\u00dcNCHEN.Example.",
+    "mu\u0308nchen\u3002example",
+)
+"""One domain: as people write it, as machines do, and in other letters."""
+
+
 class PeopleContract:
     # registering -----------------------------------------------------------------------------
 
@@ -82,6 +91,24 @@ class PeopleContract:
         with pytest.raises(StoreError, match="address or a reference"):
             await store.register_recipients([RecipientDraft("ann@example.com"), RecipientDraft()])
         assert await store.find_recipient("ann@example.com") is None
+
+    # domains beyond ASCII ---------------------------------------------------------------------
+
+    async def test_a_mail_domain_has_one_spelling_however_it_is_written(self, store):
+        found = await store.register_recipients(
+            [RecipientDraft(f"anna{place}@{domain}") for place, domain in enumerate(MUNICH)]
+        )
+        assert {recipient.domain for recipient in found} == {"xn--mnchen-3ya.example"}
+        assert [row.domain for row in await store.list_gateways()] == ["xn--mnchen-3ya.example"]
+
+    @pytest.mark.parametrize("spelling", MUNICH)
+    async def test_a_domain_opts_out_in_any_of_its_spellings(self, store, spelling):
+        await store.register_recipients([RecipientDraft(f"anna@{MUNICH[0]}")])
+        assert await store.set_track(f"@{spelling}", track=False) == 1
+        (bob,) = await store.register_recipients([RecipientDraft(f"bob@{MUNICH[1]}")])
+        assert not bob.track
+        assert await store.set_track(f"@{MUNICH[2]}", track=True) == 2
+        assert (await store.find_recipient(f"bob@{MUNICH[1]}")).track
 
     # references in URLs ------------------------------------------------------------------------
 
