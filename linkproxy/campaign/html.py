@@ -63,7 +63,7 @@ class FoundLink(NamedTuple):
     text: str  # visible text, and the alt text of images; else what is read aloud; cropped
     attributes: Mapping[str, str]  # data-linkproxy*, rel, class, title, id, name, aria-label, alt
     position: int  # 0-based order in the mail
-    merge_tag: str = ""  # "whole": the value is one; "part": one is in it
+    merge_tag: str = ""  # "whole": the value is one; "part": one is in it; "translated": mask.TRANSLATED
     conditional: bool = False  # in a conditional comment: Outlook alone shows it
     usual: Web | None = None  # the value's parts, if it is a usual URL
     beside: tuple[str, str] | None = None  # what its paragraph says around it, if its text is "here"
@@ -108,6 +108,7 @@ class _Reader:
         self._tags = tags
         self._walk = walk
         self._is_original = walk.html is html
+        self._translations = mask.translations(html, tags)
         self._known: dict[bytes, Mapping[str, str]] = {}  # anchors of a mail have few sets of attributes
 
     def _text(self, start: int, end: int) -> str:
@@ -250,6 +251,9 @@ class _Reader:
         raw = self._html[href.start : href.end]
         value = entities.trim_url(entities.decode(raw.decode(self._codec, "replace")))
         tags = mask.overlapping(self._tags, href.start, href.end)
+        merge_tag = mask.merge_tag(value, raw, tags)
+        if not merge_tag and mask.is_within(self._translations, href.start):
+            merge_tag = mask.TRANSLATED
         return FoundLink(
             href.start,
             href.end,
@@ -260,9 +264,9 @@ class _Reader:
             text,
             kept,
             position,
-            mask.merge_tag(value, raw, tags),
+            merge_tag,
             conditional,
-            None if tags else read_usual(value),
+            None if merge_tag else read_usual(value),
         )
 
     def _visible(self, content: bytes, *, last: bool = False) -> str:

@@ -183,6 +183,34 @@ def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:
     return ""
 
 
+TRANSLATED: Final = "translated"
+"""Instead of what `merge_tag` says, of a URL in a text that a template has translated."""
+
+_TRANSLATION: Final = re.compile(rb"\{%[-+~]?\s*(end)?(trans|translate|blocktrans|blocktranslate)\b")
+
+
+def translations(html: bytes, tags: Sequence[TemplateTag]) -> list[tuple[int, int]]:
+    """Return where texts stand, in order, that Django, Jinja or Twig look up a translation for.
+
+    They are looked up by what stands there, to the letter. None is in another; and without an end the
+    tag holds its text itself.
+    """
+    found: list[tuple[int, int]] = []
+    begun, start = b"", 0
+    for tag in tags if b"trans" in html else ():
+        if match := _TRANSLATION.match(html, tag.start, tag.end):
+            if match[1] and match[2] == begun:
+                found.append((start, tag.start))
+            begun, start = b"" if match[1] else match[2], tag.end
+    return found
+
+
+def is_within(spans: Sequence[tuple[int, int]], position: int) -> bool:
+    """Tell whether a place is in one of the spans, which are in order and apart."""
+    place = bisect_right(spans, position, key=lambda span: span[0]) if spans else 0
+    return place > 0 and position < spans[place - 1][1]
+
+
 def overlapping(tags: Sequence[TemplateTag], start: int, end: int) -> Sequence[TemplateTag]:
     """Return those of the tags, which are in order, that reach into ``start..end``."""
     if not tags:

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 from linkproxy.campaign import charsets
 from linkproxy.campaign.hosts import shown_host
 from linkproxy.campaign.links import add_parameters, authority_fault, target_fault
+from linkproxy.campaign.mask import TRANSLATED
 from linkproxy.model import BaitStyle, CampaignKind, LinkKind
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class NoteReason(StrEnum):
     INVALID = "invalid"  # no URL that a browser would follow
     MERGE_TAG = "merge_tag"  # nothing but a tag that the sender's mailer fills in
     MERGE_TAG_INSIDE = "merge_tag_inside"  # a tag in a URL: what it will lead to is not known
+    TRANSLATED = "translated"  # in a text that is looked up, URL and all, for its translation
     UNSUBSCRIBE = "unsubscribe"  # the mail's own way to leave the list
     SECRET = "secret"  # noqa: S105 -- a reason's name; transactional: reset links and the like
     SHOWN_URL = "shown_url"  # its text is a URL, and the campaign leaves such links alone
@@ -114,6 +116,8 @@ class Decider:
         wish = link.attributes.get(ATTRIBUTE, "").strip().lower() if link.attributes else ""
         if wish == "off":
             return Note(NoteReason.OFF, link.value, link.position)
+        if link.merge_tag == TRANSLATED and wish not in {"on", "unsubscribe"}:
+            return Note(NoteReason.TRANSLATED, link.value, link.position)
         reached = self._reach(link, wish)
         if assigned.unsubscribe or wish == "unsubscribe":
             return self._leaving(link, assigned.role, reached, handed_over=wish == "unsubscribe")
@@ -181,7 +185,7 @@ _MERGE_REASONS: Final = {"whole": NoteReason.MERGE_TAG, "part": NoteReason.MERGE
 
 
 def _not_for_us(link: FoundLink) -> NoteReason | None:
-    if link.merge_tag:
+    if link.merge_tag in _MERGE_REASONS:
         return _MERGE_REASONS[link.merge_tag]
     value = link.value
     if not value:

@@ -113,6 +113,7 @@ class _Reader:
         if known.escaped:
             masked = _TO_ASCII.sub(b"\x1b\x1b\x1b", charsets.mask_escaped(content, b"\x1b"))
         self._tags: Sequence[TemplateTag] = mask.find_tags(masked)
+        self._translations = mask.translations(masked, self._tags)
         masked = mask.fill(masked, list(self._tags)) if self._tags else masked
         self._codec = "utf-8" if known.codec == "utf-8-sig" else known.codec
         self._decode(masked, escaped=known.escaped)
@@ -151,6 +152,8 @@ class _Reader:
                 merge_tag = mask.merge_tag(value, raw, tags)
                 if not merge_tag and self._goes_on(place + size):
                     merge_tag = "part"
+                if not merge_tag and mask.is_within(self._translations, place):
+                    merge_tag = mask.TRANSLATED
                 label = self._label(behind, start, end)
                 links.append(
                     FoundLink(

@@ -256,6 +256,16 @@ def test_reset_links_of_transactional_mail_stay_unless_asked_for():
 # --- the link table ------------------------------------------------------------------------------
 
 
+def test_a_link_in_a_text_that_is_translated_stays_unless_it_says_otherwise():
+    link = '<a href="https://x.example/">x</a>'
+    html = f"{{% trans %}}{link}{link.replace('<a', '<a data-linkproxy=on')}{{% endtrans %}}{link}".encode()
+    result = compile_html(html, CAMPAIGN)
+    assert [(note.reason, note.position) for note in result.notes] == [(NoteReason.TRANSLATED, 0)]
+    assert len(URL.findall(stamp(result, TOKEN))) == 2
+    leave = b'{% trans %}<a href="https://x.example/unsubscribe">Unsubscribe</a>{% endtrans %}'
+    assert stamp(compile_html(leave, replace(CAMPAIGN, rewrite_unsubscribe=True)), TOKEN) == leave
+
+
 def test_the_same_mail_compiled_again_uses_the_same_rows(all_mails, campaign):
     for mail in all_mails:
         first = compile_html(mail.html, campaign, charset=mail.charset)

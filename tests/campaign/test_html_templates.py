@@ -136,6 +136,26 @@ def test_what_stands_in_a_block_of_ampscript_is_no_markup():
     assert values(b'<a %%[ if @x > 1 then ]%% href="a" %%[ else ]%% href="b" %%[ endif ]%%>') == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{%% blocktranslate %%}%s{%% endblocktranslate %%}",
+        b"{%%- blocktrans trimmed with x=1 -%%}a %s b{%%- endblocktrans -%%}",
+        b"{%% trans %%}%s{%% pluralize %%}%s{%% endtrans %%}",
+    ],
+)
+def test_a_link_in_a_text_that_is_translated_is_left_alone(text):
+    """The text is looked up as it stands: with another URL in it there is no translation."""
+    link = b"<a href='https://x.example/'>x</a>"
+    found = scan(link + text.replace(b"%s", link).replace(b"%%", b"%") + link).links
+    assert [item.merge_tag for item in found] == ["", *["translated"] * text.count(b"%s"), ""]
+
+
+def test_a_tag_that_holds_its_text_itself_begins_no_translation():
+    html = b"{% trans 'Hello' %}<a href='https://x.example/'>x</a>{% translate 'Bye' %}"
+    assert only(html).merge_tag == ""
+
+
 def test_php_in_a_url_is_a_merge_tag():
     assert only(b'<a href="https://x.example/?id=<?php echo $id; ?>">').merge_tag == "part"
     assert only(b'<a href="<?= $url ?>">').merge_tag == "whole"
