@@ -115,7 +115,10 @@ def _read_at(text: str, where: str) -> float:
     except ValueError as error:
         raise LinkproxyError(f"{where}: {error}") from None
     if not can_have_been(at, now=now):
-        raise LinkproxyError(f"{where}: {format_time(at)} cannot be when this mail was accepted")
+        raise LinkproxyError(
+            f"{where}: {format_time(at)} cannot be when mail was accepted: give a time after 1970 that is "
+            "less than a day ahead"
+        )
     return at
 
 

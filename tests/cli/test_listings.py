@@ -163,3 +163,7 @@ def test_a_click_that_late_knowledge_withdraws_is_listed_as_retracted(visited: I
     assert row["visit_id"] == click["visit_id"]
     assert "timing.before-delivery" in row["reasons"]
     assert "--provisional" in visited.fails("clicks", "--retracted", "--provisional", code=2)
+
+
+def test_the_error_about_an_impossible_delivery_time_says_which_are_possible(here: Installation) -> None:
+    assert "less than a day ahead" in here.fails("deliveries", "add", "spring", "--at", "+3d")
