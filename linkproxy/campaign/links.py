@@ -16,7 +16,7 @@ from typing import cast
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
-from linkproxy.model import LinkKey, LinkproxyError, Utm
+from linkproxy.model import LinkKey, LinkproxyError
 
 KEY_CHARACTERS = 4
 KEY_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -175,18 +175,13 @@ def _is_ipv6(literal: str) -> bool:
 _SEPARATOR = re.compile(r"([&;])")
 
 
-def add_utm(url: str, utm: Utm) -> str:
-    """Return the URL with the UTM parameters it does not carry yet, before its fragment.
+def add_parameters(url: str, wanted: Sequence[tuple[str, str]]) -> str:
+    """Return the URL with the query parameters it does not carry yet, before its fragment.
 
     A parameter is there already whatever the case or percent-encoding of its name, and also
     behind a ``;``. All other bytes stay. New ones follow ``&``, the only separator that
     analytics scripts know (URL Standard section 5.1).
     """
-    return add_parameters(url, utm.items())
-
-
-def add_parameters(url: str, wanted: Sequence[tuple[str, str]]) -> str:
-    """Return the URL with these query parameters, as ``add_utm`` adds them; none is overwritten."""
     if not wanted:
         return url
     rest, hash_mark, fragment = url.partition("#")

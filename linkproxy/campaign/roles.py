@@ -129,17 +129,6 @@ def assign(links: Sequence[FoundLink], words_before: Callable[[int], int] = lamb
     return assigned
 
 
-def classify(link: FoundLink, total: int, frame: Frame | None = None) -> LinkRole:
-    """Return the role of one link of ``total``; without a frame its place tells nothing."""
-    explicit = _explicit_role(link)
-    return explicit or _role(_Reader().look(link), link.position, total, frame or Frame(0, total))
-
-
-def is_unsubscribe(link: FoundLink) -> bool:
-    """Tell whether a link leaves the list or leads to its preference centre."""
-    return _is_leaving(link, _Reader().look(link))
-
-
 # --- the rules ---------------------------------------------------------------------------------
 
 

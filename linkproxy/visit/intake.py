@@ -214,17 +214,11 @@ def _caller(raw: RawRequest, gate: Gate) -> Caller:
     return caller_of(said, raw.peer, gate, secure=raw.secure, http_version=raw.http_version)
 
 
-def hop_of(raw: RawRequest, gate: Gate) -> tuple[str, str]:
-    """Return the path of a tracked URL, and where its extra hop leads, relative to that path.
+def hop_from(path: str, at: float, gate: Gate) -> str:
+    """Return where the extra hop of a tracked path leads, relative to it.
 
     Relative (RFC 9110 section 10.2.2), so that it also works behind a front that cuts off a prefix.
     """
-    path = path_of(raw.target)
-    return path, hop_from(path, raw.time, gate)
-
-
-def hop_from(path: str, at: float, gate: Gate) -> str:
-    """Return where the extra hop of a tracked path leads, relative to it."""
     return f"{path.rsplit('/', 1)[1]}/~{gate.tokens.sign_hop(path, at)}"
 
 

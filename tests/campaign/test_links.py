@@ -12,7 +12,7 @@ from linkproxy.campaign.links import (
     KEY_ALPHABET,
     KEYS_PER_CAMPAIGN,
     TARGET_CHARACTERS,
-    add_utm,
+    add_parameters,
     authority_fault,
     new_keys,
     read_usual,
@@ -251,7 +251,7 @@ def test_urls_that_are_usual(url, parts):
     ],
 )
 def test_utm_parameters_stand_behind_the_query_and_before_the_fragment(url, expected):
-    assert add_utm(url, UTM) == expected
+    assert add_parameters(url, UTM.items()) == expected
 
 
 @pytest.mark.parametrize(
@@ -271,16 +271,20 @@ def test_utm_parameters_stand_behind_the_query_and_before_the_fragment(url, expe
 )
 def test_a_utm_parameter_that_is_there_is_never_overwritten(present):
     url = f"https://e.example/?{present}"
-    assert add_utm(url, Utm(source="nl")) == url
-    assert add_utm(url, UTM) == f"{url}&utm_medium=email&utm_campaign=autumn%20sale%20%26%20more"
+    assert add_parameters(url, Utm(source="nl").items()) == url
+    assert (
+        add_parameters(url, UTM.items()) == f"{url}&utm_medium=email&utm_campaign=autumn%20sale%20%26%20more"
+    )
 
 
 def test_no_utm_parameters_change_nothing():
-    assert add_utm("https://e.example/?", Utm()) == "https://e.example/?"
+    assert add_parameters("https://e.example/?", Utm().items()) == "https://e.example/?"
 
 
 def test_a_similar_name_or_a_value_is_not_a_utm_parameter():
-    assert "utm_source=nl" in add_utm("https://e.example/?my_utm_source=1&x=utm_source", Utm(source="nl"))
+    assert "utm_source=nl" in add_parameters(
+        "https://e.example/?my_utm_source=1&x=utm_source", Utm(source="nl").items()
+    )
 
 
 url_text = st.text(string.ascii_letters + string.digits + "/?&;=%._~-+!$'()*,:@äß", max_size=40)
@@ -289,16 +293,16 @@ url_text = st.text(string.ascii_letters + string.digits + "/?&;=%._~-+!$'()*,:@�
 @given(url_text, st.none() | url_text, st.builds(Utm, source=st.text(min_size=1, max_size=8)))
 def test_every_other_byte_of_a_target_stays(path, fragment, utm):
     url = f"https://e.example/{path}" + ("" if fragment is None else f"#{fragment}")
-    changed = add_utm(url, utm)
+    changed = add_parameters(url, utm.items())
     before, hash_mark, after = url.partition("#")
     assert changed.startswith(before)
     assert changed.endswith(hash_mark + after)
-    assert add_utm(changed, utm) == changed
+    assert add_parameters(changed, utm.items()) == changed
 
 
 @given(st.builds(Utm, *[st.text(st.characters(exclude_categories=["Cs"]), max_size=6)] * 5))
 def test_utm_values_arrive_as_they_were_meant(utm):
-    query = urlsplit(add_utm("https://e.example/p?a=1", utm)).query
+    query = urlsplit(add_parameters("https://e.example/p?a=1", utm.items())).query
     assert parse_qsl(query)[1:] == list(utm.items())
 
 
