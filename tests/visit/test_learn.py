@@ -10,10 +10,19 @@ from claims.company import LIBRARY, START, company, settle_all, settled, spread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkproxy.model import DomainProfile, Learned, Lesson, ProfileScope, RecipientId, VerdictKind
+from linkproxy.model import (
+    CampaignKind,
+    DomainProfile,
+    Learned,
+    Lesson,
+    ProfileScope,
+    RecipientId,
+    VerdictKind,
+)
 from linkproxy.store.gateways import DomainGateway, LookupOutcome
 from linkproxy.visit import learn, policy, prior
 from linkproxy.visit.policy import PolicyError
+from linkproxy.visit.signals import timing
 
 DAY = 86_400.0
 HALF_LIFE = 60 * DAY
@@ -196,6 +205,42 @@ async def test_a_reader_of_two_links_comes_early_once(world):
     profiles = await world.store.list_domain_profiles(min_recipients=20, name="company.example")
     (early,) = (item for item in profiles if item.scope is ProfileScope.EARLY)
     assert round(early.machines) == 24
+
+
+async def arrived(world, *, at):
+    """Return what a domain has taught of early visits when each of its readers came at a time."""
+    found = await company(world, 24)
+    await found.deliver(0.0)
+    for number, person in enumerate(found.people):
+        await world.judged("one", at=at + number, headers=FIREFOX, client=spread(number), recipient=person)
+    await settle_all(world, at + 7_200)
+    profiles = await world.store.list_domain_profiles(min_recipients=20, name="company.example")
+    return [
+        (round(item.machines, 1), round(item.people, 1))
+        for item in profiles
+        if item.scope is ProfileScope.EARLY
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at", "early", "later"),
+    [
+        (100.0, 24.0, 0.0),
+        (RULES.early_seconds + 100, 0.0, 24.0),
+        (-RULES.early_seconds + 10, 24.0, 0.0),  # clocks differ
+    ],
+)
+async def test_who_comes_later_tells_how_many_of_the_early_ones_are_people(world, at, early, later):
+    share = timing.people_by(CampaignKind.MARKETING, RULES.early_seconds, world.policy)
+    assert await arrived(world, at=at) == [(early, round(later * share / (1 - share), 1))]
+
+
+async def test_long_before_its_delivery_nobody_comes_early_or_late(world):
+    assert await arrived(world, at=-RULES.early_seconds - 100) == []
+
+
+async def test_who_waits_for_a_mail_teaches_nothing_of_when_people_come(reset_mail):
+    assert await arrived(reset_mail, at=100.0) == await arrived(reset_mail, at=2_000.0) == []
 
 
 async def test_previewers_and_speculation_teach_nothing_of_the_gateway(world):

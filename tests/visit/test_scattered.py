@@ -84,6 +84,13 @@ async def test_many_readers_of_a_list_who_follow_its_popular_link_are_people(wor
     assert await kinds(world) == [VerdictKind.HUMAN] * 8
 
 
+async def test_a_reader_of_the_popular_link_is_none_of_those_who_follow_one_of_the_others_each(world):
+    await swept(world, gap=0.2, names=("one", "two", "one", "tre", "one", "four"))
+    popular, other = [await world.judged(name, at=LATER + 1.2, **client(6)) for name in ("one", "five")]
+    assert weight(popular) == 0.0
+    assert weight(other) > 0.0
+
+
 async def test_two_readers_at_one_time_say_nothing_of_each_other(world):
     assert weight((await swept(world, gap=0.4, names=("one", "two")))[-1]) == 0.0
 
