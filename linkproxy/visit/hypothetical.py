@@ -75,7 +75,8 @@ def read(line: str, where: str, *, policy: Policy, now: float, systems: Systems 
         raise RequestError("\n".join(faults))
     at = float(row.get("at") or now)
     client, network = locate(str(row.get("ip") or ""))
-    version = str(row.get("http_version") or "")
+    # As access logs and HAR files write it, too: "HTTP/1.0", "HTTP/2.0", "h2".
+    version = str(row.get("http_version") or "").upper().removeprefix("HTTP/").removeprefix("H")
     visit = Visit(
         at=at,
         method=str(row.get("method") or "GET").upper(),

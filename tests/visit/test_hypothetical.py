@@ -58,6 +58,42 @@ def test_a_whole_browser_request_ten_minutes_after_delivery_is_human():
     assert found.kind is VerdictKind.HUMAN
 
 
+def names_of(**row):
+    return {item.name for item in verdict(**row).evidence}
+
+
+@pytest.mark.parametrize("version", ["2", "2.0", 2, 2.0, "3", "HTTP/2.0", "HTTP/3", "h2", "http/2"])
+def test_later_versions_of_http_are_spoken_over_tls_alone_however_they_are_written(version):
+    without_hints = [list(pair) for pair in CHROME if not pair[0].lower().startswith("sec-")]
+    assert "request.contradiction" in names_of(headers=without_hints, http_version=version)
+    assert "request.contradiction" not in names_of(headers=without_hints, http_version="HTTP/1.1")
+
+
+@pytest.mark.parametrize("version", ["1.0", 1.0, "HTTP/1.0", "HTTP/0.9"])
+def test_old_versions_of_http_are_known_however_they_are_written(version):
+    assert "request.http-1.0" in names_of(http_version=version)
+    assert "request.http-1.0" not in names_of(http_version="HTTP/1.1")
+
+
+@pytest.mark.parametrize("key", ["ja4", "fingerprint"])
+def test_a_fingerprint_goes_by_either_name(key):
+    headers = [list(pair) for pair in CHROME]
+    program = "t13d311200_e8f1e7e78f70_b26ce05bbdd6"  # speaks TLS and no HTTP version, as no browser does
+    assert "request.tls-fingerprint" in names_of(headers=headers, **{key: f" {program} "})
+
+
+@pytest.mark.parametrize("key", ["asn", "asn_derived"])
+def test_a_system_goes_by_either_name(key):
+    assert "network.scanner" in names_of(**{key: 26211})
+
+
+def test_a_row_of_the_operator_may_be_about_the_recipients_domain():
+    mine = policy.load('[operator.mine]\nsays = "machine"\ndomains = ["brand.example"]')
+    for domain, listed in (("Brand.example", ("mine",)), ("shop.example", ()), (None, ())):
+        request = hypothetical.read(json.dumps({"domain": domain}), "line 1", policy=mine, now=NOW)
+        assert request.facts.listed == listed
+
+
 def test_an_address_is_looked_up_and_a_network_is_no_address():
     assert "network.scanner" in {item.name for item in verdict(ip="40.107.218.12").evidence}
     assert verdict(ip="40.0.0.0/8").evidence == ()
