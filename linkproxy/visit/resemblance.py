@@ -107,8 +107,12 @@ def _is_slip(visit: Visit, trace: StrayTrace, tokens: Sequence[str]) -> bool:
 
 
 def _is_the_link_itself(visit: Visit, trace: StrayTrace, tokens: Sequence[str]) -> bool:
-    asked = _parts(trace.target)[1:3]
-    return len(asked) == 2 and asked[0] in tokens and asked[1] == visit.key
+    _, *asked = _parts(trace.target)
+    if len(asked) < 2 or asked[0] not in tokens or asked[1] != visit.key:
+        return False
+    # A slash and an extra hop's nonce change nothing; in merge-tag mode one reference belongs to it.
+    behind = [part for part in asked[2:] if part and not part.startswith("~")]
+    return len(behind) <= (1 if visit.reference else 0)
 
 
 def _names_link(visit: Visit, trace: StrayTrace) -> bool:

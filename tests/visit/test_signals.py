@@ -10,7 +10,7 @@ from claims.browsers import CHROME, FIREFOX, OLD_CHROME, agent, replaced
 from claims.evidence import silent, spoke
 
 from linkproxy.campaign.tokens import Keyring, SigningKey
-from linkproxy.model import AnswerKind, DeliverySource, Stray, VerdictKind
+from linkproxy.model import NOBODY, AnswerKind, DeliverySource, Stray, StrayCounts, TokenForm, VerdictKind
 from linkproxy.visit.signals import SIGNALS
 from linkproxy.visit.verdict import judge
 
@@ -182,6 +182,31 @@ async def test_a_link_that_we_did_not_know_ourselves_speaks_against_nobody(world
     judged = await world.judged("one", at=605)
     assert silent(judged, "mutation.stray")
     assert judged.verdict.kind is VerdictKind.HUMAN
+
+
+@pytest.mark.parametrize("tail", ["x", "%27", "/%27", "/admin", "/../x", "/admin/x"])
+async def test_what_is_appended_to_a_link_makes_a_changed_copy_of_it(world, tail):
+    assert isinstance(await world.send(target=world.url("one") + tail, at=600), Stray)
+    judged = await world.judged("one", at=601)
+    assert judged.facts.strays == StrayCounts(message=1)
+    assert spoke(judged, "mutation.stray").counted
+
+
+@pytest.mark.parametrize("tail", ["/", "//", "/?utm_source=x"])
+async def test_a_slash_behind_a_link_changes_nothing_of_it(world, tail):
+    assert isinstance(await world.send(target=world.url("one") + tail, at=600), Stray)
+    assert silent(await world.judged("one", at=601), "mutation.stray")
+
+
+@pytest.mark.parametrize(("tail", "copies"), [("", 0), (f"/~{'A' * 19}", 0), ("/admin", 1)])
+async def test_in_merge_tag_mode_the_reference_belongs_to_the_link(world, tail, copies):
+    known = world.keyring
+    token = known.sign(world.campaign.id, NOBODY, TokenForm.REFERENCE)
+    path = f"/{token}/one0/{known.sign_reference('u-8347')}"
+    world.keyring = Keyring([SigningKey(9, bytes(32))])
+    assert isinstance(await world.send(target=path + tail, at=600), Stray)
+    world.keyring = known
+    assert (await world.judged(target=path, at=605)).facts.strays == StrayCounts(message=copies)
 
 
 async def test_an_unknown_key_is_a_stray_too(world):
