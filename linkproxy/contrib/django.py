@@ -167,8 +167,13 @@ def _named(message: EmailMessage) -> str:
 
 
 def _bare(message: EmailMessage) -> EmailMessage:
-    """Return a copy without the header that names the campaign."""
+    """Return a copy without the header that names the campaign.
+
+    Without our connection too: backends that keep messages (locmem, queues) copy or pickle what they
+    get, and a socket cannot be.
+    """
     one = copy.copy(message)
+    one.connection = None
     one.extra_headers = {name: text for name, text in message.extra_headers.items() if not _is_campaign(name)}
     return one
 

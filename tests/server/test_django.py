@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import re
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
@@ -165,6 +166,16 @@ async def test_who_stands_in_two_fields_gets_one_copy_and_cc_alone_is_still_show
     [only] = mail.outbox
     assert only.recipients() == ["c@x.example"]
     assert only.message()["Cc"] == "c@x.example"
+
+
+async def test_what_is_handed_on_can_be_copied_and_kept_as_backends_with_a_queue_do(
+    linked: Callable[..., AbstractContextManager[None]],
+) -> None:
+    with linked():
+        for one in (newsletter("ben@example.com", **NAMED), newsletter("ben@example.com")):
+            assert await asyncio.to_thread(one.send) == 1
+    for one in mail.outbox:
+        assert pickle.loads(pickle.dumps(one)).to == ["ben@example.com"]  # noqa: S301  (our own)
 
 
 async def test_what_was_accepted_is_recorded_as_delivered(
