@@ -88,7 +88,14 @@ async def open_private(
 ) -> None:
     """Serve API and metrics on these sockets until ``stack`` closes."""
     # Unpacking holds everybody up, visitors as well, and needs no key: 400 kB become 400 MB.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=patience_seconds, auto_decompress=False)
+    # Nor is a question worked on whose caller has gone: asked again and again it would be ever slower.
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=patience_seconds,
+        auto_decompress=False,
+        handler_cancellation=True,
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await _open(runner, sockets, "private")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -113,8 +114,18 @@ def _called(
         _refuse_doubles(request)
         if lines is not None and request.content_type in JSON_LINES:
             return await stream(request, lines(), most_bytes)
-        answer = await handler(Call(request.match_info, dict(request.query), await request.read()))
+        work = handler(Call(request.match_info, dict(request.query), await request.read()))
+        answer = await (work if request.method == "GET" else whole(work))
         return _json(200, {"ok": True, **answer})
+
+    under_way: set[asyncio.Future[Answer]] = set()
+
+    def whole(work: Awaitable[Answer]) -> Awaitable[Answer]:
+        """Do what writes to its end, also when its caller goes: nobody can tell how far it had come."""
+        task = asyncio.ensure_future(work)
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        return asyncio.shield(task)
 
     return call
 
