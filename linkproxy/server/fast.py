@@ -46,7 +46,18 @@ class Connection(asyncio.Protocol):
     """One connection, until it is closed or handed to aiohttp."""
 
     __slots__ = (
-        *("_caller", "_ending", "_full", "_head", "_held", "_path", "_rest", "_server", "_transport"),
+        *(
+            "_caller",
+            "_ending",
+            "_from",
+            "_full",
+            "_head",
+            "_held",
+            "_path",
+            "_rest",
+            "_server",
+            "_transport",
+        ),
         *("_visit", "idle_sweeps"),
     )
 
@@ -57,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._path = ""
         self._head: Head | None = None  # of the newest request, and who sent it
         self._caller: Caller | None = None
+        self._from: tuple[str, bool] | None = None  # the peer's address, and whether it spoke TLS to us
         self._rest: list[bytes] = []  # packets that came before the answer to the visit under way
         self._held = False  # nothing more is read, since too much waits already
         self._full = False  # the client does not take its answers
@@ -129,10 +141,12 @@ class Connection(asyncio.Protocol):
         self._take(data)
 
     def _called(self, head: Head) -> Caller:
-        transport = self._transport
-        peer = transport.get_extra_info("peername") if transport else None
-        secure = transport is not None and transport.get_extra_info("sslcontext") is not None
-        host = str(peer[0]) if peer else ""
+        if self._from is None:
+            transport = self._transport
+            peer = transport.get_extra_info("peername") if transport else None
+            secure = transport is not None and transport.get_extra_info("sslcontext") is not None
+            self._from = str(peer[0]) if peer else "", secure
+        host, secure = self._from
         return intake.caller_of(head.said, host, self._server.gate, secure=secure, http_version="1.1")
 
     def _told(self, outcome: Outcome | Answered) -> None:

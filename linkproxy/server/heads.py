@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httptools
 
+from linkproxy.model.lean import lean
 from linkproxy.visit import intake
 
 if TYPE_CHECKING:
@@ -31,12 +32,15 @@ BLANK_LINE: Final = "\r\n\r\n"
 
 LINE: Final = re.compile(
     r"(GET|HEAD) "
-    r"((/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([A-Za-z0-9._-][A-Za-z0-9._~-]{0,99}))?)"
-    r"(?:/~([A-Za-z0-9_-]{0,99}))?)"
-    r"(?:\?[A-Za-z0-9._~/&=%+-]{0,999})?"
+    r"((/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([A-Za-z0-9._-][A-Za-z0-9._~-]{0,99})|))"
+    r"(?:/~([A-Za-z0-9_-]{0,99})|))"
+    r"(?:\?[A-Za-z0-9._~/&=%+-]{0,999}|)"
     r"(?= HTTP/1\.1\r\n)"
 )
-"""Method and path of an ordinary request for a tracked URL; in the path the groups of ``intake.TRACKED``."""
+"""Method and path of an ordinary request for a tracked URL; in the path the groups of ``intake.TRACKED``.
+
+What may be missing is one of two alternatives, which are tried more quickly than ``?``.
+"""
 
 _ORDINARY: Final = re.compile(rb"[ -~\r\n]*")  # no bytes beyond ASCII, no tabs, no control characters
 _ASIDE: Final = frozenset(
@@ -58,18 +62,20 @@ OWN_NAMES: Final = frozenset(
 
 
 def _any_of(names: Iterable[str]) -> str:
-    """Return a pattern for names in any case; apart by their first letters, which few lines begin with."""
+    """Return a pattern for names in any case; few lines begin with one of their first letters."""
     rests: dict[str, list[str]] = {}
     for name in sorted(names):
-        rests.setdefault(name[0], []).append(name[1:])
-    return "|".join(f"[{first}{first.upper()}](?i:{'|'.join(found)})" for first, found in rests.items())
+        rests.setdefault(f"{name[0]}{name[0].upper()}", []).append(name[1:])
+    some = "|".join(f"[{first}](?ai:{'|'.join(found)})" for first, found in rests.items())
+    return f"(?=[{''.join(rests)}])(?:{some})"
 
 
 _OWN: Final = re.compile(rf"\r\n({_any_of(OWN_NAMES)}):([ -~]*)(?=\r\n(?! ))")
 """Their lines, without those that the next line continues (RFC 9112 section 5.2)."""
 
 
-class Head(NamedTuple):
+@lean(frozen=True, slots=True)
+class Head:
     """What the lines of a request say."""
 
     said: Said
@@ -87,6 +93,7 @@ class Heads:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
+        self._fronted = bool(gate.trusted_proxies)  # so that each request has lines of its own
         self._known: OrderedDict[str, Head] = OrderedDict()
         self._characters = 0
 
@@ -99,7 +106,7 @@ class Heads:
         ``text`` is the request, ASCII, matched by ``LINE`` up to ``at``.
         """
         rest = text[at:]
-        head = self._known.get(rest)
+        head = None if self._fronted else self._known.get(rest)
         if head is not None:
             return head
         if len(text) > MOST_HEAD_CHARACTERS or not text.endswith(BLANK_LINE):

@@ -51,12 +51,17 @@ class Dated:
     """Puts the date of the second into responses (RFC 9110 section 6.6.1)."""
 
     def __init__(self) -> None:
-        self._second = -1
-        self._date = b""
+        self._since = self._until = 0.0
+        self._dates: dict[bool, bytes] = {}  # with what ends the head, by whether the connection ends with it
 
     def bytes_of(self, response: Wire, *, close: bool) -> bytes:
         """Return the whole response; ``close`` says that the connection ends with it."""
-        now = int(time.time())
-        if now != self._second:
-            self._second, self._date = now, formatdate(now, usegmt=True).encode()
-        return response.before + self._date + _END[close] + response.body
+        if not self._since <= time.time() < self._until:
+            self._turn()
+        return response.before + self._dates[close] + response.body
+
+    def _turn(self) -> None:
+        second = int(time.time())
+        date = formatdate(second, usegmt=True).encode()
+        self._since, self._until = second, second + 1
+        self._dates = {close: date + end for close, end in _END.items()}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from linkproxy.model import (
     NOBODY,
@@ -21,6 +21,7 @@ from linkproxy.model import (
     TokenIds,
     Visit,
 )
+from linkproxy.model.lean import lean
 from linkproxy.visit.networks import Prefixes, Ranges, ipv4
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -108,7 +109,8 @@ class Gate:
         object.__setattr__(self, "trusted", Trusted.of(self.trusted_proxies))
 
 
-class Said(NamedTuple):
+@lean(frozen=True, slots=True)
+class Said:
     """What header lines say, whoever sent them: the same lines always say the same."""
 
     profile: Profile
@@ -118,7 +120,8 @@ class Said(NamedTuple):
     scheme: str
 
 
-class Caller(NamedTuple):
+@lean(frozen=True, slots=True)
+class Caller:
     """Who sends requests, and by what: the same lines from the same peer are the same caller."""
 
     client: str  # address past the trusted proxies, "" when unknown

@@ -18,6 +18,13 @@ def test_a_response_says_when_it_was_made_and_whether_the_connection_ends():
     assert closed.endswith(b" GMT\r\nConnection: close\r\n\r\nhello")
 
 
+def test_a_response_says_the_second_that_it_is_sent_in_though_the_clock_goes_back(monkeypatch):
+    dated, found = Dated(), wire(Reply(204, ()), to_head=False)
+    for now, told in ((999.99, "00:16:39"), (1000.0, "00:16:40"), (1000.99, "00:16:40"), (998.5, "00:16:38")):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        assert f"Date: Thu, 01 Jan 1970 {told} GMT\r\n".encode() in dated.bytes_of(found, close=False)
+
+
 def test_to_head_the_length_is_said_and_the_body_is_not_sent():
     response = wire(Reply(200, (("Content-Type", "text/plain"),), b"hello"), to_head=True)
     assert b"Content-Length: 5\r\n" in response.before
