@@ -17,6 +17,7 @@ from store.contract_review import ReviewContract
 from store.contract_rollups import RollupContract
 from store.contract_settling import SettlingContract
 from store.contract_sources import SourceContract
+from store.contract_spellings import SpellingsContract
 from store.contract_together import TogetherContract
 
 
@@ -33,5 +34,6 @@ class StoreContract(
     AfterlifeContract,
     RollupContract,
     SourceContract,
+    SpellingsContract,
 ):
     """The claims of all areas."""
