@@ -91,6 +91,15 @@ async def test_a_reader_of_the_popular_link_is_none_of_those_who_follow_one_of_t
     assert weight(other) > 0.0
 
 
+async def test_who_fetches_ahead_follows_nothing(world):
+    for place, name in enumerate(NAMES):
+        known = client(place)
+        ahead = known | {"headers": (*known["headers"], ("Sec-Purpose", "prefetch"))}
+        await world.judged(name, at=LATER + 0.1 * place, **ahead)
+    person = await world.judged("two", at=LATER + 1.0, client="203.0.113.9")
+    assert (weight(person), person.verdict.broken) == (0.0, ())
+
+
 async def test_two_readers_at_one_time_say_nothing_of_each_other(world):
     assert weight((await swept(world, gap=0.4, names=("one", "two")))[-1]) == 0.0
 
