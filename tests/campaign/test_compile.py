@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from linkproxy.campaign.compile import Note, NoteReason, compile_html, stamp, with_reference
+from linkproxy.campaign.compile import Note, NoteReason, compile_html, stamp
 from linkproxy.model import (
     BaitStyle,
     Campaign,
@@ -338,71 +338,6 @@ def test_each_recipient_gets_the_same_mail_with_another_token():
     one, two = stamp(result, b"1" * 24), stamp(result, b"2" * 24)
     assert one.replace(b"1" * 24, b"2" * 24) == two
     assert one.count(b"1" * 24) == 2
-
-
-def test_the_merge_tag_form_ends_in_the_tag():
-    result = with_reference(
-        compiled(b'<a href="http://x.example/1">a</a><a href=http://x.example/2>b</a>'), "*|UNIQID|*"
-    )
-    assert stamp(result, TOKEN) == (
-        b'<a href="https://click.brand.example/TTTTTTTTTTTTTTTTTTTTTTTT/0000/*|UNIQID|*">a</a>'
-        b"<a href=https://click.brand.example/TTTTTTTTTTTTTTTTTTTTTTTT/0001/*|UNIQID|*>b</a>"
-    )
-
-
-@pytest.mark.parametrize(
-    ("html", "tag", "href"),
-    [
-        (b"<a href=http://x.example/1 id=a>a</a>", "{{ lp }}", b'"%s"'),
-        (b"<a href = http://x.example/1>a</a>", "[lp,fallback=]", b'"%s"'),
-        (b"<a href='http://x.example/1' id=a>a</a>", "{{ person|lookup:'lp' }}", b'"%s"'),
-        (b'<a href="http://x.example/1" id=a>a</a>', '{{ person|lookup:"lp" }}', b"'%s'"),
-        (b"<a href='http://x.example/1'>a</a>", "{{ lp }}", b"'%s'"),
-        (b'<a href=" http://x.example/1 ">a</a>', "{{ lp }}", b'"%s"'),
-        (b'<a href="http://x.example/1">a</a>', """{{ f('a', "b") }}""", b'"%s"'),
-    ],
-)
-def test_a_merge_tag_does_not_end_its_attribute_for_who_reads_the_html_before_it_is_filled_in(
-    html: bytes, tag: str, href: bytes
-) -> None:
-    ready = stamp(with_reference(compiled(html), tag), TOKEN)
-    url = b"https://click.brand.example/" + TOKEN + b"/0000/" + tag.encode()
-    begin, end = re.match(rb"(<a href ?= ?)\S.*?((?: id=a)?>a</a>)", html).groups()
-    assert ready == begin + href % url + end
-
-
-@pytest.mark.parametrize("tag", ["", "  ", "{{é}}", "a\nb", "lp", "4711", "recipient_id", "contact.id"])
-def test_a_merge_tag_that_cannot_be_one_is_refused(tag):
-    with pytest.raises(LinkproxyError, match="merge tag"):
-        with_reference(compiled(b"x"), tag)
-
-
-@pytest.mark.parametrize(
-    "tag",
-    [
-        "{{email}}",
-        "{{ .Subscriber.Email }}",
-        "*|EMAIL|*",
-        "{contactfield=email}",
-        "{contactfield=companyemail}",
-        "{{ contact.EMAIL }}",
-        "%recipient%",
-        "%recipient_email%",
-        "{{ user.email_address }}",
-        "[[e-mail]]",
-        "-email-",
-    ],
-)
-def test_a_merge_tag_that_fills_in_addresses_is_refused(tag):
-    with pytest.raises(LinkproxyError, match="fills in mail addresses"):
-        with_reference(compiled(b"x"), tag)
-
-
-@pytest.mark.parametrize(
-    "tag", ["{{ email|md5 }}", "{{email_hash}}", "%recipient.lp%", "*|EMAIL_ID|*", "-lp-"]
-)
-def test_a_merge_tag_beside_the_address_is_taken(tag):
-    assert stamp(with_reference(compiled(b"x"), tag), TOKEN) == b"x"
 
 
 @pytest.mark.parametrize(

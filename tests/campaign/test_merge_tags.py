@@ -7,14 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from linkproxy.campaign.compile import compile_html, stamp, with_reference
+from linkproxy.campaign.compile import Compiled, compile_html, stamp, with_reference
 from linkproxy.campaign.html import scan
 from linkproxy.campaign.targets import NoteReason
 from linkproxy.campaign.tokens import Keyring, SigningKey
-from linkproxy.model import NOBODY, BaitStyle, Campaign, CampaignId, LinkKind, RawRequest, TokenForm
+from linkproxy.model import (
+    NOBODY,
+    BaitStyle,
+    Campaign,
+    CampaignId,
+    LinkKey,
+    LinkKind,
+    LinkproxyError,
+    RawRequest,
+    TokenForm,
+)
 from linkproxy.visit import intake
 
 DOCS = Path(__file__).parents[2] / "docs"
+TOKEN = b"T" * 24
 PAGE = (DOCS / "merge-tags.md").read_text("utf-8")
 KEYRING = Keyring([SigningKey(1, bytes(range(32)))])
 CAMPAIGN = Campaign(
@@ -142,3 +153,78 @@ def test_with_signed_references_an_unsubscribe_link_can_be_handed_over() -> None
     handed = compile_html(html, CAMPAIGN)
     assert not kept.new_links
     assert [link.kind for link in handed.new_links] == [LinkKind.UNSUBSCRIBE]
+
+
+# --- the form with a tag -------------------------------------------------------------------------
+
+
+def plain(html: bytes) -> Compiled:
+    keys = iter(f"{number:04}" for number in range(9))
+    return compile_html(
+        html, CAMPAIGN, (), draw_keys=lambda number, _taken: [LinkKey(next(keys)) for _ in range(number)]
+    )
+
+
+def test_the_merge_tag_form_ends_in_the_tag():
+    result = with_reference(
+        plain(b'<a href="http://x.example/1">a</a><a href=http://x.example/2>b</a>'), "*|UNIQID|*"
+    )
+    assert stamp(result, TOKEN) == (
+        b'<a href="https://click.brand.example/TTTTTTTTTTTTTTTTTTTTTTTT/0000/*|UNIQID|*">a</a>'
+        b"<a href=https://click.brand.example/TTTTTTTTTTTTTTTTTTTTTTTT/0001/*|UNIQID|*>b</a>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("html", "tag", "href"),
+    [
+        (b"<a href=http://x.example/1 id=a>a</a>", "{{ lp }}", b'"%s"'),
+        (b"<a href = http://x.example/1>a</a>", "[lp,fallback=]", b'"%s"'),
+        (b"<a href='http://x.example/1' id=a>a</a>", "{{ person|lookup:'lp' }}", b'"%s"'),
+        (b'<a href="http://x.example/1" id=a>a</a>', '{{ person|lookup:"lp" }}', b"'%s'"),
+        (b"<a href='http://x.example/1'>a</a>", "{{ lp }}", b"'%s'"),
+        (b'<a href=" http://x.example/1 ">a</a>', "{{ lp }}", b'"%s"'),
+        (b'<a href="http://x.example/1">a</a>', """{{ f('a', "b") }}""", b'"%s"'),
+    ],
+)
+def test_a_merge_tag_does_not_end_its_attribute_for_who_reads_the_html_before_it_is_filled_in(
+    html: bytes, tag: str, href: bytes
+) -> None:
+    ready = stamp(with_reference(plain(html), tag), TOKEN)
+    url = b"https://click.brand.example/" + TOKEN + b"/0000/" + tag.encode()
+    begin, end = re.match(rb"(<a href ?= ?)\S.*?((?: id=a)?>a</a>)", html).groups()
+    assert ready == begin + href % url + end
+
+
+@pytest.mark.parametrize("tag", ["", "  ", "{{é}}", "a\nb", "lp", "4711", "recipient_id", "contact.id"])
+def test_a_merge_tag_that_cannot_be_one_is_refused(tag):
+    with pytest.raises(LinkproxyError, match="merge tag"):
+        with_reference(plain(b"x"), tag)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "{{email}}",
+        "{{ .Subscriber.Email }}",
+        "*|EMAIL|*",
+        "{contactfield=email}",
+        "{contactfield=companyemail}",
+        "{{ contact.EMAIL }}",
+        "%recipient%",
+        "%recipient_email%",
+        "{{ user.email_address }}",
+        "[[e-mail]]",
+        "-email-",
+    ],
+)
+def test_a_merge_tag_that_fills_in_addresses_is_refused(tag):
+    with pytest.raises(LinkproxyError, match="fills in mail addresses"):
+        with_reference(plain(b"x"), tag)
+
+
+@pytest.mark.parametrize(
+    "tag", ["{{ email|md5 }}", "{{email_hash}}", "%recipient.lp%", "*|EMAIL_ID|*", "-lp-"]
+)
+def test_a_merge_tag_beside_the_address_is_taken(tag):
+    assert stamp(with_reference(plain(b"x"), tag), TOKEN) == b"x"
