@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _TABLES: Final = "domains"
+_TABLES_AS_JSON: Final = '{"click.brand.example": {"name": "Brand"}}'
 _ROWS: Final = ("relay", "rules")
 # Also one with characters that a URL would have to encode: that is what makes its URL a fault.
 _PASSWORD: Final = re.compile(r'(?<=://)([^:@]*:).*(?=@)|(password=)[^&\s"]*', re.DOTALL)
@@ -67,17 +68,24 @@ def _line(details: ErrorDetails, config: type[BaseModel], origin: Origin) -> str
         noun = "setting" if len(path) > 1 or path in origin.names else "section"
         return f"{start} is not a {noun}.{_nearest(path, config)}"
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
-        if path in origin.names:
-            return f"{start} is a section. Name a key of it: {origin.names[path]}__KEY."
-        if path[0].startswith("[["):
-            return f"{start} is not a table. Write [[relay.rules]] above each rule."
-        return f"{start} is not a section. Write [{path[0]}] on a line of its own and its keys below."
+        return f"{start} {_no_table(path, origin)}"
     if kind == "value_error":
         words = str(details["ctx"]["error"])
         return f"{start} {_shown(details['input'])} {words}." if len(path) > 1 else f"{start} {words}."
     field = _field(path, config)
     shown = "" if is_secret(field) else f" {_shown(details['input'])}"
     return f"{start}{shown} is not {expected(field)}."
+
+
+def _no_table(path: tuple[str, ...], origin: Origin) -> str:
+    """Return what is said of something else where settings belong."""
+    if path in origin.names:
+        if path == (_TABLES,):
+            return f"is not JSON such as {_TABLES_AS_JSON}."
+        return f"is a section. Name a key of it: {origin.names[path]}__KEY."
+    if path[0].startswith("[["):
+        return "is not a table. Write [[relay.rules]] above each rule."
+    return f"is not a section. Write [{path[0]}] on a line of its own and its keys below."
 
 
 def _path(loc: tuple[int | str, ...]) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def faults(path: Path) -> list[str]:
+def faults(path: Path, environ: dict[str, str] | None = None) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load(path, {})
+        load(path, environ or {})
     return list(caught.value.faults)
 
 
@@ -55,6 +55,14 @@ def test_a_fault_of_a_tracking_host_names_its_table_and_key(tmp_path: Path) -> N
 def test_tracking_hosts_can_come_from_the_environment_as_json(tmp_path: Path) -> None:
     environ = {"LINKPROXY__DOMAINS": '{"click.brand.example": {"name": "Brand"}}'}
     assert load(write(tmp_path, ""), environ).domains["click.brand.example"].name == "Brand"
+
+
+@pytest.mark.parametrize("text", ["3", "[3", "click.brand.example"])
+def test_tracking_hosts_in_the_environment_that_are_no_table_are_told_the_form(
+    tmp_path: Path, text: str
+) -> None:
+    told = 'LINKPROXY__DOMAINS: is not JSON such as {"click.brand.example": {"name": "Brand"}}.'
+    assert faults(write(tmp_path, ""), {"LINKPROXY__DOMAINS": text}) == [told]
 
 
 def test_domains_that_is_no_table_is_told(tmp_path: Path) -> None:
