@@ -158,15 +158,10 @@ def _connect(server: PublicServer) -> Connection:
 def _requests(paths: Sequence[str], case: str) -> list[bytes]:
     blocks, end = heads.blocks(), "Connection: close\r\n\r\n" if case == "new" else "\r\n"
     return [
-        f"GET {path} HTTP/1.1\r\nHost: t.example\r\n{_told(place) if case == 'front' else ''}"
+        f"GET {path} HTTP/1.1\r\nHost: t.example\r\n{heads.told_by_front(place) if case == 'front' else ''}"
         f"{blocks[place % len(blocks)]}{end}".encode()
         for place, path in enumerate(paths)
     ]
-
-
-def _told(place: int) -> str:
-    address = f"203.{place // 65536 % 256}.{place // 256 % 256}.{place % 256}"
-    return f"X-Forwarded-Proto: https\r\nX-Forwarded-For: {address}\r\n"
 
 
 if __name__ == "__main__":

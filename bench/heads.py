@@ -13,6 +13,14 @@ from bench.detection import browsers
 _DRAWN = 8
 """Of each browser: versions, languages and origins differ."""
 
+FRONT = "X-Forwarded-Proto: https\r\nX-Forwarded-For: 203.%d.%d.%d\r\n"
+"""What a front adds, by the last three bytes of the client's address; Lua formats it as Python does."""
+
+
+def told_by_front(number: int) -> str:
+    """Return the lines by which a front names the client of so many."""
+    return FRONT % tuple(number.to_bytes(3, "big"))
+
 
 def blocks() -> list[str]:
     """Return header lines, each ended by CR LF, of many browsers; the same in each run."""

@@ -51,6 +51,11 @@ class Paths:
         self._passed = 0
 
     @property
+    def begun(self) -> int:
+        """How many were asked for."""
+        return self._passed
+
+    @property
     def repeated(self) -> bool:
         """Whether some were asked for twice."""
         return len(self._paths) > 1 and self._passed > len(self._paths)
@@ -257,7 +262,7 @@ def _measure(rivals: list[Rival], folder: Path, rounds: int, seconds: int) -> No
                     seconds=seconds,
                     connections=rival.connections,
                     keep_alive=keep_alive,
-                    front=rival.front,
+                    front=rival.paths.begun if rival.front else None,
                 )
                 rival.loads[keep_alive].append(load)
                 rival.paths.passed(load.requests + rival.connections)  # with those wrk did not wait for

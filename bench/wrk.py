@@ -24,10 +24,8 @@ request = function()
 end
 """
 _NO_FRONT = '""'
-_FRONT = (
-    r'string.format("X-Forwarded-Proto: https\r\nX-Forwarded-For: 203.%d.%d.%d\r\n", '
-    "math.floor(place / 65536) % 256, math.floor(place / 256) % 256, place % 256)"
-)
+_FRONT = """string.format(%s, math.floor((place + %d) / 65536) %% 256,
+    math.floor((place + %d) / 256) %% 256, (place + %d) %% 256)"""
 _CLOSE = "Connection: close\r\n"
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -59,16 +57,16 @@ def run(
     seconds: int,
     connections: int = 64,
     keep_alive: bool = True,
-    front: bool = False,
+    front: int | None = None,
 ) -> Load:
     """Load a server for some seconds; ``paths`` is a file with one a line, taken in turn.
 
-    With ``front`` each request comes from another address, as a front with TLS tells it.
+    With ``front`` each request comes from another address, as a front with TLS tells it: from so many on.
     """
     script = paths.with_suffix(".lua")
     end = "\r\n" if keep_alive else f"{_CLOSE}\r\n"
     texts = ", ".join(_quoted(block + end) for block in heads.blocks())
-    said = _FRONT if front else _NO_FRONT
+    said = _NO_FRONT if front is None else _FRONT % (_quoted(heads.FRONT), front, front, front)
     script.write_text(_SCRIPT % (texts, str(paths), urlsplit(url).netloc, said))
     before = servers.cpu_seconds(url)
     done = subprocess.run(

@@ -46,19 +46,18 @@ class Connection(asyncio.Protocol):
     """One connection, until it is closed or handed to aiohttp."""
 
     __slots__ = (
-        *(
-            "_caller",
-            "_ending",
-            "_from",
-            "_full",
-            "_head",
-            "_held",
-            "_path",
-            "_rest",
-            "_server",
-            "_transport",
-        ),
-        *("_visit", "idle_sweeps"),
+        "_caller",
+        "_ending",
+        "_from",
+        "_full",
+        "_head",
+        "_held",
+        "_path",
+        "_rest",
+        "_server",
+        "_transport",
+        "_visit",
+        "idle_sweeps",
     )
 
     def __init__(self, server: PublicServer) -> None:

@@ -115,7 +115,7 @@ class Heads:
         if len(parts) == 1:
             return self._shared(text[:at], rest)
         head = self._shared(text[:at], "".join(parts[::3]))
-        if head is None or len(parts) // 3 + len(head.headers) >= MOST_LINES:
+        if head is None or len(parts) // 3 + len(head.headers) > MOST_LINES:
             return None
         # No parser is needed, since _OWN has seen that they are plain.
         said = intake.said_beside(head.said, zip(parts[1::3], parts[2::3], strict=True), self._gate)
