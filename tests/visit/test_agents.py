@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import crawleruseragents
 import pytest
 
 from linkproxy.visit import agents, policy
@@ -37,3 +40,21 @@ def test_a_version_that_is_newer_than_the_rules_does_not_grow_old_with_them(text
 def test_a_version_that_the_rules_know_grows_old():
     known = agents.engine("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
     assert agents.age_years(known, SIX_YEARS_ON, policy.load()) > 8
+
+
+def test_a_crawler_of_another_version_has_no_pattern_compiled_anew(monkeypatch):
+    """Else who sends another agent with each request holds up everybody: there are 1,500 patterns."""
+    usual = policy.load()
+    assert agents.crawler("curl/8.5.0", usual) == "^curl"
+    compiled = []
+    monkeypatch.setattr(re._compiler, "compile", lambda *args: compiled.append(args))
+    assert agents.crawler("curl/8.5.1", usual) == "^curl"
+    assert compiled == []
+
+
+def test_entries_are_those_that_the_list_itself_finds():
+    listed = crawleruseragents.CRAWLER_USER_AGENTS_DATA
+    seen = [agent for entry in listed for agent in entry.get("instances", ())]
+    for agent in seen[::100]:
+        found = [listed[place]["pattern"] for place in crawleruseragents.matching_crawlers(agent)]
+        assert [*agents._crawlers(agent)] == found
