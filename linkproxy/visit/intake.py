@@ -220,9 +220,11 @@ def _caller(raw: RawRequest, gate: Gate) -> Caller:
 def hop_from(path: str, at: float, gate: Gate) -> str:
     """Return where the extra hop of a tracked path leads, relative to it.
 
-    Relative (RFC 9110 section 10.2.2), so that it also works behind a front that cuts off a prefix.
+    Relative (RFC 9110 section 10.2.2), so that it also works behind a front that cuts off a prefix. What
+    is before a colon in its first part would be a scheme (RFC 3986 section 4.2).
     """
-    return f"{path.rsplit('/', 1)[1]}/~{gate.tokens.sign_hop(path, at)}"
+    last = path.rsplit("/", 1)[1]
+    return f"{'./' if ':' in last else ''}{last}/~{gate.tokens.sign_hop(path, at)}"
 
 
 def _has_hop_cookie(named: Named) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from claims.browsers import FIREFOX
 
 from linkproxy.model import AnswerKind, Delivery, DeliverySource, VerdictKind
-from linkproxy.store.api import DeliveryDraft, Filter
+from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +102,20 @@ async def test_a_front_that_cuts_off_a_prefix_does_not_break_the_hop(site: Site)
     response = await site.ask(site.url())
     outside = f"https://brand.example/click{site.path()}"
     assert urljoin(outside, response.headers["Location"]).startswith(f"{outside}/~")
+
+
+@pytest.mark.parametrize("reference", ["anna:", "https:", "javascript:", "anna):", "10.0.0.1:"])
+async def test_a_colon_that_a_mail_program_takes_into_the_link_does_not_break_the_hop(
+    site: Site, reference: str
+) -> None:
+    (person,) = await site.store.register_recipients([RecipientDraft(reference=reference.rstrip(":)"))])
+    delivery = Delivery(site.START - 40, DeliverySource.MX)
+    await site.store.add_deliveries([DeliveryDraft(site.campaign.id, person.id, delivery)])
+    asked = site.reference_url(site.CONTENT, reference)
+    location = (await site.ask(asked)).headers["Location"]
+    assert urljoin(asked, location).startswith(f"{asked}/~")
+    assert (await site.ask(urljoin(asked, location))).headers["Location"] == site.TARGET
+    assert [row.entry.answer for row in await site.visits()] == [AnswerKind.HOP, AnswerKind.REDIRECT]
 
 
 async def test_a_fingerprint_header_is_read_behind_a_trusted_front(start: Start) -> None:
