@@ -78,6 +78,14 @@ def test_every_requirement_has_a_lower_and_an_upper_bound() -> None:
         assert re.search(r">=[\d.]+,<[\d.]+", requirement), requirement
 
 
+def test_no_version_is_taken_with_a_fault_that_the_docs_tell_of() -> None:
+    text = (ROOT / "docs/dependencies.md").read_text("utf-8")
+    told = re.findall(r"^\| ([a-z][\w-]*) ([\d.]+) \| .*\((?:CVE|GHSA)-", text, re.MULTILINE)
+    assert told
+    for name, version in told:
+        assert f">={version}," in declared()[name], name
+
+
 def test_the_container_and_its_compose_file_agree_with_the_defaults() -> None:
     config = Config()
     dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
