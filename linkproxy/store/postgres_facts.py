@@ -101,7 +101,7 @@ class KnownFacts:
     def __init__(self, known: Known, memory: Memory, privacy: Privacy) -> None:
         self.known = known
         self._memory = memory
-        self._privacy = privacy
+        self.privacy = privacy
 
     # --- what goes out -------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class KnownFacts:
         """
         news = []
         for spelling in spellings(reference, verified=verified):
-            found = self._privacy.reference_hash(spelling) or b""
+            found = self.privacy.reference_hash(spelling) or b""
             if known := self.known.recipients.get(self.known.recipient_ids.get(found, 0)):
                 return replace(known, verified=verified)
             new = self.known.new_references.get(found)
@@ -145,7 +145,7 @@ class KnownFacts:
         if not new.wanted:
             new.wanted = True
             new.recipient = replace(
-                new.recipient, reference=self._privacy.reference(text(reference)), verified=verified
+                new.recipient, reference=self.privacy.reference(text(reference)), verified=verified
             )
         return replace(new.recipient, verified=verified)
 
@@ -186,11 +186,11 @@ class KnownFacts:
     # --- clients -------------------------------------------------------------------------------
 
     def pseudonym(self, client: str, network: str) -> tuple[str, str]:
-        if self._privacy.client_address == "full":
+        if self.privacy.client_address == "full":
             return client, network
         known = self._memory.pseudonyms.get((client, network))
         if known is None:
-            known = self._privacy.pseudonym(client, network)
+            known = self.privacy.pseudonym(client, network)
             self._memory.pseudonyms.put((client, network), known)
         return known
 

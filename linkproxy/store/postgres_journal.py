@@ -162,7 +162,8 @@ def _keep_stray(batch: Batch, stray: Stray) -> Stray:
     target = stray_target(stray)
     batch.strays.append(
         (
-            *(stray.at, stray.reason, text(stray.method), target, client, network),
+            *(stray.at, stray.reason, text(stray.method), facts.privacy.stray_target(target)),
+            *(client, network),
             *(profile_id, stray.campaign_id, stray.recipient_id),
         )
     )

@@ -59,7 +59,9 @@ ABOUT = {
     "retraction": "recipient_id = $1",
     "engagement": _CAMPAIGNS,
     "shadow_verdict": "recipient_id = $1",
-    "stray": "recipient_id = $1",
+    "stray": """recipient_id = $1 OR EXISTS (SELECT 1 FROM recipient r WHERE r.id = $1 AND r.reference <> ''
+        AND (strpos(target || '/', '/' || r.reference || '/') > 1
+            OR strpos(target, '/' || r.reference || '.') > 1))""",
     "unsubscribe": _CAMPAIGNS,
     "delivery": _CAMPAIGNS,
     "message_link": _CAMPAIGNS,

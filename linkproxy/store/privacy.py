@@ -69,6 +69,11 @@ class Privacy:
             return self._text(b"reference", reference)
         return reference
 
+    def stray_target(self, target: str) -> str:
+        """Return a stray's path as it is stored: what may be a reference in it as ``reference`` is."""
+        parts = target.split("/")
+        return "/".join([*parts[:3], *map(self.reference, parts[3:])])
+
     def address_hash(self, address: str) -> bytes | None:
         """Return what an address is looked up by, None for an empty one."""
         return self._hash(b"address", normal_address(address)) if address.strip() else None

@@ -177,15 +177,16 @@ def _keep_stray(batch: Batch, stray: Stray) -> Stray:
     batch.next_stray += 1
     facts = batch.facts.at(stray)
     client, network = facts.pseudonym(stray.client, stray.network)
-    profile_id = facts.profile_id(stray.profile)
+    profile_id, target = facts.profile_id(stray.profile), _stray_target(stray)
     batch.strays.append(
         (
-            *(batch.next_stray, stray.at, stray.reason, rows.plain(stray.method), _stray_target(stray)),
+            *(batch.next_stray, stray.at, stray.reason, rows.plain(stray.method)),
+            batch.session.privacy.stray_target(target),
             *(client, network, profile_id, stray.campaign_id, stray.recipient_id),
         )
     )
     batch.profiles.add(profile_id)
-    trace = StrayTrace(stray.at, _stray_target(stray), profile_id, stray.campaign_id, stray.recipient_id)
+    trace = StrayTrace(stray.at, target, profile_id, stray.campaign_id, stray.recipient_id)
     batch.session.remember_stray(client, trace)
     return stray
 

@@ -213,7 +213,9 @@ ABOUT = {
     "retraction": "recipient_id = ?1",
     "engagement": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "shadow_verdict": "recipient_id = ?1",
-    "stray": "recipient_id = ?1",
+    "stray": """recipient_id = ?1 OR EXISTS (SELECT 1 FROM recipient r WHERE r.id = ?1 AND r.reference <> ''
+        AND (instr(target || '/', '/' || r.reference || '/') > 1
+            OR instr(target, '/' || r.reference || '.') > 1))""",
     "unsubscribe": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "delivery": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",
     "message_link": "(campaign_id, recipient_id) IN (SELECT id, ?1 FROM campaign)",

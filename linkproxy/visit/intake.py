@@ -46,6 +46,9 @@ _POINTED_REFERENCE = re.compile(rf"(.*?)(?:{_POINTS})+", re.IGNORECASE)
 ALIKE = re.compile(r"/[A-Za-z0-9_%'\"-]{16,80}(?:/.*)?", re.DOTALL)
 """Paths whose first part could have been a token once; other unknown paths are nobody's business."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what keys, references and nonces are made of
+_KEY_BEFORE = re.compile(r"[A-Za-z0-9]{4}(?![A-Za-z0-9@]|%40)")
+
 CROPPED_TARGET = 300
 CROPPED_VALUE = 600
 MOST_HEADERS = 48
@@ -312,13 +315,23 @@ def _stray(raw: RawRequest, caller: Caller, reason: StrayReason) -> Stray:
         at=raw.time,
         reason=reason,
         method=raw.method.upper()[:16],
-        target=raw.target[:CROPPED_TARGET],
+        target=_kept(path_of(raw.target))[:CROPPED_TARGET],
         client=caller.client,
         network=caller.network,
         profile=caller.profile,
         campaign_id=CampaignId(0),
         recipient_id=NOBODY,
     )
+
+
+def _kept(path: str) -> str:
+    """Return what is kept of a stray's path: a ``-`` stands for what may be a mail address."""
+    root, token, *behind = path.split("/")
+    for place, part in enumerate(behind):
+        if not _PLAIN.fullmatch(part):
+            key = _KEY_BEFORE.match(part) if place == 0 else None
+            behind[place] = f"{key[0] if key else ''}-"
+    return "/".join([root, token, *behind])
 
 
 def _forwarded(named: Named, client_header: str) -> tuple[tuple[str, ...], str]:

@@ -235,6 +235,21 @@ class PeopleContract:
         assert await store.export_recipient(mail.bob.id) == bobs
         assert await store.find_recipient("ann@a.example") is None
 
+    async def test_a_changed_copy_of_an_erased_recipients_link_is_erased_too(self, store, mail):
+        (person,) = await store.register_recipients([RecipientDraft(reference="r-7")])
+        copies = ("r-7", "r-7/x", "r-7.AbCdEfGhIjK", "r-70", "x-r-7")
+        await mail.append(*(mail.stray(target=f"/{'t' * 24}/k0x/{text}") for text in copies))
+        assert (await store.erase_recipient(person.id))["stray"] == 3
+        assert await store.count_strays(since=0.0) == {"bad_mac": 2}
+
+    async def test_references_in_changed_copies_of_links_are_hashed_as_recipients_are(self, open_store):
+        store = await open_store(privacy=Privacy("full", "hashed", KEY))
+        mail = await send(store)
+        (person,) = await store.register_recipients([RecipientDraft(reference="r-7")])
+        await mail.append(mail.stray(target=f"/{'t' * 24}/k0x/r-7", recipient_id=person.id))
+        (row,) = (await store.export_recipient(person.id))["stray"]
+        assert row["target"] == f"/{'t' * 24}/k0x/{person.reference}"
+
     async def test_the_link_of_an_erased_recipient_still_leads_on_and_is_not_logged(self, store, mail):
         await self._live(mail)
         await store.erase_recipient(mail.ann.id)

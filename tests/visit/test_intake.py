@@ -153,6 +153,28 @@ def test_a_token_in_a_wrong_shape_is_malformed(target):
 
 
 @pytest.mark.parametrize(
+    ("behind", "kept"),
+    [
+        ("/aB3x/anna@example.com/", "/aB3x/-/"),
+        ("/aB3x/anna%40example.com/b", "/aB3x/-/b"),
+        ("/aB3x/r-7//anna@example.com", "/aB3x/r-7//-"),
+        ("/anna@example.com", "/-"),
+        ("/anna%40example.com", "/-"),
+        ("/aB3x?email=anna@example.com", "/aB3x"),
+        ("/aB3x%27--", "/aB3x-"),
+        ("/aB3xx", "/aB3xx"),
+        ("/aB3", "/aB3"),
+    ],
+)
+def test_of_a_stray_nothing_is_kept_that_may_be_a_mail_address(behind, kept):
+    token = TOKEN.swapcase()
+    for asked in (f"/{token}{behind}", f"http://click.example/{token}{behind}"):
+        found = read(request(asked), GATE)
+        assert isinstance(found, Stray)
+        assert found.target == f"/{token}{kept}"
+
+
+@pytest.mark.parametrize(
     "target", ["/", "/robots.txt", "/favicon.ico", "/healthz", "/.well-known/security.txt", "*"]
 )
 def test_other_paths_are_nobodys_business(target):
