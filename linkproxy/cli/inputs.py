@@ -14,6 +14,7 @@ from linkproxy.model import LinkproxyError
 from linkproxy.query.export import unsafe_text
 from linkproxy.server.recipients import recipient_fault
 from linkproxy.store.api import RecipientDraft
+from linkproxy.store.privacy import normal_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -75,7 +76,7 @@ def read_people(path: Path, *, unique: bool = False) -> People:
     for number, cells in lines:
         found = _read_row(number, cells, columns, width)
         if isinstance(found, Person) and unique:
-            first = seen.setdefault((found.draft.address.lower(), found.draft.reference), number)
+            first = seen.setdefault((normal_address(found.draft.address), found.draft.reference), number)
             if first != number:
                 found = f"{found.who} is there already, on line {first}"
         if isinstance(found, Person):

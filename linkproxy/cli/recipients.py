@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from linkproxy.server.recipients import read_recipient
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
+    from linkproxy.model import Recipient
     from linkproxy.store.api import Store
 
 
@@ -70,9 +72,13 @@ def erase(who: str, *, yes: bool) -> None:
     """
 
     async def work(_config: Config, store: Store) -> dict[str, int]:
-        recipient = await need_recipient(store, who)
+        recipient: Recipient | None = await need_recipient(store, who)
         confirm(f"Erase everything about {who}? This cannot be undone.", yes=yes)
-        return await store.erase_recipient(recipient.id)
+        counts: Counter[str] = Counter()
+        while recipient is not None:  # in two spellings of the domain an earlier version had two
+            counts.update(await store.erase_recipient(recipient.id))
+            recipient = await store.find_recipient(who.strip())
+        return counts
 
     erased = with_store(work)
     told = ", ".join(f"{table} {count}" for table, count in erased.items() if count)

@@ -221,11 +221,11 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         return await self._write(work, locks.REGISTERING)
 
     async def find_recipient(self, who: str) -> Recipient | None:
-        found = self._privacy.hash_of(who)
         row = await self._database.fetch_one(
             f"SELECT {rows.RECIPIENT} FROM recipient_hash h JOIN recipient r ON r.id = h.recipient_id "
-            f"WHERE h.hash = $1 AND r.{recipient_column(who)} = $1",
-            found,
+            f"WHERE h.hash = ANY($1::bytea[]) AND r.{recipient_column(who)} = h.hash "
+            "ORDER BY array_position($1::bytea[], h.hash) LIMIT 1",
+            list(self._privacy.hashes_of(who)),
         )
         return rows.recipient_from(row) if row else None
 

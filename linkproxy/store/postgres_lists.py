@@ -98,7 +98,9 @@ class PostgresLists:
     async def _recipient_id(self, who: str) -> int:
         """Return a recipient's id, -1 for one who is not there."""
         row = await self._database.fetch_one(
-            "SELECT recipient_id FROM recipient_hash WHERE hash = $1", self._privacy.hash_of(who)
+            "SELECT recipient_id FROM recipient_hash WHERE hash = ANY($1::bytea[]) "
+            "ORDER BY array_position($1::bytea[], hash) LIMIT 1",
+            list(self._privacy.hashes_of(who)),
         )
         return int(row[0]) if row else -1
 

@@ -103,7 +103,8 @@ class _Register:
         """Register one; the address decides who it is, a reference that another holds stays there."""
         address_hash = self.privacy.address_hash(draft.address)
         reference_hash = self.privacy.reference_hash(draft.reference)
-        row = self.by_hash.get(address_hash) if address_hash else None
+        known_by = self.privacy.address_hashes(draft.address)
+        row = next((self.by_hash[found] for found in known_by if found in self.by_hash), None)
         holder = self.by_hash.get(reference_hash) if reference_hash else None
         if row is None and holder is not None and (address_hash is None or holder.address_hash is None):
             row = holder
@@ -143,7 +144,7 @@ async def register(work: Transaction, privacy: Privacy, drafts: Sequence[Recipie
     hashes = [
         found
         for draft in drafts
-        for found in (privacy.address_hash(draft.address), privacy.reference_hash(draft.reference))
+        for found in (*privacy.address_hashes(draft.address), privacy.reference_hash(draft.reference))
         if found
     ]
     if any(not (draft.address.strip() or draft.reference) for draft in drafts):
@@ -208,9 +209,10 @@ async def set_track(work: Transaction, privacy: Privacy, who: str, *, track: boo
     column = "address_hash" if is_address(who) else "reference_hash"
     return await work.execute(
         f"""UPDATE recipient SET track = $1
-        WHERE id IN (SELECT recipient_id FROM recipient_hash WHERE hash = $2) AND {column} = $2""",
+        WHERE id IN (SELECT recipient_id FROM recipient_hash WHERE hash = ANY($2::bytea[]))
+        AND {column} = ANY($2::bytea[])""",
         track,
-        privacy.hash_of(who),
+        list(privacy.hashes_of(who)),
     )
 
 

@@ -16,10 +16,13 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from linkproxy.model import LinkproxyError
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import ascii_name, unicode_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Degree = Literal["full", "truncated", "hashed"]
 
@@ -75,16 +78,28 @@ class Privacy:
         return "/".join([*parts[:3], *map(self.reference, parts[3:])])
 
     def address_hash(self, address: str) -> bytes | None:
-        """Return what an address is looked up by, None for an empty one."""
+        """Return what an address is stored under, None for an empty one."""
         return self._hash(b"address", normal_address(address)) if address.strip() else None
+
+    def address_hashes(self, address: str) -> tuple[bytes, ...]:
+        """Return what an address may be stored under, none for an empty one.
+
+        In rows of earlier versions it is as it was spelt, so that spelling comes first.
+        """
+        if not address.strip():
+            return ()
+        return tuple(self._hash(b"address", spelling) for spelling in _address_spellings(address))
 
     def reference_hash(self, reference: str) -> bytes | None:
         """Return what a reference is looked up by, None for an empty one."""
         return self._hash(b"reference", reference) if reference else None
 
-    def hash_of(self, who: str) -> bytes | None:
-        """Return what an address or a reference is looked up by, None for an empty one."""
-        return self.address_hash(who) if is_address(who) else self.reference_hash(who)
+    def hashes_of(self, who: str) -> tuple[bytes, ...]:
+        """Return what an address or a reference is looked up by, in this order; none for an empty one."""
+        if is_address(who):
+            return self.address_hashes(who)
+        found = self.reference_hash(who)
+        return () if found is None else (found,)
 
     def check(self) -> bytes:
         """Return a value that tells whether a store was made with the same key."""
@@ -99,12 +114,23 @@ class Privacy:
 
 
 def normal_address(address: str) -> str:
-    """Return a mail address as it is matched: trimmed, in lower case.
+    """Return a mail address as it is matched: trimmed, in lower case, its domain in A-labels.
 
     RFC 5321 section 2.3.11 leaves the local part's case to its host, but no mailbox provider of
     weight tells two cases apart, and a person who asks for erasure spells it as they like.
     """
+    name, at, domain = _lowered(address).rpartition("@")
+    return f"{name}{at}{ascii_name(domain)}".rstrip(".")
+
+
+def _lowered(address: str) -> str:
     return address.strip().lower().rstrip(".")
+
+
+def _address_spellings(address: str) -> Iterable[str]:
+    """Return how an address may have been stored: as it is written, and its domain in either spelling."""
+    name, at, domain = (normal := normal_address(address)).rpartition("@")
+    return dict.fromkeys((_lowered(address), normal, f"{name}{at}{unicode_name(domain)}"))
 
 
 def spellings(reference: str, *, verified: bool) -> tuple[str, ...]:
@@ -118,7 +144,7 @@ def spellings(reference: str, *, verified: bool) -> tuple[str, ...]:
 
 def domain_of(address: str) -> str:
     """Return the mail domain of an address in lower case and ASCII (A-labels), "" without one."""
-    return ascii_name(normal_address(address).rpartition("@")[2]).rstrip(".") if "@" in address else ""
+    return normal_address(address).rpartition("@")[2] if "@" in address else ""
 
 
 def is_address(who: str) -> bool:

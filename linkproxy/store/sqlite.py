@@ -212,10 +212,11 @@ class SqliteStore(
 
     async def find_recipient(self, who: str) -> Recipient | None:
         column = "address_hash" if is_address(who) else "reference_hash"
-        row = await self._readers.fetch_one(
-            f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.{column} = ?", (self._privacy.hash_of(who),)
-        )
-        return rows.recipient_from(row) if row else None
+        statement = f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.{column} = ?"
+        for known_by in self._privacy.hashes_of(who):
+            if row := await self._readers.fetch_one(statement, (known_by,)):
+                return rows.recipient_from(row)
+        return None
 
     async def set_track(self, who: str, *, track: bool) -> int:
         return await self._writer.run(partial(recipients.set_track, who=who, track=track))
@@ -323,7 +324,8 @@ class SqliteStore(
     # reading ---------------------------------------------------------------------------------
     async def _stream(self, statement: str, where: Filter) -> AsyncIterator[rows.Row]:
         """Yield rows in chunks, each a read of its own: a slow reader holds up no check-point."""
-        values = queries.values_of(where, self._privacy.hash_of(where.recipient))
+        recipient = await self.find_recipient(where.recipient) if where.recipient else None
+        values = queries.values_of(where, recipient.id if recipient else None)
         after, left = where.after_id, where.limit
         while left is None or left > 0:
             size = queries.CHUNK if left is None else min(left, queries.CHUNK)

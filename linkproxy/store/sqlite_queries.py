@@ -13,7 +13,6 @@ from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.afterlife import RetractionRow
 from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
 from linkproxy.store.evidence_rows import reasons_from
-from linkproxy.store.privacy import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,22 +65,17 @@ _CLICK_INDEXES = (
 """Which index lists the clicks of a filter; each has the visit id behind its columns."""
 
 
-def values_of(where: Filter, recipient_hash: bytes | None) -> Values:
+def values_of(where: Filter, recipient_id: RecipientId | None) -> Values:
     """Return what the statements below bind, without the cursor."""
     return {
         "campaign": where.campaign,
         "key": rows.plain(where.key),
-        "recipient": recipient_hash,
+        "recipient": recipient_id,
         "domain": ascii_name(where.domain.strip().lstrip("@").lower()),
         "since": where.since,
         "until": where.until,
         "verdict": where.verdict,
     }
-
-
-def _recipient(where: Filter) -> str:
-    column = "address_hash" if is_address(where.recipient) else "reference_hash"
-    return f"(SELECT id FROM recipient WHERE {column} = :recipient)"
 
 
 def _conditions(where: Filter, columns: Columns, *, by_id: bool = False) -> str:
@@ -93,7 +87,7 @@ def _conditions(where: Filter, columns: Columns, *, by_id: bool = False) -> str:
             where.key and by_id and not (where.campaign or where.recipient)
         ),
         f"{columns.key} = :key": where.key and columns.key,
-        f"{columns.recipient_id} = {_recipient(where)}": where.recipient,
+        f"{columns.recipient_id} = :recipient": where.recipient,
         f"{columns.domain} = :domain": where.domain,
         f"{columns.at} >= :since": where.since is not None,
         f"{columns.at} < :until": where.until is not None,
@@ -203,7 +197,7 @@ def visits(where: Filter) -> str:
     """Return the statement that lists the journal: settled visits by an index, and the open ones."""
     if where.recipient:
         found = f"""SELECT v.id FROM visit v LEFT JOIN recipient r ON r.id = v.recipient_id
-            WHERE v.id IN ({entries.visits_of(_recipient(where))} UNION {UNSETTLED})
+            WHERE v.id IN ({entries.visits_of(":recipient")} UNION {UNSETTLED})
             AND {_conditions(where, replace(_JOURNAL, verdict="coalesce(v.settled_verdict, v.verdict)"))}"""
     else:
         opened = f"""SELECT v.id FROM ({UNSETTLED}) o JOIN visit v ON v.id = o.visit_id

@@ -63,7 +63,7 @@ def _register(session: Session, draft: RecipientDraft) -> Recipient:
     reference_hash = privacy.reference_hash(draft.reference)
     if address_hash is None and reference_hash is None:
         raise StoreError("a recipient needs an address or a reference; one draft has neither")
-    row = db.execute(_BY_ADDRESS, (address_hash,)).fetchone() if address_hash else None
+    row = _by_address(session, draft.address)
     holder = db.execute(_BY_REFERENCE, (reference_hash,)).fetchone() if reference_hash else None
     if row is None and holder is not None and (address_hash is None or holder[-1]):
         row = holder[:-1]
@@ -89,6 +89,14 @@ def _register(session: Session, draft: RecipientDraft) -> Recipient:
     if reference_hash:
         db.execute("DELETE FROM erased_reference WHERE reference_hash = ?", (reference_hash,))
     return rows.recipient_from(db.execute(_BY_ID, (new_id,)).fetchone())
+
+
+def _by_address(session: Session, address: str) -> rows.Row | None:
+    for known_by in session.privacy.address_hashes(address):
+        row: rows.Row | None = session.db.execute(_BY_ADDRESS, (known_by,)).fetchone()
+        if row is not None:
+            return row
+    return None
 
 
 def _move(session: Session, recipient_id: int, old: str, new: str) -> None:
@@ -130,9 +138,11 @@ def set_track(session: Session, who: str, *, track: bool) -> int:
     if who.startswith("@"):
         return _set_domain(session, domain_of(who), track=track)
     column = "address_hash" if is_address(who) else "reference_hash"
-    return session.db.execute(
-        f"UPDATE recipient SET track = ? WHERE {column} = ?", (track, session.privacy.hash_of(who))
-    ).rowcount
+    statement = f"UPDATE recipient SET track = ? WHERE {column} = ?"
+    return sum(
+        session.db.execute(statement, (track, known_by)).rowcount
+        for known_by in session.privacy.hashes_of(who)
+    )
 
 
 def _set_domain(session: Session, domain: str, *, track: bool) -> int:

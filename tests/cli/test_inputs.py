@@ -86,6 +86,12 @@ def test_each_bad_line_is_named_and_the_good_ones_are_kept(tmp_path: Path) -> No
     assert any(fault.startswith("6: not CSV") for fault in found)
 
 
+def test_an_address_in_the_other_spelling_of_its_domain_is_there_already(tmp_path: Path) -> None:
+    text = "email\nanna@m\u00fcnchen.example\nAnna@xn--mnchen-3ya.example\n"
+    (fault,) = read(tmp_path, text, unique=True).faults
+    assert "is there already, on line 2" in fault
+
+
 def test_a_cell_with_line_breaks_does_not_shift_the_line_numbers(tmp_path: Path) -> None:
     people = read(tmp_path, 'email,note\nanna@example.com,"one\ntwo\nthree"\nbad,x\n')
     assert drafts(people) == [RecipientDraft(address="anna@example.com")]

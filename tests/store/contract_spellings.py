@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from linkproxy.model import NOBODY, Unlogged
-from linkproxy.store.api import RecipientDraft
+from linkproxy.store.api import Filter, RecipientDraft
 
 MUNICH = (
     "m\u00fcnchen.example",
@@ -34,6 +34,20 @@ class SpellingsContract:
         assert not bob.track
         assert await store.set_track(f"@{MUNICH[2]}", track=True) == 2
         assert (await store.find_recipient(f"bob@{MUNICH[1]}")).track
+
+    # addresses -------------------------------------------------------------------------------
+
+    async def test_an_address_is_one_recipient_however_its_domain_is_written(self, store, mail):
+        drafts = [RecipientDraft(f"m\u00fcller@{domain}") for domain in MUNICH]
+        found = await store.register_recipients(drafts)
+        again = [(await store.register_recipients([draft]))[0] for draft in drafts]
+        asked = [await store.find_recipient(draft.address) for draft in drafts]
+        assert {who.id for who in (*found, *again, *asked)} == {found[0].id}
+        await mail.visited(mail.visit(who=found[0]))
+        for domain in MUNICH:
+            listed = store.visits(Filter(recipient=f"M\u00dcLLER@{domain}"))
+            assert len([row async for row in listed]) == 1
+            assert await store.set_track(f"m\u00fcller@{domain}", track=True) == 1
 
     # references ------------------------------------------------------------------------------
 
