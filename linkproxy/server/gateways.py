@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from linkproxy.logs import Event, get_logger
 from linkproxy.server.loop import Loop
-from linkproxy.store.gateways import DomainGateway, LookupOutcome
+from linkproxy.store.gateways import MOST_SECONDS, DomainGateway, LookupOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,8 +29,7 @@ PAGE = 100
 
 DAY_SECONDS = 86_400.0
 LEAST_SECONDS = 7 * DAY_SECONDS
-MOST_SECONDS = 30 * DAY_SECONDS
-"""An answer is kept for as long as it says, between these: gateways change once in years."""
+"""An answer is kept for as long as it says, from this to ``MOST_SECONDS``: gateways change once in years."""
 
 NONE_SECONDS = DAY_SECONDS
 FAILED_SECONDS = 3_600.0

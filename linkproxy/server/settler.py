@@ -76,6 +76,7 @@ async def settle_due(
         due = await store.list_due(
             last_before=now - policy.hold_seconds,
             first_before=now - policy.max_hold_seconds,
+            after=now + policy.max_hold_seconds,
             limit=_PAGE + len(passed),
         )
         fresh = [message for message in due if (message.campaign_id, message.recipient_id) not in passed]

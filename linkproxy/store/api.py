@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
 from linkproxy.model import (
@@ -295,8 +296,13 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
         the batch has its turn, from whatever thread; the outcomes of what it brings come last.
         """
 
-    async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
-        """Return open messages quiet since ``last_before`` or open since ``first_before``."""
+    async def list_due(
+        self, *, last_before: float, first_before: float, after: float = inf, limit: int
+    ) -> list[OpenMessage]:
+        """Return open messages quiet since ``last_before`` or open since ``first_before``.
+
+        And those that were visited ``after`` a time that has yet to come: by a clock that was ahead.
+        """
 
     async def settle(
         self,

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+MOST_SECONDS = 30 * 86_400.0
+"""No answer is kept longer: what ends later was looked up by a clock that was ahead, and is due."""
+
+
 class LookupOutcome(StrEnum):
     """What came of asking for a domain's mail servers."""
 
@@ -41,7 +45,10 @@ class GatewayStore(Protocol):
         """Return what is known of every mail domain, in order of domain."""
 
     async def list_gateways_due(self, *, now: float, limit: int) -> list[DomainGateway]:
-        """Return domains that are to be looked up, those that wait longest first."""
+        """Return domains that are to be looked up, those that wait longest first.
+
+        They are due when they have expired at ``now``, or are to only after ``MOST_SECONDS``.
+        """
 
     async def put_gateways(self, rows: Sequence[DomainGateway]) -> None:
         """Replace what is known of some domains; visits from now on see it.

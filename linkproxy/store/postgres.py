@@ -11,6 +11,7 @@ import time
 import uuid
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from linkproxy.model import CampaignId, LinkKey, RecipientId
@@ -65,8 +66,8 @@ WHERE lease.node = excluded.node OR lease.until < now() RETURNING node"""
 _LET_GO = "DELETE FROM lease WHERE work = 'settle' AND node = $1"
 _DUE = """SELECT campaign_id, recipient_id, min(at), max(at) FROM open_visit
 GROUP BY campaign_id, recipient_id
-HAVING max(at) < $1 OR min(CASE WHEN again THEN NULL ELSE at END) < $2
-ORDER BY campaign_id, recipient_id LIMIT $3"""
+HAVING max(at) < $1 OR min(CASE WHEN again THEN NULL ELSE at END) < $2 OR max(at) > $3
+ORDER BY campaign_id, recipient_id LIMIT $4"""
 _KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.id = campaign_id
 WHERE signing_key_id = $1 ORDER BY name"""
 
@@ -248,12 +249,14 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
     async def append(self, pending: Sequence[Pending], take: Take, more: More = no_more) -> list[Outcome]:
         return await self._whole(self._intake.append(pending, take, more))
 
-    async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
+    async def list_due(
+        self, *, last_before: float, first_before: float, after: float = inf, limit: int
+    ) -> list[OpenMessage]:
         """Return what is due to the one node that settles; the others have nothing to do."""
         if await self._database.fetch_one(_LEASE, self._node) is None:
             return []
         await self._catch_up()
-        found = await self._database.fetch(_DUE, last_before, first_before, limit)
+        found = await self._database.fetch(_DUE, last_before, first_before, after, limit)
         self._listed = {(row[0], row[1]) for row in found}
         return [OpenMessage(CampaignId(row[0]), RecipientId(row[1]), row[2], row[3]) for row in found]
 

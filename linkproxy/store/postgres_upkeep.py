@@ -16,7 +16,7 @@ from linkproxy.store.afterlife import EngagementOutcome
 from linkproxy.store.api import StoreError
 from linkproxy.store.chunks import in_chunks, in_parts, no_rest
 from linkproxy.store.domains import PURGED_TOGETHER
-from linkproxy.store.gateways import DomainGateway, LookupOutcome
+from linkproxy.store.gateways import MOST_SECONDS, DomainGateway, LookupOutcome
 from linkproxy.store.postgres_partitions import drop_empty, make_ahead
 from linkproxy.visit.learn import FEWEST_RECIPIENTS
 
@@ -35,7 +35,8 @@ T = TypeVar("T")
 
 _GATEWAY = "domain, name, mx, outcome, looked_up_at, expires_at"
 _GATEWAYS = f"SELECT {_GATEWAY} FROM gateway ORDER BY domain"
-_DUE = f"SELECT {_GATEWAY} FROM gateway WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2"
+_DUE = f"""SELECT {_GATEWAY} FROM gateway WHERE expires_at <= $1
+UNION ALL SELECT {_GATEWAY} FROM gateway WHERE expires_at > $2 ORDER BY expires_at LIMIT $3"""
 # A domain whose last recipient was erased while it was looked up must not come back.
 _PUT = f"""INSERT INTO gateway ({_GATEWAY})
 SELECT $1, $2, $3, $4, $5, $6 WHERE EXISTS (SELECT 1 FROM recipient WHERE domain = $1)
@@ -61,7 +62,9 @@ class PostgresUpkeep:
         return [_gateway_from(row) for row in await self._database.fetch(_GATEWAYS)]
 
     async def list_gateways_due(self, *, now: float, limit: int) -> list[DomainGateway]:
-        return [_gateway_from(row) for row in await self._database.fetch(_DUE, now, limit)]
+        return [
+            _gateway_from(row) for row in await self._database.fetch(_DUE, now, now + MOST_SECONDS, limit)
+        ]
 
     async def put_gateways(self, rows: Sequence[DomainGateway]) -> None:
         if rows:

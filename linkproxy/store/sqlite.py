@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignId, LinkKey, RecipientId
@@ -71,7 +72,7 @@ _DUE = """WITH waiting AS MATERIALIZED (
 SELECT campaign_id, recipient_id, min(at), max(at) FROM main.open_visit
 GROUP BY campaign_id, recipient_id
 HAVING max(at) < ? AND (campaign_id, recipient_id) NOT IN (SELECT campaign_id, recipient_id FROM waiting)
-    OR min(CASE WHEN again THEN NULL ELSE at END) < ? LIMIT ?"""
+    OR min(CASE WHEN again THEN NULL ELSE at END) < ? OR max(at) > ? LIMIT ?"""
 _KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.id = campaign_id
 WHERE signing_key_id = ? ORDER BY name"""
 
@@ -234,12 +235,14 @@ class SqliteStore(
     async def append(self, pending: Sequence[Pending], take: Take, more: More = no_more) -> list[Outcome]:
         return await self._writer.run(partial(append, pending=pending, take=take, more=more), indexed=False)
 
-    async def list_due(self, *, last_before: float, first_before: float, limit: int) -> list[OpenMessage]:
+    async def list_due(
+        self, *, last_before: float, first_before: float, after: float = inf, limit: int
+    ) -> list[OpenMessage]:
         # What is too young to be due is left to wait: to bring it in now would hold up whoever visits.
         ((oldest,),) = await self._readers.fetch(_OLDEST)
-        if oldest is not None and oldest < max(last_before, first_before):
+        if oldest is not None and not max(last_before, first_before) <= oldest <= after:
             await self._writer.run(Session.index)
-        found = await self._readers.fetch(_DUE, (last_before, first_before, limit))
+        found = await self._readers.fetch(_DUE, (last_before, first_before, after, limit))
         return [OpenMessage(CampaignId(row[0]), RecipientId(row[1]), row[2], row[3]) for row in found]
 
     async def settle(

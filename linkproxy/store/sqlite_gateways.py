@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from linkproxy.store.gateways import DomainGateway, LookupOutcome
+from linkproxy.store.gateways import MOST_SECONDS, DomainGateway, LookupOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = "domain, name, mx, outcome, looked_up_at, expires_at"
 _ALL = f"SELECT {_COLUMNS} FROM gateway ORDER BY domain"
-_DUE = f"SELECT {_COLUMNS} FROM gateway WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
+_DUE = f"""SELECT {_COLUMNS} FROM gateway WHERE expires_at <= ?1
+UNION ALL SELECT {_COLUMNS} FROM gateway WHERE expires_at > ?2 ORDER BY expires_at LIMIT ?3"""
 # A domain whose last recipient was erased while it was looked up must not come back.
 _PUT = f"""INSERT OR REPLACE INTO gateway ({_COLUMNS})
 SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM recipient WHERE domain = ?1)"""
@@ -36,7 +37,9 @@ class SqliteGateways:
         return [_gateway_from(row) for row in await self._readers.fetch(_ALL)]
 
     async def list_gateways_due(self, *, now: float, limit: int) -> list[DomainGateway]:
-        return [_gateway_from(row) for row in await self._readers.fetch(_DUE, (now, limit))]
+        return [
+            _gateway_from(row) for row in await self._readers.fetch(_DUE, (now, now + MOST_SECONDS, limit))
+        ]
 
     async def put_gateways(self, rows: Sequence[DomainGateway]) -> None:
         if rows:

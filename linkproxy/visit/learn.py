@@ -199,7 +199,8 @@ def taught(profile: DomainProfile, found: Lesson, at: float, *, by_another: bool
 
     ``by_another``: a recipient, or of a network a domain, taught it that had not before.
     """
-    at = max(at, profile.taught_at)
+    if profile.taught_at - at <= DAY_SECONDS:  # else it was taught by a clock that was ahead
+        at = max(at, profile.taught_at)
     kept = worn(at - profile.taught_at, found.half_life_seconds)
     if profile.scope in _APART:
         machines, people = _taught_apart(profile, found)

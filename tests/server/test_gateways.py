@@ -18,7 +18,6 @@ from linkproxy.server.gateways import (
     DAY_SECONDS,
     FAILED_SECONDS,
     LEAST_SECONDS,
-    MOST_SECONDS,
     GatewayFinder,
     look_up,
     look_up_due,
@@ -26,7 +25,7 @@ from linkproxy.server.gateways import (
 )
 from linkproxy.server.mx import MxAnswer, MxResolver
 from linkproxy.store.api import RecipientDraft, StoreError
-from linkproxy.store.gateways import DomainGateway, LookupOutcome
+from linkproxy.store.gateways import MOST_SECONDS, DomainGateway, LookupOutcome
 from linkproxy.telemetry import Metrics
 from linkproxy.visit import policy
 

@@ -52,6 +52,15 @@ async def test_settling_twice_changes_nothing(site: Site) -> None:
     assert await clicks(site) == [site.CONTENT]
 
 
+async def test_a_visit_by_a_clock_that_was_years_ahead_is_settled_when_it_is_set_right(site: Site) -> None:
+    right = site.clock.now
+    site.clock.now = right + 3 * 365 * 86_400
+    await site.ask(site.url())
+    assert await settle_due(site.store, site.server.services.policy, right) == 1
+    assert await clicks(site) == [site.CONTENT]
+    assert await settle_due(site.store, site.server.services.policy, right) == 0
+
+
 async def test_everything_that_became_due_during_a_downtime_is_settled_in_one_pass(site: Site) -> None:
     drafts = [RecipientDraft(address=f"reader{at}@example.com") for at in range(40)]
     people = await site.store.register_recipients(drafts)

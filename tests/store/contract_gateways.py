@@ -50,6 +50,13 @@ class GatewayContract:
         assert sorted(await domains_due(store)) == ["a.example", "b.example", "c.example"]
         assert {row.outcome for row in await store.list_gateways()} == {LookupOutcome.UNASKED}
 
+    @pytest.mark.usefixtures("mail")
+    async def test_what_a_clock_that_was_ahead_looked_up_is_due_when_it_is_set_right(self, store):
+        ahead = NOW + 3 * 365 * 86_400
+        await store.put_gateways([replace(FOUND, looked_up_at=ahead, expires_at=ahead + 100)])
+        assert await domains_due(store) == ["b.example", "a.example"]
+        assert await domains_due(store, now=ahead) == ["b.example"]
+
     async def test_a_reference_that_gets_an_address_later_brings_its_domain(self, store):
         await store.register_recipients([RecipientDraft(reference="x-1")])
         assert await domains_due(store) == []

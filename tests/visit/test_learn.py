@@ -383,5 +383,11 @@ def test_half_of_a_lesson_is_left_after_a_half_life_and_a_clock_that_goes_back_w
     assert (late.machines, late.people, late.taught_at) == (4.0, 1.0, START)
 
 
+def test_what_a_clock_that_was_ahead_taught_wears_off_from_when_it_is_set_right():
+    ahead = DomainProfile(DOMAIN, "a.example", machines=4.0, taught_at=START + 1000 * DAY)
+    found = learn.taught(ahead, lesson(people=1), START)
+    assert (found.machines, found.people, found.taught_at) == (4.0, 1.0, START)
+
+
 def lesson(**counts):
     return Lesson("a.example", "", RecipientId(1), HALF_LIFE, **counts)
