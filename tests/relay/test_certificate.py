@@ -17,9 +17,11 @@ import pytest
 from claims.tls_front import authority
 from structlog.testing import capture_logs
 
-from linkproxy.server.relay.certificate import ends_at
+from linkproxy.config_relay import RelaySection
+from linkproxy.model import LinkproxyError
+from linkproxy.server.relay.certificate import ends_at, tls_context
 
-from .test_running import _process
+from .test_running import _checked, _process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +35,10 @@ def tls(tmp_path) -> Path:
     folder.mkdir()
     authority(folder, "127.0.0.1")
     return folder
+
+
+def openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
 
 
 def seen(port: int) -> bytes:
@@ -70,6 +76,52 @@ async def test_a_renewed_certificate_that_cannot_be_used_changes_nothing_and_is_
     assert "tls_cert_file" in logs[0]["error"]
     assert await asyncio.to_thread(seen, found.port) == before
     assert found.metric("certificate_end_seconds") > time.time()
+
+
+async def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(post, tls):
+    found = await post(**TLS)
+    before = der(tls)
+    authority(tls, "127.0.0.1")
+    key, plain = tls / "key.pem", tls / "plain.pem"
+    key.rename(plain)
+    openssl("pkey", "-in", plain, "-aes256", "-passout", "pass:secret", "-out", key)
+    with capture_logs() as logs:
+        found.running.relay.certificate.renew()
+    assert [line["event"] for line in logs] == ["relay.certificate_failed"]
+    assert "the key is encrypted" in logs[0]["error"]
+    assert await asyncio.to_thread(seen, found.port) == before
+
+
+def _chain_in_the_wrong_order(tls: Path) -> None:
+    certificate = tls / "certificate.pem"
+    authority(tls, "ca.example")
+    other = certificate.read_text()
+    authority(tls, "127.0.0.1")
+    certificate.write_text(other + certificate.read_text())
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_chain_in_the_wrong_order, "the key is not that of the first certificate"),
+        (lambda tls: (tls / "certificate.pem").write_text(""), "holds no PEM of its kind"),
+        (lambda tls: (tls / "key.pem").unlink(), "key.pem: cannot be used: No such file"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_told_with_the_reason(tls, damage, said):
+    damage(tls)
+    section = RelaySection(tls_cert_file=str(tls / "certificate.pem"), tls_key_file=str(tls / "key.pem"))
+    with pytest.raises(LinkproxyError, match=said):
+        tls_context(section)
+
+
+@pytest.mark.parametrize(("days", "code", "said"), [("-1", 1, "it ended on"), ("9", 0, "it ends on")])
+async def test_check_says_when_the_certificate_ends(post, tls, tmp_path, days, code, said):
+    certificate = tls / "certificate.pem"
+    openssl("x509", "-in", certificate, "-signkey", tls / "key.pem", "-days", days, "-out", certificate)
+    await post(**TLS)
+    found, out, _ = await _checked(tmp_path, "relay", "--check")
+    assert (found, said in " ".join(out.split())) == (code, True)
 
 
 async def test_its_end_is_a_metric_and_0_without_one(post, tls):

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from linkproxy.telemetry import Metrics
 
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)  # RFC 7468
+_WORDS: Final = {
+    "": "one of them holds no PEM of its kind, or a part of one",
+    "KEY_VALUES_MISMATCH": "the key is not that of the first certificate, which has to be the relay's own, "
+    "with its chain behind it",
+}
+"""What OpenSSL's reasons come to."""
+
 _UTC_TIME: Final = 0x17  # tags of DER (X.690)
 _VERSION: Final = 0xA0
 
@@ -61,14 +68,28 @@ def tls_context(section: RelaySection) -> ssl.SSLContext | None:
     if not section.tls_cert_file:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate, key = Path(section.tls_cert_file), Path(section.tls_key_file or section.tls_cert_file)
     try:
-        context.load_cert_chain(section.tls_cert_file, section.tls_key_file or None)
+        for file in (certificate, key):
+            file.open("rb").close()  # OpenSSL does not say which of them it cannot read
+        context.load_cert_chain(certificate, key, password=_no_password)
     except OSError as error:
+        named = error.filename or f"{certificate}, {key}"
+        reason = getattr(error, "reason", None) or ""
+        fault = _WORDS.get(reason, error.strerror) if isinstance(error, ssl.SSLError) else error.strerror
         raise LinkproxyError(
-            f"[relay] tls_cert_file, tls_key_file: {section.tls_cert_file}: cannot be used: "
-            f"{error.strerror or error}. Name a certificate and its key in PEM."
+            f"[relay] tls_cert_file, tls_key_file: {named}: cannot be used: {fault}. "
+            "Name a certificate and its key in PEM."
         ) from None
     return context
+
+
+def _no_password() -> str:
+    """Refuse an encrypted key: OpenSSL would ask the terminal for a password, and all mail would wait."""
+    raise LinkproxyError(
+        "[relay] tls_key_file: the key is encrypted, and nobody can be asked for its password. "
+        "Decrypt it (openssl pkey -in key.pem -out plain.pem), readable by linkproxy's user alone."
+    )
 
 
 def ends_at(file: Path) -> float:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aiosmtplib.errors import SMTPAuthenticationError, SMTPResponseException
 
 from linkproxy.model import LinkproxyError
+from linkproxy.server.relay.certificate import ends_at
 from linkproxy.server.relay.service import check, own_name
 from linkproxy.server.relay.treatment import wants_header
 from linkproxy.server.relay.upstream import UpstreamError, connect, route
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from linkproxy.config import Config
+    from linkproxy.config_relay import RelaySection
     from linkproxy.model import Campaign
     from linkproxy.server.relay.upstream import Upstream
     from linkproxy.store.api import Store
@@ -47,7 +52,7 @@ _REMEDIES: Final[tuple[tuple[type[BaseException], str], ...]] = (
 class Found:
     """One finding: what was looked at, what was seen, and whether mail can go that way."""
 
-    about: str  # settings, campaigns or upstream
+    about: str  # settings, certificate, campaigns or upstream
     good: bool
     seen: str
 
@@ -61,6 +66,7 @@ async def inspect(config: Config, store: Store) -> list[Found]:
         return [Found("settings", good=False, seen=line) for line in str(error).splitlines()]
     return [
         Found("settings", good=True, seen=_admitted(config)),
+        *_certificate(config.relay),
         await _campaigns(config, store),
         *await _upstream(config),
     ]
@@ -75,6 +81,18 @@ def _admitted(config: Config) -> str:
         "either": f"mailers at {networks}, and whoever logs in, may send",
         "both": f"mailers at {networks} may send when they log in",
     }[section.clients]
+
+
+def _certificate(section: RelaySection) -> list[Found]:
+    """Look at what STARTTLS offers; that it can be used was seen with the settings."""
+    ends = ends_at(Path(section.tls_cert_file)) if section.tls_cert_file else 0.0
+    if not ends:
+        return []
+    shown = datetime.fromtimestamp(ends, UTC).date().isoformat()
+    if ends > time.time():
+        return [Found("certificate", good=True, seen=f"mailers may use STARTTLS; it ends on {shown}")]
+    seen = f"[relay] tls_cert_file: it ended on {shown}; mailers that check it break off STARTTLS. Renew it."
+    return [Found("certificate", good=False, seen=seen)]
 
 
 async def _campaigns(config: Config, store: Store) -> Found:
