@@ -341,5 +341,8 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
 
     async def remove_api_key(self, name: str) -> bool: ...
 
+    async def skip_ids(self) -> None:
+        """Leave a gap behind the newest ids (``gaps.py``), after a backup was restored; raise StoreError."""
+
     async def purge(self, cutoffs: Cutoffs, *, rest: Rest = no_rest) -> dict[str, int]:
         """Delete what is older than the cut-offs, a chunk at a time; return how many rows by table name."""

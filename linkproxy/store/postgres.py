@@ -306,6 +306,9 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
     async def remove_api_key(self, name: str) -> bool:
         return bool(await self._write(lambda work: work.execute("DELETE FROM api_key WHERE name = $1", name)))
 
+    async def skip_ids(self) -> None:
+        await self._write(outgoing.skip_ids)
+
 
 async def _ping(work: Transaction, now: float) -> None:
     await work.execute("UPDATE meta SET number = $1 WHERE name = 'ping'", int(now))

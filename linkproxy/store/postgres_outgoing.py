@@ -10,6 +10,8 @@ import asyncpg
 from linkproxy.model import Campaign, CampaignId, Link, LinkKey, MessageLink
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import DuplicateError, StoreError
+from linkproxy.store.gaps import after_gap
+from linkproxy.store.postgres_fence import NEWEST
 from linkproxy.store.postgres_rows import text, turned
 from linkproxy.store.sqlite_outgoing import name_taken, unknown_campaign
 
@@ -163,3 +165,11 @@ async def add_api_key(work: Transaction, key: ApiKey) -> None:
         )
     except asyncpg.UniqueViolationError:
         raise DuplicateError(f"API key {key.name!r} is there already; choose another name") from None
+
+
+async def skip_ids(work: Transaction) -> None:
+    """Leave a gap behind the newest campaign, recipient and visit; raise StoreError."""
+    sequences = {"campaign": "campaign_id_seq", "recipient": "recipient_id", "visit": "visit_id"}
+    for table, sequence in sequences.items():
+        ((newest,),) = await work.fetch(f"SELECT {NEWEST} FROM {sequence}")
+        await work.fetch("SELECT setval($1::regclass, $2)", sequence, after_gap(table, newest))

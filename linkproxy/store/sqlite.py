@@ -306,6 +306,9 @@ class SqliteStore(
     async def remove_api_key(self, name: str) -> bool:
         return await self._writer.run(partial(outgoing.remove_api_key, name=name))
 
+    async def skip_ids(self) -> None:
+        await self._writer.run(outgoing.skip_ids)
+
     async def purge(self, cutoffs: Cutoffs, *, rest: Rest = no_rest) -> dict[str, int]:
         """Delete what is older than the cut-offs, one transaction a chunk."""
 

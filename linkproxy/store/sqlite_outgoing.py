@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from linkproxy.model import Campaign, CampaignId, Link, LinkKey, MessageLink
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, DuplicateError, StoreError
+from linkproxy.store.gaps import GAPS, after_gap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,9 @@ _LINK_TAKEN = (
 )
 _MESSAGE_LINK = f"""INSERT INTO message_link ({rows.MESSAGE_LINK})
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?2)"""
+_MOVE = "UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1"
+_BEGIN = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"  # of a table that never had a row
+_INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
 _AUDIT = "INSERT INTO audit (at, campaign_id, key, old_target, new_target, who) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -161,3 +165,17 @@ def remove_api_key(session: Session, name: str) -> bool:
 def ping(session: Session) -> None:
     """Write something small."""
     session.db.execute("UPDATE meta SET value = ? WHERE name = 'ping'", (session.clock(),))
+
+
+def skip_ids(session: Session) -> None:
+    """Leave a gap behind the newest campaign, recipient and visit; raise StoreError.
+
+    Done when the newest visits are in open_visit, which then goes on behind the gap, too.
+    """
+    moved = {table: after_gap(table, session.sequence(table)) for table in GAPS}
+    for place in moved.items():
+        if not session.db.execute(_MOVE, place).rowcount:
+            session.db.execute(_BEGIN, place)
+    session.db.execute(_INDEXED, (moved["visit"],))
+    session.forget()
+    session.refresh()  # for what else is in this transaction

@@ -166,10 +166,20 @@ class Installation:
         peer: str = "198.51.100.7",
     ) -> list[AnswerKind]:
         """Send requests through intake, judge and store, as the server does; return the answers."""
-        requests = [RawRequest(method, path, tuple(headers), peer, at) for path in paths]
-        outcomes = asyncio.run(_append(requests))
+        outcomes = self.outcomes(paths, at, headers, method, peer)
         assert all(isinstance(outcome, Judged) for outcome in outcomes), outcomes
         return [outcome.answer.kind for outcome in outcomes if isinstance(outcome, Judged)]
+
+    def outcomes(
+        self,
+        paths: Iterable[str],
+        at: float,
+        headers: Sequence[tuple[str, str]] = PERSON,
+        method: str = "GET",
+        peer: str = "198.51.100.7",
+    ) -> list[Outcome]:
+        """Do the same, and return whatever came of the requests."""
+        return asyncio.run(_append([RawRequest(method, path, tuple(headers), peer, at) for path in paths]))
 
     def mail(self, who: str = "anna@example.com", campaign: str = "spring") -> bytes:
         """Return the newsletter rewritten for one recipient, the campaign made if it is not there."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from store.contract_afterlife import AfterlifeContract
 from store.contract_domains import DomainContract
+from store.contract_gaps import GapContract
 from store.contract_gateways import GatewayContract
 from store.contract_journal import JournalContract
 from store.contract_listings import ListingContract
@@ -35,5 +36,6 @@ class StoreContract(
     RollupContract,
     SourceContract,
     SpellingsContract,
+    GapContract,
 ):
     """The claims of all areas."""
