@@ -44,6 +44,9 @@ recipients.add_command(sign)
 def export(who: str, out: Path | None) -> None:
     """Print everything stored about a recipient, as JSON.
 
+    By table, as docs/storage.md has them, with the headers of the visits and the names of campaigns and
+    links that the rows refer to. Times are seconds since 1970, UTC.
+
     \b
     Example:
       linkproxy recipients export anna@example.com --out anna.json

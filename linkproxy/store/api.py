@@ -280,7 +280,7 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
         """
 
     async def export_recipient(self, recipient_id: RecipientId) -> dict[str, list[dict[str, Any]]]:
-        """Return every row about a recipient by table name, JSON-able."""
+        """Return every row about a recipient by table name, and what they refer to (``referred.py``)."""
 
     async def erase_recipient(self, recipient_id: RecipientId) -> dict[str, int]:
         """Delete every row about a recipient; return how many by table name."""

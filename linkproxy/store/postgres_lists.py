@@ -14,6 +14,7 @@ from linkproxy.store.postgres_fence import safe
 from linkproxy.store.postgres_queries import Asked
 from linkproxy.store.postgres_recipients import ABOUT
 from linkproxy.store.postgres_settle import campaign_of
+from linkproxy.store.referred import REFERRED, values_of, with_headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _JSON = frozenset({"evidence", "settled_evidence", "facts", "settled_facts", "reasons"})
 """Columns that hold JSON."""
+
+_KINDS = {"profile_id": "bigint", "campaign_id": "bigint", "key": "text"}
 
 
 class PostgresLists:
@@ -69,7 +72,7 @@ class PostgresLists:
         return {str(row[0]): int(row[1]) for row in found}
 
     async def export_recipient(self, recipient_id: RecipientId) -> dict[str, list[dict[str, Any]]]:
-        """Return every row about a recipient, JSON-able; tables without one are there and empty."""
+        """Return every row about a recipient, and what they refer to; tables without one are empty."""
         found: dict[str, list[dict[str, Any]]] = {}
         async with self._database.transaction() as work:
             sources = sources_by_id(await work.fetch(POLICIES))
@@ -78,6 +81,13 @@ class PostgresLists:
                 listed: Any = await work.fetch(f"SELECT * FROM {table} WHERE {where}", recipient_id)
                 values = [{name: _value(name, value) for name, value in row.items()} for row in listed]
                 found[table] = [with_sources(row, sources) for row in values]
+            about = dict(found)
+            for table, (statement, columns) in REFERRED.items():
+                kinds = enumerate((_KINDS[column] for column in columns), 1)
+                lists = [f"(SELECT unnest(${place}::{kind}[]))" for place, kind in kinds]
+                asked = (values_of(about, column) for column in columns)
+                listed = await work.fetch(statement.format(*lists), *asked)
+                found[table] = [with_headers(dict(row.items())) for row in listed]
         return found
 
     async def _stream(self, page: Callable[[Asked, int, int], Bound], where: Filter) -> AsyncIterator[Row]:

@@ -6,9 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.store.evidence_rows import POLICIES, sources_by_id, with_sources
+from linkproxy.store.referred import REFERRED, values_of, with_headers
 from linkproxy.store.sqlite_recipients import ABOUT
+from linkproxy.store.sqlite_rows import compact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiosqlite import Connection
+
     from linkproxy.model import RecipientId
     from linkproxy.store.sqlite_reads import Readers
 
@@ -17,21 +23,27 @@ _JSON = frozenset({"evidence", "settled_evidence", "facts", "settled_facts", "re
 
 
 async def export(readers: Readers, recipient_id: RecipientId) -> dict[str, list[dict[str, Any]]]:
-    """Return every row about a recipient, JSON-able; tables without one are there and empty."""
+    """Return every row about a recipient, and what they refer to; tables without one are empty."""
     async with readers.lend() as db:
         sources = sources_by_id(await db.execute_fetchall(POLICIES))
         found: dict[str, list[dict[str, Any]]] = {}
         for table, where in ABOUT.items():
-            cursor = await db.execute(f"SELECT * FROM {table} WHERE {where}", (recipient_id,))
-            names = [column[0] for column in cursor.description]
-            found[table] = [
-                with_sources(
-                    {name: _value(name, value) for name, value in zip(names, row, strict=True)}, sources
-                )
-                for row in await cursor.fetchall()
-            ]
-            await cursor.close()
+            listed = await _rows(db, f"SELECT * FROM {table} WHERE {where}", (recipient_id,))
+            found[table] = [with_sources(row, sources) for row in listed]
+        about = dict(found)
+        for table, (statement, columns) in REFERRED.items():
+            asked = statement.format(*(["(SELECT value FROM json_each(?))"] * len(columns)))
+            listed = await _rows(db, asked, [compact(values_of(about, column)) for column in columns])
+            found[table] = [with_headers(row) for row in listed]
         return found
+
+
+async def _rows(db: Connection, statement: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+    cursor = await db.execute(statement, values)
+    names = [column[0] for column in cursor.description]
+    rows = await cursor.fetchall()
+    await cursor.close()
+    return [{name: _value(name, value) for name, value in zip(names, row, strict=True)} for row in rows]
 
 
 def _value(name: str, value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from store.contract_afterlife import AfterlifeContract
 from store.contract_domains import DomainContract
+from store.contract_export import ExportContract
 from store.contract_gaps import GapContract
 from store.contract_gateways import GatewayContract
 from store.contract_journal import JournalContract
@@ -37,5 +38,6 @@ class StoreContract(
     SourceContract,
     SpellingsContract,
     GapContract,
+    ExportContract,
 ):
     """The claims of all areas."""
