@@ -9,6 +9,7 @@ import click
 
 from linkproxy.campaign.links import target_fault
 from linkproxy.campaign.targets import is_tracked
+from linkproxy.cli.link_find import find
 from linkproxy.cli.output import json_option, print_json, print_table, say
 from linkproxy.cli.session import confirm, need_campaign, user_name, with_store
 from linkproxy.model import Campaign, Link, LinkKey, LinkKind, LinkproxyError
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 
 @click.group("link")
 def link() -> None:
-    """Correct links of mail that is sent already.
+    """Look up and correct links of mail that is sent already.
 
     \b
     Example:
+      linkproxy link find https://click.brand.example/AXQVbKcp4YYTRH0hKeH3wxKU/7H6r
       linkproxy link set-target spring aB3x https://www.example.com/offer
     """
+
+
+link.add_command(find)
 
 
 async def need_link(store: Store, found: Campaign, key: str) -> Link:

@@ -273,6 +273,8 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
     async def find_recipient(self, who: str) -> Recipient | None:
         """Look a recipient up by address or reference, in the clear."""
 
+    async def get_recipient(self, recipient_id: RecipientId) -> Recipient | None: ...
+
     async def set_track(self, who: str, *, track: bool) -> int:
         """Set tracking for an address, a reference or ``@domain``; return how many it touched.
 

@@ -230,6 +230,12 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         )
         return rows.recipient_from(row) if row else None
 
+    async def get_recipient(self, recipient_id: RecipientId) -> Recipient | None:
+        row = await self._database.fetch_one(
+            f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.id = $1", recipient_id
+        )
+        return rows.recipient_from(row) if row else None
+
     async def set_track(self, who: str, *, track: bool) -> int:
         return await self._write(partial(recipients.set_track, privacy=self._privacy, who=who, track=track))
 

@@ -219,6 +219,10 @@ class SqliteStore(
                 return rows.recipient_from(row)
         return None
 
+    async def get_recipient(self, recipient_id: RecipientId) -> Recipient | None:
+        row = await self._readers.fetch_one(recipients.BY_ID, (recipient_id,))
+        return rows.recipient_from(row) if row else None
+
     async def set_track(self, who: str, *, track: bool) -> int:
         return await self._writer.run(partial(recipients.set_track, who=who, track=track))
 

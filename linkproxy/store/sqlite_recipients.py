@@ -37,7 +37,7 @@ RANKS = {
 
 _BY_ADDRESS = f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.address_hash = ?"
 _BY_REFERENCE = f"SELECT {rows.RECIPIENT}, r.address_hash IS NULL FROM recipient r WHERE r.reference_hash = ?"
-_BY_ID = f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.id = ?"
+BY_ID = f"SELECT {rows.RECIPIENT} FROM recipient r WHERE r.id = ?"
 _REGISTER = """INSERT INTO recipient
     (address_hash, reference_hash, address, reference, domain, track, verified)
 VALUES (?, ?, ?, ?, ?, 1, ?) RETURNING id"""
@@ -88,7 +88,7 @@ def _register(session: Session, draft: RecipientDraft) -> Recipient:
             session.changed()
     if reference_hash:
         db.execute("DELETE FROM erased_reference WHERE reference_hash = ?", (reference_hash,))
-    return rows.recipient_from(db.execute(_BY_ID, (new_id,)).fetchone())
+    return rows.recipient_from(db.execute(BY_ID, (new_id,)).fetchone())
 
 
 def _by_address(session: Session, address: str) -> rows.Row | None:

@@ -47,6 +47,8 @@ class PeopleContract:
             True,
         )
         assert await store.find_recipient("ANN@example.com") == first
+        assert await store.get_recipient(first.id) == first
+        assert await store.get_recipient(third.id + 1) is None
 
     async def test_a_reference_is_found_by_its_exact_spelling(self, store):
         upper, lower = await store.register_recipients(
