@@ -243,6 +243,7 @@ class Facts:
     link: Link | MessageLink | None = None
     link_count: int = 0  # content links of the campaign
     bait_count: int = 0
+    framed: bool = False  # the campaign's own content links are all footer, social or legal
     profile_id: int = 0
     client: str = ""  # the visit's client and network as the privacy setting stores them,
     network: str = ""  # so that they compare with those of siblings

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import (
+    LOW_INTEREST_ROLES,
     CampaignId,
     Delivery,
     DeliverySource,
@@ -245,8 +246,12 @@ async def _find_campaigns(
 
 def _table(row: rows.Row, link_rows: Sequence[rows.Row]) -> CampaignTable:
     links = [rows.link_from(item) for item in link_rows]
-    kinds = [link.kind for link in links]
-    counts = LinkCounts(content=kinds.count(LinkKind.CONTENT), bait=kinds.count(LinkKind.BAIT))
+    content = [link for link in links if link.kind is LinkKind.CONTENT]
+    counts = LinkCounts(
+        content=len(content),
+        bait=sum(link.kind is LinkKind.BAIT for link in links),
+        read=sum(link.role not in LOW_INTEREST_ROLES for link in content),
+    )
     return CampaignTable(rows.campaign_from(row), {link.key: link for link in links}, counts)
 
 

@@ -128,6 +128,7 @@ def _facts(row: rows.Row, campaign: Campaign) -> Facts:
         link=_link(row),
         link_count=known.get("link_count", 0),
         bait_count=known.get("bait_count", 0),
+        framed=known.get("framed", False),
         profile_id=row[10],
         client=row[8],
         network=row[9],

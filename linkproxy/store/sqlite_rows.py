@@ -186,6 +186,8 @@ def facts_text(facts: Facts) -> str:
     begun = _begun if delivery.source in OF_MESSAGE else _same_begun
     text = begun(facts.link_count, facts.bait_count, delivery.delivered_at, delivery.source)
     text += compact((zone.name, zone.role, zone.certain)) if zone else "null"
+    if facts.framed:
+        text += ',"framed":true'
     if facts.asn:
         text += f',"asn":{facts.asn}'
     if facts.gateway:

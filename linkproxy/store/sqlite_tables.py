@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkproxy.model import NOBODY, Link, LinkKey, LinkKind
+from linkproxy.model import NOBODY, Link, LinkKey, LinkKind, LinkRole
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.memory import CampaignTable
 from linkproxy.store.sqlite_history import CAMPAIGN, DELIVERY, delivery_from
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _LINK = f"SELECT {rows.LINK} FROM link WHERE campaign_id = ? AND key = ?"
 _COUNTS = f"""SELECT count(*) FILTER (WHERE kind = '{LinkKind.CONTENT}'),
-    count(*) FILTER (WHERE kind = '{LinkKind.BAIT}') FROM link WHERE campaign_id = ?"""
+    count(*) FILTER (WHERE kind = '{LinkKind.BAIT}'),
+    count(*) FILTER (WHERE kind = '{LinkKind.CONTENT}' AND role IN ('{LinkRole.BODY}', '{LinkRole.HEADER}'))
+    FROM link WHERE campaign_id = ?"""
 
 
 class VisitedLinks:

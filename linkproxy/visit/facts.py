@@ -56,6 +56,12 @@ class LinkCounts:
 
     content: int = 0
     bait: int = 0
+    read: int = 0  # of the content links those in header and body
+
+    @property
+    def framed(self) -> bool:
+        """Return whether all content links are in the footer, social or legal."""
+        return self.content > 0 and not self.read
 
 
 class Links(Protocol):
@@ -172,7 +178,7 @@ def gather(
     siblings = source.siblings(visit.campaign_id, recipient.id, since=at - reach)
     # By place, in the order of the fields: it is made for every click, and names cost time.
     facts = Facts(
-        table.campaign, link, counts.content, counts.bait, profile_id, client, network,
+        table.campaign, link, counts.content, counts.bait, counts.framed, profile_id, client, network,
         policy.networks.find(address, asn), asn, listed, gateway, delivery, siblings, (),
         _strays_of(visit, profile_id, strays) if strays else NO_STRAYS,
         None, False, False, learn.recall(taught, at, policy.learning) if taught else (), step,

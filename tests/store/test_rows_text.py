@@ -64,6 +64,7 @@ def test_no_source_is_lost_whatever_the_rule_set_says(found, sources, data):
         st.just(Campaign(CampaignId(1), "news")),
         link_count=counts,
         bait_count=counts,
+        framed=st.booleans(),
         zone=st.none() | st.builds(Zone, texts, st.sampled_from(ZoneRole), st.booleans()),
         asn=counts,
         listed=st.lists(texts, max_size=2).map(tuple),
@@ -85,6 +86,7 @@ def test_facts_are_written_whole_and_without_what_is_empty(facts):
         "zone": [zone.name, zone.role.value, zone.certain] if zone else None,
     }
     rare = {
+        "framed": facts.framed,
         "asn": facts.asn,
         "listed": list(facts.listed),
         "gateway": facts.gateway,

@@ -185,6 +185,7 @@ def facts_of(
         link=link,
         link_count=table.counts.content,
         bait_count=table.counts.bait,
+        framed=table.counts.framed,
         profile_id=source.profile_id(visit.profile),
         client=client,
         network=network,

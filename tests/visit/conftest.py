@@ -36,7 +36,7 @@ from linkproxy.visit import intake, pipeline, policy, settle
 from linkproxy.visit.facts import NO_SYSTEMS, Systems
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from linkproxy.model import MessageHistory, Settlement
@@ -151,7 +151,13 @@ class World:
         return settle.revise(replace(history, tokens=tokens), policy=self.policy, now=now)
 
 
-async def build(folder: Path, kind: CampaignKind = CampaignKind.MARKETING, *, click_id: str = "") -> World:
+async def build(
+    folder: Path,
+    kind: CampaignKind = CampaignKind.MARKETING,
+    *,
+    click_id: str = "",
+    roles: Mapping[str, LinkRole] = ROLES,
+) -> World:
     """Make a world in a folder; its store is open."""
     store = SqliteStore(
         folder / f"{uuid4().hex}.db", privacy=Privacy("full", "full", b"k" * 32), clock=lambda: NOW
@@ -162,7 +168,7 @@ async def build(folder: Path, kind: CampaignKind = CampaignKind.MARKETING, *, cl
     )
     links = [
         Link(campaign.id, _key(name), f"https://shop.example/{name}", LinkKind.CONTENT, role, place)
-        for place, (name, role) in enumerate(ROLES.items())
+        for place, (name, role) in enumerate(roles.items())
     ]
     links += [
         Link(campaign.id, _key(name), "", LinkKind.BAIT, LinkRole.BODY, place, BaitStyle.HIDDEN)
@@ -187,6 +193,16 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def reset_mail(tmp_path: Path) -> AsyncIterator[World]:
     """A transactional campaign, delivered likewise."""
     made = await build(tmp_path, CampaignKind.TRANSACTIONAL)
+    await made.deliver()
+    yield made
+    await made.store.close()
+
+
+@pytest.fixture
+async def terms_mail(tmp_path: Path) -> AsyncIterator[World]:
+    """A mail on new terms, delivered likewise: all its links are legal and social."""
+    roles = {"term": LinkRole.LEGAL, "priv": LinkRole.LEGAL, "face": LinkRole.SOCIAL}
+    made = await build(tmp_path, roles=roles)
     await made.deliver()
     yield made
     await made.store.close()

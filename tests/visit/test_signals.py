@@ -134,6 +134,15 @@ async def test_only_links_that_nobody_reads_are_evidence(world):
     assert silent(await world.judged("one", at=700), "message.low-interest-only")
 
 
+async def test_in_a_mail_of_footer_links_alone_they_are_what_there_is_to_read(terms_mail):
+    await terms_mail.judged("term", at=600)
+    second = await terms_mail.judged("priv", at=640)
+    assert silent(second, "message.low-interest-only")
+    assert second.verdict.kind is VerdictKind.HUMAN
+    settled = await terms_mail.settle()
+    assert all("low-interest" not in item.name for _, verdict in settled.revised for item in verdict.evidence)
+
+
 async def test_one_link_of_many_and_nothing_else_speaks_for_a_person_once_settled(world):
     first = await world.judged(at=50)
     assert silent(first, "message.alone")

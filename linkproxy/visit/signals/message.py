@@ -105,6 +105,8 @@ def _low_interest_only(look: Look) -> Finding | None:
     link = look.facts.link
     if link is None or link.kind is not _CONTENT or link.role not in LOW_INTEREST_ROLES:
         return None
+    if look.facts.framed:  # where there is nothing else to read, such a link is what the mail is about
+        return None
     others = [item for item in look.burst if item.kind is _CONTENT]
     if any(item.role not in LOW_INTEREST_ROLES for item in others):
         return None
