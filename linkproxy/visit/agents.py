@@ -174,6 +174,15 @@ def age_years(found: Engine, at: float, policy: Policy) -> float:
     return years / 2 if found.major in last else years
 
 
+def years_old(agent: str, at: float, policy: Policy) -> float:
+    """Return how many years old the engine counts that an agent names; 0 if not known.
+
+    Browsers that keep an engine of their own for years are half as old as it is.
+    """
+    years = age_years(engine(agent), at, policy)
+    return years / 2 if years and matches(agent, policy.agents["own_engines"]) else years
+
+
 def _released(major: int, table: list[list[int | str]]) -> float:
     versions = [int(row[0]) for row in table]
     times = [datetime.fromisoformat(str(row[1])).replace(tzinfo=UTC).timestamp() for row in table]

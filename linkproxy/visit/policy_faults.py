@@ -27,7 +27,7 @@ _BETWEEN: Final = {
     ("request.as-machines", "mistaken_share"): (0.0, 1.0),
 }
 """What is divided by, or a logarithm is taken of."""
-_PATTERNS: Final = ("programs", "browsers", "robot_words", "office", "dead_platforms")
+_PATTERNS: Final = ("programs", "browsers", "robot_words", "office", "own_engines", "dead_platforms")
 """The lists of [agents] that hold regular expressions; the others hold plain texts."""
 _MOST_EARLY: Final = 0.99  # of people, who come before what is early ends
 _LEAST_SHARE: Final = 0.001

@@ -137,8 +137,8 @@ def _platform_dead(look: Look) -> Finding | None:
 
 
 def _engine_dead(look: Look) -> Finding | None:
-    found = agents.engine(look.visit.profile.agent or "")
-    years = agents.age_years(found, look.visit.at, look.policy)
+    agent = look.visit.profile.agent or ""
+    found, years = agents.engine(agent), agents.years_old(agent, look.visit.at, look.policy)
     low, high = look.rule.values["min_years"], look.rule.values["max_years"]
     share = min(1.0, (years - low) / (high - low))
     if share <= 0:
