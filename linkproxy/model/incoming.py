@@ -102,11 +102,11 @@ class Stray:
     at: float
     reason: StrayReason
     method: str
-    target: str  # cropped
+    target: str  # the path, cropped and without mail addresses
     client: str
     network: str
     profile: Profile
-    campaign_id: CampaignId = NO_CAMPAIGN  # known for unknown_key only
+    campaign_id: CampaignId = NO_CAMPAIGN  # of a true token, likewise the recipient
     recipient_id: RecipientId = NOBODY
 
 
@@ -115,9 +115,9 @@ class StrayTrace:
     """What a judge needs of a stray."""
 
     at: float
-    target: str  # cropped
+    target: str  # as of a stray
     profile_id: int
-    campaign_id: CampaignId = NO_CAMPAIGN  # as of a stray
+    campaign_id: CampaignId = NO_CAMPAIGN  # likewise
     recipient_id: RecipientId = NOBODY
 
 

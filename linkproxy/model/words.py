@@ -177,4 +177,4 @@ class StrayReason(Word):
     BAD_MAC = "bad_mac"  # forged, truncated or mutated token
     UNKNOWN_CAMPAIGN = "unknown_campaign"  # a true token of a campaign that is not there
     UNKNOWN_KEY = "unknown_key"  # a true token with a key that its campaign does not have
-    BAD_REFERENCE = "bad_reference"  # a reference that is no reference (a mail address, a tag unfilled)
+    BAD_REFERENCE = "bad_reference"  # counted alone: no reference (a mail address, a tag unfilled)

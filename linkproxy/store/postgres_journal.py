@@ -22,7 +22,7 @@ from linkproxy.store.evidence_rows import sources_text, verdict_text
 from linkproxy.store.opt_outs import opt_out_of
 from linkproxy.store.postgres_facts import MissingError
 from linkproxy.store.postgres_lookup import find_profiles
-from linkproxy.store.postgres_rows import stray_target, text, turned
+from linkproxy.store.postgres_rows import text, turned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -159,7 +159,7 @@ def _keep_stray(batch: Batch, stray: Stray) -> Stray:
     facts = batch.facts
     client, network = facts.pseudonym(stray.client, stray.network)
     profile_id = facts.profile_id(stray.profile)
-    target = stray_target(stray)
+    target = text(stray.target)
     batch.strays.append(
         (
             *(stray.at, stray.reason, text(stray.method), facts.privacy.stray_target(target)),

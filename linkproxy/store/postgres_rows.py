@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.model import StrayReason
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from linkproxy.model import Stray
 
 _EXTRACT = re.compile(r"json_extract\(([a-z_.]+), '\$\.([a-z_]+)'\)")
 
@@ -50,11 +47,3 @@ def lists(*statements: str) -> str:
 def turned(values: Iterable[Sequence[Any]]) -> list[list[Any]]:
     """Return rows as columns, which is how ``unnest`` takes them."""
     return [list(column) for column in zip(*values, strict=True)]
-
-
-def stray_target(stray: Stray) -> str:
-    """Return what is kept of a stray's target: a refused reference may be a mail address."""
-    target = text(stray.target)
-    if stray.reason is StrayReason.BAD_REFERENCE:
-        return "/".join(target.split("/")[:3])
-    return target

@@ -15,7 +15,6 @@ from linkproxy.model import (
     LinkRole,
     Sibling,
     Stray,
-    StrayReason,
     StrayTrace,
     Unsubscribe,
     VerdictKind,
@@ -177,7 +176,7 @@ def _keep_stray(batch: Batch, stray: Stray) -> Stray:
     batch.next_stray += 1
     facts = batch.facts.at(stray)
     client, network = facts.pseudonym(stray.client, stray.network)
-    profile_id, target = facts.profile_id(stray.profile), _stray_target(stray)
+    profile_id, target = facts.profile_id(stray.profile), rows.plain(stray.target)
     batch.strays.append(
         (
             *(batch.next_stray, stray.at, stray.reason, rows.plain(stray.method)),
@@ -189,14 +188,6 @@ def _keep_stray(batch: Batch, stray: Stray) -> Stray:
     trace = StrayTrace(stray.at, target, profile_id, stray.campaign_id, stray.recipient_id)
     batch.session.remember_stray(client, trace)
     return stray
-
-
-def _stray_target(stray: Stray) -> str:
-    """Return what is kept of a stray's target: a refused reference may be a mail address."""
-    target = rows.plain(stray.target)
-    if stray.reason is StrayReason.BAD_REFERENCE:
-        return "/".join(target.split("/")[:3])
-    return target
 
 
 def _write(batch: Batch) -> None:

@@ -145,7 +145,8 @@ def read(raw: RawRequest, gate: Gate) -> Visit | Stray | None:
     method = raw.method.upper()[:16]
     visit = None if asked is None else visit_of(asked.groups(), method, raw.time, caller, gate)
     if visit is None:
-        return _stray(raw, caller, StrayReason.MALFORMED if asked is None else StrayReason.BAD_MAC)
+        reason = StrayReason.MALFORMED if asked is None else StrayReason.BAD_MAC
+        return _stray(raw, path, caller, reason)
     return replace(visit, one_click=True) if raw.method == "POST" and ONE_CLICK in raw.body else visit
 
 
@@ -310,12 +311,12 @@ def path_of(target: str) -> str:
     return pointed[1] if pointed else path
 
 
-def _stray(raw: RawRequest, caller: Caller, reason: StrayReason) -> Stray:
+def _stray(raw: RawRequest, path: str, caller: Caller, reason: StrayReason) -> Stray:
     return Stray(
         at=raw.time,
         reason=reason,
         method=raw.method.upper()[:16],
-        target=_kept(path_of(raw.target))[:CROPPED_TARGET],
+        target=_kept(path)[:CROPPED_TARGET],
         client=caller.client,
         network=caller.network,
         profile=caller.profile,

@@ -227,14 +227,6 @@ class JournalContract:
         assert await store.count_strays(since=0.0) == {"bad_mac": 10}
         assert await store.count_strays(since=NOW + 30) == {"bad_mac": 10}
 
-    async def test_a_refused_reference_is_not_kept(self, store, mail):
-        target = "/token/k000/ann@a.example"
-        await mail.append(
-            mail.stray(reason=StrayReason.BAD_REFERENCE, target=target, recipient_id=mail.ann.id)
-        )
-        (row,) = (await store.export_recipient(mail.ann.id))["stray"]
-        assert row["target"] == "/token/k000"
-
     async def test_strays_that_are_no_text_are_kept_all_the_same(self, store, mail):
         await mail.append(mail.stray(target="/\udcff\x00", method="G\udceeT"))
         assert await store.count_strays(since=0.0) == {"bad_mac": 1}
