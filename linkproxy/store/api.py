@@ -28,7 +28,6 @@ from linkproxy.model import (
     Settlement,
     Stray,
     Unlogged,
-    Unsubscribe,
     VerdictKind,
     Visit,
 )
@@ -327,16 +326,10 @@ class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionSt
 
     async def get_visit(self, visit_id: int) -> VisitRow | None: ...
 
-    async def list_siblings(self, visit_id: int, *, reach_seconds: float) -> MessageHistory:
-        """Return the message history around one visit, for explaining it."""
-
     async def count_strays(self, *, since: float) -> dict[str, int]:
         """Return how many strays were kept, by reason."""
 
     # keys and upkeep -------------------------------------------------------------------------
-    async def add_unsubscribe(self, unsubscribe: Unsubscribe) -> None:
-        """Record an opt-out; a second one of the same message changes nothing."""
-
     async def add_api_key(self, key: ApiKey) -> None: ...
 
     async def list_api_keys(self) -> list[ApiKey]: ...

@@ -25,7 +25,7 @@ from linkproxy.store.postgres_corrections import PostgresCorrections
 from linkproxy.store.postgres_database import Database, ServerSettings
 from linkproxy.store.postgres_deliveries import add_deliveries
 from linkproxy.store.postgres_intake import Intake
-from linkproxy.store.postgres_journal import policy_id, write_unsubscribe
+from linkproxy.store.postgres_journal import policy_id
 from linkproxy.store.postgres_lists import PostgresLists
 from linkproxy.store.postgres_memory import Memory
 from linkproxy.store.postgres_migrate import prepare
@@ -33,7 +33,7 @@ from linkproxy.store.postgres_neighbours import catch_up
 from linkproxy.store.postgres_queries import recipient_column
 from linkproxy.store.postgres_review import PostgresReview
 from linkproxy.store.postgres_rollups import PostgresRollups
-from linkproxy.store.postgres_settle import read_siblings, settle
+from linkproxy.store.postgres_settle import settle
 from linkproxy.store.postgres_together import Together
 from linkproxy.store.postgres_upkeep import PostgresUpkeep
 
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
         MessageLink,
         Recipient,
         Settlement,
-        Unsubscribe,
     )
     from linkproxy.store.api import DeliveryDraft, More, Outcome, Pending, RecipientDraft, Take
     from linkproxy.store.postgres_database import Transaction
@@ -295,13 +294,7 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         async with self._intake.turn:
             await catch_up(self._database, self._memory)
 
-    async def list_siblings(self, visit_id: int, *, reach_seconds: float) -> MessageHistory:
-        return await read_siblings(self._database, visit_id, reach_seconds)
-
     # keys --------------------------------------------------------------------------------------
-    async def add_unsubscribe(self, unsubscribe: Unsubscribe) -> None:
-        await self._write(partial(write_unsubscribe, opt_out=unsubscribe))
-
     async def add_api_key(self, key: ApiKey) -> None:
         await self._write(partial(outgoing.add_api_key, key=key))
 

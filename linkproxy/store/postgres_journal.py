@@ -207,14 +207,14 @@ async def write(work: Transaction, batch: Batch, strays_kept: int) -> None:
         row = await work.fetch_one(_STRAYS, *turned(batch.strays))
         await work.execute(_TRIM, (row[0] if row else 0) - strays_kept)
     for opt_out in batch.opt_outs:
-        await write_unsubscribe(work, opt_out)
+        await _write_unsubscribe(work, opt_out)
 
 
 def _agent(agent: str | None) -> str | None:
     return None if agent is None else text(agent)
 
 
-async def write_unsubscribe(work: Transaction, opt_out: Unsubscribe) -> None:
+async def _write_unsubscribe(work: Transaction, opt_out: Unsubscribe) -> None:
     """Store an opt-out once; of an erased recipient nothing is stored."""
     await work.execute(_UNSUBSCRIBE, opt_out.at, opt_out.campaign_id, opt_out.recipient_id, opt_out.one_click)
 

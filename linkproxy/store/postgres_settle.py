@@ -34,14 +34,6 @@ Message = tuple[int, int]
 
 _MESSAGE = "campaign_id = $1 AND recipient_id = $2"
 _OPEN = f"SELECT visit_id, at FROM open_visit WHERE {_MESSAGE} ORDER BY visit_id LIMIT {MOST_OPEN}"
-
-
-def _settled(since: str, until: str) -> str:
-    return f"""SELECT visit_id, at FROM message_visit WHERE {_MESSAGE} AND at BETWEEN {since} AND {until}
-    ORDER BY visit_id DESC LIMIT {MOST_SETTLED}"""
-
-
-_SETTLED = _settled("$3", "$4")
 _ENTRIES = f"SELECT {ENTRY} FROM {OF_IDS} {ENTRY_JOINS} ORDER BY v.id"
 FIRST = f"SELECT visit_id, at FROM message_visit WHERE {_MESSAGE} ORDER BY visit_id LIMIT {MOST_LOOKED_AT}"
 _CLICKED = """SELECT visit_id, coalesce(settled_at, at) FROM click
@@ -51,7 +43,9 @@ _DELIVERY = f"""SELECT delivered_at, source FROM (
     SELECT delivered_at, source, 0 AS place FROM delivery WHERE {_MESSAGE}
     UNION ALL SELECT delivered_at, source, 1 FROM campaign_delivery WHERE campaign_id = $1) AS both_kinds
 ORDER BY place LIMIT 1"""
-_IN_REACH = _settled("(SELECT min(at) - $3 FROM opened)", "(SELECT max(at) + $3 FROM opened)")
+_IN_REACH = f"""SELECT visit_id, at FROM message_visit WHERE {_MESSAGE}
+    AND at BETWEEN (SELECT min(at) - $3 FROM opened) AND (SELECT max(at) + $3 FROM opened)
+    ORDER BY visit_id DESC LIMIT {MOST_SETTLED}"""
 _SEEN = f"""WITH opened AS MATERIALIZED ({_OPEN})
 SELECT {lists("SELECT * FROM opened", _IN_REACH, FIRST, _CAMPAIGN, _DELIVERY)}"""
 _SETTLE = """WITH settled AS (
@@ -148,45 +142,23 @@ def _campaign_from(found: Sequence[rows.Row], campaign_id: int) -> Campaign:
 
 
 async def read_entries(
-    source: Database | Transaction, seen: Sequence[rows.Row], recipient_id: int, campaign: Campaign
+    work: Transaction, seen: Sequence[rows.Row], recipient_id: int, campaign: Campaign
 ) -> tuple[JournalEntry, ...]:
     """Return journal entries of one message by their ids and times, in order of arrival."""
-    found = await source.fetch(_ENTRIES, [row[0] for row in seen], [row[1] for row in seen], recipient_id)
+    found = await work.fetch(_ENTRIES, [row[0] for row in seen], [row[1] for row in seen], recipient_id)
     return tuple(entries.entry_from(row, {campaign.id: campaign}) for row in found)
 
 
 async def _clicked(
-    source: Database | Transaction, journal: Sequence[JournalEntry], recipient_id: int
+    work: Transaction, journal: Sequence[JournalEntry], recipient_id: int
 ) -> tuple[tuple[int, float], ...]:
     """Return which visits the click log holds, and when each was first settled as a click."""
     ids = [entry.visit_id for entry in journal]
-    return tuple((row[0], row[1]) for row in await source.fetch(_CLICKED, ids, recipient_id))
+    return tuple((row[0], row[1]) for row in await work.fetch(_CLICKED, ids, recipient_id))
 
 
 def _delivery_from(found: Sequence[rows.Row]) -> Delivery:
     return Delivery(found[0][0], DeliverySource(found[0][1])) if found else NO_DELIVERY
-
-
-async def read_siblings(database: Database, visit_id: int, reach_seconds: float) -> MessageHistory:
-    """Return the message history around one visit; raise StoreError if it is not there."""
-    found = await database.fetch_one(
-        "SELECT campaign_id, recipient_id, at FROM visit WHERE id = $1", visit_id
-    )
-    if found is None:
-        raise StoreError(f"there is no visit {visit_id} in the journal; 'linkproxy visits' lists them")
-    message, at = (found[0], found[1]), found[2]
-    reach = (at - reach_seconds, at + reach_seconds)
-    opened = [row for row in await database.fetch(_OPEN, *message) if reach[0] <= row[1] <= reach[1]]
-    settled = await database.fetch(_SETTLED, *message, *reach)
-    seen = {row[0]: (row[0], row[1]) for row in (*opened, *settled)} | {visit_id: (visit_id, at)}
-    campaign = await campaign_of(database, message[0])
-    journal = await read_entries(database, list(seen.values()), message[1], campaign)
-    return MessageHistory(
-        entries=journal,
-        open_ids=frozenset(row[0] for row in opened),
-        clicked=frozenset(visit_id for visit_id, _ in await _clicked(database, journal, message[1])),
-        delivery=_delivery_from(await database.fetch(_DELIVERY, *message)),
-    )
 
 
 def _beside(neighbours: Neighbours, journal: Sequence[JournalEntry]) -> tuple[Neighbour, ...]:

@@ -28,8 +28,7 @@ from linkproxy.store.sqlite_corrections import SqliteCorrections
 from linkproxy.store.sqlite_domains import SqliteDomains
 from linkproxy.store.sqlite_export import export
 from linkproxy.store.sqlite_gateways import SqliteGateways
-from linkproxy.store.sqlite_history import read_siblings
-from linkproxy.store.sqlite_journal import append, write_unsubscribe
+from linkproxy.store.sqlite_journal import append
 from linkproxy.store.sqlite_reads import Readers
 from linkproxy.store.sqlite_rebuild import SqliteRollups
 from linkproxy.store.sqlite_review import SqliteReview
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
         MessageLink,
         Recipient,
         Settlement,
-        Unsubscribe,
     )
     from linkproxy.store.api import (
         ClickRow,
@@ -285,9 +283,6 @@ class SqliteStore(
         await self._learn_campaign(campaigns, row[2])
         return queries.visit_row(row, campaigns)
 
-    async def list_siblings(self, visit_id: int, *, reach_seconds: float) -> MessageHistory:
-        return await read_siblings(self._readers, visit_id, reach_seconds)
-
     async def count_strays(self, *, since: float) -> dict[str, int]:
         found = await self._readers.fetch(
             "SELECT reason, count(*) FROM stray WHERE at >= ? GROUP BY reason ORDER BY reason", (since,)
@@ -295,9 +290,6 @@ class SqliteStore(
         return {str(row[0]): int(row[1]) for row in found}
 
     # keys and upkeep -------------------------------------------------------------------------
-    async def add_unsubscribe(self, unsubscribe: Unsubscribe) -> None:
-        await self._writer.run(partial(write_unsubscribe, opt_out=unsubscribe), indexed=False)
-
     async def add_api_key(self, key: ApiKey) -> None:
         await self._writer.run(partial(outgoing.add_api_key, key=key))
 

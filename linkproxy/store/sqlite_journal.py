@@ -200,7 +200,7 @@ def _write(batch: Batch) -> None:
         oldest = batch.next_stray - session.bounds.strays_kept
         session.db.execute("DELETE FROM stray WHERE id <= ?", (oldest,))
     for opt_out in batch.opt_outs:
-        write_unsubscribe(session, opt_out)
+        _write_unsubscribe(session, opt_out)
     session.saw(batch.messages, stray=batch.next_stray)
 
 
@@ -212,7 +212,7 @@ def _insert_visits(db: sqlite3.Connection, rest: str, visits: list[rows.Row]) ->
         start += number
 
 
-def write_unsubscribe(session: Session, opt_out: Unsubscribe) -> None:
+def _write_unsubscribe(session: Session, opt_out: Unsubscribe) -> None:
     """Store an opt-out once; of an erased recipient nothing is stored."""
     session.db.execute(
         _UNSUBSCRIBE,

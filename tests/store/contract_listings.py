@@ -8,7 +8,7 @@ import pytest
 from store.contract_rollups import Story, run, two_mails
 from store.world import NOW, clicks, ids, judge, send, settled, visits
 
-from linkproxy.model import AnswerKind, CampaignId, Unsubscribe, VerdictKind
+from linkproxy.model import AnswerKind, VerdictKind
 from linkproxy.store.api import Filter, RecipientDraft
 
 
@@ -127,9 +127,7 @@ class ListingContract:
     async def test_opt_outs_are_listed_by_campaign_person_domain_and_time(self, store, mail):
         other = await send(store, "offer")
         for place, (campaign, who) in enumerate([(mail, mail.ann), (mail, mail.bob), (other, other.ann)]):
-            await store.add_unsubscribe(
-                Unsubscribe(NOW + place, CampaignId(campaign.campaign.id), who.id, one_click=place == 1)
-            )
+            await campaign.opt_out(place, who=who, one_click=place == 1)
 
         async def listed(where):
             return [(row.campaign, row.recipient) async for row in store.unsubscribes(where)]
@@ -144,8 +142,8 @@ class ListingContract:
         assert await listed(Filter(limit=1)) == [("news", "ann@a.example")]
 
     async def test_an_opt_out_counts_once_and_keeps_its_first_time(self, store, mail):
-        for at in (NOW, NOW + 5):
-            await store.add_unsubscribe(Unsubscribe(at, mail.campaign.id, mail.ann.id, one_click=False))
+        for at in (0, 5):
+            await mail.opt_out(at)
         (row,) = [row async for row in store.unsubscribes(Filter())]
         assert row.at == NOW
 

@@ -18,7 +18,6 @@ from linkproxy.model import (
     Judged,
     StrayReason,
     Unlogged,
-    Unsubscribe,
     VerdictKind,
 )
 from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft, StoreError
@@ -164,12 +163,7 @@ class PeopleContract:
         assert await store.set_track("r-1", track=False) == 0
 
     async def test_who_is_not_tracked_can_still_unsubscribe(self, store, mail):
-        opt_out = Unsubscribe(NOW, mail.campaign.id, mail.ann.id, one_click=False)
-
-        def take(visit, source):
-            return Unlogged(judge()(visit, source).answer, opt_out)
-
-        await mail.append(mail.visit(link=5), take=take)
+        await mail.opt_out()
         (row,) = [row async for row in store.unsubscribes(Filter())]
         assert row.recipient == "ann@a.example"
         assert await visits(store) == []
@@ -198,7 +192,7 @@ class PeopleContract:
 
     async def test_an_erased_recipient_leaves_no_opt_out(self, store, mail):
         await store.erase_recipient(mail.ann.id)
-        await store.add_unsubscribe(Unsubscribe(NOW, mail.campaign.id, mail.ann.id, one_click=False))
+        await mail.opt_out()
         assert [row async for row in store.unsubscribes(Filter())] == []
 
     # erasing and exporting ---------------------------------------------------------------------
@@ -214,7 +208,7 @@ class PeopleContract:
         await mail.settle()
         await mail.visited(mail.visit(2), mail.visit(3, who=mail.bob))
         await mail.append(mail.stray(4, reason=StrayReason.UNKNOWN_KEY, recipient_id=mail.ann.id))
-        await store.add_unsubscribe(Unsubscribe(NOW, mail.campaign.id, mail.ann.id, one_click=True))
+        await mail.opt_out(one_click=True)
 
     async def test_an_export_holds_every_row_about_a_recipient(self, store, mail):
         await self._live(mail)

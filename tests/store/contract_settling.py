@@ -9,7 +9,7 @@ import pytest
 from store.contract_outgoing import message_link
 from store.world import EVIDENCE, NOW, REACH, clicks, ids, judge, send, settled, visits
 
-from linkproxy.model import Profile, Settlement, StrayCounts, Unsubscribe, Verdict, VerdictKind
+from linkproxy.model import Profile, Settlement, StrayCounts, Verdict, VerdictKind
 from linkproxy.store.api import Cutoffs, Filter, OpenMessage
 
 
@@ -199,20 +199,6 @@ class SettlingContract:
         assert passes > 1
         assert len(await clicks(store)) == 2_500
 
-    async def test_explaining_a_visit_shows_its_message_around_it(self, store, mail):
-        before, mine, after = await mail.visited(mail.visit(0), mail.visit(100), mail.visit(2_000))
-        await mail.settle()
-        (late,) = await mail.visited(mail.visit(130))
-        history = await store.list_siblings(mine.visit_id, reach_seconds=150.0)
-        assert [entry.visit_id for entry in history.entries] == [
-            before.visit_id,
-            mine.visit_id,
-            late.visit_id,
-        ]
-        assert history.open_ids == {late.visit_id}
-        assert history.clicked == {before.visit_id, mine.visit_id}
-        assert after.visit_id not in {entry.visit_id for entry in history.entries}
-
     # purging -------------------------------------------------------------------------------------
 
     async def test_purging_removes_what_is_older_and_settled_and_says_how_much(self, store, mail):
@@ -250,7 +236,7 @@ class SettlingContract:
         await mail.settle()
         await mail.append(mail.stray())
         await store.add_message_links([message_link(mail, mail.ann.id)])
-        await store.add_unsubscribe(Unsubscribe(NOW, mail.campaign.id, mail.ann.id, one_click=False))
+        await mail.opt_out()
         assert await store.purge(Cutoffs()) == {}
         assert await store.purge(Cutoffs(strays=NOW + 1)) == {"stray": 1}
         assert await store.purge(Cutoffs(message_links=NOW + 1)) == {"message_link": 1}

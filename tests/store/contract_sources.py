@@ -79,9 +79,8 @@ class SourceContract:
         store = await open_store()
         entry = (await store.get_visit(visit_id)).entry
         (listed, _) = (row.entry for row in await visits(store))
-        (around, _) = (await store.list_siblings(visit_id, reach_seconds=REACH)).entries
         ((frozen, _),) = [item.visits async for item in store.messages(Filter(), reach_seconds=REACH)]
-        for found in (entry, listed, around, frozen.entry):
+        for found in (entry, listed, frozen.entry):
             assert (found.verdict.evidence, found.settled.evidence) == (first, second)
 
     async def test_settling_is_told_the_sources_too(self, mail):

@@ -14,7 +14,7 @@ from store.contract_rollups import Story, run, two_mails
 from store.contract_sources import judged_twice
 from store.world import NOW, Mail, clicks, ids, send, visits
 
-from linkproxy.model import NOBODY, Delivery, DeliverySource, StrayReason, Unsubscribe
+from linkproxy.model import NOBODY, Delivery, DeliverySource, StrayReason
 from linkproxy.store.api import ApiKey, Cutoffs, DeliveryDraft, Filter, RecipientDraft, StoreError
 from linkproxy.store.copy import StoreCopy, count, reading
 from linkproxy.store.copy_tables import OF_SQLITE, TABLES
@@ -38,7 +38,7 @@ async def lived(path, privacy):
     await mail.append(mail.stray(1), mail.stray(2, target="/\x00", reason=StrayReason.MALFORMED))
     await mail.visited(mail.visit(0, recipient_id=NOBODY, reference="r-9"))
     await store.add_deliveries([DeliveryDraft(mail.campaign.id, NOBODY, Delivery(NOW, DeliverySource.MX))])
-    await store.add_unsubscribe(Unsubscribe(NOW, mail.campaign.id, mail.ann.id, one_click=True))
+    await mail.opt_out(one_click=True)
     await store.set_track("@b.example", track=False)
     await store.add_api_key(ApiKey("ci", b"\x00" * 32, NOW))
     await store.note_signing_key(mail.campaign.id, 3, b"12345678")

@@ -113,8 +113,6 @@ async def test_a_visit_that_comes_while_its_message_is_about_to_be_settled_is_se
 async def test_readers_see_waiting_visits_as_open(store, mail):
     await mail.visited(mail.visit(0), mail.visit(1, link=1))
     assert [row.visit_id for row in await world.clicks(store, provisional=True)] == [1, 2]
-    history = await store.list_siblings(1, reach_seconds=60)
-    assert history.open_ids == {1, 2}
 
 
 async def test_visits_that_waited_when_a_process_was_killed_are_known_to_the_next(open_store, path, privacy):

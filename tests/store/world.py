@@ -30,6 +30,7 @@ from linkproxy.model import (
     StrayCounts,
     StrayReason,
     Unlogged,
+    Unsubscribe,
     Verdict,
     VerdictKind,
     Visit,
@@ -101,6 +102,16 @@ class Mail:
         outcomes = await self.append(*visits, take=take)
         assert all(isinstance(outcome, Judged) for outcome in outcomes), outcomes
         return outcomes  # type: ignore[return-value]
+
+    async def opt_out(
+        self, at: float = 0.0, *, who: Recipient | None = None, one_click: bool = False
+    ) -> None:
+        """Let somebody unsubscribe who is not tracked, which leaves nothing else."""
+        sent = Unsubscribe(NOW + at, self.campaign.id, (who or self.ann).id, one_click=one_click)
+        await self.append(
+            self.visit(at, who=who, link=5),
+            take=lambda _visit, _source: Unlogged(Answer(AnswerKind.UNSUBSCRIBED), sent),
+        )
 
     async def deliver(self, at: float, *, who: Recipient | None = None) -> None:
         """Tell by a receiving server's word when a message was delivered, which opens it again."""

@@ -72,6 +72,7 @@ class World:
     systems: Systems = NO_SYSTEMS
     fronts: tuple[str, ...] = ()  # networks of trusted fronts
     fingerprint_header: str = ""
+    seen: list[MessageHistory] = field(default_factory=list)  # what was settled
 
     @property
     def gate(self) -> intake.Gate:
@@ -146,6 +147,7 @@ class World:
         return found
 
     def revise(self, history: MessageHistory, now: float) -> Settlement:
+        self.seen.append(history)
         visit = history.entries[0].visit
         tokens = self.keyring.tokens_of(visit.campaign_id, visit.recipient_id)
         return settle.revise(replace(history, tokens=tokens), policy=self.policy, now=now)

@@ -225,7 +225,8 @@ async def test_late_contrary_evidence_withdraws_a_click_and_keeps_it_as_a_retrac
 async def test_the_same_history_is_settled_the_same_way(telling):
     await others_engage(telling, 5)
     judged = await telling.judged("one", at=600)
-    history = await telling.store.list_siblings(judged.visit_id, reach_seconds=1800)
+    await telling.settle()
+    (history,) = [item for item in telling.seen if item.entries[0].visit_id == judged.visit_id]
     known = replace(history, engagements=(), engaged=5)
     revise = partial(settle.revise, policy=telling.policy, now=NOW + 900)
     assert revise(known) == revise(known)

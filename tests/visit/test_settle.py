@@ -138,8 +138,9 @@ async def test_the_same_history_settles_the_same_way(world):
     from linkproxy.visit import settle
 
     await sweep(world, at=300, headers=OLD_CHROME)
-    last = await world.judged("two", at=301, headers=FIREFOX, client="203.0.113.9")
-    history = await world.store.list_siblings(last.visit_id, reach_seconds=1800)
+    await world.judged("two", at=301, headers=FIREFOX, client="203.0.113.9")
+    await world.settle()
+    (history,) = world.seen
     revise = partial(settle.revise, policy=world.policy, now=1.0)
     assert revise(history) == revise(history)
 
