@@ -27,9 +27,9 @@ class Sound:
     sections: frozenset[str] = frozenset()  # those with faults
 
 
-def load_sound(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Sound:
+def load_sound(path: Path | None) -> Sound:
     """Read the settings and leave out what is wrong; raise ConfigError for a file that cannot be read."""
-    gathered = gather(path, environ)
+    gathered = gather(path, os.environ)
     kept: dict[str, Any] = dict(gathered.values)
     faults: list[str] = []
     sections: set[str] = set()

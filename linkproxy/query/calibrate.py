@@ -105,12 +105,12 @@ def _sample(label: Label) -> Sample:
     return Sample(label.machine, tuple(clues))
 
 
-def calibrate(gathered: Gathered, policy: Policy, *, least: int = LEAST_MESSAGES) -> Calibration:
+def calibrate(gathered: Gathered, policy: Policy) -> Calibration:
     """Fit the weights of the signals that spoke; raise LinkproxyError when there are too few labels."""
-    if min(gathered.machine_messages, gathered.people_messages) < least:
+    if min(gathered.machine_messages, gathered.people_messages) < LEAST_MESSAGES:
         raise LinkproxyError(
             f"too few labels to fit weights to: {gathered.machine_messages} messages of machines and "
-            f"{gathered.people_messages} of people, of {least} each. Nothing was written; "
+            f"{gathered.people_messages} of people, of {LEAST_MESSAGES} each. Nothing was written; "
             "`linkproxy accuracy` shows what labels there are"
         )
     shipped = policies.load().rules

@@ -158,15 +158,17 @@ def _quantile(totals: Sequence[int], share: float) -> float:
     return float(totals[min(len(totals) - 1, max(0, round(share * (len(totals) - 1))))])
 
 
-def wilson(happened: int, count: int, level: float = LEVEL) -> Interval:
+def wilson(happened: int, count: int) -> Interval:
     """Return Wilson's interval for a share (Wilson 1927): honest for few, never below 0 or above 1."""
+    from statistics import NormalDist
+
     if count == 0:
-        return Interval(0.0, 1.0, 0.0, level)
-    z = _normal_quantile(0.5 + level / 2)
+        return Interval(0.0, 1.0, 0.0)
+    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
     share = happened / count
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half), share, level)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half), share)
 
 
 def share_record(happened: int, count: int) -> dict[str, float | None]:
@@ -175,9 +177,3 @@ def share_record(happened: int, count: int) -> dict[str, float | None]:
         return {"value": None, "low": None, "high": None}
     found = wilson(happened, count)
     return {"value": round(found.expected, 4), "low": round(found.low, 4), "high": round(found.high, 4)}
-
-
-def _normal_quantile(share: float) -> float:
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf(share)

@@ -8,7 +8,6 @@ the sums that a scraper sees never go down.
 
 from __future__ import annotations
 
-import asyncio
 import mmap
 import time
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from linkproxy.server.loop import Loop
 from linkproxy.telemetry import METRICS, SIGNAL, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from linkproxy.server.journal import Journal
     from linkproxy.telemetry import Metrics
@@ -150,25 +149,17 @@ class Beat(Loop):
     all else, since what is under way may take its time too. ``journal`` is for a public worker to set.
     """
 
-    def __init__(
-        self,
-        seat: Seat,
-        counts: Counts,
-        *,
-        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(BEAT_SECONDS, wait)
+    def __init__(self, seat: Seat, counts: Counts) -> None:
+        super().__init__(BEAT_SECONDS)
         self._seat = seat
         self.counts = counts
         self.journal: Journal | None = None
-        self._monotonic = monotonic
 
     async def once(self) -> None:
         """Write state and counts."""
         self.counts.push()
         journal = self.journal
-        state = State(self._monotonic(), journal is not None, journal is not None and journal.failing)
+        state = State(time.monotonic(), journal is not None, journal is not None and journal.failing)
         self._seat.board.write(self._seat.number, state)
 
     async def close(self) -> None:
@@ -178,7 +169,7 @@ class Beat(Loop):
         """
         await super().close()
         self.counts.push()
-        self._seat.board.write(self._seat.number, State(self._monotonic()))
+        self._seat.board.write(self._seat.number, State(time.monotonic()))
 
 
 def _keys(metrics: Metrics) -> list[Key]:

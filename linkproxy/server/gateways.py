@@ -16,7 +16,7 @@ from linkproxy.server.loop import Loop
 from linkproxy.store.gateways import MOST_SECONDS, DomainGateway, LookupOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from linkproxy.server.mx import MxAnswer
     from linkproxy.store.gateways import GatewayStore
@@ -124,9 +124,8 @@ class GatewayFinder(Loop):
         *,
         metrics: Metrics,
         clock: Callable[[], float],
-        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        super().__init__(LOOK_SECONDS, wait)
+        super().__init__(LOOK_SECONDS)
         self._store = store
         self._resolver = resolver
         self._gateways = gateways

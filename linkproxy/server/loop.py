@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Loop(ABC):
     """Does its work and waits ``seconds``, by turns, until it is closed; ``at_once`` False waits first."""
 
-    def __init__(self, seconds: float, wait: Wait, *, at_once: bool = True) -> None:
+    def __init__(self, seconds: float, wait: Wait = asyncio.sleep, *, at_once: bool = True) -> None:
         self._seconds = seconds
         self._wait = wait
         self._at_once = at_once

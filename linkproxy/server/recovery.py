@@ -193,8 +193,8 @@ class Recovery:
 class Adopter(Loop):
     """Looks now and then for what dead processes have spilled, so that it need not wait for a start."""
 
-    def __init__(self, recovery: Recovery, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        super().__init__(ADOPT_SECONDS, wait, at_once=False)
+    def __init__(self, recovery: Recovery) -> None:
+        super().__init__(ADOPT_SECONDS, at_once=False)
         self._recovery = recovery
 
     async def once(self) -> None:

@@ -54,16 +54,9 @@ class Supervisor:
     ``load`` returns the settings, raising LinkproxyError; ``ready`` is told the addresses once.
     """
 
-    def __init__(
-        self,
-        load: Callable[[], Config],
-        *,
-        ready: Callable[[Addresses], None],
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, load: Callable[[], Config], *, ready: Callable[[Addresses], None]) -> None:
         self._load = load
         self._ready = ready
-        self._monotonic = monotonic
         self._metrics = Metrics(signals=[known.name for known in signals.SIGNALS])
         self._board = Board(self._metrics)
         self._counts = Counts(Seat(self._board, _SUPERVISOR_SEAT), self._metrics)
@@ -107,7 +100,7 @@ class Supervisor:
                 worker.hear()
             if worker.process.exitcode is not None:
                 self._ended(worker)
-        now = self._monotonic()
+        now = time.monotonic()
         self._look_after(now)
         self._start_idle(now)
         self._change_over(now)
@@ -168,13 +161,13 @@ class Supervisor:
             del self._next.workers[worker.task]
             self._take_back(self._next, status)
         elif self._crew is not None:
-            lived = self._monotonic() - worker.started_at
+            lived = time.monotonic() - worker.started_at
             self._bereaved(self._crew, worker.task, lived_seconds=lived, status=status)
         worker.bury()
 
     def _bereaved(self, crew: Crew, task: Task, *, lived_seconds: float, status: str) -> None:
         """Note a death that nobody asked for, and when to start again."""
-        pause = crew.lose(task, lived_seconds=lived_seconds, now=self._monotonic())
+        pause = crew.lose(task, lived_seconds=lived_seconds, now=time.monotonic())
         self._metrics.worker_deaths.inc()
         self._counts.push()
         get_logger().error(Event.WORKER_DIED, died=task.name, status=status, seconds=pause)
@@ -246,9 +239,9 @@ class Supervisor:
         # Else who comes from now on would wait here for nobody. systemd keeps its sockets open itself.
         for item in self._crews():
             item.sockets.close()
-        until = self._monotonic() + patience + _KILL_AFTER_SECONDS
+        until = time.monotonic() + patience + _KILL_AFTER_SECONDS
         for worker in workers:
-            worker.process.join(max(0.0, until - self._monotonic()))
+            worker.process.join(max(0.0, until - time.monotonic()))
             if worker.process.exitcode is None:
                 get_logger().error(Event.STOPPED, incomplete=True, died=worker.task.name)
                 worker.process.kill()

@@ -12,8 +12,6 @@ from linkproxy.server.loop import Loop
 from linkproxy.store.api import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from linkproxy.model import Visit
     from linkproxy.store.api import Store
 
@@ -131,8 +129,8 @@ def _place_of(link: Link | MessageLink) -> _Place:
 class WarmRefresher(Loop):
     """Keeps the table true to corrections of targets, which another process may have made."""
 
-    def __init__(self, warm: WarmLinks, wait: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        super().__init__(RENEW_SECONDS, wait, at_once=False)
+    def __init__(self, warm: WarmLinks) -> None:
+        super().__init__(RENEW_SECONDS, at_once=False)
         self._warm = warm
 
     async def once(self) -> None:

@@ -140,12 +140,12 @@ def note_hours(db: sqlite3.Connection, visits: Sequence[tuple[int, float]]) -> N
 # --- deliveries -------------------------------------------------------------------------------
 
 
-def note_delivered(db: sqlite3.Connection, messages: Iterable[tuple[Message, str]], times: int = 1) -> None:
-    """Count messages with a delivery of their own, each with its mail domain; -1 takes them away."""
+def note_delivered(db: sqlite3.Connection, messages: Iterable[tuple[Message, str]]) -> None:
+    """Count messages with a delivery of their own, each with its mail domain."""
     ledger = Ledger(db)
     counts = Counter(messages)
     for (message, domain), count in counts.items():
         change = Change()
-        change.add(((Part.CAMPAIGN, ""), (Part.DOMAIN, domain)), Figure.DELIVERED, times * count)
+        change.add(((Part.CAMPAIGN, ""), (Part.DOMAIN, domain)), Figure.DELIVERED, count)
         ledger.add(message, change)
     ledger.write()
