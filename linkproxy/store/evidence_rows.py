@@ -23,6 +23,9 @@ _SHARED: dict[int, tuple[object, Mapping[str, str], str]] = {}
 
 _MOST_SHARED = 16_384
 
+_JSON = frozenset({"evidence", "settled_evidence", "facts", "settled_facts", "reasons"})
+"""Columns that hold JSON."""
+
 
 def verdict_text(verdict: Verdict) -> str:
     """Return a verdict's evidence as JSON, to be stored with the id of its rule set.
@@ -114,8 +117,9 @@ def sources_by_id(found: Iterable[Sequence[Any]]) -> dict[int, Mapping[str, str]
     return {row[0]: sources_from(row[1], row[2]) for row in found}
 
 
-def with_sources(row: dict[str, Any], sources: Mapping[Any, Mapping[str, str]]) -> dict[str, Any]:
-    """Return an exported row, in the evidence of which every source is in words."""
+def exported(columns: Iterable[tuple[str, Any]], sources: Mapping[Any, Mapping[str, str]]) -> dict[str, Any]:
+    """Return a row as what JSON can hold; in its evidence every source is in words."""
+    row = {name: _exported(name, value) for name, value in columns}
     stored = (("evidence", "policy_id"), ("settled_evidence", "settled_policy_id"))
     words = {
         evidence: told(row[evidence], sources.get(row.get(policy), NO_SOURCES))
@@ -123,6 +127,14 @@ def with_sources(row: dict[str, Any], sources: Mapping[Any, Mapping[str, str]]) 
         if row.get(evidence) is not None
     }
     return row | words
+
+
+def _exported(name: str, value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if name in _JSON and value is not None:
+        return json.loads(value)
+    return value
 
 
 def reasons_from(text: str) -> tuple[str, ...]:

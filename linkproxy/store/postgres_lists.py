@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignId
 from linkproxy.store import postgres_queries as queries
 from linkproxy.store import sqlite_queries as lines
-from linkproxy.store.evidence_rows import POLICIES, sources_by_id, with_sources
+from linkproxy.store.evidence_rows import POLICIES, exported, sources_by_id
 from linkproxy.store.postgres_fence import safe
 from linkproxy.store.postgres_queries import Asked
 from linkproxy.store.postgres_recipients import ABOUT
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from linkproxy.store.postgres_queries import Bound
     from linkproxy.store.privacy import Privacy
     from linkproxy.store.sqlite_rows import Row
-
-_JSON = frozenset({"evidence", "settled_evidence", "facts", "settled_facts", "reasons"})
-"""Columns that hold JSON."""
 
 _KINDS = {"profile_id": "bigint", "campaign_id": "bigint", "key": "text"}
 
@@ -79,15 +75,14 @@ class PostgresLists:
             for table, where in ABOUT.items():
                 # By name: two nodes may differ in the order of columns after an upgrade.
                 listed: Any = await work.fetch(f"SELECT * FROM {table} WHERE {where}", recipient_id)
-                values = [{name: _value(name, value) for name, value in row.items()} for row in listed]
-                found[table] = [with_sources(row, sources) for row in values]
+                found[table] = [exported(row.items(), sources) for row in listed]
             about = dict(found)
             for table, (statement, columns) in REFERRED.items():
                 kinds = enumerate((_KINDS[column] for column in columns), 1)
                 lists = [f"(SELECT unnest(${place}::{kind}[]))" for place, kind in kinds]
                 asked = (values_of(about, column) for column in columns)
                 listed = await work.fetch(statement.format(*lists), *asked)
-                found[table] = [with_headers(dict(row.items())) for row in listed]
+                found[table] = [with_headers(exported(row.items(), sources)) for row in listed]
         return found
 
     async def _stream(self, page: Callable[[Asked, int, int], Bound], where: Filter) -> AsyncIterator[Row]:
@@ -117,11 +112,3 @@ class PostgresLists:
     async def _learn_campaign(self, campaigns: dict[int, Campaign], campaign_id: int) -> None:
         if campaign_id not in campaigns:
             campaigns[campaign_id] = await campaign_of(self._database, CampaignId(campaign_id))
-
-
-def _value(name: str, value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    if name in _JSON and value is not None:
-        return json.loads(value)
-    return value

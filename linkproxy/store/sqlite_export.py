@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.store.evidence_rows import POLICIES, sources_by_id, with_sources
+from linkproxy.store.evidence_rows import POLICIES, exported, sources_by_id
 from linkproxy.store.referred import REFERRED, values_of, with_headers
 from linkproxy.store.sqlite_recipients import ABOUT
 from linkproxy.store.sqlite_rows import compact
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from linkproxy.model import RecipientId
     from linkproxy.store.sqlite_reads import Readers
 
-_JSON = frozenset({"evidence", "settled_evidence", "facts", "settled_facts", "reasons"})
-"""Columns that hold JSON."""
-
 
 async def export(readers: Readers, recipient_id: RecipientId) -> dict[str, list[dict[str, Any]]]:
     """Return every row about a recipient, and what they refer to; tables without one are empty."""
@@ -29,12 +25,12 @@ async def export(readers: Readers, recipient_id: RecipientId) -> dict[str, list[
         found: dict[str, list[dict[str, Any]]] = {}
         for table, where in ABOUT.items():
             listed = await _rows(db, f"SELECT * FROM {table} WHERE {where}", (recipient_id,))
-            found[table] = [with_sources(row, sources) for row in listed]
+            found[table] = [exported(row.items(), sources) for row in listed]
         about = dict(found)
         for table, (statement, columns) in REFERRED.items():
             asked = statement.format(*(["(SELECT value FROM json_each(?))"] * len(columns)))
             listed = await _rows(db, asked, [compact(values_of(about, column)) for column in columns])
-            found[table] = [with_headers(row) for row in listed]
+            found[table] = [with_headers(exported(row.items(), sources)) for row in listed]
         return found
 
 
@@ -43,12 +39,4 @@ async def _rows(db: Connection, statement: str, values: Sequence[Any]) -> list[d
     names = [column[0] for column in cursor.description]
     rows = await cursor.fetchall()
     await cursor.close()
-    return [{name: _value(name, value) for name, value in zip(names, row, strict=True)} for row in rows]
-
-
-def _value(name: str, value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    if name in _JSON and value is not None:
-        return json.loads(value)
-    return value
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from linkproxy.visit.networks import read_word
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -56,7 +58,8 @@ def gateways(tables: Mapping[str, Mapping[str, Any]], priors: Iterable[str]) -> 
     by_suffix: dict[str, Gateway] = {}
     by_name: dict[str, Gateway] = {}
     for name, row in tables.items():
-        by_name[name] = Gateway(name, _role(name, row["role"]), row["source"])
+        role = read_word(GatewayRole, row["role"], f"gateways.{name}.role")
+        by_name[name] = Gateway(name, role, row["source"])
         for suffix in row["suffixes"]:
             if not isinstance(suffix, str) or not suffix.strip("."):
                 raise ValueError(f"gateways.{name}.suffixes: {suffix!r} is no end of a mail server's name")
@@ -65,11 +68,3 @@ def gateways(tables: Mapping[str, Mapping[str, Any]], priors: Iterable[str]) -> 
         if name not in by_name:
             raise ValueError(f"prior.gateway.{name} is no gateway; [gateways.{name}] would make it one")
     return Gateways(by_suffix, by_name)
-
-
-def _role(name: str, text: str) -> GatewayRole:
-    try:
-        return GatewayRole(text)
-    except ValueError:
-        known = ", ".join(GatewayRole)
-        raise ValueError(f'gateways.{name}.role must be one of {known}, not "{text}"') from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from bisect import bisect_right
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 V = TypeVar("V")
+Word = TypeVar("Word", bound=StrEnum)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -160,7 +162,8 @@ def catalogue(tables: Mapping[str, Mapping[str, Any]]) -> Catalogue:
     systems: dict[int, Zone] = {}
     for name, table in tables.items():
         where = f"networks.{name}"
-        zone = Zone(name, _role(name, table["role"]), certain=table["certainty"] == "certain")
+        role = read_word(ZoneRole, table["role"], f"{where}.role")
+        zone = Zone(name, role, certain=table["certainty"] == "certain")
         rows += [(network, zone) for network in read_networks(table["cidrs"], where)]
         systems.update(dict.fromkeys(read_systems(table["asns"], where), zone))
     sources = {name: table["source"] for name, table in tables.items()}
@@ -177,12 +180,12 @@ def _blank(ranges: Ranges[Zone]) -> Iterator[str]:
             yield text
 
 
-def _role(name: str, text: str) -> ZoneRole:
+def read_word(words: type[Word], text: str, where: str) -> Word:
+    """Return one of a closed set of words; raise ValueError that lists them."""
     try:
-        return ZoneRole(text)
+        return words(text)
     except ValueError:
-        known = ", ".join(ZoneRole)
-        raise ValueError(f'networks.{name}.role must be one of {known}, not "{text}"') from None
+        raise ValueError(f'{where} must be one of {", ".join(words)}, not "{text}"') from None
 
 
 def plain_network(text: str) -> Network:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model.names import ascii_name
-from linkproxy.visit.networks import Prefixes, parse, read_networks, read_systems
+from linkproxy.visit.networks import Prefixes, parse, read_networks, read_systems, read_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,15 +81,10 @@ def operator(tables: Mapping[str, Mapping[str, Any]]) -> Operator:
 
 def _row(name: str, table: Mapping[str, Any]) -> Row:
     where = f"operator.{name}"
-    try:
-        says = Says(table["says"])
-    except ValueError:
-        known = ", ".join(Says)
-        raise ValueError(f'{where}.says must be one of {known}, not "{table["says"]}"') from None
     networks = read_networks(table["cidrs"], where)
     row = Row(
         name=name,
-        says=says,
+        says=read_word(Says, table["says"], f"{where}.says"),
         note=table["note"],
         cidrs=Prefixes.of((network, True) for network in networks) if networks else None,
         asns=frozenset(read_systems(table["asns"], where)),
