@@ -21,6 +21,13 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class _Certainty(StrEnum):
+    """How sure it is that nobody but machines comes from a scanner's network."""
+
+    CERTAIN = "certain"
+    PROBABLE = "probable"  # what a row means that does not say
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prefixes(Generic[V]):
     """Values by network: a table for each IP version and prefix length."""
@@ -163,7 +170,8 @@ def catalogue(tables: Mapping[str, Mapping[str, Any]]) -> Catalogue:
     for name, table in tables.items():
         where = f"networks.{name}"
         role = read_word(ZoneRole, table["role"], f"{where}.role")
-        zone = Zone(name, role, certain=table["certainty"] == "certain")
+        certainty = read_word(_Certainty, table["certainty"] or "probable", f"{where}.certainty")
+        zone = Zone(name, role, certain=certainty is _Certainty.CERTAIN)
         rows += [(network, zone) for network in read_networks(table["cidrs"], where)]
         systems.update(dict.fromkeys(read_systems(table["asns"], where), zone))
     sources = {name: table["source"] for name, table in tables.items()}

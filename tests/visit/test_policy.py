@@ -107,6 +107,10 @@ def test_all_faults_of_a_policy_are_named_at_once():
         ('[signals."message.alone"]\nmin_links = 2.5', "message.alone.min_links must be a whole number"),
         ('[networks.office]\ncidrs = ["10.0.0.0/33"]\nrole = "people"', "is no network"),
         ('[networks.office]\nrole = "friends"', "must be one of scanner, cloud, people"),
+        (
+            '[networks.office]\nrole = "scanner"\ncertainty = "Certain"',
+            'networks.office.certainty must be one of certain, probable, not "Certain"',
+        ),
         ('[networks.office]\ncolour = "red"', "networks.office.colour is no setting"),
     ],
 )
