@@ -18,7 +18,7 @@ from linkproxy.campaign.signatures import signatures_in
 from linkproxy.campaign.targets import Decider, Hole, NoteReason
 from linkproxy.campaign.text import is_signed, scan_text
 from linkproxy.model import Campaign, CampaignId, CampaignKind
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import domain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,7 +164,7 @@ def _read_text(mail: LintedMail, raw: bytes, part: Part, eol: bytes) -> None:
 
 def _sender(fields: Mapping[str, Sequence[str]]) -> str:
     address = next(iter(mailboxes(fields.get("from", ())[:1])), "")
-    return ascii_name(address.rpartition("@")[2].strip().lower()).rstrip(".")
+    return domain_name(address.rpartition("@")[2])
 
 
 def _file(part: Part, raw: bytes, behind: int) -> str:

@@ -10,7 +10,7 @@ import click
 from linkproxy.cli.output import chosen_format, format_option, print_rows, say
 from linkproxy.cli.session import with_store
 from linkproxy.model import LinkproxyError
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import domain_name
 from linkproxy.query.gateways import GATEWAY_COLUMNS
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def refresh(*, domains: tuple[str, ...], everything: bool) -> None:
 
 
 def _wanted(domains: Sequence[str], known: dict[str, DomainGateway]) -> list[str]:
-    names = list(dict.fromkeys(ascii_name(name.strip().lower().strip("@.")) for name in domains))
+    names = list(dict.fromkeys(domain_name(name) for name in domains))
     missing = [name for name in names if name not in known]
     if missing:
         shown = ", ".join(missing[:_MOST_SHOWN])

@@ -20,7 +20,7 @@ from linkproxy.cli.output import (
 )
 from linkproxy.cli.session import with_store
 from linkproxy.model import LinkproxyError
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import domain_name
 from linkproxy.query.export import cell, record
 from linkproxy.query.profiles import PROFILE_COLUMNS, ProfileRow, row_of
 
@@ -89,7 +89,7 @@ def show_profile(*, name: str, as_json: bool) -> None:
     """
 
     async def work(config: Config, store: Store) -> list[ProfileRow]:
-        found = [row async for row in _rows(config, store, ascii_name(name), 2)]
+        found = [row async for row in _rows(config, store, domain_name(name), 2)]
         if not found:
             raise LinkproxyError(_nothing(name, _policy(config)))
         return found
@@ -111,7 +111,7 @@ async def _rows(config: Config, store: Store, name: str, limit: int) -> AsyncIte
     found = await store.list_domain_profiles(
         min_recipients=policy.learning.min_recipients,
         min_domains=policy.learning.network_domains,
-        name=name.strip().lstrip("@").lower(),
+        name=name,
         limit=limit,
     )
     for profile in found:
@@ -125,7 +125,7 @@ def _policy(config: Config) -> Policy:
 
 
 def _nothing(name: str, policy: Policy) -> str:
-    if policy.is_freemail(name.strip().lstrip("@").lower(), ""):
+    if policy.is_freemail(domain_name(name), ""):
         return f"{name} is a freemail domain: nothing is learned of it by itself, only of its gateway."
     return (
         f"there is no profile of {name}: fewer than {policy.learning.min_recipients} of its recipients "

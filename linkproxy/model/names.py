@@ -22,6 +22,15 @@ def ascii_name(name: str) -> str:
     )
 
 
+def domain_name(text: str) -> str:
+    """Return a mail domain, as people write it, in the one spelling that it is stored in.
+
+    In lower case and A-labels, without an @ before it or a full stop behind. What is no domain stays
+    something else.
+    """
+    return ascii_name(text.strip().lower().lstrip("@.")).rstrip(".")
+
+
 def unicode_name(name: str) -> str:
     """Return a host name in lower case with its A-labels turned back; what is none of them stays."""
     return ".".join(map(_unicode_label, name.split("."))) if "xn--" in name else name

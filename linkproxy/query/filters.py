@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import DeliverySource, LinkproxyError, VerdictKind
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import domain_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -107,8 +107,8 @@ def _key(text: str, _now: float) -> str:
 
 
 def mail_domain(text: str) -> str:
-    """Return a mail domain in lower case and ASCII, as it is stored; ValueError says what is none."""
-    domain = ascii_name(text.strip().removeprefix("@").lower()).rstrip(".")
+    """Return a mail domain in its stored spelling; ValueError says what is none."""
+    domain = domain_name(text)
     if not _DOMAIN.fullmatch(domain):
         raise ValueError(f"{text[:60]!r} is not a mail domain such as example.com")
     return domain

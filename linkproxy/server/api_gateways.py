@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import domain_name
 from linkproxy.query.export import record
 from linkproxy.query.gateways import GATEWAY_COLUMNS
 from linkproxy.server.body import read_object, refuse_parameters
@@ -56,15 +56,15 @@ class GatewayApi:
         if everything and body.has("domains"):
             body.fault("all", "give domains or all, not both")
         known = {row.domain: row for row in await self._store.list_gateways()}
-        names = [ascii_name(name.strip().lower().strip("@.")) for name in wanted]
-        for name in dict.fromkeys(names):
+        names = dict.fromkeys(domain_name(name) for name in wanted)
+        for name in names:
             if name not in known:
                 body.fault("domains", f"no recipient has the domain {name[:120]}")
         body.check()
         rules, resolver, now = self._gateways, mx_resolver(self._config), self._clock()
         await name_again(self._store, rules)
         if everything or names:
-            asked = list(known.values()) if everything else [known[name] for name in dict.fromkeys(names)]
+            asked = list(known.values()) if everything else [known[name] for name in names]
             found = await look_up_each(self._store, asked, resolver, rules, now)
         else:
             found = await look_up_due(self._store, resolver, rules, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from linkproxy.model.names import domain_name
 from linkproxy.query.export import record
 from linkproxy.query.filters import FilterError, read_filter, unknown
 from linkproxy.query.profiles import PROFILE_COLUMNS, row_of
@@ -29,7 +30,7 @@ async def profile_records(
         raise ApiError(400, *faults, *error.faults) from None
     if not 1 <= (where.limit or 0) <= MOST_ROWS:
         faults.append(f"limit: must be a whole number from 1 to {MOST_ROWS}")
-    name = query.get("name", "").strip().lower()
+    name = domain_name(query.get("name", ""))
     if "\0" in name:
         faults.append(f"name: {name[:60]!r} is neither a domain nor a gateway")
     if faults:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import domain_name
 from linkproxy.store.postgres_recipients import VISITS_OF
 from linkproxy.store.postgres_rows import ENTRY, ENTRY_JOINS, PERSON, text
 from linkproxy.store.privacy import is_address
@@ -81,7 +81,7 @@ def _conditions(asked: Asked, columns: Columns, after: int, bound: Bound) -> str
         if columns is _VISITS:
             wanted.append(f"(v.id, v.at) IN ({VISITS_OF.replace('$1', place)})")
     if where.domain:
-        wanted.append(f"r.domain = {bound(text(ascii_name(where.domain.strip().lstrip('@').lower())))}")
+        wanted.append(f"r.domain = {bound(text(domain_name(where.domain)))}")
     if where.since is not None:
         wanted.append(f"{columns.at} >= {bound(where.since)}")
     if where.until is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignId, LinkKey, RecipientId
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import domain_name
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.afterlife import RetractionRow
@@ -71,7 +71,7 @@ def values_of(where: Filter, recipient_id: RecipientId | None) -> Values:
         "campaign": where.campaign,
         "key": rows.plain(where.key),
         "recipient": recipient_id,
-        "domain": ascii_name(where.domain.strip().lstrip("@").lower()),
+        "domain": domain_name(where.domain),
         "since": where.since,
         "until": where.until,
         "verdict": where.verdict,

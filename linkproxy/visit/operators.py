@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import ascii_name, domain_name
 from linkproxy.visit.networks import Prefixes, parse, read_networks, read_systems, read_word
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _row(name: str, table: Mapping[str, Any]) -> Row:
         cidrs=Prefixes.of((network, True) for network in networks) if networks else None,
         asns=frozenset(read_systems(table["asns"], where)),
         agents=_agents(table, where),
-        domains=frozenset(ascii_name(str(domain).lower().strip("@. ")) for domain in table["domains"]),
+        domains=frozenset(domain_name(str(domain)) for domain in table["domains"]),
     )
     if row.cidrs is None and not row.asns and row.by_network:
         raise ValueError(f"{where} would mean every visit; give it cidrs, asns, agents or domains")

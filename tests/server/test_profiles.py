@@ -55,6 +55,18 @@ async def test_profiles_are_learned_by_the_settle_loop_and_told_over_the_api(sit
     assert (await get(site, key, "/api/v1/profiles?name=other.example"))[1]["profiles"] == []
 
 
+@pytest.mark.parametrize("name", ["m\u00fcnchen.example", "@M\u00dcNCHEN.Example.", "xn--mnchen-3ya.example"])
+async def test_a_profile_is_found_by_any_spelling_of_its_domain(site: Site, key: str, name: str) -> None:
+    drafts = [RecipientDraft(address=f"p{at}@m\u00fcnchen.example") for at in range(20)]
+    for person in await site.store.register_recipients(drafts):
+        await site.ask(site.url(recipient=person), headers=site.SCANNER)
+        site.clock.now += 30
+    site.clock.now += 1000
+    await site.server.services.settler.once()
+    (found, *_) = (await get(site, key, f"/api/v1/profiles?name={name}"))[1]["profiles"]
+    assert found["name"] == "xn--mnchen-3ya.example"
+
+
 @pytest.mark.parametrize(
     ("query", "fault"), [("limit=0", "limit"), ("domain=a", "domain: there is no such filter")]
 )
