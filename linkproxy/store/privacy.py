@@ -73,9 +73,12 @@ class Privacy:
         return reference
 
     def stray_target(self, target: str) -> str:
-        """Return a stray's path as it is stored: what may be a reference in it as ``reference`` is."""
-        parts = target.split("/")
-        return "/".join([*parts[:3], *map(self.reference, parts[3:])])
+        """Return a stray's path as it is stored: what may be a reference in it as ``reference`` is.
+
+        None begins with ``~``: that is a nonce.
+        """
+        link, behind = target.split("/")[:3], target.split("/")[3:]
+        return "/".join([*link, *(part if part.startswith("~") else self.reference(part) for part in behind)])
 
     def address_hash(self, address: str) -> bytes | None:
         """Return what an address is stored under, None for an empty one."""

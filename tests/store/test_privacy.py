@@ -63,6 +63,13 @@ def test_references_stay_whole_unless_they_are_hashed():
     assert len(HASHED.reference("r-1")) == 32
 
 
+def test_of_a_stray_references_are_hashed_and_nothing_else():
+    path = "/token/aB3x/r-7//~nonce"
+    assert TRUNCATED.stray_target(path) == path
+    assert HASHED.stray_target(path) == f"/token/aB3x/{HASHED.reference('r-7')}//~nonce"
+    assert HASHED.stray_target("/token/aB3x") == "/token/aB3x"
+
+
 def test_addresses_and_references_of_the_same_text_are_different_people():
     assert FULL.address_hash("x") != FULL.reference_hash("x")
     assert FULL.hashes_of("a@b.example") == (FULL.address_hash("A@b.example"),)
