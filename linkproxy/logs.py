@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 
 from linkproxy.log_stream import LogStream
+from linkproxy.model.shown import INSTEAD, UNSHOWABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -178,9 +179,18 @@ def _of(worker: str) -> structlog.typing.Processor:
     return put
 
 
+def _shown(_logger: object, _method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Leave out what steers a terminal: mailers and servers said some of it. JSON escapes it anyway."""
+    return {name: _plain(value) if isinstance(value, str) else value for name, value in record.items()}
+
+
+def _plain(text: str) -> str:
+    return UNSHOWABLE.sub(lambda found: found[0] if found[0] in "\t\n" else INSTEAD, text)
+
+
 def _renderers(form: str, *, colours: bool) -> list[structlog.typing.Processor]:
     if form == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=True)]
     # Not rich's tracebacks: they print local variables, and so keys and addresses.
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
+    return [_shown, structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]

@@ -111,6 +111,15 @@ def test_json_logs_are_one_object_a_line_from_us_and_from_libraries() -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
+def test_nothing_that_is_logged_steers_a_terminal(form: str) -> None:
+    out = io.StringIO()
+    configure_logging("info", form, out)
+    get_logger().warning(Event.RELAY_UNTRACKED, campaign="\x1b]0;x\x07", error="\x9b31m\u202ered\udcff")
+    logging.getLogger("mail.log").error("\x1b[31m%s", "\x9b")
+    assert re.findall("[^ -~\n\N{REPLACEMENT CHARACTER}]", out.getvalue()) == []
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
 def test_a_logged_exception_shows_its_trace_but_no_local_variable(form: str) -> None:
     out = io.StringIO()
     configure_logging("info", form, out)

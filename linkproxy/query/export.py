@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from linkproxy.model.shown import INSTEAD, UNSHOWABLE
 from linkproxy.query.filters import format_time, short_time
 
 if TYPE_CHECKING:
@@ -25,11 +26,6 @@ Value = str | int | float | bool | tuple[str, ...] | None
 # A spreadsheet takes text that begins so for a formula (OWASP, "CSV Injection"). Where a comma stands in
 # numbers, as in German, it opens files by semicolons, and text behind one begins a cell of its own.
 _FORMULA, _MADE_TEXT = (re.compile(rf'^{mark}(?=[=+@-])|(?<=;){mark}(?="*[=+@-])') for mark in ("", "'"))
-
-# What visitors send must not steer a terminal or turn text around: controls, line separators,
-# bidirectional overrides (Unicode Technical Report 36), and halves of surrogate pairs, which stand
-# for bytes that were no UTF-8 and cannot be written.
-_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +142,12 @@ def record(row: Row, columns: Sequence[Column[Row]]) -> dict[str, Value]:
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON that any terminal and any UTF-8 file takes, and that reads back as it was."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return _UNSHOWABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
+    return UNSHOWABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 def printable(text: str) -> str:
     """Return text with U+FFFD for each character that is no text."""
-    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return UNSHOWABLE.sub(INSTEAD, text)
 
 
 def json_line(row: Row, columns: Sequence[Column[Row]]) -> str:
