@@ -17,7 +17,7 @@ from linkproxy.logs import Event, get_logger
 from linkproxy.server import ops
 from linkproxy.server.answers import brands
 from linkproxy.server.click import respond
-from linkproxy.server.listeners import accept
+from linkproxy.server.listeners import LINE_BYTES, accept
 from linkproxy.server.private import waiting_app
 from linkproxy.server.repeats import Repeats
 from linkproxy.server.sockets import bind
@@ -116,13 +116,21 @@ class Lobby:
         readiness = ops.Readiness({"store": awaited.check}, asyncio.get_running_loop().time)
         sides: list[tuple[web.BaseRunner, Sequence[socket.socket]]] = []
         if public:
-            server = web.Server(self._public(readiness))
+            server = web.Server(
+                self._public(readiness),
+                access_log=None,
+                max_line_size=LINE_BYTES,
+                max_field_size=LINE_BYTES,
+                auto_decompress=False,
+            )
             sides.append((web.ServerRunner(server, shutdown_timeout=_PATIENCE_SECONDS), self.sockets.public))
         if private:
             app = waiting_app(self._config, readiness, self._metrics, self._exposition)
             sides.append(
                 (
-                    web.AppRunner(app, access_log=None, shutdown_timeout=_PATIENCE_SECONDS),
+                    web.AppRunner(
+                        app, access_log=None, shutdown_timeout=_PATIENCE_SECONDS, auto_decompress=False
+                    ),
                     self.sockets.private,
                 )
             )
