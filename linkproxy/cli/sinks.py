@@ -55,10 +55,11 @@ class Files:
     def __init__(self, folders: Iterable[Path], own: Path | None = None) -> None:
         """Make the folders that are to be there in any case; raise LinkproxyError.
 
-        ``own`` is a folder that only one run at a time writes to.
+        ``own`` is a folder that only one run at a time writes to; it is made too, since what is not
+        there yet cannot be locked.
         """
         self._unsure: list[Path] = []  # written, and perhaps not on the disk yet
-        for folder in folders:
+        for folder in (*folders, *(() if own is None else (own,))):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:

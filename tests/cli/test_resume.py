@@ -120,6 +120,15 @@ def test_two_runs_are_never_at_one_folder(spring: Installation) -> None:
     assert len(tree(spring.folder / "ready")) == PEOPLE + 1
 
 
+def test_two_runs_are_never_at_one_folder_that_neither_has_found_there(spring: Installation) -> None:
+    command = ["rewrite", "newsletter.html", "--campaign", "spring", "--recipients", "list.csv"]
+    first = Files([], own=spring.folder / "new" / "ready")
+    assert "another run is writing it" in spring.fails(*command, "--out", "new/ready")
+    first.close()
+    spring.ok(*command, "--out", "new/ready")
+    assert len(tree(spring.folder / "new" / "ready")) == PEOPLE + 1
+
+
 def test_a_result_that_has_gone_meanwhile_is_written_again(spring: Installation) -> None:
     command = ["rewrite", "newsletter.html", "--campaign", "spring", "--recipients", "list.csv"]
     killed(spring, 200, *command, "--out", "ready")
