@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "visits": "List all visits with verdict, score and reasons.",
     "unsubscribes": "List opt-outs: by links handed to linkproxy, and by List-Unsubscribe.",
     "report": "Show a campaign's human clicks, and what was left out and why.",
+    "compare": "Show the figures of campaigns side by side.",
     "explain": "Show why a visit was judged as it was.",
     "accuracy": "Measure the judge on visits that gave themselves away.",
     "bait": "Show how many of the machines took the bait.",

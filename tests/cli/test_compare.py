@@ -1,0 +1,66 @@
+"""``linkproxy compare``: campaigns side by side."""
+
+from __future__ import annotations
+
+import csv
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from cli.conftest import SPRING
+
+if TYPE_CHECKING:
+    from cli.conftest import Installation
+
+
+@pytest.fixture
+def two(here: Installation) -> Installation:
+    """Anna and Ben got one campaign each, delivered two hours ago; Anna has clicked, and it is settled."""
+    for name, who in (("spring-a", "anna@example.com"), ("spring-b", "ben@other.example")):
+        mail = here.mail(who, name)
+        here.ok("deliveries", "add", name, "--recipient", who, "--at", "-2h", "--source", "provider")
+        if who.startswith("anna"):
+            here.visit([here.path_to(SPRING, mail, name)], time.time() - 3600)
+    here.ok("settle")
+    return here
+
+
+def test_each_line_says_what_the_report_of_its_campaign_says(two: Installation) -> None:
+    lines = two.ok("compare", "--format", "jsonl").lines
+    assert [line["campaign"] for line in lines] == ["spring-a", "spring-b"]
+    for line in lines:
+        told = two.ok("report", line["campaign"], "--json").json
+        same = ("delivered", "human_clickers", "click_rate", "human_clicks", "machine_visits_removed")
+        assert {name: line[name] for name in same} == {name: told[name] for name in same}
+        assert (line["interval_low"], line["interval_high"]) == (
+            (told["interval"]["low"], told["interval"]["high"]) if told["interval"] else (None, None)
+        )
+        assert line["uncertain_visits"] == told["uncertain"]["visits"]
+        assert line["raw_requests"] == told["raw"]["requests"]
+    assert [line["human_clicks"] for line in lines] == [1, 0]
+    assert [line["click_rate"] for line in lines] == [1.0, 0.0]
+
+
+def test_named_campaigns_come_in_the_order_named_archived_or_not(two: Installation) -> None:
+    two.ok("campaign", "archive", "spring-b")
+    assert [row["campaign"] for row in two.ok("compare", "--format", "jsonl").lines] == ["spring-a"]
+    named = two.ok("compare", "spring-b", "spring-a", "--format", "jsonl").lines
+    assert [row["campaign"] for row in named] == ["spring-b", "spring-a"]
+    assert len(two.ok("compare", "--archived", "--format", "jsonl").lines) == 2
+    assert "no campaign 'spring-x'" in two.fails("compare", "spring-a", "spring-x")
+
+
+def test_a_span_is_that_in_which_campaigns_were_made(two: Installation) -> None:
+    assert two.ok("compare", "--until", "-1h", "--format", "jsonl").lines == []
+    assert len(two.ok("compare", "--since", "-1h", "--format", "jsonl").lines) == 2
+    assert "since: 'May'" in two.fails("compare", "--since", "May")
+
+
+def test_csv_is_safe_in_a_spreadsheet_and_a_table_shows_rates(two: Installation) -> None:
+    two.ok("campaign", "rename", "spring-b", "=spring")
+    rows = list(csv.DictReader(two.ok("compare", "--format", "csv").text.splitlines()))
+    assert [row["campaign"] for row in rows] == ["spring-a", "'=spring"]
+    assert [row["interval_low"] for row in rows][1] == ""
+    table = two.ok("compare", "--format", "table").text
+    assert "100.00%" in table
+    assert "1 to 1" in table or "0 to 1" in table
