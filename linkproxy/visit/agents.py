@@ -183,6 +183,17 @@ def years_old(agent: str, at: float, policy: Policy) -> float:
     return years / 2 if years and matches(agent, policy.agents["own_engines"]) else years
 
 
+def is_dead(agent: str, at: float, policy: Policy) -> bool:
+    """Return whether nobody browses any more with the engine that an agent names.
+
+    As ``request.engine-dead`` weighs most; the last versions for old systems are never dead.
+    """
+    found = engine(agent)
+    if found.major in policy.engines.get(f"last_{found.name}", ()):
+        return False
+    return years_old(agent, at, policy) >= float(policy.rules["request.engine-dead"].values["max_years"])
+
+
 def _released(major: int, table: list[list[int | str]]) -> float:
     versions = [int(row[0]) for row in table]
     times = [datetime.fromisoformat(str(row[1])).replace(tzinfo=UTC).timestamp() for row in table]

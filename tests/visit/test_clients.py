@@ -160,6 +160,33 @@ async def test_the_last_safari_of_a_telephone_is_not_an_old_one_yet(world):
     assert "request.engine-dead" not in reasons(judged)
 
 
+OLD = "Mozilla/5.0 (Windows NT 6.1; WOW64"
+DEAD = {
+    "firefox 40": headers(f"{OLD}; rv:40.0) Gecko/20100101 Firefox/40.1"),
+    "firefox 68": headers(f"{OLD}; rv:68.0) Gecko/20100101 Firefox/68.0", UPGRADE),
+    "chrome 41": headers(f"{OLD}) {BLINK} Chrome/41.0.2228.0 Safari/537.36"),
+    "chrome 41 on a telephone": headers(
+        f"Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X) {BLINK} Chrome/41.0.2272.96 Mobile Safari/537.36"
+    ),
+    "safari 7": headers("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_9_3) AppleWebKit/537.75.14 "
+    "(KHTML, like Gecko) Version/7.0.3 Safari/7046A194A"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DEAD)
+async def test_an_agent_of_ten_years_ago_needs_no_more_headers_than_a_program_sends(world, name):
+    judged = await world.judged(at=20 * MINUTES, headers=DEAD[name])
+    assert "request.coherent" not in reasons(judged)
+    assert judged.verdict.kind is VerdictKind.UNCERTAIN
+
+
+async def test_the_last_browser_of_an_old_telephone_is_coherent_however_old_it_is(world):
+    agent = f"Mozilla/5.0 (iPhone; CPU iPhone OS 10_3_4 like Mac OS X) {WEBKIT} Version/10.0 Mobile/14G61 Safari/602.1"
+    judged = await world.judged(at=20 * MINUTES, headers=headers(agent))
+    assert reasons(judged)["request.coherent"] == "safari 10"
+    assert judged.verdict.kind is VerdictKind.HUMAN
+
+
 CHROME_100 = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/100.0.0.0 Safari/537.36"
 MODERN = (UPGRADE, *FETCH, USER, *hints(100, "Windows"))
 

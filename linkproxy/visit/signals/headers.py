@@ -19,6 +19,11 @@ CHROMIUM_HINTS = 90  # client hints in every release channel
 CHROMIUM_FETCH_METADATA = 80
 FIREFOX_FETCH_METADATA = 90
 SAFARI_FETCH_METADATA = (16, 4)
+_FETCH_METADATA = {
+    "chromium": (CHROMIUM_FETCH_METADATA, 0),
+    "firefox": (FIREFOX_FETCH_METADATA, 0),
+    "safari": SAFARI_FETCH_METADATA,
+}
 SAFARI_WITHOUT_USER = 26  # captures up to here have no Sec-Fetch-User (browser-compat-data issue 27928)
 
 FIRST_PRIORITY = {"chromium": 124, "firefox": 118, "safari": 17}
@@ -145,11 +150,7 @@ def _fetch_metadata(visit: Visit, found: agents.Engine) -> tuple[tuple[bool, str
     if not visit.secure or found.embedded:
         # WebViews and in-app browsers differ by version and host program.
         return ()
-    sends = {
-        "chromium": found.major >= CHROMIUM_FETCH_METADATA,
-        "firefox": found.major >= FIREFOX_FETCH_METADATA,
-        "safari": (found.major, found.minor) >= SAFARI_FETCH_METADATA,
-    }[found.name]
+    sends = sends_fetch_metadata(found)
     hinted = found.name == "chromium" and found.major >= CHROMIUM_HINTS
     mode = profile.get("sec-fetch-mode")
     return (
@@ -164,6 +165,11 @@ def _fetch_metadata(visit: Visit, found: agents.Engine) -> tuple[tuple[bool, str
             "Sec-Fetch-User from Safari",
         ),
     )
+
+
+def sends_fetch_metadata(found: agents.Engine) -> bool:
+    """Return whether a version of an engine says over TLS that it navigates."""
+    return (found.major, found.minor) >= _FETCH_METADATA[found.name]
 
 
 def _accepts_pages(profile: Profile) -> bool:

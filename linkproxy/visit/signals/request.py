@@ -13,6 +13,7 @@ from linkproxy.visit.signals.headers import (
     is_coherent,
     is_textual,
     reads_pages,
+    sends_fetch_metadata,
 )
 from linkproxy.visit.signals.table import Finding, Look, Signal
 
@@ -169,6 +170,8 @@ def _coherent(look: Look) -> Finding | None:
     if agents.robot_word(agent, look.policy) or agents.unknown_product(agent, look.policy) or _host_of(look):
         return None
     engine = agents.engine(agent)
+    if not sends_fetch_metadata(engine) and agents.is_dead(agent, look.visit.at, look.policy):
+        return None  # of so old a browser's headers there is hardly one that could be missing
     weights = [look.rule.weight if look.visit.secure else values["plain_weight"]]
     if not agents.driven(agent):
         weights.append(values["undriven_weight"])
