@@ -110,8 +110,14 @@ class AfterlifeContract:
         (judged,) = await mail.visited(mail.visit())
         assert await tell(store, replace(judged, visit_id=999)) is EngagementOutcome.NO_VISIT
         assert await tell(store, judged, at=LATE_SECONDS + 1) is EngagementOutcome.LATE
-        assert await tell(store, judged, at=-120) is EngagementOutcome.LATE
+        assert await tell(store, judged, at=-61) is EngagementOutcome.LATE
         assert (await history_of(mail)).engagements == ()
+
+    async def test_engagement_is_heard_from_a_clock_a_minute_behind_until_a_day_after(self, store):
+        mail = await telling(store)
+        (judged,) = await mail.visited(mail.visit())
+        assert await tell(store, judged, at=-60, seconds=5) is EngagementOutcome.KEPT
+        assert await tell(store, judged, at=LATE_SECONDS, seconds=6) is EngagementOutcome.KEPT
 
     async def test_engagement_of_who_is_not_tracked_any_more_is_not_kept(self, store):
         mail = await telling(store)

@@ -6,7 +6,7 @@ import pytest
 from store.world import EVIDENCE, NOW, REACH, clicks, settled
 
 from linkproxy.model import Click, Delivery, DeliverySource, Settlement, Verdict, VerdictKind
-from linkproxy.store import review
+from linkproxy.store import review, review_rows
 from linkproxy.store.api import Cutoffs, DeliveryDraft, Filter
 from linkproxy.store.review import AppliedReplay, ShadowVerdict
 
@@ -160,6 +160,22 @@ class ReviewContract:
         assert (row.campaign, row.recipient, row.verdict) == ("news", "ann@a.example", shadow(one))
         assert [item async for item in store.shadow_verdicts(Filter(campaign="other"))] == []
         assert [item async for item in store.shadow_verdicts(Filter(since=NOW + 1))] == []
+
+    async def test_all_differences_are_read_however_many_make_a_page(self, store, mail, monkeypatch):
+        monkeypatch.setattr(review_rows, "PAGE", 2)
+        found = await mail.visited(*(mail.visit(place) for place in range(5)))
+        ids = [judged.visit_id for judged in found]
+        await store.add_shadow_verdicts([shadow(judged) for judged in found])
+        for where, read in (
+            (Filter(), ids),
+            (Filter(limit=0), []),
+            (Filter(limit=2), ids[:2]),
+            (Filter(limit=3), ids[:3]),
+            (Filter(limit=9), ids),
+            (Filter(after_id=ids[1]), ids[2:]),
+            (Filter(since=NOW + 1, until=NOW + 4), ids[1:4]),
+        ):
+            assert [row.verdict.visit_id async for row in store.shadow_verdicts(where)] == read
 
     async def test_a_difference_that_is_gone_when_settled_again_is_forgotten(self, store, mail):
         (one,) = await mail.visited(mail.visit(0))

@@ -279,6 +279,22 @@ class RollupContract:
         await mail.visited(mail.visit(0), mail.visit(1), mail.visit(2, who=mail.bob))
         assert await rebuilt(store) == await store.count_messages() == 2
 
+    async def test_messages_that_are_open_count_once_each_and_by_a_raw_visit_alone(self, store):
+        mail = await send(store, who=WHO)
+        ann, bob, cy, dee, eve = mail.recipients
+        await mail.visited(
+            *(mail.visit(0, who=ann), mail.visit(1, who=ann, link=1), mail.visit(2, who=bob)),
+            *(mail.visit(3, who=cy, method="POST"), mail.visit(4, who=dee, hop_at=NOW)),
+            mail.visit(5, who=eve, link=4),
+        )
+        found = await store.campaign_sums(mail.campaign.id)
+        assert [item.is_raw for item in found.open] == [True, True, True, False, False]
+        assert found.open_messages == 2
+        await mail.settle(settled(), who=ann)
+        await mail.visited(mail.visit(900, who=ann))
+        found = await store.campaign_sums(mail.campaign.id)
+        assert (found.open_messages, found.sums["campaign"][""]["messages"]) == (1, 1)
+
     async def test_visits_that_are_open_are_told_apart(self, store, mail):
         await mail.visited(mail.visit(0), mail.visit(1, link=4), mail.visit(2, who=mail.bob, method="HEAD"))
         found = await store.campaign_sums(mail.campaign.id)
