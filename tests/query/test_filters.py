@@ -5,8 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkproxy.model import VerdictKind
-from linkproxy.query.filters import FILTER_NAMES, FilterError, format_time, read_filter, read_time, unknown
+from linkproxy.model import Delivery, DeliverySource, VerdictKind
+from linkproxy.query.filters import (
+    FILTER_NAMES,
+    FilterError,
+    can_have_been,
+    delivery_fault,
+    format_time,
+    read_filter,
+    read_time,
+    short_time,
+    unknown,
+)
 from linkproxy.store.api import Filter
 
 NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC).timestamp()
@@ -53,7 +63,7 @@ def test_without_an_offset_times_are_utc_wherever_the_machine_stands(
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "NZST-12")
         time.tzset()
-        assert read_time(text, now=NOW + 0.25) == moment
+        assert read_time(text, now=NOW + 754.25) == moment
         assert format_time(moment).startswith("2026-05-0")
     time.tzset()
 
@@ -74,6 +84,42 @@ def test_a_time_written_out_reads_back_to_the_millisecond(time: float) -> None:
 def test_no_time_is_written_as_nothing() -> None:
     assert format_time(None) == ""
     assert format_time(NOW) == "2026-05-02T12:00:00.000Z"
+    assert short_time(NOW + 0.999) == "2026-05-02 12:00:00"
+
+
+@pytest.mark.parametrize(
+    ("moment", "can"),
+    [
+        (-1.0, False),
+        (0.0, False),
+        (0.001, True),
+        (NOW, True),
+        (NOW + 86_399, True),  # by another machine's clock
+        (NOW + 86_400, False),
+        (NOW * 1_000, False),
+    ],
+)
+def test_a_time_that_cannot_have_been_is_told(moment: float, *, can: bool) -> None:
+    assert can_have_been(moment, now=NOW) is can
+
+
+@pytest.mark.parametrize(
+    ("ahead", "source", "fault"),
+    [
+        (-7_200.0, DeliverySource.MX, None),
+        (600.0, DeliverySource.MX, None),  # clocks differ
+        (601.0, DeliverySource.MX, "2026-05-02T12:10:01.000Z is 10 minutes ahead"),
+        (7_200.0, DeliverySource.PROVIDER, "2026-05-02T14:00:00.000Z is 120 minutes ahead"),
+        (7_200.0, DeliverySource.CAMPAIGN, None),  # a mailing that is to begin
+        (86_399.0, DeliverySource.SMARTHOST, "is 1,440 minutes ahead"),
+        (86_400.0, DeliverySource.MX, None),  # which cannot have been at all
+    ],
+)
+def test_nobody_has_accepted_mail_that_is_hours_ahead(
+    ahead: float, source: DeliverySource, fault: str | None
+) -> None:
+    told = delivery_fault(Delivery(NOW + ahead, source), now=NOW)
+    assert told is None if fault is None else fault in (told or "")
 
 
 def test_every_filter_reaches_its_field() -> None:
@@ -140,6 +186,7 @@ def test_either_end_of_a_span_may_be_open() -> None:
         ({"link": " aB3x "}, "key", "aB3x"),
         ({"verdict": " human "}, "verdict", VerdictKind.HUMAN),
         ({"limit": " 7 "}, "limit", 7),
+        ({"domain": " @example.com "}, "domain", "example.com"),
         ({"since": "9999-12-31T23:59:59Z"}, "since", 253_402_300_799.0),
     ],
 )
@@ -153,7 +200,10 @@ def test_a_time_that_no_calendar_of_a_database_holds_is_a_fault(since: str) -> N
         read_filter({"since": since}, now=NOW)
 
 
-def test_where_there_is_no_filter_at_all_it_is_said_so() -> None:
+def test_an_unknown_filter_is_told_with_those_that_there_are() -> None:
+    assert unknown(["colour", "since"], ("since", "until")) == [
+        "colour: there is no such filter; there are since, until"
+    ]
     assert unknown(["colour"], ()) == ["colour: there is no such filter; there are none"]
 
 
