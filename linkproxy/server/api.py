@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from linkproxy.config import Config
     from linkproxy.query.export import Column
+    from linkproxy.server.clerks import Clerks
     from linkproxy.server.rewriter import Rewriter
     from linkproxy.store.api import Filter, Store
     from linkproxy.visit.policy import Policy
@@ -89,18 +90,30 @@ class Call:
 
 
 class Api:
-    """The handlers; each takes a Call and returns a JSON object, or raises ApiError."""
+    """The handlers; each takes a Call and returns a JSON object, or raises ApiError.
+
+    ``questions`` are the clerks that go over the journal, ``mail`` those that read mail: a mail does not
+    wait for a question that takes minutes.
+    """
 
     def __init__(
-        self, store: Store, rewriter: Rewriter, policy: Policy, config: Config, clock: Callable[[], float]
+        self,
+        store: Store,
+        rewriter: Rewriter,
+        policy: Policy,
+        config: Config,
+        clock: Callable[[], float],
+        *,
+        questions: Clerks,
+        mail: Clerks,
     ) -> None:
         self._store = store
         self._policy = policy
         self._config = config
         self._clock = clock
-        mail = MailApi(store, rewriter, config)
+        mails = MailApi(store, rewriter, mail, config)
         self.streams: Mapping[tuple[str, str], Callable[[], Callable[[bytes], Awaitable[Answer]]]] = {
-            ("POST", "/api/v1/rewrite"): mail.lines
+            ("POST", "/api/v1/rewrite"): mails.lines
         }
         """What answers a route's body of JSON Lines, anew for each request."""
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
@@ -108,14 +121,14 @@ class Api:
             ("POST", "/api/v1/campaigns", self.add_campaign),
             ("GET", "/api/v1/campaigns/{name}", self.show_campaign),
             ("PATCH", "/api/v1/campaigns/{name}", self.change_campaign),
-            *mail.routes,
+            *mails.routes,
             ("POST", "/api/v1/deliveries", self.add_deliveries),
             ("GET", "/api/v1/clicks", self.list_clicks),
             ("GET", "/api/v1/retractions", self._lister(_RETRACTIONS, store.retractions)),
             ("GET", "/api/v1/unsubscribes", self._lister(_UNSUBSCRIBES, store.unsubscribes)),
             ("GET", "/api/v1/visits", self._lister(_VISITS, store.visits)),
-            *ReviewApi(store, policy, clock).routes,
-            *LintApi(store, config).routes,
+            *ReviewApi(store, questions, clock).routes,
+            *LintApi(store, mail, config).routes,
             *GatewayApi(store, policy.gateways, config, clock).routes,
             ("GET", "/api/v1/profiles", self.list_profiles),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.campaign.lint import finding_record, lint_html, lint_message, lint_text
@@ -17,31 +16,30 @@ if TYPE_CHECKING:
 
     from linkproxy.config import Config
     from linkproxy.server.api import Call
+    from linkproxy.server.clerks import Clerks
     from linkproxy.server.rewriter import Mail
     from linkproxy.store.api import Store
 
     Answer = dict[str, Any]
 
 
-async def findings(mail: Mail, campaign: Campaign | None, sender: str = "") -> Answer:
+async def findings(clerks: Clerks, mail: Mail, campaign: Campaign | None, sender: str = "") -> Answer:
     """Return a mail's findings, as answers show them."""
-    # In a thread: a mail of many megabytes must not hold up clicks on the same loop.
     if mail.is_message:
-        found = await asyncio.to_thread(lint_message, mail.content, campaign)
+        found = await clerks.do(lint_message, mail.content, campaign)
     elif mail.is_text:
-        found = await asyncio.to_thread(lint_text, mail.content, campaign, sender=sender)
+        found = await clerks.do(lint_text, mail.content, campaign, sender=sender)
     else:
-        found = await asyncio.to_thread(
-            lint_html, mail.content, campaign, charset=mail.charset, sender=sender
-        )
+        found = await clerks.do(lint_html, mail.content, campaign, charset=mail.charset, sender=sender)
     return {"findings": [finding_record(finding) for finding in found]}
 
 
 class LintApi:
     """The handler; it takes a Call and returns a JSON object, or raises ApiError."""
 
-    def __init__(self, store: Store, config: Config) -> None:
+    def __init__(self, store: Store, clerks: Clerks, config: Config) -> None:
         self._store = store
+        self._clerks = clerks
         self._config = config
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
             ("POST", "/api/v1/lint", self.lint),
@@ -66,4 +64,4 @@ class LintApi:
         campaign = Campaign(CampaignId(0), "", base_url=base_url) if base_url else None
         if name:
             campaign = await known_campaign(self._store, name, status=400)
-        return await findings(mail, campaign, domain)
+        return await findings(self._clerks, mail, campaign, domain)

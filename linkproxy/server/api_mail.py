@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.model import Campaign
     from linkproxy.server.api import Call
+    from linkproxy.server.clerks import Clerks
     from linkproxy.server.rewriter import Mail, Rewriter
     from linkproxy.store.api import RecipientDraft, Store
 
@@ -48,8 +49,9 @@ class Order:
 class MailApi:
     """The handlers; they take a Call, or a stream's lines, and raise ApiError."""
 
-    def __init__(self, store: Store, rewriter: Rewriter, config: Config) -> None:
+    def __init__(self, store: Store, rewriter: Rewriter, clerks: Clerks, config: Config) -> None:
         self._store = store
+        self._clerks = clerks
         self._rewriter = rewriter
         self._config = config
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
@@ -67,7 +69,7 @@ class MailApi:
     async def fill(self, order: Order, known: Templates | None = None) -> Answer:
         """Rewrite a mail; a template that ``known`` has is not compiled again."""
         campaign = await known_campaign(self._store, order.campaign, status=400)
-        told = await findings(order.given.mail, campaign) if order.wants_lint else {}
+        told = await findings(self._clerks, order.given.mail, campaign) if order.wants_lint else {}
         try:
             answer, compiled = await self._rewritten(campaign, order, known or Templates(self._rewriter))
         except SignedError as error:

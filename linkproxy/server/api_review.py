@@ -16,7 +16,9 @@ from linkproxy.server.campaigns import known_campaign
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from linkproxy.model import Campaign
     from linkproxy.server.api import Call
+    from linkproxy.server.clerks import Clerks
     from linkproxy.store.api import Filter, Store
     from linkproxy.visit.policy import Policy
 
@@ -28,9 +30,9 @@ _SHADOW_ROWS = "100"
 class ReviewApi:
     """The handlers; each takes a Call and returns a JSON object, or raises ApiError."""
 
-    def __init__(self, store: Store, policy: Policy, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, clerks: Clerks, clock: Callable[[], float]) -> None:
         self._store = store
-        self._policy = policy
+        self._clerks = clerks
         self._clock = clock
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
             ("GET", "/api/v1/campaigns/{name}/report", self.report),
@@ -43,17 +45,17 @@ class ReviewApi:
         """Return what a campaign's visits come to."""
         self._read(call.query, ())
         campaign = await known_campaign(self._store, call.path["name"])
-        return {"report": report_record(await report(self._store, campaign, self._policy))}
+        return {"report": await self._clerks.ask(_report, campaign)}
 
     async def accuracy(self, call: Call) -> Answer:
         """Return how often the judge was right, as far as labels tell."""
         where = await self._read_known(call.query, ("campaign", "since", "until"))
-        return {"accuracy": accuracy_record(await measure(self._store, where, self._policy))}
+        return {"accuracy": await self._clerks.ask(_accuracy, where)}
 
     async def bait(self, call: Call) -> Answer:
         """Return how many of the messages that machines visited had their bait followed."""
         where = await self._read_known(call.query, ("campaign", "since", "until"))
-        return {"bait": bait_record(await catches(self._store, where, self._policy))}
+        return {"bait": await self._clerks.ask(_bait, where)}
 
     async def shadow(self, call: Call) -> Answer:
         """Return what the shadow policy said beside the live one."""
@@ -78,3 +80,18 @@ class ReviewApi:
         if faults:
             raise ApiError(400, *faults)
         return where
+
+
+# --- what clerks do ----------------------------------------------------------------------------
+
+
+async def _report(store: Store, campaign: Campaign, policy: Policy) -> Answer:
+    return report_record(await report(store, campaign, policy))
+
+
+async def _accuracy(store: Store, where: Filter, policy: Policy) -> Answer:
+    return accuracy_record(await measure(store, where, policy))
+
+
+async def _bait(store: Store, where: Filter, policy: Policy) -> Answer:
+    return bait_record(await catches(store, where, policy))

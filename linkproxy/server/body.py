@@ -21,12 +21,16 @@ MOST_ROWS = 1000
 
 
 class ApiError(Exception):
-    """An answer that is not what was asked for: a status and one sentence for each fault."""
+    """An answer that is not what was asked for: a status and one sentence for each fault.
 
-    def __init__(self, status: int, *errors: str) -> None:
+    ``retry_seconds``: when the same may be asked again; None where nothing is known of that.
+    """
+
+    def __init__(self, status: int, *errors: str, retry_seconds: int | None = None) -> None:
         super().__init__("; ".join(errors))
         self.status = status
         self.errors = errors
+        self.retry_seconds = retry_seconds
 
 
 def refusal(error: Exception) -> ApiError | None:

@@ -215,7 +215,7 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except Exception as error:  # noqa: BLE001  (no trace leaves the process)
         if (told := refusal(error)) is not None:
-            return _error(told.status, *told.errors)
+            return _error(told.status, *told.errors, retry_seconds=told.retry_seconds)
         for kind, answer in _REFUSALS:
             if isinstance(error, kind):
                 return answer(error)
@@ -242,8 +242,10 @@ _REFUSALS: tuple[tuple[type[Exception], Callable[[Any], web.Response]], ...] = (
 """What to answer where the framework refuses; the first that fits counts."""
 
 
-def _error(status: int, *errors: str) -> web.Response:
+def _error(status: int, *errors: str, retry_seconds: int | None = None) -> web.Response:
     response = _json(status, fault_record(status, *errors))
+    if retry_seconds is not None:
+        response.headers["Retry-After"] = str(retry_seconds)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -81,11 +81,14 @@ class Rewriter:
         clock: Callable[[], float] = time.time,
         *,
         refuse_signed: bool = False,
+        work: Callable[..., Awaitable[Compiled]] = asyncio.to_thread,
     ) -> None:
+        """``work`` calls a function beside the event loop: a mail of many megabytes takes seconds."""
         self._store = store
         self._keyring = keyring
         self._clock = clock
         self._refuse_signed = refuse_signed
+        self._work = work
         self._noted: set[CampaignId] = set()
         self._signers: dict[CampaignId, Callable[[RecipientId], bytes]] = {}
         self._turns: defaultdict[CampaignId, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -149,8 +152,7 @@ class Rewriter:
             own: Sequence[MessageLink] = ()
             if recipient is not None:
                 own = await self._store.list_message_links(campaign.id, recipient.id)
-            # In a thread: a mail of many megabytes must not hold up clicks on the same loop.
-            found = await asyncio.to_thread(
+            found = await self._work(
                 compile_mail, known, recipient=recipient, known_message_links=own, now=self._clock()
             )
             return await self._keep(found, known)

@@ -11,6 +11,7 @@ from linkproxy.server import ops
 from linkproxy.server.answers import brands
 from linkproxy.server.api import Api
 from linkproxy.server.bucket import Bucket
+from linkproxy.server.clerks import Clerks
 from linkproxy.server.click import Clicks
 from linkproxy.server.engagement import Engagements
 from linkproxy.server.gateways import GatewayFinder
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from linkproxy.store.api import Store
     from linkproxy.telemetry import Metrics
     from linkproxy.visit.policy import Policy
+
+_QUESTIONS, _QUESTIONS_WAITING = 2, 8
+_MAILS, _MAILS_WAITING = 2, 100
+"""Clerks at work at once, and how many orders may wait for one. A mail's caller is a mailer, which waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +184,12 @@ async def serve_private(
 ) -> None:
     """Serve API and metrics until ``stack`` closes; ``counted`` returns what /metrics exports."""
     config = ground.config
-    rewriter = await rewriter_of(config, ground.store, ground.clock)
-    api = Api(ground.store, rewriter, ground.policy, config, ground.clock)
+    questions = Clerks(config, ground.policy, most=_QUESTIONS, waiting=_QUESTIONS_WAITING)
+    mail = Clerks(config, ground.policy, most=_MAILS, waiting=_MAILS_WAITING)
+    stack.push_async_callback(questions.close)
+    stack.push_async_callback(mail.close)
+    rewriter = await rewriter_of(config, ground.store, ground.clock, mail.do)
+    api = Api(ground.store, rewriter, ground.policy, config, ground.clock, questions=questions, mail=mail)
     app = private_app(
         config, ground.store, api, readiness, ground.metrics,
         engagements=_engagements(ground), exposition=lambda: ops.exposition(counted()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,9 @@ from linkproxy.visit.intake import Gate
 from linkproxy.visit.networks import plain_network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from linkproxy.campaign.compile import Compiled
     from linkproxy.config import Config
     from linkproxy.server.mx import MxResolver
     from linkproxy.server.rewriter import Rewriter
@@ -39,12 +41,17 @@ async def own_keyring(config: Config, store: Store) -> Keyring:
     return found
 
 
-async def rewriter(config: Config, store: Store, clock: Callable[[], float] = time.time) -> Rewriter:
+async def rewriter(
+    config: Config,
+    store: Store,
+    clock: Callable[[], float] = time.time,
+    work: Callable[..., Awaitable[Compiled]] = asyncio.to_thread,
+) -> Rewriter:
     """Return what rewrites mail for a store, as the configuration says; raises as ``own_keyring`` does."""
     from linkproxy.server.rewriter import Rewriter
 
     keys = await own_keyring(config, store)
-    return Rewriter(store, keys, clock, refuse_signed=config.mail.signed == "refuse")
+    return Rewriter(store, keys, clock, refuse_signed=config.mail.signed == "refuse", work=work)
 
 
 def click_ids(config: Config) -> ClickIds:
