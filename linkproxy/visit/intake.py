@@ -66,6 +66,7 @@ PROFILE_HEADERS = frozenset(
         "user-agent", "accept", "accept-language", "accept-encoding", "accept-charset",
         "upgrade-insecure-requests", "te", "priority", "dnt", "sec-gpc", "from",
         "purpose", "x-purpose", "x-moz", "x-requested-with", "x-native-host", "x-fb-http-engine",
+        "signature-agent",
         "save-data", "range", "pragma", "cache-control",
     }
 )  # fmt: skip

@@ -87,6 +87,20 @@ def is_textual(visit: Visit) -> bool:
     return bool(agent) and not str(agent).startswith("Mozilla/") and reads_pages(visit.profile)
 
 
+def names_operator(profile: Profile) -> str:
+    """Return the header by which a robot says whose it is, "" for none.
+
+    Signature-Agent is that of browsers that programs drive and that sign what they send (Web Bot Auth,
+    draft-ietf-webbotauth-httpsig-protocol); robots should send From, and people's browsers never do, but
+    text browsers if they are told to (RFC 9110 section 10.1.2).
+    """
+    for name, browsers_alone in (("signature-agent", False), ("from", True)):
+        value = profile.get(name)
+        if value and not (browsers_alone and not (profile.agent or "").startswith("Mozilla/")):
+            return f"{name}: {value[:60]}"
+    return ""
+
+
 def comes_from_a_page(profile: Profile) -> bool:
     """Return whether a browser says that another site's page led here, as webmail does."""
     return profile.get("sec-fetch-site") == "cross-site" and profile.get("sec-fetch-mode") == "navigate"

@@ -12,6 +12,7 @@ from linkproxy.visit.signals.headers import (
     contradictions,
     is_coherent,
     is_textual,
+    names_operator,
     reads_pages,
     sends_fetch_metadata,
 )
@@ -72,7 +73,8 @@ def _robot_word(look: Look) -> Finding | None:
         word = agents.robot_word(text, look.policy) if text else ""
         if word:
             return Finding(look.rule.weight, word)
-    return None
+    operator = names_operator(profile)
+    return Finding(look.rule.weight, operator) if operator else None
 
 
 def _unknown_product(look: Look) -> Finding | None:
@@ -167,7 +169,9 @@ def _coherent(look: Look) -> Finding | None:
         return None
     profile, values = look.visit.profile, look.rule.values
     agent = profile.agent or ""
-    if agents.robot_word(agent, look.policy) or agents.unknown_product(agent, look.policy) or _host_of(look):
+    if agents.robot_word(agent, look.policy) or agents.unknown_product(agent, look.policy):
+        return None
+    if _host_of(look) or names_operator(profile):
         return None
     engine = agents.engine(agent)
     if not sends_fetch_metadata(engine) and agents.is_dead(agent, look.visit.at, look.policy):
