@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     Rows = Callable[[Filter], AsyncIterator[Any]]
 
 MOST_DELIVERIES = 10_000
+_DELIVERIES_TOGETHER = 500
+"""Deliveries of one write: visits wait for it, as they would for seconds if all were written at once."""
+
 _PAGE = 100
 _CAMPAIGN = (
     *(
@@ -232,14 +235,21 @@ class Api:
         body.check()
         campaign = await known_campaign(self._store, name, status=400)
         if not body.has("deliveries"):
-            batch = [DeliveryDraft(campaign.id, NOBODY, whole)]
-        else:
-            people = await self._store.register_recipients([draft for draft, _ in told])
-            batch = [
+            recorded = await self._store.add_deliveries([DeliveryDraft(campaign.id, NOBODY, whole)])
+            return {"given": 1, "recorded": recorded}
+        recorded = 0
+        for start in range(0, len(told), _DELIVERIES_TOGETHER):
+            recorded += await self._record(campaign, told[start : start + _DELIVERIES_TOGETHER])
+        return {"given": len(told), "recorded": recorded}
+
+    async def _record(self, campaign: Campaign, told: Sequence[tuple[RecipientDraft, Delivery]]) -> int:
+        people = await self._store.register_recipients([draft for draft, _ in told])
+        return await self._store.add_deliveries(
+            [
                 DeliveryDraft(campaign.id, person.id, delivery)
                 for person, (_, delivery) in zip(people, told, strict=True)
             ]
-        return {"given": len(batch), "recorded": await self._store.add_deliveries(batch)}
+        )
 
     def _delivery(self, body: Body, usual: DeliverySource) -> Delivery:
         source = body.choice("source", usual)

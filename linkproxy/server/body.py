@@ -19,6 +19,9 @@ Choice = TypeVar("Choice", bound=StrEnum)
 MOST_ROWS = 1000
 """Of one answer; who wants more asks for the next page, or for a shorter time."""
 
+_SHOWN = 60
+"""Characters of a value that a fault shows."""
+
 
 class ApiError(Exception):
     """An answer that is not what was asked for: a status and one sentence for each fault.
@@ -120,7 +123,7 @@ class Body:
         if value is None:
             return usual
         if isinstance(value, bool) or not isinstance(value, int | float) or not usual <= value <= most:
-            self.fault(name, f"{json.dumps(value)[:60]} is not a number from {usual:g} to {most:g}")
+            self.fault(name, f"{_begin(value)} is not a number from {usual:g} to {most:g}")
             return usual
         return float(value)
 
@@ -139,7 +142,7 @@ class Body:
         kind = type(default)
         if isinstance(value, str) and value in set(kind):
             return kind(value)
-        self.fault(name, f"{json.dumps(value)[:60]} is not one of {', '.join(kind)}")
+        self.fault(name, f"{_begin(value)} is not one of {', '.join(kind)}")
         return default
 
     def time(self, name: str, *, now: float) -> float:
@@ -204,7 +207,7 @@ class Body:
 
     def _is_text(self, name: str, item: object) -> bool:
         if not isinstance(item, str):
-            self.fault(name, f"{json.dumps(item)[:60]} is not a string")
+            self.fault(name, f"{_begin(item)} is not a string")
             return False
         try:
             item.encode()
@@ -212,3 +215,13 @@ class Body:
             self.fault(name, "holds half a surrogate pair, which is no character")
             return False
         return True
+
+
+def _begin(value: object) -> str:
+    """Return how a value begins as JSON; the rest of one of a hundred megabytes is not written out."""
+    text = ""
+    for part in json.JSONEncoder().iterencode(value[:_SHOWN] if isinstance(value, str) else value):
+        text += part
+        if len(text) >= _SHOWN:
+            break
+    return text[:_SHOWN]

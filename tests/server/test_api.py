@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from claims.api import assert_fault, call
 
+from linkproxy.model import Delivery, DeliverySource
 from linkproxy.server.keys import hash_key, new_key
 from linkproxy.store.api import ApiKey
 
@@ -270,6 +271,23 @@ async def test_deliveries_are_recorded_for_messages_and_a_better_source_wins(sit
     await site.ask(site.url(recipient=cleo))
     (row,) = await site.visits()
     assert row.entry.facts.delivery.delivered_at == site.START - 30
+
+
+async def test_deliveries_that_are_written_in_several_steps_are_all_recorded_in_order(
+    site: Site, key: str
+) -> None:
+    who = [f"p{number}@example.com" for number in range(1100)]
+    body = {
+        "campaign": "spring",
+        "deliveries": [{"recipient": name, "delivered_at": "-5m", "source": "provider"} for name in who]
+        + [{"recipient": who[0], "delivered_at": "-7m", "source": "mx"}],
+    }
+    status, answer = await call(site, key, "/api/v1/deliveries", body)
+    assert (status, answer) == (200, {"ok": True, "given": 1101, "recorded": 1101})
+    first = await site.store.find_recipient(who[0])
+    await site.ask(site.url(recipient=first))
+    (row,) = await site.visits()
+    assert row.entry.facts.delivery == Delivery(site.START - 420, DeliverySource.MX)
 
 
 async def test_a_whole_campaign_can_be_delivered(site: Site, key: str) -> None:
