@@ -1,11 +1,15 @@
-"""Purging chunk by chunk: who else wants to write has the time between."""
+"""Listing and purging chunk by chunk: who else wants to read or write has the time between."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from linkproxy.store.api import Filter
+    from linkproxy.store.sqlite_rows import Row
 
 Rest = Callable[[float], Awaitable[None]]
 """What is waited for after a chunk that took so many seconds."""
@@ -28,6 +32,25 @@ class Walked(Protocol):
 
 Walk = TypeVar("Walk", bound=Walked)
 Found = TypeVar("Found")
+
+
+async def listed(
+    where: Filter, most: int, read: Callable[[int, int], Awaitable[Sequence[Row]]]
+) -> AsyncIterator[Row]:
+    """Yield the rows of a listing, at most so many of each read: a slow reader holds nothing up.
+
+    ``read`` gets the id behind which rows are wanted, the first column of a row, and how many.
+    """
+    after, left = where.after_id, where.limit
+    while left is None or left > 0:
+        size = most if left is None else min(left, most)
+        found = await read(after, size)
+        for row in found:
+            yield row
+        if len(found) < size:
+            return
+        after = found[-1][0]
+        left = None if left is None else left - size
 
 
 async def no_rest(_took: float) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.model import CampaignId
 from linkproxy.store import postgres_queries as queries
 from linkproxy.store import sqlite_queries as lines
+from linkproxy.store.chunks import listed
 from linkproxy.store.evidence_rows import POLICIES, exported, sources_by_id
 from linkproxy.store.postgres_fence import safe
 from linkproxy.store.postgres_queries import Asked
@@ -16,7 +17,7 @@ from linkproxy.store.postgres_settle import campaign_of
 from linkproxy.store.referred import REFERRED, values_of, with_headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from linkproxy.model import Campaign, RecipientId
     from linkproxy.store.afterlife import RetractionRow
@@ -88,17 +89,13 @@ class PostgresLists:
     async def _stream(self, page: Callable[[Asked, int, int], Bound], where: Filter) -> AsyncIterator[Row]:
         """Yield rows in chunks, each a read of its own: a slow reader holds nothing up."""
         asked = Asked(where, await self._recipient_id(where.recipient), await safe(self._database))
-        after, left = where.after_id, where.limit
-        while left is None or left > 0:
-            size = queries.CHUNK if left is None else min(left, queries.CHUNK)
+
+        async def read(after: int, size: int) -> Sequence[Row]:
             bound = page(asked, after, size)
-            found = await self._database.fetch(bound.statement, *bound.values)
-            for row in found:
-                yield row
-            if len(found) < size:
-                return
-            after = found[-1][0]
-            left = None if left is None else left - size
+            return await self._database.fetch(bound.statement, *bound.values)
+
+        async for row in listed(where, lines.CHUNK, read):
+            yield row
 
     async def _recipient_id(self, who: str) -> int:
         """Return a recipient's id, -1 for one who is not there."""

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model.names import domain_name
+from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.postgres_recipients import VISITS_OF
-from linkproxy.store.postgres_rows import ENTRY, ENTRY_JOINS, PERSON, text
+from linkproxy.store.postgres_rows import ENTRY, ENTRY_JOINS, text
 from linkproxy.store.privacy import is_address
 
 if TYPE_CHECKING:
     from linkproxy.store.api import Filter
-
-CHUNK = 200
-"""Rows of one read: few enough that turning them into values does not hold the loop for long."""
 
 
 @dataclass(slots=True)
@@ -92,7 +90,7 @@ def _conditions(asked: Asked, columns: Columns, after: int, bound: Bound) -> str
 
 
 _NAMES = f"""coalesce(l.target, m.target, '') AS target, coalesce(l.role, m.role, '') AS role,
-    {PERSON} AS who, coalesce(r.domain, '') AS domain"""
+    {rows.PERSON} AS who, coalesce(r.domain, '') AS domain"""
 
 
 def _joins(alias: str) -> str:
@@ -147,7 +145,7 @@ VISIT = f"SELECT {ENTRY} FROM visit v {ENTRY_JOINS} WHERE v.id = $1"
 def unsubscribes(asked: Asked, after: int, size: int) -> Bound:
     """Return the statement that lists opt-outs."""
     bound = Bound()
-    bound.statement = f"""SELECT u.id, u.at, cam.name, {PERSON}, coalesce(r.domain, ''), u.one_click
+    bound.statement = f"""SELECT u.id, u.at, cam.name, {rows.PERSON}, coalesce(r.domain, ''), u.one_click
     FROM unsubscribe u JOIN campaign cam ON cam.id = u.campaign_id
     LEFT JOIN recipient r ON r.id = u.recipient_id
     WHERE {_conditions(asked, _UNSUBSCRIBES, after, bound)} ORDER BY u.id LIMIT {size}"""

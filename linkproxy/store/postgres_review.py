@@ -8,7 +8,6 @@ from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_rejudge as rejudging
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.postgres_queries import Bound
-from linkproxy.store.postgres_rows import PERSON
 from linkproxy.store.review import (
     AppliedReplay,
     FrozenMessage,
@@ -38,7 +37,7 @@ _KEY = "campaign_id, recipient_id, visit_id"
 _DELIVERED = """SELECT coalesce(r.domain, ''), count(*) FROM delivery d
 LEFT JOIN recipient r ON r.id = d.recipient_id WHERE d.campaign_id = $1 GROUP BY 1"""
 _DIFFERENCES = f"""SELECT s.visit_id, s.at, s.campaign_id, s.recipient_id, s.live, s.live_score, s.shadow,
-    s.shadow_score, s.evidence, s.policy, c.name, {PERSON}
+    s.shadow_score, s.evidence, s.policy, c.name, {rows.PERSON}
 FROM shadow_verdict s JOIN campaign c ON c.id = s.campaign_id LEFT JOIN recipient r ON r.id = s.recipient_id
 WHERE s.visit_id > $1 AND ($2 = '' OR c.name = $2)
 AND ($3::double precision IS NULL OR s.at >= $3) AND ($4::double precision IS NULL OR s.at < $4)

@@ -30,9 +30,6 @@ JOIN visit v ON v.id = w.visit_id AND v.at = w.seen_at AND v.recipient_id = $3""
 """Visits of one recipient by id and time, which leads to their partition; it begins a FROM, since
 PostgreSQL does not look for a better order among that many joins (join_collapse_limit)."""
 
-PERSON = "CASE WHEN r.address <> '' THEN r.address ELSE coalesce(r.reference, '') END"
-"""Whom a reader knows a recipient as."""
-
 
 def columns(table: str, prefix: str = "") -> str:
     """Return a list of columns with an alias before each."""

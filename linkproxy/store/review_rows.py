@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from linkproxy.model import CampaignId, RecipientId, VerdictKind
+from linkproxy.store.chunks import listed
 from linkproxy.store.evidence_rows import evidence_from
 from linkproxy.store.review import (
     CARRIED,
@@ -71,16 +72,8 @@ async def shadow_rows(
     read: Callable[[int, int], Awaitable[Sequence[Row]]], where: Filter
 ) -> AsyncIterator[ShadowRow]:
     """Yield what is read after a visit, so many rows of it, page by page."""
-    after, left = where.after_id, where.limit
-    while left is None or left > 0:
-        size = PAGE if left is None else min(left, PAGE)
-        found = await read(after, size)
-        for row in found:
-            yield _shadow_row(row)
-        if len(found) < size:
-            return
-        after = found[-1][0]
-        left = None if left is None else left - size
+    async for row in listed(where, PAGE, read):
+        yield _shadow_row(row)
 
 
 def shadow_counts(found: Sequence[Row]) -> list[ShadowCount]:

@@ -19,7 +19,7 @@ from linkproxy.store import sqlite_queries as queries
 from linkproxy.store import sqlite_recipients as recipients
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow, no_more
-from linkproxy.store.chunks import in_chunks, in_parts, no_rest
+from linkproxy.store.chunks import in_chunks, in_parts, listed, no_rest
 from linkproxy.store.privacy import is_address
 from linkproxy.store.sqlite_afterlife import SqliteAfterlife
 from linkproxy.store.sqlite_checkpoint import Checkpointer
@@ -328,16 +328,12 @@ class SqliteStore(
         """Yield rows in chunks, each a read of its own: a slow reader holds up no check-point."""
         recipient = await self.find_recipient(where.recipient) if where.recipient else None
         values = queries.values_of(where, recipient.id if recipient else None)
-        after, left = where.after_id, where.limit
-        while left is None or left > 0:
-            size = queries.CHUNK if left is None else min(left, queries.CHUNK)
-            found = await self._readers.fetch(statement, values | {"after": after, "limit": size})
-            for row in found:
-                yield row
-            if len(found) < size:
-                return
-            after = found[-1][0]
-            left = None if left is None else left - size
+
+        async def read(after: int, size: int) -> Sequence[rows.Row]:
+            return await self._readers.fetch(statement, values | {"after": after, "limit": size})
+
+        async for row in listed(where, queries.CHUNK, read):
+            yield row
 
     async def _learn_campaign(self, campaigns: dict[int, Campaign], campaign_id: int) -> None:
         if campaign_id not in campaigns:

@@ -99,8 +99,8 @@ def _conditions(where: Filter, columns: Columns, *, by_id: bool = False) -> str:
     return " AND ".join([f"{columns.id} > {after}", *(text for text, asked in wanted.items() if asked)])
 
 
-_NAMES = """coalesce(l.target, m.target, ''), coalesce(l.role, m.role, ''),
-    CASE WHEN r.address <> '' THEN r.address ELSE coalesce(r.reference, '') END, coalesce(r.domain, '')"""
+_NAMES = f"""coalesce(l.target, m.target, ''), coalesce(l.role, m.role, ''), {rows.PERSON},
+    coalesce(r.domain, '')"""
 
 
 def _joins(alias: str) -> str:
@@ -238,9 +238,7 @@ def visit_row(row: rows.Row, campaigns: Mapping[int, Campaign]) -> VisitRow:
 
 def unsubscribes(where: Filter) -> str:
     """Return the statement that lists opt-outs."""
-    return f"""SELECT u.id, u.at, cam.name,
-        CASE WHEN r.address <> '' THEN r.address ELSE coalesce(r.reference, '') END, coalesce(r.domain, ''),
-        u.one_click
+    return f"""SELECT u.id, u.at, cam.name, {rows.PERSON}, coalesce(r.domain, ''), u.one_click
     FROM unsubscribe u JOIN campaign cam ON cam.id = u.campaign_id
     LEFT JOIN recipient r ON r.id = u.recipient_id
     WHERE {_conditions(where, _UNSUBSCRIBES)} ORDER BY u.id LIMIT :limit"""

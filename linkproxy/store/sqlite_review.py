@@ -38,9 +38,8 @@ _DELIVERED = """SELECT coalesce(r.domain, ''), count(*) FROM delivery d
 LEFT JOIN recipient r ON r.id = d.recipient_id
 WHERE d.campaign_id = ? AND d.recipient_id <> 0 GROUP BY 1"""
 _REPLAYS = f"SELECT {rejudging.REPLAY} FROM replay ORDER BY id"
-_DIFFERENCES = """SELECT s.visit_id, s.at, s.campaign_id, s.recipient_id, s.live, s.live_score, s.shadow,
-    s.shadow_score, s.evidence, s.policy, c.name,
-    CASE WHEN r.address <> '' THEN r.address ELSE coalesce(r.reference, '') END
+_DIFFERENCES = f"""SELECT s.visit_id, s.at, s.campaign_id, s.recipient_id, s.live, s.live_score, s.shadow,
+    s.shadow_score, s.evidence, s.policy, c.name, {rows.PERSON}
 FROM shadow_verdict s JOIN campaign c ON c.id = s.campaign_id LEFT JOIN recipient r ON r.id = s.recipient_id
 WHERE s.visit_id > :after AND (:campaign = '' OR c.name = :campaign)
 AND (:since IS NULL OR s.at >= :since) AND (:until IS NULL OR s.at < :until)

@@ -46,6 +46,9 @@ Row = tuple[Any, ...]
 compact = json.JSONEncoder(separators=(",", ":")).encode
 """JSON without blanks, in ASCII: lone surrogates of odd headers survive as escapes."""
 
+PERSON = "CASE WHEN r.address <> '' THEN r.address ELSE coalesce(r.reference, '') END"
+"""Whom a reader knows the recipient ``r`` as, in any engine's SQL."""
+
 NEVER_STORED = frozenset({"cookie", "cookie2", "referer", "authorization", "proxy-authorization"})
 """Headers that say more of a person than a judge may know, by lower-case name."""
 
