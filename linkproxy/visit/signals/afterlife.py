@@ -89,23 +89,8 @@ def _silent(look: Look) -> Finding | None:
 
 
 SIGNALS = (
-    Signal("afterlife.continue", Family.AFTERLIFE, "Continue was pressed on the neutral page.", _continue),
-    Signal(
-        "afterlife.person",
-        Family.AFTERLIFE,
-        "'I am a person' was pressed on the bait's page.",
-        _person,
-    ),
-    Signal(
-        "afterlife.engaged",
-        Family.AFTERLIFE,
-        "The target told of time spent there, judged by how long, from where, and beside how many links.",
-        _engaged,
-    ),
-    Signal(
-        "afterlife.silent",
-        Family.AFTERLIFE,
-        "The target told nothing, though it tells of others in the campaign.",
-        _silent,
-    ),
+    Signal("afterlife.continue", Family.AFTERLIFE, _continue),
+    Signal("afterlife.person", Family.AFTERLIFE, _person),
+    Signal("afterlife.engaged", Family.AFTERLIFE, _engaged),
+    Signal("afterlife.silent", Family.AFTERLIFE, _silent),
 )

@@ -125,40 +125,10 @@ def _weight(look: Look, count: float) -> float:
 
 
 SIGNALS = (
-    Signal(
-        "in-step.together",
-        Family.IN_STEP,
-        "Recipients of the domain hit within the same seconds in a like manner, beyond people's synchrony.",
-        _together,
-    ),
-    Signal(
-        "in-step.same-delay",
-        Family.IN_STEP,
-        "Recipients of the domain whose messages came at different times, hit at the same delay.",
-        _same_delay,
-    ),
-    Signal(
-        "in-step.early",
-        Family.IN_STEP,
-        "More of the domain's messages are visited within minutes of delivery than its people can visit.",
-        _early,
-    ),
-    Signal(
-        "in-step.nearly-all",
-        Family.IN_STEP,
-        "Nearly all of the domain's messages are visited, of which no delivery time is told.",
-        _nearly_all,
-    ),
-    Signal(
-        "request.as-machines",
-        Family.REQUEST,
-        "A current browser on a desk, as the machines of this domain have it.",
-        _as_machines,
-    ),
-    Signal(
-        "in-step.unsubscribes",
-        Family.IN_STEP,
-        "A surge of recipients of the domain that come for an unsubscribe link.",
-        _unsubscribes,
-    ),
+    Signal("in-step.together", Family.IN_STEP, _together),
+    Signal("in-step.same-delay", Family.IN_STEP, _same_delay),
+    Signal("in-step.early", Family.IN_STEP, _early),
+    Signal("in-step.nearly-all", Family.IN_STEP, _nearly_all),
+    Signal("request.as-machines", Family.REQUEST, _as_machines),
+    Signal("in-step.unsubscribes", Family.IN_STEP, _unsubscribes),
 )

@@ -177,47 +177,11 @@ def _content_keys(look: Look, siblings: Sequence[Sibling]) -> set[LinkKey]:
 
 
 SIGNALS = (
-    Signal(
-        "message.links-in-seconds",
-        Family.MESSAGE,
-        "Several different links of the message followed within seconds.",
-        _links_in_seconds,
-    ),
-    Signal(
-        "message.rotates",
-        Family.MESSAGE,
-        "Different links of the message by the same headers, each from another network, within minutes.",
-        _rotates,
-    ),
-    Signal(
-        "message.most-links",
-        Family.MESSAGE,
-        "Most or all links of the message followed, at any speed.",
-        _most_links,
-    ),
-    Signal(
-        "message.low-interest-only",
-        Family.MESSAGE,
-        "Only links that nobody reads: footer, social, legal.",
-        _low_interest_only,
-    ),
-    Signal(
-        "message.alone",
-        Family.MESSAGE,
-        "One link of many and nothing else, seen when the message is settled.",
-        _alone,
-    ),
-    Signal(
-        "message.several-networks",
-        Family.MESSAGE,
-        "The same link from several networks within a minute. A coherent browser from an ordinary network "
-        "is not blamed for who came beside it.",
-        _several_networks,
-    ),
-    Signal(
-        "message.unsubscribe-swept",
-        Family.MESSAGE,
-        "The unsubscribe link among others within seconds.",
-        _unsubscribe_swept,
-    ),
+    Signal("message.links-in-seconds", Family.MESSAGE, _links_in_seconds),
+    Signal("message.rotates", Family.MESSAGE, _rotates),
+    Signal("message.most-links", Family.MESSAGE, _most_links),
+    Signal("message.low-interest-only", Family.MESSAGE, _low_interest_only),
+    Signal("message.alone", Family.MESSAGE, _alone),
+    Signal("message.several-networks", Family.MESSAGE, _several_networks),
+    Signal("message.unsubscribe-swept", Family.MESSAGE, _unsubscribe_swept),
 )

@@ -36,17 +36,7 @@ def _learned(look: Look) -> Finding | None:
 
 
 SIGNALS = (
-    Signal("network.scanner", Family.NETWORK, "An address of a security vendor's own network.", _scanner),
-    Signal(
-        "network.cloud",
-        Family.NETWORK,
-        "An address of a large cloud, where scanners run and some people browse from.",
-        _cloud,
-    ),
-    Signal(
-        "network.learned",
-        Family.NETWORK,
-        "What other messages were visited by from the same wide network.",
-        _learned,
-    ),
+    Signal("network.scanner", Family.NETWORK, _scanner),
+    Signal("network.cloud", Family.NETWORK, _cloud),
+    Signal("network.learned", Family.NETWORK, _learned),
 )

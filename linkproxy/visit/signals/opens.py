@@ -55,22 +55,7 @@ def _is_beside(item: Sibling, look: Look) -> bool:
 
 
 SIGNALS = (
-    Signal(
-        "request.picture-proxy",
-        Family.REQUEST,
-        "Of opens: a mail service fetches the picture for its users, at once or in advance.",
-        _proxy,
-    ),
-    Signal(
-        "afterlife.opened",
-        Family.AFTERLIFE,
-        "The mail was shown on the network that the click came from.",
-        _opened,
-    ),
-    Signal(
-        "afterlife.unopened",
-        Family.AFTERLIFE,
-        "Many links followed of a mail that was shown at most once, and elsewhere.",
-        _unopened,
-    ),
+    Signal("request.picture-proxy", Family.REQUEST, _proxy),
+    Signal("afterlife.opened", Family.AFTERLIFE, _opened),
+    Signal("afterlife.unopened", Family.AFTERLIFE, _unopened),
 )

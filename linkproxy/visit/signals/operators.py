@@ -24,22 +24,7 @@ def _said(says: Says) -> Callable[[Look], Finding | None]:
 
 
 SIGNALS = (
-    Signal(
-        "operator.machine",
-        Family.OPERATOR,
-        "The operator's policy says that this is a machine. Decisive.",
-        _said(Says.MACHINE),
-    ),
-    Signal(
-        "operator.person",
-        Family.OPERATOR,
-        "The operator's policy says that this is a person.",
-        _said(Says.PERSON),
-    ),
-    Signal(
-        "operator.not-scanner",
-        Family.OPERATOR,
-        "The operator's policy says that network and agent are nothing to go by here; both are silenced.",
-        _said(Says.NOT_SCANNER),
-    ),
+    Signal("operator.machine", Family.OPERATOR, _said(Says.MACHINE)),
+    Signal("operator.person", Family.OPERATOR, _said(Says.PERSON)),
+    Signal("operator.not-scanner", Family.OPERATOR, _said(Says.NOT_SCANNER)),
 )

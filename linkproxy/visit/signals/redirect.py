@@ -121,40 +121,10 @@ def _wrong_nonce(look: Look) -> Finding | None:
 
 
 SIGNALS = (
-    Signal(
-        "redirect.cookie",
-        Family.REDIRECT_FOLLOWING,
-        "Came back over the extra hop with its cookie. Speaks for a person, weakly.",
-        _cookie,
-    ),
-    Signal(
-        "redirect.no-cookie",
-        Family.REDIRECT_FOLLOWING,
-        "Came back over the extra hop without its cookie, as some people do too.",
-        _no_cookie,
-    ),
-    Signal(
-        "redirect.elsewhere",
-        Family.REDIRECT_FOLLOWING,
-        "Came back over the extra hop from another network, without the cookie.",
-        _elsewhere,
-    ),
-    Signal(
-        "redirect.slow",
-        Family.REDIRECT_FOLLOWING,
-        "Came back over the extra hop later than browsers do.",
-        _slow,
-    ),
-    Signal(
-        "redirect.never",
-        Family.REDIRECT_FOLLOWING,
-        "Never came back over the extra hop, seen when the message is settled.",
-        _never,
-    ),
-    Signal(
-        "redirect.wrong-nonce",
-        Family.REDIRECT_FOLLOWING,
-        "The link of an extra hop that nobody was sent to.",
-        _wrong_nonce,
-    ),
+    Signal("redirect.cookie", Family.REDIRECT_FOLLOWING, _cookie),
+    Signal("redirect.no-cookie", Family.REDIRECT_FOLLOWING, _no_cookie),
+    Signal("redirect.elsewhere", Family.REDIRECT_FOLLOWING, _elsewhere),
+    Signal("redirect.slow", Family.REDIRECT_FOLLOWING, _slow),
+    Signal("redirect.never", Family.REDIRECT_FOLLOWING, _never),
+    Signal("redirect.wrong-nonce", Family.REDIRECT_FOLLOWING, _wrong_nonce),
 )

@@ -194,83 +194,26 @@ def _tls_fingerprint(look: Look) -> Finding | None:
 
 
 _ALL = (
-    Signal("request.head", Family.REQUEST, "A HEAD request, which is never a click.", _head),
-    Signal("request.method", Family.REQUEST, "A method that no browser follows a link with.", _method),
-    Signal(
-        "request.office-precheck",
-        Family.REQUEST,
-        "An Office program that looks at a link before the browser goes.",
-        _office_precheck,
-    ),
-    Signal(
-        "request.speculation",
-        Family.REQUEST,
-        "A browser that fetches ahead (prefetch, prerender, preview); nobody has clicked yet.",
-        _speculation,
-    ),
-    Signal(
-        "request.previewer", Family.REQUEST, "An agent on the list of crawlers and previewers.", _previewer
-    ),
-    Signal("request.program", Family.REQUEST, "An agent that is a program's and no browser's.", _program),
-    Signal(
-        "request.robot-word",
-        Family.REQUEST,
-        "An agent with a robot's word, a page about it or a mail address.",
-        _robot_word,
-    ),
-    Signal(
-        "request.unknown-product",
-        Family.REQUEST,
-        "A browser's agent with a product that no browser or app for people names.",
-        _unknown_product,
-    ),
-    Signal(
-        "request.sparse",
-        Family.REQUEST,
-        "A request for no page, no language, no compression.",
-        _sparse,
-    ),
-    Signal(
-        "request.native-host",
-        Family.REQUEST,
-        "The new Outlook for Windows, which fetches links ahead and opens them in the browser.",
-        _native_host,
-    ),
-    Signal(
-        "request.text-browser",
-        Family.REQUEST,
-        "A text browser or an old telephone that asks for pages in a language.",
-        _text_browser,
-    ),
-    Signal("request.agent-empty", Family.REQUEST, "No User-Agent at all.", _agent_empty),
-    Signal(
-        "request.platform-dead",
-        Family.REQUEST,
-        "A system or browser that nobody uses any more.",
-        _platform_dead,
-    ),
-    Signal("request.engine-dead", Family.REQUEST, "A browser version that is years old.", _engine_dead),
-    Signal("request.http-1.0", Family.REQUEST, "HTTP/1.0, with no front between.", _http_1_0),
-    Signal(
-        "request.contradiction",
-        Family.REQUEST,
-        "Headers that the claimed browser would not send, or lacks.",
-        _contradiction,
-    ),
-    Signal(
-        "request.coherent",
-        Family.REQUEST,
-        "All headers of the claimed browser, in agreement with each other.",
-        _coherent,
-    ),
+    Signal("request.head", Family.REQUEST, _head),
+    Signal("request.method", Family.REQUEST, _method),
+    Signal("request.office-precheck", Family.REQUEST, _office_precheck),
+    Signal("request.speculation", Family.REQUEST, _speculation),
+    Signal("request.previewer", Family.REQUEST, _previewer),
+    Signal("request.program", Family.REQUEST, _program),
+    Signal("request.robot-word", Family.REQUEST, _robot_word),
+    Signal("request.unknown-product", Family.REQUEST, _unknown_product),
+    Signal("request.sparse", Family.REQUEST, _sparse),
+    Signal("request.native-host", Family.REQUEST, _native_host),
+    Signal("request.text-browser", Family.REQUEST, _text_browser),
+    Signal("request.agent-empty", Family.REQUEST, _agent_empty),
+    Signal("request.platform-dead", Family.REQUEST, _platform_dead),
+    Signal("request.engine-dead", Family.REQUEST, _engine_dead),
+    Signal("request.http-1.0", Family.REQUEST, _http_1_0),
+    Signal("request.contradiction", Family.REQUEST, _contradiction),
+    Signal("request.coherent", Family.REQUEST, _coherent),
 )
 
 SIGNALS = (
     *(replace(signal, of_request=True) for signal in _ALL),
-    Signal(
-        "request.tls-fingerprint",
-        Family.REQUEST,
-        "A TLS fingerprint that the claimed browser never shows, told by a trusted front.",
-        _tls_fingerprint,
-    ),
+    Signal("request.tls-fingerprint", Family.REQUEST, _tls_fingerprint),
 )

@@ -133,11 +133,4 @@ def _followers(look: Look, near: Iterable[Sibling]) -> Mapping[LinkKey, int]:
     return defaultdict(int, {key: len(found) for key, found in networks.items()})
 
 
-SIGNALS = (
-    Signal(
-        NAME,
-        Family.MESSAGE,
-        "Different links of the message within seconds, from ever other networks by ever other headers.",
-        _scattered,
-    ),
-)
+SIGNALS = (Signal(NAME, Family.MESSAGE, _scattered),)

@@ -50,7 +50,6 @@ class Signal:
 
     name: str
     family: Family
-    meaning: str  # one sentence for docs/judging.md
     look: Callable[[Look], Finding | None]
     of_request: bool = False
 

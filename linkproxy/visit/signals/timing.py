@@ -147,16 +147,6 @@ def _ways(
 
 
 SIGNALS = (
-    Signal(
-        "timing.delay",
-        Family.TIMING,
-        "How long after delivery the visit came, on the curves of machines and of people.",
-        _delay,
-    ),
-    Signal(
-        "timing.before-delivery",
-        Family.TIMING,
-        "A visit from before the message was delivered, by an exact clock.",
-        _before_delivery,
-    ),
+    Signal("timing.delay", Family.TIMING, _delay),
+    Signal("timing.before-delivery", Family.TIMING, _before_delivery),
 )

@@ -54,19 +54,7 @@ def _stray(look: Look) -> Finding | None:
 
 
 BAIT_SIGNALS = (
-    Signal("bait.followed", Family.BAIT, "The bait itself was followed.", _bait_followed),
-    Signal(
-        "bait.beside",
-        Family.BAIT,
-        "The same client or the same burst followed the bait too.",
-        _bait_beside,
-    ),
+    Signal("bait.followed", Family.BAIT, _bait_followed),
+    Signal("bait.beside", Family.BAIT, _bait_beside),
 )
-MUTATION_SIGNALS = (
-    Signal(
-        "mutation.stray",
-        Family.MUTATION,
-        "Changed copies of the message's links from the same client in the same minutes.",
-        _stray,
-    ),
-)
+MUTATION_SIGNALS = (Signal("mutation.stray", Family.MUTATION, _stray),)
