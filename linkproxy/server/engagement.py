@@ -111,7 +111,7 @@ class Engagements:
             int(body.number("pages", most=MOST_PAGES, usual=1)),
         )
         body.check()
-        outcome = await self._keep(told, EngagementKind.CALL)
+        outcome = await self._of_call(told)
         self._count(EngagementKind.CALL, outcome)
         return {"recorded": outcome in {EngagementOutcome.KEPT, EngagementOutcome.UNCHANGED}}
 
@@ -121,18 +121,25 @@ class Engagements:
         told = _read(raw.body)
         if told is None:
             return "malformed"
+        visit_id = self._click_ids.read(told.click_id)
+        if visit_id is None:
+            return "forged"
+        # Behind that, so that whoever has no click id cannot use the limit up.
         if not self._beacons.take():
             return "dropped"
         try:
-            return await self._keep(told, EngagementKind.BEACON, *client_of(raw, self._gate))
+            return await self._keep(visit_id, told, EngagementKind.BEACON, *client_of(raw, self._gate))
         except StoreError:
             # Evidence that did not come is no evidence; a page must not notice our troubles.
             return "failed"
 
-    async def _keep(self, told: Told, kind: EngagementKind, client: str = "", network: str = "") -> str:
+    async def _of_call(self, told: Told) -> str:
         visit_id = self._click_ids.read(told.click_id)
-        if visit_id is None:
-            return "forged"
+        return "forged" if visit_id is None else await self._keep(visit_id, told, EngagementKind.CALL)
+
+    async def _keep(
+        self, visit_id: int, told: Told, kind: EngagementKind, client: str = "", network: str = ""
+    ) -> str:
         now = self._clock()
         engagement = Engagement(visit_id, kind, now, now, told.seconds_on_page, told.pages, network)
         return await self._store.add_engagement(engagement, client=client)

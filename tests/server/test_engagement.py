@@ -174,6 +174,15 @@ async def test_a_day_later_nobody_listens(shop: Site) -> None:
     assert await counted(shop) == {"late": 1}
 
 
+async def test_forged_click_ids_do_not_use_the_limit_up(start: Start) -> None:
+    site = await telling(await start(limits={"beacons_per_minute": 2}))
+    name = await click_id(site)
+    for _ in range(3):
+        await beacon(site, name.swapcase())
+    await beacon(site, name)
+    assert await counted(site) == {"forged": 3, "kept": 1}
+
+
 async def test_more_beacons_than_the_limit_are_dropped(start: Start) -> None:
     site = await telling(await start(limits={"beacons_per_minute": 2}))
     name = await click_id(site)
