@@ -38,6 +38,26 @@ async def test_a_clock_that_was_years_ahead_for_a_moment_holds_no_later_purge_up
     assert await site.visits() == []
 
 
+async def test_a_click_whose_visit_was_purged_is_certain_once_its_message_is_judged_again(site: Site) -> None:
+    services, key, day = site.server.services, next(iter(site.TARGETS.keys() - {site.CONTENT})), 86_400
+    (campaign,) = await site.store.list_campaigns()
+    for path, days in ((site.CONTENT, 60), (key, 31)):
+        await site.ask(site.url(path))
+        site.clock.now += 1000
+        await services.settler.once()
+        site.clock.now += days * day
+    await services.purger.once()
+    told = []
+    for again in (True, False):
+        sums = (await site.store.campaign_sums(campaign.id)).sums[Part.CAMPAIGN][""]
+        told.append((sums[Figure.CLICKS], sums[Figure.COUNTED]))
+        if again:
+            await site.ask(site.url(key))
+            site.clock.now += 1000
+            await services.settler.once()
+    assert told == [(2, 2), (3, 2)]
+
+
 async def test_a_purge_rests_most_of_the_time_and_settling_goes_on_meanwhile(site: Site) -> None:
     await site.ask(site.url())
     services, rests = site.server.services, []
