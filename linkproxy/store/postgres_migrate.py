@@ -69,7 +69,7 @@ async def prepare(database: Database, privacy: Privacy, now: float, *, half_copi
     if stored is None or stored[0] != privacy.check():
         raise StoreError(
             f"{database.where}: it was made with another privacy key, so that no recipient would be found; "
-            "set privacy.key_file to the key that belongs to it"
+            "set privacy.key_file to the key that belongs to it, or if that is lost: linkproxy store rekey"
         )
     if not half_copied and await database.fetch_one("SELECT 1 FROM store_copy LIMIT 1"):
         raise StoreError(

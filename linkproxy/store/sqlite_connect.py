@@ -140,7 +140,7 @@ def _check_key(db: sqlite3.Connection, path: Path, privacy: Privacy) -> None:
     if _stored_key(db) != privacy.check():
         raise StoreError(
             f"{path}: it was made with another privacy key, so that no recipient would be found; "
-            "set privacy.key_file to the key that belongs to it"
+            "set privacy.key_file to the key that belongs to it, or if that is lost: linkproxy store rekey"
         )
 
 
