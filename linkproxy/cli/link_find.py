@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def find(url: str, *, as_json: bool) -> int:
     """Tell what a tracked URL stands for: campaign, target and recipient, or what is wrong with it.
 
-    For when a reader writes that a link led to a strange page. Nobody follows the link, and no visit is
+    For when a reader writes that a link led to a strange page. A link that a mail filter has put behind
+    its own (Safe Links, URL Defense) is found in it. Nobody follows the link, and no visit is
     made of it. Ends with 1 if readers of this URL see that the link is not known.
 
     \b

@@ -5,8 +5,10 @@ A URL is read as the server reads a request for it, and nothing is journalled.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from linkproxy.model import NOBODY, LinkproxyError, RawRequest, Stray
 from linkproxy.visit import intake
@@ -15,6 +17,15 @@ if TYPE_CHECKING:
     from linkproxy.campaign.tokens import Keyring
     from linkproxy.model import Campaign, Link, MessageLink, Recipient, Visit
     from linkproxy.store.api import Store
+
+_WRAPPED = re.compile(
+    r"://[^/\s]+(/[A-Za-z0-9_-]{24}/[A-Za-z0-9]{4}(?:/[A-Za-z0-9._~-]+?){0,2})(?=__;|[&?#]|$)"
+)
+"""A tracked path within another URL: mail filters put links behind their own, and readers copy those.
+
+Microsoft's holds it percent-encoded (``?url=https%3A%2F%2F...&data=``, docs/lint.md), Proofpoint's as it is
+(``urldefense.com/v3/__https://...__;!!``, https://wildandfreetools.com/blog/proofpoint-url-defense-decoder/).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +42,8 @@ class Whose:
 
 async def whose(store: Store, keyring: Keyring, url: str) -> Whose:
     """Look up what a tracked URL stands for; LinkproxyError says why readers of it see "not known"."""
-    target = url.strip().strip("<>")
-    target = target if "://" in target or target.startswith("/") else f"https://{target}"
-    read = intake.read(RawRequest("GET", target.partition("#")[0], (), "", 0.0), intake.Gate(keyring))
+    target = _target(url.strip().strip("<>"))
+    read = intake.read(RawRequest("GET", target, (), "", 0.0), intake.Gate(keyring))
     if read is None or isinstance(read, Stray):
         raise LinkproxyError(_fault(intake.path_of(target), keyring))
     campaign = await store.get_campaign(read.campaign_id)
@@ -48,6 +58,15 @@ async def whose(store: Store, keyring: Keyring, url: str) -> Whose:
     link = next((known for known in links if known.key == read.key), None)
     by_reference = read.recipient_id == NOBODY
     return Whose(campaign, read.key, link, read.reference, by_reference, recipient)
+
+
+def _target(url: str) -> str:
+    """Return what a request for the link asks for, however it was copied."""
+    target = (url if "://" in url or url.startswith("/") else f"https://{url}").partition("#")[0]
+    if intake.TRACKED.fullmatch(intake.path_of(target)):
+        return target
+    wrapped = _WRAPPED.search(unquote(url))
+    return wrapped[1] if wrapped else target
 
 
 async def _recipient(store: Store, read: Visit) -> Recipient | None:

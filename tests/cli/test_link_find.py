@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from cli.conftest import SPRING
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
     from cli.conftest import Installation
 
 HOST = "http://localhost:8080"
+WRAPPED = (
+    "https://urldefense.com/v3/__http://localhost:8080{}__;!!AbC!dEf$",
+    "https://eur01.safelinks.protection.outlook.com/?url=http%3A%2F%2Flocalhost%3A8080{}&data=05%7C02%7C&reserved=0",
+    "https://filter.example/?a=https%3A%2F%2Fother.example{}",
+)
+"""As filters of recipients put links behind their own."""
 
 
 @pytest.fixture
@@ -34,14 +41,23 @@ def test_a_link_is_told_with_campaign_target_and_recipient_and_nothing_is_journa
 
 @pytest.mark.parametrize(
     "spelt",
-    ["{}", "localhost:8080{}", "<http://localhost:8080{}>", " https://other.example{}. ", "{}?utm=1#a"],
+    [
+        "{}",
+        "localhost:8080{}",
+        "<http://localhost:8080{}>",
+        " https://other.example{}. ",
+        "{}?utm=1#a",
+        *WRAPPED,
+    ],
 )
 def test_a_link_is_known_however_it_was_copied(here: Installation, path: str, spelt: str) -> None:
+    path = quote(path, safe="") if "%2F" in spelt else path
     assert here.ok("link", "find", spelt.format(path), "--json").json["target"] == SPRING
 
 
 def test_a_cut_off_link_and_a_changed_token_are_told_apart(here: Installation, path: str) -> None:
     assert "no tracked link" in here.fails("link", "find", HOST + path[:20])
+    assert "no tracked link" in here.fails("link", "find", "https://[::1")
     token = "B" + path[2:] if path[1] == "A" else "A" + path[2:]
     assert "none of the signing keys here" in here.fails("link", "find", f"{HOST}/{token}")
 
@@ -85,6 +101,9 @@ def test_a_link_with_a_merge_tag_tells_its_reference(here: Installation, referen
     url = mail[start : mail.index(tail, start) + len(tail)].decode()
     ran = here.ok("link", "find", url, "--json")
     assert ran.json["notes"][0].startswith(note)
+    if reference == "4711":
+        wrapped = f"https://urldefense.com/v3/__{url}__;!!AbC!dEf$"
+        assert here.ok("link", "find", wrapped, "--json").json["reference"] == reference
     assert ran.json["recipient"] is None
 
 
