@@ -32,6 +32,8 @@ async def test_a_method_that_no_browser_clicks_with_is_a_machines(world):
         ("HEAD", "Microsoft Office Existence Discovery"),
         ("OPTIONS", "Microsoft Office Protocol Discovery"),
         ("GET", "Mozilla/4.0 (compatible; ms-office; MSOffice rmj)"),
+        ("GET", "Microsoft Office Word/16.78.1008 (Mac OS/14.0; Desktop; en-US; NonAppStore; Apple/Mac14,9)"),
+        ("GET", "Microsoft Office Excel/2.98.1012 (iOS/18.6; Tablet; en-US; AppStore; Apple/iPad13,4)"),
         ("GET", "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Word 16.0.17328; Pro)"),
     ],
 )
