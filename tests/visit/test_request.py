@@ -113,7 +113,7 @@ async def test_no_agent_at_all_is_evidence(world):
     assert spoke(judged, "request.agent-empty").weight > 20
 
 
-async def test_a_dead_platform_is_evidence(world):
+async def test_nobody_clicks_by_a_dead_browser_half_an_hour_later_though_it_keeps_cookies(world):
     text = "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; WOW64; Trident/4.0)"
     asks = (
         ("User-Agent", text),
@@ -121,7 +121,13 @@ async def test_a_dead_platform_is_evidence(world):
         ("Accept-Language", "en-us"),
         ("Accept-Encoding", "gzip"),
     )
-    assert spoke(await world.judged(at=30 * MINUTES, headers=asks), "request.platform-dead").counted
+    judged = await world.judged(at=30 * MINUTES, headers=asks)
+    assert spoke(judged, "request.platform-dead").counted
+    assert judged.verdict.kind is VerdictKind.UNCERTAIN
+    again = await world.judged(
+        at=30 * MINUTES + 0.1, headers=(*asks, ("Cookie", "hop=1")), target=world.hop_url(at=30 * MINUTES)
+    )
+    assert again.verdict.kind is VerdictKind.UNCERTAIN
 
 
 async def test_an_engine_weighs_more_the_older_it_is(world):
