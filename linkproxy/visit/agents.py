@@ -186,12 +186,14 @@ def years_old(agent: str, at: float, policy: Policy) -> float:
 def is_dead(agent: str, at: float, policy: Policy) -> bool:
     """Return whether nobody browses any more with the engine that an agent names.
 
-    As ``request.engine-dead`` weighs most; the last versions for old systems are never dead.
+    As ``request.engine-dead`` weighs most; the last versions for old systems are never dead, nor are
+    engines that a browser or device keeps.
     """
     found = engine(agent)
-    if found.major in policy.engines.get(f"last_{found.name}", ()):
+    if age_years(found, at, policy) < policy.rules["request.engine-dead"].values["max_years"]:
         return False
-    return years_old(agent, at, policy) >= float(policy.rules["request.engine-dead"].values["max_years"])
+    is_last = found.major in policy.engines.get(f"last_{found.name}", ())
+    return not is_last and not matches(agent, policy.agents["own_engines"])
 
 
 def _released(major: int, table: list[list[int | str]]) -> float:

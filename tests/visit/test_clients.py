@@ -180,10 +180,17 @@ async def test_an_agent_of_ten_years_ago_needs_no_more_headers_than_a_program_se
     assert judged.verdict.kind is VerdictKind.UNCERTAIN
 
 
-async def test_the_last_browser_of_an_old_telephone_is_coherent_however_old_it_is(world):
-    agent = f"Mozilla/5.0 (iPhone; CPU iPhone OS 10_3_4 like Mac OS X) {WEBKIT} Version/10.0 Mobile/14G61 Safari/602.1"
-    judged = await world.judged(at=20 * MINUTES, headers=headers(agent))
-    assert reasons(judged)["request.coherent"] == "safari 10"
+KEPT = {
+    "safari 10": f"{IPHONE.replace('18_5', '10_3_4')} Version/10.0 Mobile/14G61 Safari/602.1",
+    "firefox 48": "Mozilla/5.0 (Mobile; Nokia_2720_Flip; rv:48.0) Gecko/48.0 Firefox/48.0 KAIOS/2.5.2.2",
+    "safari 5": f"Mozilla/5.0 (X11; U; Linux armv7l like Android; en-us) {WEBKIT} Version/5.0 Safari/533.2+ Kindle/3.0+",
+}
+
+
+@pytest.mark.parametrize("engine", KEPT)
+async def test_the_only_browser_that_a_device_can_have_is_coherent_however_old_it_is(world, engine):
+    judged = await world.judged(at=20 * MINUTES, headers=headers(KEPT[engine], UPGRADE))
+    assert reasons(judged)["request.coherent"] == engine
     assert judged.verdict.kind is VerdictKind.HUMAN
 
 
