@@ -19,7 +19,7 @@ from linkproxy.cli.output import (
     say,
 )
 from linkproxy.cli.session import with_store
-from linkproxy.model import LinkproxyError
+from linkproxy.model import LinkproxyError, ProfileScope
 from linkproxy.model.names import domain_name
 from linkproxy.query.export import cell, record
 from linkproxy.query.profiles import PROFILE_COLUMNS, ProfileRow, row_of
@@ -89,7 +89,8 @@ def show_profile(*, name: str, as_json: bool) -> None:
     """
 
     async def work(config: Config, store: Store) -> list[ProfileRow]:
-        found = [row async for row in _rows(config, store, domain_name(name), 2)]
+        stored = domain_name(name)
+        found = [row async for row in _rows(config, store, stored, len(ProfileScope))] if stored else []
         if not found:
             raise LinkproxyError(_nothing(name, _policy(config)))
         return found

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from claims.browsers import CHROME
 
+from linkproxy.query.filters import format_time
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Installation
 
@@ -44,6 +46,21 @@ def test_one_profile_is_shown_in_words_and_as_json(taught: Installation) -> None
     for row in rows:
         assert f"machine share       {row['machine_share']}" in text
         assert f"shift               {row['shift']}" in text
+
+
+def test_each_profile_of_a_domain_is_shown_however_it_is_written(taught: Installation) -> None:
+    begun, told = time.time() - 7200, ["recipient,delivered_at,source"]
+    for number in range(20):
+        who, at = f"person{number}@company.example", begun + 60 * number
+        paths = taught.paths(taught.mail(who, "summer"))
+        taught.visit(paths[1:2], at + 40, CHROME, peer=f"198.18.{number}.1")
+        told.append(f"{who},{format_time(at)},mx")
+    taught.write("told.csv", "\n".join(told))
+    taught.ok("deliveries", "add", "summer", "--csv", "told.csv")
+    taught.ok("settle")
+    rows = taught.ok("profiles", "show", " @Company.example.", "--json").json
+    assert {row["scope"] for row in rows} == {"domain", "mailed", "early"}
+    assert "there is no profile of @:" in taught.fails("profiles", "show", "@")
 
 
 def test_explain_says_where_the_prior_comes_from(taught: Installation) -> None:

@@ -52,6 +52,8 @@ async def test_profiles_are_learned_by_the_settle_loop_and_told_over_the_api(sit
     )
     named = (await get(site, key, "/api/v1/profiles?name=company.example&limit=1"))[1]
     assert named["profiles"] == [of_domain]
+    written = (await get(site, key, "/api/v1/profiles?name=%40Company.example.&limit=1"))[1]
+    assert written == named
     assert (await get(site, key, "/api/v1/profiles?name=other.example"))[1]["profiles"] == []
 
 
