@@ -328,6 +328,8 @@ async def test_each_faulty_delivery_is_named_and_none_is_recorded(site: Site, ke
             {"recipient": "", "source": "hearsay"},
             {"recipient": "fay@example.com", "delivered_at": site.START * 1000},
             "gil@example.com",
+            {"recipient": "hal@example.com", "delivered_at": True},
+            {"recipient": "ida@example.com", "delivered_at": [site.START]},
         ],
     }
     answer = await call(site, key, "/api/v1/deliveries", body)
@@ -340,6 +342,8 @@ async def test_each_faulty_delivery_is_named_and_none_is_recorded(site: Site, ke
         "deliveries[1].source",
         "deliveries[2].delivered_at",
         "deliveries[3]",
+        "deliveries[4].delivered_at: is neither ISO 8601 text nor seconds",
+        "deliveries[5].delivered_at: is neither ISO 8601 text nor seconds",
     ):
         assert place in errors
     assert await site.store.find_recipient("eve@example.com") is None

@@ -95,6 +95,28 @@ async def test_a_template_is_sent_once_and_serves_the_recipients_of_all_lines_af
     assert targets.count("https://new.example/") == 1
 
 
+async def test_templates_and_campaigns_that_take_turns_are_not_taken_for_one_another(
+    site: Site, key: str
+) -> None:
+    await call(site, key, "/api/v1/campaigns", {"name": "summer"})
+    lines = [
+        {"campaign": campaign, field: text, "recipients": [who]}
+        for who in ("anna@example.com", "ben@example.com")
+        for campaign, field, text in (
+            ("spring", "html", HTML),
+            ("summer", "html", HTML),
+            ("summer", "html", HTML.replace("New", "Newer")),
+            ("summer", "text", "https://new.example/"),
+        )
+    ]
+    answers = await stream(site, key, *lines)
+    for line, answer in zip(lines, answers, strict=True):
+        _, alone = await call(site, key, "/api/v1/rewrite", line)
+        assert answer == {"line": answer["line"], **alone}
+    shown = [str(answer["messages"][0].items()) for answer in answers]
+    assert len(set(shown)) == len(lines)
+
+
 @pytest.mark.parametrize(
     "line", [{"defaults": {}, "html": "x"}, {"defaults": 1}, {"defaults": {"campain": "spring"}}]
 )

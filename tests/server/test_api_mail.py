@@ -127,6 +127,11 @@ async def test_it_must_be_clear_whom_the_mail_is_for(
     assert_fault(await call(site, key, "/api/v1/rewrite", body), 400, "give one of")
 
 
+async def test_signed_references_are_those_of_a_merge_tag(site: Site, key: str, summer: None) -> None:
+    body = {"campaign": "summer", "html": HTML, "recipient": "a@example.com", "signed": True}
+    assert_fault(await call(site, key, "/api/v1/rewrite", body), 400, "signed: is about the references")
+
+
 async def test_an_unknown_campaign_or_recipient_that_is_none_is_told(
     site: Site, key: str, summer: None
 ) -> None:
