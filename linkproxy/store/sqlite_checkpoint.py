@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING, Literal
 
 from linkproxy.store.api import StoreError
@@ -20,6 +21,7 @@ _EVERY_CHANGES = 1_000
 _LONG_LOG_PAGES = 16_000
 """A log of this length begins anew even if writers must wait: 64 MB in pages of 4 kB."""
 
+_PAUSE_SECONDS = 0.02
 _CLOSE_SECONDS = 10.0
 
 
@@ -85,17 +87,26 @@ class Checkpointer:
         _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if cut:
             # If a reader outlasts the wait, the next commit tries again.
-            self._cut_again = self._in_turn(db, "TRUNCATE", self._settings.lock_seconds)
+            self._cut_again = self._is_cut_late(db)
         elif pages > _LONG_LOG_PAGES:
-            # No waiting for a reader while writers wait for us: the next check-point tries again.
-            self._in_turn(db, "RESTART", 0.0)
+            # The next check-point tries again.
+            self._in_turn(db, "RESTART")
 
-    def _in_turn(self, db: sqlite3.Connection, mode: Literal["TRUNCATE", "RESTART"], seconds: float) -> bool:
+    def _is_cut_late(self, db: sqlite3.Connection) -> bool:
+        """Cut the log as soon as nobody reads; return whether the wait for that was in vain."""
+        until = time.monotonic() + self._settings.lock_seconds
+        while self._in_turn(db, "TRUNCATE"):
+            if time.monotonic() >= until:
+                return True
+            time.sleep(_PAUSE_SECONDS)
+        return False
+
+    def _in_turn(self, db: sqlite3.Connection, mode: Literal["TRUNCATE", "RESTART"]) -> bool:
         """Make a check-point while no writer of ours is at work; return whether a reader was in its way.
 
-        A reader is waited for at most so many seconds.
+        No reader is waited for, since writers wait for us: a backup reads for minutes.
         """
-        db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        db.execute("PRAGMA busy_timeout = 0")
         self._lock.acquire()
         try:
             busy, _, _ = db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()

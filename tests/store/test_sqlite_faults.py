@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +103,7 @@ def run(script, *, path):
     head = f"""
 import asyncio, json, os, resource, sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from store.world import judge, send, Mail, ids
@@ -190,6 +193,22 @@ async def main():
     (error,) = found
     assert "linkproxy.db" in error
     assert "access" in error
+
+
+async def test_to_cut_an_erased_person_from_the_log_nobody_waits_for_a_long_read(open_store, path):
+    """A backup reads for minutes, and whoever clicks meanwhile must not wait for it."""
+    store, other = await open_store(lock_seconds=60.0), await open_store(lock_seconds=5.0)
+    mail = await send(store)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM recipient").fetchone()
+        await store.erase_recipient(mail.ann.id)
+        while not store._checkpointer._nudges.empty():  # noqa: ASYNC110  (a thread takes it out)
+            await asyncio.sleep(0)
+        for _ in range(50):
+            await other.ping()
+    await asyncio.to_thread(store._checkpointer.close)
+    assert path.with_name(f"{path.name}-wal").stat().st_size == 0
 
 
 async def test_an_erased_address_is_in_no_file_any_more(open_store, path):
