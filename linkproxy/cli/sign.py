@@ -220,15 +220,14 @@ def _opened(path: Path) -> Iterator[Iterator[str]]:
     try:
         with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as file:
             size = 0 if path == STDIN else path.stat().st_size
-            with progress("signing", size) if size else _no_bar() as step:
+            with progress("signing", size) if size else nullcontext(_no_bar) as step:
                 yield _lines(path, file, step)
     except OSError as error:
         raise LinkproxyError(file_fault(path, error)) from None
 
 
-@contextmanager
-def _no_bar() -> Iterator[Callable[[int], None]]:
-    yield lambda _done: None
+def _no_bar(_done: int) -> None:
+    """Show nothing: of a pipe nobody knows how long it is."""
 
 
 def _lines(path: Path, file: BinaryIO, step: Callable[[int], None]) -> Iterator[str]:

@@ -15,6 +15,9 @@ Rest = Callable[[float], Awaitable[None]]
 """What is waited for after a chunk that took so many seconds."""
 
 
+_DAY_SECONDS = 86_400.0
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one chunk did, and where the next one begins; ``next_id`` None means the end."""
@@ -75,6 +78,11 @@ async def in_chunks(
             next_id = done.next_id
             await rest(time.monotonic() - begun)
     return counts
+
+
+def unused_before(cutoff: float) -> float:
+    """Return since when a header profile must not have been used: ``used_at`` is right to a day."""
+    return cutoff - 2 * _DAY_SECONDS
 
 
 async def in_parts(

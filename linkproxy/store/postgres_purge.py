@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from linkproxy.store.sqlite_rows import Row
 
 CHUNK = 250
-_DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +102,6 @@ AND NOT EXISTS (SELECT 1 FROM open_visit o JOIN visit v
 
 _DROP_PROFILES = """DELETE FROM profile WHERE id IN (
     SELECT id FROM profile WHERE id = ANY($1::bigint[]) AND used_at < $2 FOR UPDATE SKIP LOCKED)"""
-
-
-def unused_before(cutoff: float) -> float:
-    """Return since when a header profile must not have been used: ``used_at`` is right to a day."""
-    return cutoff - 2 * _DAY_SECONDS
 
 
 async def drop_profiles(work: Transaction, ids: Sequence[int], before: float) -> int:

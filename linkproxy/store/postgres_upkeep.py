@@ -14,7 +14,7 @@ from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_purge as purging
 from linkproxy.store.afterlife import EngagementOutcome
 from linkproxy.store.api import StoreError
-from linkproxy.store.chunks import in_chunks, in_parts, no_rest
+from linkproxy.store.chunks import in_chunks, in_parts, no_rest, unused_before
 from linkproxy.store.domains import PURGED_TOGETHER
 from linkproxy.store.gateways import MOST_SECONDS, DomainGateway, LookupOutcome
 from linkproxy.store.postgres_partitions import drop_empty, make_ahead
@@ -95,7 +95,7 @@ class PostgresUpkeep:
 
         counts = await in_chunks(purging.wanted(cutoffs), step, rest)
         if cutoffs.journal is not None:
-            counts["profile"] = await self._purge_profiles(purging.unused_before(cutoffs.journal), rest)
+            counts["profile"] = await self._purge_profiles(unused_before(cutoffs.journal), rest)
             with _unless_busy():
                 await drop_empty(self._database, cutoffs.journal)
         if cutoffs.domain_profiles is not None:

@@ -19,7 +19,7 @@ from linkproxy.store import sqlite_queries as queries
 from linkproxy.store import sqlite_recipients as recipients
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow, no_more
-from linkproxy.store.chunks import in_chunks, in_parts, listed, no_rest
+from linkproxy.store.chunks import in_chunks, in_parts, listed, no_rest, unused_before
 from linkproxy.store.privacy import is_address
 from linkproxy.store.sqlite_afterlife import SqliteAfterlife
 from linkproxy.store.sqlite_checkpoint import Checkpointer
@@ -313,7 +313,7 @@ class SqliteStore(
 
         counts = await in_chunks(purging.wanted(cutoffs), step, rest)
         if cutoffs.journal is not None:
-            counts["profile"] = await self._purge_profiles(purging.unused_before(cutoffs.journal), rest)
+            counts["profile"] = await self._purge_profiles(unused_before(cutoffs.journal), rest)
         return counts | await self._purge_domains(cutoffs.domain_profiles, rest)
 
     async def _purge_profiles(self, before: float, rest: Rest) -> int:

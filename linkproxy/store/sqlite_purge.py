@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from linkproxy.store.sqlite_session import Session
 
 CHUNK = 250
-_DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +88,6 @@ AND id NOT IN (SELECT v.profile_id FROM ({UNSETTLED}) o JOIN visit v ON v.id = o
 """Header profiles that no visit refers to when the journal is purged, by ``unused_before`` its cut-off."""
 
 _DROP_PROFILES = "DELETE FROM profile WHERE used_at < ? AND id IN (SELECT value FROM json_each(?))"
-
-
-def unused_before(cutoff: float) -> float:
-    """Return since when a header profile must not have been used: ``used_at`` is right to a day."""
-    return cutoff - 2 * _DAY_SECONDS
 
 
 def drop_profiles(session: Session, ids: Sequence[int], before: float) -> int:

@@ -176,18 +176,14 @@ def by_message(found: Iterable[SettledRow]) -> dict[Message, list[SettledRow]]:
     return grouped
 
 
-def read_sums(db: sqlite3.Connection, messages: Iterable[Message]) -> dict[Message, MessageSums]:
-    """Return what is kept of messages beyond their visits."""
-    return {message: read_message(db, message) for message in messages}
-
-
 def doomed_visits(db: sqlite3.Connection, visit_ids: Sequence[int]) -> list[SettledRow]:
     """Return visits that are about to be purged, for ``keep_visits`` when they are."""
     ids = rows.compact(list(visit_ids))
     messages = (
         "SELECT DISTINCT campaign_id, recipient_id FROM visit WHERE id IN (SELECT value FROM json_each(?))"
     )
-    return settled_rows(db, visit_ids, read_sums(db, db.execute(messages, (ids,)).fetchall()))
+    sums = {message: read_message(db, message) for message in db.execute(messages, (ids,)).fetchall()}
+    return settled_rows(db, visit_ids, sums)
 
 
 def without_visits(before: MessageSums, found: Iterable[SettledRow], *, any_left: bool) -> MessageSums:

@@ -171,17 +171,7 @@ def write_clicks(session: Session, message: Message, settlement: Settlement, his
         ],
     )
     session.db.executemany(_MERGED, [(merged, visit_id) for visit_id, merged in settlement.merged])
-    _note(session, message, settlement, history, withdrawn & history.clicked)
-
-
-def _note(
-    session: Session,
-    message: Message,
-    settlement: Settlement,
-    history: MessageHistory,
-    removed: set[int],
-) -> None:
-    note_settled(session.db, message, resettled(settlement, history, removed))
+    note_settled(session.db, message, resettled(settlement, history, withdrawn & history.clicked))
 
 
 def resettled(settlement: Settlement, history: MessageHistory, removed: set[int]) -> Resettled:
