@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from claims.browsers import FIREFOX
 
 from linkproxy.model import DeliverySource, StrayCounts, VerdictKind
-from linkproxy.query.replay import settlement_of
+from linkproxy.query.replay import Clicks, Comparison, settlement_of
 from linkproxy.store.api import Cutoffs, Filter
 from linkproxy.store.review import AppliedReplay
 from linkproxy.visit import policy
@@ -147,3 +147,38 @@ async def test_an_applied_replay_brings_up_to_date_how_many_requests_a_click_sta
         kept = await world.store.export_recipient(world.recipient.id)
         stands_for += [row["merged"] for row in kept["click"]]
     assert stands_for == [1, 0, 1]
+
+
+async def compared(world: World, text: str, where: Filter) -> tuple[Comparison, bool]:
+    """Return what another policy makes of a time, and whether applying it would write anything."""
+    found, other = Comparison(), policy.load(text)
+    told = [found.add(message, other, where) for message in await frozen(world)]
+    return found, any(told)
+
+
+async def test_a_comparison_tells_of_the_asked_time_alone(world: World) -> None:
+    await world.send("one", at=600)
+    await world.send("two", at=5000)
+    await world.settle(at=6000)
+    await world.send("tre", at=7000)  # not settled yet
+    human, uncertain = VerdictKind.HUMAN, VerdictKind.UNCERTAIN
+    late = Filter(since=NOW + 4000)
+    found, writes = await compared(world, "[policy]\nhuman = -60.0\n", late)
+    assert (writes, found.messages, found.visits) == (True, 1, 2)
+    assert found.first == {(human, uncertain): 2}
+    assert (found.settled, found.changed, found.rescored) == ({(human, uncertain): 1}, 1, 0)
+    assert found.clicks == {"marketing": Clicks(now=1, lost=1)}
+    assert [item.at for shown in found.examples.values() for item in shown] == [NOW + 5000]
+    found, writes = await compared(world, "[policy]\nhuman = -60.0\n", Filter(until=NOW + 600))
+    assert (writes, found) == (False, Comparison())
+
+
+async def test_other_scores_of_the_same_verdict_are_told_apart_and_written(world: World) -> None:
+    await world.send("one", at=600)
+    await world.settle()
+    same = {(VerdictKind.HUMAN, VerdictKind.HUMAN): 1}
+    for text, rescored in (("", 0), ("[prior]\nmarketing = -9.0\n", 1)):
+        found, writes = await compared(world, text, Filter())
+        assert (writes, found.rescored) == (bool(rescored), rescored)
+        assert (found.settled, found.changed, found.examples) == (same, 0, {})
+        assert found.clicks == {"marketing": Clicks(now=1)}
