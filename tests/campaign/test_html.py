@@ -1,5 +1,6 @@
 """The pitfalls of HTML in mail, one test each."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -66,6 +67,20 @@ def test_what_only_looks_like_a_link_is_none(html):
 )
 def test_every_spelling_of_a_link_is_found(html):
     assert only(html).value == "https://x.example/"
+
+
+MIXED = b"""<!doctype html><html><head><title>a <a href="https://no.example/"></title><base href="https://b.example/">
+<style>a > b</style></head><body><noscript><p>none</p></noscript><button>b</button><table><tr><td>
+<a href="https://one.example/" title="x > y">One</a> after</td></tr></table><script>"<a href='https://js.example/'>"</script>
+<svg><a href="https://pic.example/"><title>t</title></a></svg><p>Text <a href="two">Two <b>bold</b></a> and more.</p>
+<!--[if mso]><v:roundrect href="https://vml.example/"><center>Go</center></v:roundrect><![endif]--></body></html>"""
+
+
+def test_the_names_of_tags_mean_the_same_in_capitals():
+    found = scan(MIXED)
+    assert [link.text for link in found.links] == ["One", "t", "Two bold", "Go"]
+    assert found.bait_early is not None
+    assert scan(re.sub(rb"</?[a-z:]+(?=[\s>])", lambda tag: tag[0].upper(), MIXED)) == found
 
 
 def test_an_unterminated_tag_swallows_the_rest_as_in_browsers():
