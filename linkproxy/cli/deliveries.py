@@ -93,14 +93,13 @@ def add(
     if faults and on_error == "stop":
         raise LinkproxyError("\n".join([*faults, "nothing was recorded; --on-error skip records the rest"]))
 
-    async def work(_config: Config, store: Store) -> tuple[int, int]:
+    async def work(_config: Config, store: Store) -> int:
         found = await need_campaign(store, campaign)
         if recipient and await store.find_recipient(recipient.strip()) is None:
             say(f"Nobody was known as {recipient} until now; recorded all the same.")
-        before = len(told)
-        return before, await _record(store, found.id, told)
+        return await _record(store, found.id, told)
 
-    count, effective = with_store(work)
+    count, effective = len(told), with_store(work)
     surplus = "" if count == effective else f"; {count - effective} were known from a more exact source"
     whole = "" if recipient or table else " as a whole"
     click.echo(f"Recorded {effective} of {count} for campaign {campaign}{whole}{surplus}.")

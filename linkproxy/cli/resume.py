@@ -31,7 +31,6 @@ class Run:
         """
         self._path = path
         self._digest = digest
-        self._noted = 0
         self.done, self.size = 0, 0
         self.resumed = False
         if path is not None and (found := _read(path)) is not None:
@@ -40,7 +39,7 @@ class Run:
                     f"{path.parent} holds a part of another run's results, which was stopped: finish that "
                     f"with the same command and files, or remove {path} to give it up"
                 )
-            self.done, self.size = int(found["done"]), int(found["size"])
+            self.done, self.size = found["done"], found["size"]
             self.resumed = True
         self._noted = self.done
         if not self.done:
