@@ -12,7 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model import CampaignKind, LinkproxyError
-from linkproxy.model.names import ascii_name
+from linkproxy.model.names import domain_name
 from linkproxy.visit import policy_faults
 from linkproxy.visit.gateways import GatewayRole, Gateways, gateways
 from linkproxy.visit.in_step import StepRules
@@ -232,7 +232,7 @@ def _build(tree: Tree, tables: Mapping[str, Any]) -> Policy:
         operator=tables["operator"],
         learning=Learning(**tree["learning"]),
         in_step=StepRules(**tree["in_step"]),
-        freemail=frozenset(ascii_name(name.lower()) for rows in tree["freemail"].values() for name in rows),
+        freemail=frozenset(domain_name(name) for rows in tree["freemail"].values() for name in rows),
         digest=digest,
         text=text,
     )

@@ -312,8 +312,9 @@ def test_the_base_of_learning_is_the_stated_prior_of_marketing():
 
 
 def test_an_operator_adds_freemail_domains():
-    rules = policy.load('[freemail]\nalso = ["Mail.Town.Example"]')
+    rules = policy.load('[freemail]\nalso = ["Mail.Town.Example", "@post.example"]')
     assert rules.is_freemail("mail.town.example", "")
+    assert rules.is_freemail("post.example", "")
     assert rules.is_freemail("gmail.com", "")
     assert not rules.is_freemail("town.example", "")
 
