@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import smtplib
+import ssl
 
 import pytest
 from claims.smtp import CUT, TAKEN, Mailer
+from claims.tls_front import authority
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +68,34 @@ async def test_what_upstream_took_without_saying_so_is_counted_as_unsure_and_sen
     assert first == second
     assert found.metric("messages_total", treatment="rewritten", answer="unsure") == 1
     assert found.metric("messages_total", treatment="rewritten", answer="accepted") == 1
+
+
+async def test_a_mailer_that_lingers_within_tls_keeps_no_message_from_being_finished_at_a_stop(
+    post, letter, tmp_path
+):
+    (tmp_path / "tls").mkdir()
+    context = ssl.create_default_context(cafile=authority(tmp_path / "tls", "127.0.0.1").file)
+    context.check_hostname = False
+    found = await post(tls_cert_file="tls/certificate.pem", tls_key_file="tls/key.pem")
+    found.upstream.hold = asyncio.Event()
+
+    def linger() -> smtplib.SMTP:
+        client = smtplib.SMTP("127.0.0.1", found.port, timeout=30)
+        client.starttls(context=context)
+        client.docmd("QUIT")  # and stays connected
+        return client
+
+    lingering = [await asyncio.to_thread(linger) for _ in range(3)]
+    sending = asyncio.create_task(found.send(letter()))
+    await found.upstream.began_end.wait()
+    stopping = asyncio.create_task(found.running.relay.stop())
+    await asyncio.sleep(0)
+    found.upstream.hold.set()
+    assert await sending == "250 2.0.0 taken as 4711"
+    await stopping
+    for client in lingering:
+        client.close()
+    assert [who for who, _, _ in await found.deliveries()] == ["anna@example.com"]
 
 
 async def test_a_pipelining_mailer_says_everything_at_once(post, letter):

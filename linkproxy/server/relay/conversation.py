@@ -216,7 +216,12 @@ class Conversation(SMTP):
 
     def leave(self) -> None:
         """Say that the relay stops, unless a message is under way; then it is finished first."""
-        if not self._hooks.busy and self.transport is not None:
+        if self._hooks.busy or self.transport is None:
+            return
+        if self.transport.is_closing():
+            # It said QUIT within TLS, whose end the mailer may keep waiting; nothing can be written any more.
+            self._relay.left(self)
+        else:
             self._writer.write(replies.STOPPING.line().encode() + b"\r\n")
             self.transport.close()
 
