@@ -223,6 +223,29 @@ async def test_tls_within_tls_is_refused_and_harms_nobody(post, tmp_path):
     assert lines == []
 
 
+async def _within_tls(mailer: Mailer, context: ssl.SSLContext) -> None:
+    transport = mailer.writer.transport
+    within = await asyncio.get_running_loop().start_tls(transport, transport.get_protocol(), context)
+    mailer.reader._transport = mailer.writer._transport = within
+
+
+async def test_what_came_before_tls_is_not_taken_for_said_within_it(post, tmp_path):
+    """Whoever sits between may have said it (RFC 3207 section 4.2)."""
+    (tmp_path / "tls").mkdir()
+    context = ssl.create_default_context(cafile=authority(tmp_path / "tls", "127.0.0.1").file)
+    context.check_hostname = False
+    found = await post(tls_cert_file="tls/certificate.pem", tls_key_file="tls/key.pem")
+    mailer = await found.mailer()
+    assert (await mailer.begin(to="stranger@example.com")).startswith("250 ")
+    assert (await mailer.say("STARTTLS", "MAIL FROM:<stranger@example.com>", "NOOP")).startswith("220 ")
+    await _within_tls(mailer, context)
+    assert (await mailer.say("DATA")).startswith("503 ")
+    assert (await mailer.say("EHLO mailer.example")).startswith("250-")
+    assert (await mailer.say("DATA")).startswith("503 ")
+    assert "MAIL FROM:<stranger@example.com>" not in found.upstream.commands
+    mailer.close()
+
+
 async def test_a_login_without_end_is_a_fault_of_the_mailer_and_not_of_ours(post, users):
     found = await post(clients="auth", users_file=users["users_file"])
     mailer = await found.mailer()
