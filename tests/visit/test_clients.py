@@ -224,6 +224,14 @@ MODERN = (UPGRADE, *FETCH, USER, *hints(100, "Windows"))
             ),
             "a build of Chrome 142, which names none",
         ),
+        (
+            headers("Mozilla/5.0 (Macintosh; Intel Mac OS X 11.6; rv:92.0) Gecko/20100101 Firefox/92.0"),
+            "a newer system than firefox 92 ever names",
+        ),
+        (
+            headers(f"{MAC.replace('10_15_7', '14_5')} Version/17.5 Safari/605.1.15", *FETCH),
+            "a newer system than safari 17 ever names",
+        ),
     ],
 )
 async def test_what_an_engine_cannot_have_sent_is_a_contradiction(world, sent, detail):

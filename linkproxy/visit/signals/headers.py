@@ -39,6 +39,12 @@ REDUCED = 120
 Sites could ask for it until 113; others' browsers on the same engine, such as Yandex's, name it still.
 """
 
+FIRST_CAPPED = {"chromium": 90, "firefox": 87, "safari": 14}
+"""From here on agents name macOS 10.15 and Windows 10 however new the system is, since pages failed at a
+macOS 11 (otsukare.info/2021/03/02/capping-user-agent-string; bugzilla 1679929 and 1693295). Of 3,061 agents
+of Macs that came to pages 7 name more (npm, user-agents 2.1.198)."""
+
+_NEWER_SYSTEM = re.compile(r"\((?:Macintosh; Intel Mac OS X|Windows NT) (?:1[1-9]|[2-9]\d)(?!\d)")
 _NAMES_BUILD = re.compile(
     r"Mozilla/5\.0 \((?:Windows NT|Macintosh|X11)[^()]*\) AppleWebKit/537\.36 \(KHTML, like Gecko\) "
     r"Chrome/\d+\.(?!0\.0\.0 )\S+ Safari/537\.36(?: Edg/\S+)?"
@@ -155,6 +161,10 @@ def _ages(profile: Profile, found: agents.Engine) -> tuple[tuple[bool, str], ...
         (
             found.major >= REDUCED and _NAMES_BUILD.fullmatch(profile.agent or "") is not None,
             f"a build of Chrome {found.major}, which names none",
+        ),
+        (
+            found.major >= FIRST_CAPPED[found.name] and _NEWER_SYSTEM.search(profile.agent or "") is not None,
+            f"a newer system than {found.name} {found.major} ever names",
         ),
     )
 
