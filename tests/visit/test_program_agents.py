@@ -167,6 +167,9 @@ async def test_the_crawler_of_that_name_is_still_one(world, text):
         "Dart/3.2 (dart:io)",
         "Microsoft BITS/7.8",
         "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.3803",
+        "Mozilla/4.0 (compatible; Win32; WinHttp.WinHttpRequest.5)",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64)",
+        "Mozilla/5.0 (X11; Linux x86_64)",
     ],
 )
 async def test_a_library_is_a_program_also_where_it_asks_for_pages_in_a_language(world, text):
