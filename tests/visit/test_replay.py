@@ -182,3 +182,37 @@ async def test_other_scores_of_the_same_verdict_are_told_apart_and_written(world
         assert (writes, found.rescored) == (bool(rescored), rescored)
         assert (found.settled, found.changed, found.examples) == (same, 0, {})
         assert found.clicks == {"marketing": Clicks(now=1)}
+
+
+STRICT = "[policy]\nhuman = -60.0\n"  # which takes nobody for a person
+PART = Filter(since=NOW + 3600, until=NOW + 12_600)
+
+
+async def five_visits(world: World) -> list[int]:
+    """Send visits of which PART holds the second to the fourth, and settle them; return their ids."""
+    for place, name in enumerate(("one", "two", "tre", "four", "five")):
+        await world.send(name, at=600 + 3000 * place)
+    await world.settle(at=20_000)
+    return [item.entry.visit_id for message in await frozen(world) for item in message.visits]
+
+
+async def test_a_replay_of_part_of_a_time_takes_away_no_more_than_it_shows(world: World) -> None:
+    ids = await five_visits(world)
+    (message,) = await frozen(world)
+    found = settlement_of(message, policy.load(STRICT), PART, NOW)
+    assert [visit_id for visit_id, _ in found.revised] == list(found.withdrawn) == ids[1:4]
+    assert (found.clicks, found.merged) == ((), ())
+    assert (await compared(world, STRICT, PART))[0].clicks == {"marketing": Clicks(now=3, lost=3)}
+
+
+async def test_a_replay_of_part_of_a_time_adds_no_more_than_it_shows(world: World) -> None:
+    world.policy = policy.load(STRICT)
+    ids = await five_visits(world)
+    (message,) = await frozen(world)
+    found = settlement_of(message, policy.load(), PART, NOW)
+    assert [visit_id for visit_id, _ in found.revised] == ids[1:4]
+    assert ([click.visit_id for click in found.clicks], found.withdrawn) == (ids[1:4], ())
+    shown, _ = await compared(world, "", Filter())
+    assert shown.clicks == {"marketing": Clicks(gained=5)}
+    ((example, *more),) = shown.examples.values()
+    assert (len(more), example.visit_id, example.recipient) == (2, ids[0], "ann@customer.example")
