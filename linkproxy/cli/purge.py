@@ -39,6 +39,7 @@ def purge(*, dry_run: bool, **days: int | None) -> None:
       linkproxy purge --journal-days 30
     """
     from linkproxy.server.purger import cutoffs
+    from linkproxy.store.chunks import even_rest
 
     wished = {f"{name}_days": count for name, count in days.items() if count is not None}
     before = cutoffs(current_config().retention.model_copy(update=wished), time.time())
@@ -52,8 +53,9 @@ def purge(*, dry_run: bool, **days: int | None) -> None:
     async def work(_config: Config, store: Store) -> dict[str, int]:
         with progress("Steps done", None) as advance:
 
-            async def tell(_took: float) -> None:
+            async def tell(took: float) -> None:
                 advance(1)
+                await even_rest(took)
 
             return await store.purge(before, rest=tell)
 

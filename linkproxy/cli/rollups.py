@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.store.api import Store
 
-_TOGETHER = 100
+_TOGETHER = 50
 """Messages of one transaction: a server that runs beside it goes on answering."""
 
 
@@ -34,6 +35,7 @@ def rebuild_rollups(*, campaign: str | None) -> None:
       linkproxy store rebuild-rollups --campaign spring
     """
     from linkproxy.server.wiring import policy
+    from linkproxy.store.chunks import even_rest
     from linkproxy.visit.possible import possible_among
 
     async def work(config: Config, store: Store) -> int:
@@ -43,7 +45,9 @@ def rebuild_rollups(*, campaign: str | None) -> None:
         counted, left = 0, 1
         with progress("Counting messages", await store.count_messages(only)) as advance:
             while left:
+                begun = time.monotonic()
                 step = await store.rebuild(possible, limit=_TOGETHER, campaign_id=only)
+                await even_rest(time.monotonic() - begun)
                 advance(step.messages)
                 counted, left = counted + step.messages, step.campaigns_left
         return counted

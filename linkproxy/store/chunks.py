@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,15 @@ async def listed(
 
 
 async def no_rest(_took: float) -> None:
-    """Go on at once: for who purges by hand."""
+    """Go on at once."""
+
+
+async def even_rest(took: float) -> None:
+    """Rest as long: for who works by hand, perhaps beside a server, whose visits would else wait in vain.
+
+    A lock of a file has no queue. Who takes it again at once mostly gets it before who has waited.
+    """
+    await asyncio.sleep(took)
 
 
 async def in_chunks(
