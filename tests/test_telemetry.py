@@ -8,33 +8,18 @@ import logging
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
 from linkproxy import telemetry
 from linkproxy.logs import Event, configure_logging, get_logger
 from linkproxy.telemetry import METRICS, SIGNAL, Metrics
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 def exported(metrics: Metrics) -> dict[str, float]:
     lines = generate_latest(metrics.registry).decode().splitlines()
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[0] != "#"}
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_the_table_and_the_attributes_are_the_same_metrics() -> None:
