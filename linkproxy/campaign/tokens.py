@@ -42,7 +42,6 @@ _number = int.from_bytes
 _FORM_PERSON = {
     TokenForm.MESSAGE: b"linkproxy:msg",
     TokenForm.REFERENCE: b"linkproxy:ref",
-    TokenForm.HOP: b"linkproxy:hop",
 }
 _PERSON_SIGNED_REFERENCE = b"linkproxy:column"
 _PERSON_NONCE = b"linkproxy:nonce"

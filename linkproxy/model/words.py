@@ -163,11 +163,10 @@ class EngagementKind(Word):
 
 
 class TokenForm(Word):
-    """The three forms of tracked URL; each has a MAC domain of its own."""
+    """Which form of tracked URL a token is signed for; each has a MAC domain of its own."""
 
     MESSAGE = "message"  # /{token}/{key}
     REFERENCE = "reference"  # /{token}/{key}/{reference}
-    HOP = "hop"  # /{token}/{key}/~{nonce}
 
 
 class StrayReason(Word):
