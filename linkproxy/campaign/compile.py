@@ -90,6 +90,19 @@ def with_reference(compiled: Compiled, tag: str) -> Compiled:
     return replace(compiled, segments=tuple(segments))
 
 
+def hole_quoted_for(tag: bytes, hole: Hole, html: bytes) -> Hole:
+    """Return a hole of HTML that brings quotes along where a tag behind its URL would end the value."""
+    if hole.before:
+        before, after = _quoted_for(tag, hole.before, hole.after)
+        return hole._replace(before=before, after=after)
+    quote = html[hole.start - 1 : hole.start]
+    quote = quote if quote in {b'"', b"'"} else b""
+    before, after = _quoted_for(tag, quote, quote)
+    if before == quote:
+        return hole
+    return hole._replace(start=hole.start - len(quote), end=hole.end + len(quote), before=before, after=after)
+
+
 def _quoted_for(tag: bytes, before: bytes, behind: bytes) -> tuple[bytes, bytes]:
     """Return what stands before and behind a tracked URL, in quotes that a tag in it does not end."""
     start = len(before.rstrip(_OF_BASE_URL))

@@ -14,6 +14,7 @@ from linkproxy.campaign.compile import (
     Compiled,
     LinkTable,
     check_base_url,
+    hole_quoted_for,
     holes_of,
     tag_suffix,
     with_bait,
@@ -162,12 +163,13 @@ class _Compiler:
             self._recipient,
             by_reference=self.shared or (bool(self._suffix) and not self.signed),
         )
-        holes = self._fitting(body, holes_of(found, decider, notes), notes)
+        holes = self._fitting(body, self._quoted(part, body, holes_of(found, decider, notes)), notes)
         if part.kind == "text/html":
             baited = with_bait(holes, found, self._campaign, self.table, notes)
             holes = self._unless_overlong(body, holes, baited, NoteReason.NO_PLACE_FOR_BAIT, notes)
             told = with_picture(holes, found, self._campaign, notes)
             holes = self._unless_overlong(body, holes, told, NoteReason.NO_PLACE_FOR_PICTURE, notes)
+            holes = self._quoted(part, body, holes)  # of bait and picture the quotes are as many
         self._notes += (
             replace(note, position=note.position + self._seen) if note.position >= 0 else note
             for note in notes
@@ -176,6 +178,12 @@ class _Compiler:
         self.table.enter(holes)
         if holes:
             self._texts.append(_Text(part, body, holes))
+
+    def _quoted(self, part: Part, body: Body, holes: list[Hole]) -> list[Hole]:
+        """Return the holes with quotes that a merge tag does not end."""
+        if not self._suffix or part.kind != "text/html":
+            return holes
+        return [hole_quoted_for(self._suffix, hole, body.content) for hole in holes]
 
     def _unless_overlong(
         self, body: Body, holes: list[Hole], more: list[Hole], reason: NoteReason, notes: list[Note]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import email
+import quopri
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from linkproxy.campaign.compile import Compiled, compile_html, stamp, with_reference
 from linkproxy.campaign.html import scan
+from linkproxy.campaign.message import compile_message
 from linkproxy.campaign.targets import NoteReason
 from linkproxy.campaign.tokens import Keyring, SigningKey
 from linkproxy.model import (
@@ -175,18 +179,19 @@ def test_the_merge_tag_form_ends_in_the_tag():
     )
 
 
-@pytest.mark.parametrize(
-    ("html", "tag", "href"),
-    [
-        (b"<a href=http://x.example/1 id=a>a</a>", "{{ lp }}", b'"%s"'),
-        (b"<a href = http://x.example/1>a</a>", "[lp,fallback=]", b'"%s"'),
-        (b"<a href='http://x.example/1' id=a>a</a>", "{{ person|lookup:'lp' }}", b'"%s"'),
-        (b'<a href="http://x.example/1" id=a>a</a>', '{{ person|lookup:"lp" }}', b"'%s'"),
-        (b"<a href='http://x.example/1'>a</a>", "{{ lp }}", b"'%s'"),
-        (b'<a href=" http://x.example/1 ">a</a>', "{{ lp }}", b'"%s"'),
-        (b'<a href="http://x.example/1">a</a>', """{{ f('a', "b") }}""", b'"%s"'),
-    ],
-)
+QUOTED = [
+    (b"<a href=http://x.example/1 id=a>a</a>", "{{ lp }}", b'"%s"'),
+    (b"<a href = http://x.example/1>a</a>", "[lp,fallback=]", b'"%s"'),
+    (b"<a href='http://x.example/1' id=a>a</a>", "{{ person|lookup:'lp' }}", b'"%s"'),
+    (b'<a href="http://x.example/1" id=a>a</a>', '{{ person|lookup:"lp" }}', b"'%s'"),
+    (b"<a href='http://x.example/1'>a</a>", "{{ lp }}", b"'%s'"),
+    (b'<a href=" http://x.example/1 ">a</a>', "{{ lp }}", b'"%s"'),
+    (b'<a href="http://x.example/1">a</a>', """{{ f('a', "b") }}""", b'"%s"'),
+]
+"""HTML, a tag, and the value of href that the two come to."""
+
+
+@pytest.mark.parametrize(("html", "tag", "href"), QUOTED)
 def test_a_merge_tag_does_not_end_its_attribute_for_who_reads_the_html_before_it_is_filled_in(
     html: bytes, tag: str, href: bytes
 ) -> None:
@@ -194,6 +199,25 @@ def test_a_merge_tag_does_not_end_its_attribute_for_who_reads_the_html_before_it
     url = b"https://click.brand.example/" + TOKEN + b"/0000/" + tag.encode()
     begin, end = re.match(rb"(<a href ?= ?)\S.*?((?: id=a)?>a</a>)", html).groups()
     assert ready == begin + href % url + end
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "quoted-printable"])
+@pytest.mark.parametrize("bait", [BaitStyle.NONE, BaitStyle.HIDDEN])
+@pytest.mark.parametrize(("html", "tag", "href"), QUOTED)
+def test_a_merge_tag_does_not_end_its_attribute_in_a_message_either(
+    html: bytes, tag: str, href: bytes, encoding: str, bait: BaitStyle
+) -> None:
+    body = quopri.encodestring(html) if encoding == "quoted-printable" else html
+    head = f"MIME-Version: 1.0\nContent-Type: text/html\nContent-Transfer-Encoding: {encoding}\n\n"
+    raw = head.encode() + body + b"\n"
+    ready = stamp(compile_message(raw, replace(CAMPAIGN, bait_style=bait), merge_tag=tag), TOKEN)
+    text = email.message_from_bytes(ready).get_payload(decode=True)
+    assert isinstance(text, bytes)
+    url = rb"https://click\.brand\.example/" + TOKEN + rb"/\w{4}/" + re.escape(tag.encode())
+    found = re.findall(rb"""(["']?)""" + url + rb"""(["']?)""", text)
+    assert found[len(found) // 2] == (href[:1], href[-1:])  # of three two are bait
+    marks = {b'"', b"'"} - {mark for mark in (b'"', b"'") if mark in tag.encode()}
+    assert all(before == after in (marks or {b'"'}) for before, after in found)
 
 
 @pytest.mark.parametrize("tag", ["", "  ", "{{é}}", "a\nb", "lp", "4711", "recipient_id", "contact.id"])
