@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 from store.world import ids, send
 
@@ -46,11 +44,10 @@ class GapContract:
         (cleo,) = await store.register_recipients([RecipientDraft("cleo@c.example")])
         assert cleo.id > mail.bob.id + GAPS["recipient"]
 
-    async def test_a_gap_that_tokens_could_not_carry_is_refused(self, store):
-        with suppress(StoreError):
-            for _ in range(1 << 10):
-                await store.skip_ids()
+    async def test_a_gap_that_tokens_could_not_carry_is_refused(self, store, monkeypatch):
+        monkeypatch.setitem(GAPS, "recipient", 1 << 38)
+        await store.skip_ids()
         with pytest.raises(StoreError, match="no room for another gap: recipient ids have come to"):
             await store.skip_ids()
         (cleo,) = await store.register_recipients([RecipientDraft("cleo@c.example")])
-        assert cleo.id < 1 << 39
+        assert cleo.id == (1 << 38) + 1
