@@ -149,6 +149,8 @@ def test_whether_a_style_inside_of_svg_is_raw_text_as_the_independent_parser_has
 def test_a_script_that_writes_a_script_ends_where_browsers_end_it():
     assert values(b"<script><!-- <script> </script> <a href=1> --></script><a href=2>") == ["2"]
     assert values(b"<script><!--> <script></script><a href=2>") == ["2"]
+    twice = b"<script><!-- <script></script> <script></script> <a href=1> --></script><a href=2>"
+    assert values(twice) == ["2"]
     assert values(b"<script></scriptx><a href=1></SCRIPT ><a href=2>") == ["2"]
 
 
