@@ -183,6 +183,13 @@ def test_the_two_places(html, places):
     assert marked(html) == places
 
 
+@pytest.mark.parametrize("cells", [b"x</td><td>y", b"<table><tr><td>x", b"x</td></tr></table>"])
+def test_behind_a_link_that_ends_in_another_cell_than_it_began_no_place_is_sure(cells):
+    link = b'<table><tr><td><a href="http://x.example/">' + cells + b"</a></td></tr></table>"
+    html = b"<body><p>a</p>" + link + b"<p>b</p></body>"
+    assert marked(html) == html.replace(b"a</p>", b"a(1)(2)</p>", 1)
+
+
 @pytest.mark.parametrize("html", [b"<button>" + LINK, b"<select>" + LINK, b"<svg>" + LINK, b"<plaintext>"])
 def test_a_mail_without_a_place_has_none(html):
     assert marked(html) is None
