@@ -32,7 +32,7 @@ def ambiguous(text, charset="utf-8", **options):
     [
         "See https://x.example/a.", "https://x.example/a, and more", "Is it https://x.example/a?", "Go: https://x.example/a!",
         "(https://x.example/a)", "[https://x.example/a]", "{https://x.example/a}", "<https://x.example/a>", "<URL:https://x.example/a>",
-        "(see https://x.example/a).", "[text](https://x.example/a), more", "'https://x.example/a'", '"https://x.example/a"', "`https://x.example/a`",
+        "(see https://x.example/a).", "[text](https://x.example/a), more", "'https://x.example/a'", "'https://x.example/a's", '"https://x.example/a"', "`https://x.example/a`",
         "**https://x.example/a**", "*https://x.example/a*", "\u300chttps://x.example/a\u300d", "\u00abhttps://x.example/a\u00bb",
         "\u201chttps://x.example/a\u201d", "\u2018https://x.example/a\u2019", "https://x.example/a\u2026", "https://x.example/a\u200b", "\u2066https://x.example/a\u2069",
         "https://x.example/a\u3002", "https://x.example/a\uff0c\u5f8c", "\uff08https://x.example/a\uff09", "https://x.example/a\u3000x",
@@ -53,7 +53,7 @@ def test_a_url_ends_where_a_reader_sees_its_end(text):
     "url",
     [
         "https://x.example/a_(b)", "https://x.example/?a[]=1&b[0]=2", "https://x.example/?a=(direct)|b=(none)", "https://x.example/a;b=c",
-        "https://x.example/it's", "https://x.example/a,b", "https://x.example/~a/*/b", "https://[2001:db8::1]:8080/a", "http://x.example",
+        "https://x.example/it's", "https://x.example/a(/y)", "https://x.example/x'y'z's", "https://x.example/a,b", "https://x.example/~a/*/b", "https://[2001:db8::1]:8080/a", "http://x.example",
         "https://x.example/?u=http://y.example/", "HTTPS://X.EXAMPLE/A", "https://x.example/#a!b", "https://x.example/k\u00f6ln", "https://x.example/\u0645\u0642\u0627\u0644", "https://x.example/\u0939\u093f\u0928\u094d\u0926\u0940",
         "https://x.example/a%20b",
         "https://x.example/quote/^GSPC", "https://x.example/?q='a'", "https://x.example/a:b@c", "https://x.example/-_-", "https://x.example/a\u2019b"[:19],
