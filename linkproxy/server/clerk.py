@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from linkproxy.logs import configure_logging
+from linkproxy.logs import Event, configure_logging, get_logger
 from linkproxy.store.connect import connect
 
 if TYPE_CHECKING:
@@ -57,10 +57,15 @@ def main() -> None:
 
 
 def _read(stream: BinaryIO) -> Any:
-    head = stream.read(LENGTH_BYTES)
-    if len(head) < LENGTH_BYTES:
+    size = length(_exactly(stream, LENGTH_BYTES))
+    return pickle.loads(_exactly(stream, size))  # noqa: S301  (of the server that started this process)
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
         os._exit(0)  # the server is gone, and nobody waits for what is being worked out
-    return pickle.loads(stream.read(length(head)))  # noqa: S301  (of the server that started this process)
+    return data
 
 
 async def _serve(office: Office, answers: BinaryIO) -> None:
@@ -68,8 +73,12 @@ async def _serve(office: Office, answers: BinaryIO) -> None:
     orders: asyncio.Queue[tuple[Callable[..., Any], tuple[Any, ...], bool]] = asyncio.Queue()
 
     def listen() -> None:
-        while True:
-            loop.call_soon_threadsafe(orders.put_nowait, _read(sys.stdin.buffer))
+        try:
+            while True:
+                loop.call_soon_threadsafe(orders.put_nowait, _read(sys.stdin.buffer))
+        except Exception as error:  # noqa: BLE001  (an order of another version, perhaps: its server is told by our end)
+            get_logger().error(Event.REQUEST_FAILED, listener="private", error=repr(error))
+            os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()
     store: Store | None = None

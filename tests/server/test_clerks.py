@@ -36,6 +36,17 @@ class UnfitError(Exception):
         super().__init__(text + more)
 
 
+def refuse() -> None:
+    raise ImportError("no such thing in this version")
+
+
+class Unreadable:
+    """What cannot be made again where it is sent to."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return refuse, ()
+
+
 def fail(kind: str) -> None:
     if kind == "store":
         raise StoreError("the disk is full")
@@ -120,6 +131,16 @@ async def test_a_clerk_that_dies_at_work_is_told_of_and_replaced(config: Config)
         assert await office.do(abs, -3) == 3
 
 
+async def test_a_clerk_that_cannot_read_an_order_ends_and_says_so(
+    config: Config, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with clerks(config) as office:
+        with pytest.raises(ApiError, match="has ended"):
+            await office.do(abs, Unreadable())  # type: ignore[arg-type]
+        assert "no such thing in this version" in capfd.readouterr().err
+        assert await office.do(abs, -3) == 3
+
+
 async def test_a_clerk_that_died_while_nothing_came_is_replaced_without_a_word(config: Config) -> None:
     async with clerks(config) as office:
         clerk = await office.do(os.getpid)
@@ -135,13 +156,19 @@ async def test_a_clerk_ends_when_nothing_came_for_a_while(config: Config) -> Non
         await until(lambda: not lives(clerk))
 
 
-def test_a_clerk_ends_in_the_middle_of_its_work_when_its_server_is_gone(config: Config) -> None:
+@pytest.mark.parametrize("unsent", [0, 1, 9])
+def test_a_clerk_ends_without_a_word_in_the_middle_of_an_order_when_its_server_is_gone(
+    config: Config, unsent: int
+) -> None:
     office = subprocess.Popen(
-        [sys.executable, "-m", "linkproxy.server.clerk"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "linkproxy.server.clerk"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    orders = frame((config, policies.load())) + frame((time.sleep, (3600,), False))
-    office.communicate(orders)
-    assert office.returncode == 0
+    order = frame((time.sleep, (3600,), False))
+    _, said = office.communicate(frame((config, policies.load())) + order[: len(order) - unsent])
+    assert (office.returncode, said) == (0, b"")
 
 
 async def test_a_question_too_many_is_told_when_to_come_again(
