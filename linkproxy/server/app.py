@@ -141,6 +141,7 @@ async def serve(
     config: Config,
     *,
     ready: Callable[[Addresses], None] | None = None,
+    clock: Callable[[], float] = time.time,
     place: Place | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
@@ -159,7 +160,7 @@ async def serve(
         place = Place(sockets=inherited())
     stack = AsyncExitStack()
     try:
-        server = await stack.enter_async_context(running(config, place=place, stop=stop))
+        server = await stack.enter_async_context(running(config, clock=clock, place=place, stop=stop))
     except StoppedEarlyError:
         get_logger().info(Event.STOPPED)
         return

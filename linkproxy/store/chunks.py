@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -66,6 +65,9 @@ async def even_rest(took: float) -> None:
 
     A lock of a file has no queue. Who takes it again at once mostly gets it before who has waited.
     """
+    # Not at the top: commands that only look at a file would import it with the store's contract.
+    import asyncio
+
     await asyncio.sleep(took)
 
 
