@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,7 +54,7 @@ def _print(found: dict[str, Any]) -> None:
         lines.append(("Reference", found["reference"]))
     if found["recipient"]:
         lines.append(("Recipient", found["recipient"]))
-        who = f"--campaign {found['campaign']!r} --recipient {found['recipient']!r}"
+        who = f"--campaign {quote(found['campaign'])} --recipient {quote(found['recipient'])}"
         lines.append(("Visits", f"linkproxy visits {who}"))
     for name, value in lines:
         click.echo(f"{name:<11}{value}")

@@ -34,7 +34,7 @@ def test_a_link_is_told_with_campaign_target_and_recipient_and_nothing_is_journa
         f"Link       {key}, content, body",
         f"Leads to   {SPRING}",
         "Recipient  anna@example.com",
-        "Visits     linkproxy visits --campaign 'spring' --recipient 'anna@example.com'",
+        "Visits     linkproxy visits --campaign spring --recipient anna@example.com",
     ]
     assert here.ok("visits", "--format", "jsonl").lines == []
 
