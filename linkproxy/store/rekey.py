@@ -51,7 +51,8 @@ def hashes(row: Row, privacy: Privacy) -> tuple[bytes | None, bytes | None, bool
     if address_hash is None:
         return None, reference_hash, True
     readable = is_address(address) and not _TRUNCATED.fullmatch(address)
-    return privacy.address_hash(address) if readable else address_hash, reference_hash, readable
+    # As it is spelt: of two spellings of one address an earlier version made two recipients.
+    return privacy.address_hashes(address)[0] if readable else address_hash, reference_hash, readable
 
 
 def rekey_file(settings: FileSettings, privacy: Privacy, now: float) -> Rekeyed:
