@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from linkproxy.server.sockets import BACKLOG, address_of
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AsyncExitStack
 
     from linkproxy.server.public import Public
@@ -86,19 +87,69 @@ async def open_private(
     patience_seconds: float,
     stack: AsyncExitStack,
 ) -> None:
-    """Serve API and metrics on these sockets until ``stack`` closes."""
+    """Serve API and metrics on these sockets until ``stack`` closes.
+
+    ``patience_seconds`` is how long requests under way are waited for then.
+    """
+    under_way = _UnderWay()
+    app.middlewares.insert(0, under_way.middleware())
     # Unpacking holds everybody up, visitors as well, and needs no key: 400 kB become 400 MB.
     # Nor is a question worked on whose caller has gone: asked again and again it would be ever slower.
     runner = web.AppRunner(
         app,
         access_log=None,
-        shutdown_timeout=patience_seconds,
+        shutdown_timeout=_LOOK_SECONDS,  # for those that were waited for in vain
         auto_decompress=False,
         handler_cancellation=True,
     )
+
+    async def close() -> None:
+        for site in list(runner.sites):
+            await site.stop()
+        await under_way.end(patience_seconds)
+        await runner.cleanup()
+
     await runner.setup()
-    stack.push_async_callback(runner.cleanup)
+    stack.push_async_callback(close)
     await _open(runner, sockets, "private")
+
+
+class _UnderWay:
+    """The requests that are being answered; once aiohttp shuts down, it drops what still comes of them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._ended = asyncio.Event()
+        self._closing = False
+
+    def middleware(self) -> Callable[..., Awaitable[web.StreamResponse]]:
+        """Return what counts them."""
+
+        @web.middleware
+        async def count(
+            request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+        ) -> web.StreamResponse:
+            self._count += 1
+            try:
+                response = await handler(request)
+            finally:
+                self._count -= 1
+                if not self._count:
+                    self._ended.set()
+            if self._closing:
+                response.force_close()
+            return response
+
+        return count
+
+    async def end(self, seconds: float) -> None:
+        """Return when there are none, or after a time."""
+        self._closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._count:
+                    self._ended.clear()
+                    await self._ended.wait()
 
 
 async def accept(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> None:
