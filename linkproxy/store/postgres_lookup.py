@@ -250,7 +250,7 @@ def _table(row: rows.Row, link_rows: Sequence[rows.Row]) -> CampaignTable:
     counts = LinkCounts(
         content=len(content),
         bait=sum(link.kind is LinkKind.BAIT for link in links),
-        read=sum(link.role not in LOW_INTEREST_ROLES for link in content),
+        framed=bool(content) and all(link.role in LOW_INTEREST_ROLES for link in content),
     )
     return CampaignTable(rows.campaign_from(row), {link.key: link for link in links}, counts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkproxy.model import NOBODY, Link, LinkKey, LinkKind, LinkRole
+from linkproxy.model import LOW_INTEREST_ROLES, NOBODY, Link, LinkKey, LinkKind
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.memory import CampaignTable
 from linkproxy.store.sqlite_history import CAMPAIGN, DELIVERY, delivery_from
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from linkproxy.model import CampaignId
 
 _LINK = f"SELECT {rows.LINK} FROM link WHERE campaign_id = ? AND key = ?"
+_LOW_INTEREST = ", ".join(f"'{role}'" for role in sorted(LOW_INTEREST_ROLES))
 _COUNTS = f"""SELECT count(*) FILTER (WHERE kind = '{LinkKind.CONTENT}'),
     count(*) FILTER (WHERE kind = '{LinkKind.BAIT}'),
-    count(*) FILTER (WHERE kind = '{LinkKind.CONTENT}' AND role IN ('{LinkRole.BODY}', '{LinkRole.HEADER}'))
+    count(*) FILTER (WHERE kind = '{LinkKind.CONTENT}' AND role IN ({_LOW_INTEREST}))
     FROM link WHERE campaign_id = ?"""
 
 
@@ -45,6 +46,7 @@ def read_table(db: sqlite3.Connection, campaign_id: CampaignId) -> CampaignTable
     row = db.execute(CAMPAIGN, (campaign_id,)).fetchone()
     if row is None:
         return None
-    counts = LinkCounts(*db.execute(_COUNTS, (campaign_id,)).fetchone())
+    content, bait, low_interest = db.execute(_COUNTS, (campaign_id,)).fetchone()
+    counts = LinkCounts(content, bait, framed=0 < content == low_interest)
     delivery = delivery_from(db.execute(DELIVERY, (campaign_id, NOBODY)).fetchone())
     return CampaignTable(rows.campaign_from(row), VisitedLinks(db, campaign_id), counts, delivery)

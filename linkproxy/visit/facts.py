@@ -52,16 +52,11 @@ LOOK_BACK_SECONDS = opens.DAY_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
-    """How many links a campaign has, by kind."""
+    """What judging asks of a campaign's links as a whole: how many by kind, and where readers meet them."""
 
     content: int = 0
     bait: int = 0
-    read: int = 0  # of the content links those in header and body
-
-    @property
-    def framed(self) -> bool:
-        """Return whether all content links are in the footer, social or legal."""
-        return self.content > 0 and not self.read
+    framed: bool = False  # the content links are all footer, social or legal
 
 
 class Links(Protocol):
