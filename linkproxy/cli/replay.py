@@ -122,7 +122,7 @@ async def _each_message(
 
 async def _apply(store: Store, policy: Policy, where: Filter) -> AppliedReplay:
     from linkproxy.query.replay import Comparison, settlement_of
-    from linkproxy.store.chunks import even_rest
+    from linkproxy.store.chunks import even_rest, rested
     from linkproxy.store.review import AppliedReplay
 
     now = time.time()
@@ -132,9 +132,7 @@ async def _apply(store: Store, policy: Policy, where: Filter) -> AppliedReplay:
     with progress("Writing", await store.count_visits(where)) as advance:
         async for message in store.messages(where, reach_seconds=policy.reach_seconds):
             if Comparison().add(message, policy, where):
-                begun = time.monotonic()
-                await store.rejudge(replay_id, message, revise)
-                await even_rest(time.monotonic() - begun)
+                await rested(store.rejudge(replay_id, message, revise), even_rest)
             advance(len(message.own))
     return (await store.list_replays())[-1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,7 @@ def rebuild_rollups(*, campaign: str | None) -> None:
       linkproxy store rebuild-rollups --campaign spring
     """
     from linkproxy.server.wiring import policy
-    from linkproxy.store.chunks import even_rest
+    from linkproxy.store.chunks import even_rest, rested
     from linkproxy.visit.possible import possible_among
 
     async def work(config: Config, store: Store) -> int:
@@ -45,9 +44,8 @@ def rebuild_rollups(*, campaign: str | None) -> None:
         counted, left = 0, 1
         with progress("Counting messages", await store.count_messages(only)) as advance:
             while left:
-                begun = time.monotonic()
-                step = await store.rebuild(possible, limit=_TOGETHER, campaign_id=only)
-                await even_rest(time.monotonic() - begun)
+                rebuilt = store.rebuild(possible, limit=_TOGETHER, campaign_id=only)
+                step = await rested(rebuilt, even_rest)
                 advance(step.messages)
                 counted, left = counted + step.messages, step.campaigns_left
         return counted

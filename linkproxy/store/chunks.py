@@ -71,6 +71,14 @@ async def even_rest(took: float) -> None:
     await asyncio.sleep(took)
 
 
+async def rested(step: Awaitable[Found], rest: Rest) -> Found:
+    """Return what a step comes to, after the rest that is due for the time it took."""
+    begun = time.monotonic()
+    found = await step
+    await rest(time.monotonic() - begun)
+    return found
+
+
 async def in_chunks(
     walks: Iterable[tuple[Walk, float]], step: Callable[[Walk, float, int], Awaitable[Step]], rest: Rest
 ) -> dict[str, int]:
@@ -83,11 +91,9 @@ async def in_chunks(
         counts.setdefault(walk.table, 0)
         next_id: int | None = 0
         while next_id is not None:
-            begun = time.monotonic()
-            done = await step(walk, cutoff, next_id)
+            done = await rested(step(walk, cutoff, next_id), rest)
             counts[walk.table] += done.deleted
             next_id = done.next_id
-            await rest(time.monotonic() - begun)
     return counts
 
 
@@ -102,7 +108,5 @@ async def in_parts(
     """Delete what was found beforehand, so many at a time; return how many rows were deleted."""
     deleted = 0
     for start in range(0, len(found), size):
-        begun = time.monotonic()
-        deleted += await delete(found[start : start + size])
-        await rest(time.monotonic() - begun)
+        deleted += await rested(delete(found[start : start + size]), rest)
     return deleted
