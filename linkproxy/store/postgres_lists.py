@@ -19,12 +19,11 @@ from linkproxy.store.referred import REFERRED, values_of, with_headers
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from linkproxy.model import Campaign, RecipientId
+    from linkproxy.model import Campaign, Recipient, RecipientId
     from linkproxy.store.afterlife import RetractionRow
     from linkproxy.store.api import ClickRow, Filter, UnsubscribeRow, VisitRow
     from linkproxy.store.postgres_database import Database
     from linkproxy.store.postgres_queries import Bound
-    from linkproxy.store.privacy import Privacy
     from linkproxy.store.sqlite_rows import Row
 
 _KINDS = {"profile_id": "bigint", "campaign_id": "bigint", "key": "text"}
@@ -34,7 +33,10 @@ class PostgresLists:
     """The questions of a PostgresStore."""
 
     _database: Database
-    _privacy: Privacy
+
+    if TYPE_CHECKING:
+
+        async def find_recipient(self, who: str) -> Recipient | None: ...
 
     async def clicks(self, where: Filter, *, provisional: bool = False) -> AsyncIterator[ClickRow]:
         async for row in self._stream(partial(queries.clicks, provisional=provisional), where):
@@ -88,7 +90,8 @@ class PostgresLists:
 
     async def _stream(self, page: Callable[[Asked, int, int], Bound], where: Filter) -> AsyncIterator[Row]:
         """Yield rows in chunks, each a read of its own: a slow reader holds nothing up."""
-        asked = Asked(where, await self._recipient_id(where.recipient), await safe(self._database))
+        recipient = await self.find_recipient(where.recipient) if where.recipient else None
+        asked = Asked(where, recipient.id if recipient else None, await safe(self._database))
 
         async def read(after: int, size: int) -> Sequence[Row]:
             bound = page(asked, after, size)
@@ -96,15 +99,6 @@ class PostgresLists:
 
         async for row in listed(where, lines.CHUNK, read):
             yield row
-
-    async def _recipient_id(self, who: str) -> int:
-        """Return a recipient's id, -1 for one who is not there."""
-        row = await self._database.fetch_one(
-            "SELECT recipient_id FROM recipient_hash WHERE hash = ANY($1::bytea[]) "
-            "ORDER BY array_position($1::bytea[], hash) LIMIT 1",
-            list(self._privacy.hashes_of(who)),
-        )
-        return int(row[0]) if row else -1
 
     async def _learn_campaign(self, campaigns: dict[int, Campaign], campaign_id: int) -> None:
         if campaign_id not in campaigns:

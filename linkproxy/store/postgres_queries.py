@@ -29,10 +29,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A filter with what is looked up before: the recipient's id (0: nobody) and the newest safe visit."""
+    """A filter with what is looked up before: the recipient (None: not known), the newest safe visit."""
 
     where: Filter
-    recipient_id: int = 0
+    recipient_id: int | None = None
     newest: int = 0
 
 
