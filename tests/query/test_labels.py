@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from claims.entries import THERE, entry
 
-from linkproxy.model import (
-    AnswerKind,
-    Campaign,
-    CampaignId,
-    Evidence,
-    Facts,
-    Family,
-    JournalEntry,
-    Link,
-    LinkKey,
-    LinkKind,
-    LinkRole,
-    Profile,
-    Recipient,
-    RecipientId,
-    Verdict,
-    VerdictKind,
-    Visit,
-)
+from linkproxy.model import Evidence, Family, LinkKind, VerdictKind
 from linkproxy.query.labels import labels_of
 from linkproxy.visit import policy as policies
 
 POLICY = policies.load()
-CAMPAIGN = Campaign(CampaignId(3), "news", base_url="https://click.example")
-ANN = Recipient(RecipientId(8), "ann@a.example", "", "a.example")
 
 BAIT = Evidence("bait.followed", Family.BAIT, 30.0, decisive=True)
 JUST = Evidence("mutation.stray", Family.MUTATION, 10.0)
@@ -41,12 +23,7 @@ COHERENT = Evidence("request.coherent", Family.REQUEST, -6.0)
 AGENT = Evidence("request.library", Family.REQUEST, 25.0)
 
 
-def seen(*evidence, at=0.0, key="one0", headers=1, network="192.0.2.0/24", method="GET", kind="content"):
-    link = Link(CAMPAIGN.id, LinkKey(key), "https://shop.example/", LinkKind(kind), LinkRole.BODY, 0)
-    visit = Visit(at, method, CAMPAIGN.id, ANN.id, link.key, "192.0.2.7", network, Profile((), ""))
-    verdict = Verdict(VerdictKind.UNCERTAIN, 0.0, -8.0, evidence)
-    facts = Facts(CAMPAIGN, link, profile_id=headers, gateway="filter")
-    return JournalEntry(0, visit, facts, verdict, AnswerKind.REDIRECT, ANN)
+seen = partial(entry, prior=-8.0, gateway="filter")
 
 
 def labelled(*visits):
@@ -85,9 +62,9 @@ def test_a_visit_is_labelled_by_strong_evidence_of_few_families(evidence, method
         ({"key": "two0"}, False),
         ({"kind": "bait"}, False),
         ({"kind": "unsubscribe"}, False),
-        ({"network": "198.51.100.0/24"}, True),
+        ({"network": THERE}, True),
         ({"headers": 2}, True),
-        ({"headers": 2, "network": "198.51.100.0/24"}, False),
+        ({"headers": 2, "network": THERE}, False),
     ],
 )
 def test_what_a_person_did_before_on_that_link_is_a_persons_too(before, is_theirs) -> None:
@@ -95,7 +72,7 @@ def test_what_a_person_did_before_on_that_link_is_a_persons_too(before, is_their
     assert labelled(seen(**before), pressed) == ([], [0, 1] if is_theirs else [1], 0)
 
 
-@pytest.mark.parametrize("kind", ["content", "bait", "unsubscribe"])
+@pytest.mark.parametrize("kind", [LinkKind.CONTENT, LinkKind.BAIT, LinkKind.UNSUBSCRIBE])
 def test_who_says_so_is_a_person_on_any_link(kind) -> None:
     assert labelled(seen(PERSON, method="POST", kind=kind)) == ([], [0], 0)
 
@@ -116,7 +93,7 @@ def test_a_machines_evidence_of_a_client_who_is_a_person_is_no_label() -> None:
     pressed = seen(PERSON, at=100.0, method="POST", key="two0")
     assert labelled(seen(BAIT), pressed) == ([], [1], 1)
     assert labelled(seen(BAIT, headers=2), pressed) == ([], [1], 1)
-    assert labelled(seen(BAIT, headers=2, network="198.51.100.0/24"), pressed) == ([0], [1], 0)
+    assert labelled(seen(BAIT, headers=2, network=THERE), pressed) == ([0], [1], 0)
     assert labelled(seen(BAIT, PERSON)) == ([], [], 1)
 
 

@@ -3,44 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from claims.entries import THERE, entry
 
-from linkproxy.model import (
-    AnswerKind,
-    Campaign,
-    CampaignId,
-    Evidence,
-    Facts,
-    Family,
-    JournalEntry,
-    Link,
-    LinkKey,
-    LinkKind,
-    LinkRole,
-    Profile,
-    Recipient,
-    RecipientId,
-    Verdict,
-    VerdictKind,
-    Visit,
-)
+from linkproxy.model import AnswerKind, Evidence, Family, Verdict, VerdictKind
 from linkproxy.visit import policy
 from linkproxy.visit.clicks import are_doubles
 from linkproxy.visit.possible import possible_among, removed_by
 
 POLICY = policy.load()
-CAMPAIGN = Campaign(CampaignId(3), "news", base_url="https://click.example")
-HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
 NEUTRAL, CONTINUED = AnswerKind.NEUTRAL, AnswerKind.CONTINUED
-
-
-def visited(
-    at=0.0, *, key="one0", headers=1, network=HERE, answer=AnswerKind.REDIRECT, settled=None, visit_id=1
-) -> JournalEntry:
-    link = Link(CAMPAIGN.id, LinkKey(key), "https://shop.example/", LinkKind.CONTENT, LinkRole.BODY, 0)
-    visit = Visit(at, "GET", CAMPAIGN.id, RecipientId(8), link.key, "", network, Profile((), ""))
-    facts = Facts(CAMPAIGN, link, profile_id=headers)
-    first = Verdict(VerdictKind.UNCERTAIN, 0.0, 0.0, ())
-    return JournalEntry(visit_id, visit, facts, first, answer, Recipient(RecipientId(8)), settled)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +35,7 @@ def visited(
     ],
 )
 def test_requests_of_one_client_or_beside_it_in_a_minute_are_one_click(head, again, *, are) -> None:
-    one, other = visited(**head), visited(**again, visit_id=2)
+    one, other = entry(**head), entry(**again, visit_id=2)
     assert are_doubles(one, other, POLICY) is are_doubles(other, one, POLICY) is are
 
 
@@ -93,8 +64,8 @@ def test_decisive_evidence_leaves_no_possible_click() -> None:
     likely = Verdict(VerdictKind.MACHINE, 21.4, 0.0, (LIBRARY,))
     decided = Verdict(VerdictKind.MACHINE, 21.4, 0.0, (LIBRARY, HEAD))
     one, two = (
-        visited(settled=likely),
-        visited(at=500.0, headers=2, network=THERE, settled=decided, visit_id=2),
+        entry(settled=likely),
+        entry(at=500.0, headers=2, network=THERE, settled=decided, visit_id=2),
     )
     assert possible_among([one, two], POLICY) == ((21, 1),)
     assert possible_among([two], POLICY) == ()
