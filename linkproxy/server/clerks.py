@@ -1,7 +1,7 @@
 """Beside the event loop: long work is given to clerks, processes of their own.
 
 A thread would not do. Beside one that computes, whoever answers and commits waits for Python's lock at
-every statement of the store, 5 ms each time, and clicks took hundreds of times as long.
+every statement of the store, each time for up to ``sys.getswitchinterval()``.
 """
 
 from __future__ import annotations
