@@ -6,11 +6,14 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from store.world import BROWSER, EVIDENCE, NOW, PROGRAM, ids, judge, key, send, visits
+from store.world import BROWSER, EVIDENCE, NOW, PROGRAM, Mail, ids, judge, key, send, visits
 
 from linkproxy.model import (
     AnswerKind,
+    Campaign,
+    CampaignId,
     Judged,
+    Link,
     LinkKind,
     LinkRole,
     Profile,
@@ -23,7 +26,10 @@ from linkproxy.model import (
     Zone,
     ZoneRole,
 )
-from linkproxy.store.api import Failed, StoreError
+from linkproxy.store.api import Failed, RecipientDraft, StoreError
+
+_BODY, _FOOTER, _SOCIAL, _LEGAL = ((LinkKind.CONTENT, role) for role in ("body", "footer", "social", "legal"))
+_BAIT = (LinkKind.BAIT, "body")
 
 
 class JournalContract:
@@ -70,6 +76,29 @@ class JournalContract:
             mail.visit(1), mail.visit(2, who=mail.bob), mail.visit(3, link=1), take=judge(seen=seen)
         )
         assert [[sibling.at - NOW for sibling in facts.siblings] for facts in seen] == [[0], [], [0, 1]]
+
+    @pytest.mark.parametrize(
+        ("links", "framed"),
+        [
+            ((_FOOTER, _SOCIAL, _LEGAL), True),
+            ((_LEGAL, _BAIT), True),
+            ((_LEGAL, _BODY), False),
+            (((LinkKind.CONTENT, "header"), _FOOTER), False),
+            ((_BAIT,), False),
+        ],
+    )
+    async def test_a_judge_is_told_whether_all_content_is_where_nobody_reads(self, store, links, framed):
+        campaign = await store.add_campaign(
+            Campaign(CampaignId(0), "terms", base_url="https://click.example")
+        )
+        made = [
+            Link(campaign.id, key(place), "https://shop.example/", kind, LinkRole(role), place)
+            for place, (kind, role) in enumerate(links)
+        ]
+        await store.add_links(made)
+        mail = Mail(store, campaign, made, await store.register_recipients([RecipientDraft("ann@a.example")]))
+        (judged,) = await mail.visited(mail.visit(link=0))
+        assert judged.facts.framed is framed
 
     async def test_a_sibling_says_what_a_judge_needs(self, mail):
         first, second = await mail.visited(mail.visit(link=4, profile=PROGRAM), mail.visit(1))
