@@ -49,6 +49,7 @@ class Event(StrEnum):
     SHADOW_FAILED = "shadow.failed"
     UNSUBSCRIBE_SURGE = "unsubscribe.surge"
     REFERENCE_UNFILLED = "reference.unfilled"
+    CAMPAIGN_UNKNOWN = "campaign.unknown"
     PURGED = "purge.done"
     PURGE_FAILED = "purge.failed"
     ASN_LOADED = "asn.loaded"
@@ -105,6 +106,11 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.REFERENCE_UNFILLED: (
         "Links came whose merge tag nobody filled in, or with a mail address: their people are sent on and "
         "not counted. Look at the mailer's tag. `campaign_id`, `visits`."
+    ),
+    Event.CAMPAIGN_UNKNOWN: (
+        "True links of a campaign that the store does not know: their readers get a 404. Was a backup restored "
+        "that is older than the campaign, or do two installations have the same signing keys? "
+        "`campaign_id`, `visits`."
     ),
     Event.PURGED: "What was older than `[retention]` allows was deleted. Rows by table.",
     Event.PURGE_FAILED: "The purge failed; it is tried again. `error`.",

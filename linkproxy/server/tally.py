@@ -24,6 +24,7 @@ class Tally:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._unfilled: Counter[CampaignId] = Counter()
+        self._unknown: Counter[CampaignId] = Counter()
 
     def count(self, outcomes: Iterable[Outcome]) -> None:
         """Count what one commit has brought."""
@@ -51,6 +52,8 @@ class Tally:
     def _count_other(self, outcome: Outcome) -> None:
         if isinstance(outcome, Stray):
             self._metrics.strays.labels(reason=outcome.reason).inc()
+            if outcome.reason is StrayReason.UNKNOWN_CAMPAIGN:
+                _tell_growing(Event.CAMPAIGN_UNKNOWN, self._unknown, outcome.campaign_id)
         elif isinstance(outcome, Unlogged):
             if outcome.opt_out is not None:
                 self._unsubscribed(one_click=outcome.opt_out.one_click)
@@ -58,12 +61,9 @@ class Tally:
                 self._unfilled_tag(outcome.unfilled)
 
     def _unfilled_tag(self, campaign_id: CampaignId) -> None:
-        """Count a link whose reference is none, and log it as they grow: at 1, 2, 4, 8 and so on."""
+        """Count a link whose reference is none, and log it."""
         self._metrics.strays.labels(reason=StrayReason.BAD_REFERENCE).inc()
-        self._unfilled[campaign_id] += 1
-        count = self._unfilled[campaign_id]
-        if count & (count - 1) == 0:
-            get_logger().warning(Event.REFERENCE_UNFILLED, campaign_id=campaign_id, visits=count)
+        _tell_growing(Event.REFERENCE_UNFILLED, self._unfilled, campaign_id)
 
     def _broken(self, signals: Iterable[str]) -> None:
         for signal, count in Counter(signals).items():
@@ -81,3 +81,11 @@ class Tally:
 
     def _unsubscribed(self, *, one_click: bool) -> None:
         self._metrics.unsubscribes.labels(way="one_click" if one_click else "page").inc()
+
+
+def _tell_growing(event: Event, counts: Counter[CampaignId], campaign_id: CampaignId) -> None:
+    """Count one more visit of a campaign, and log them as they grow: at 1, 2, 4, 8 and so on."""
+    counts[campaign_id] += 1
+    count = counts[campaign_id]
+    if count & (count - 1) == 0:
+        get_logger().warning(event, campaign_id=campaign_id, visits=count)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from linkproxy.model import AnswerKind, VerdictKind
+from linkproxy.model import AnswerKind, CampaignId, TokenForm, VerdictKind
 from linkproxy.store.api import Filter
 
 if TYPE_CHECKING:
@@ -250,6 +250,20 @@ async def test_a_merge_tag_that_nobody_fills_in_is_counted_and_logged_as_it_goes
     told = [line for line in lines if line["event"] == "reference.unfilled"]
     assert [line["visits"] for line in told] == [1, 2, 4]
     assert {line["campaign_id"] for line in told} == {site.campaign.id}
+
+
+async def test_true_links_of_a_campaign_that_is_lost_are_told_in_the_log_as_they_go_on(site: Site) -> None:
+    """After an old backup was restored nothing else would say that readers get nowhere."""
+    keys = site.server.services.keyring
+    lost = CampaignId(site.campaign.id + 1)
+    token = keys.sign(lost, site.recipient.id, TokenForm.MESSAGE)
+    with capture_logs() as lines:
+        for _ in range(5):
+            response = await site.ask(f"{site.server.addresses.public}/{token}/{site.CONTENT}")
+            assert response.status == 404
+    assert await site.metric("linkproxy_strays_total", reason="unknown_campaign") == 5
+    told = [line for line in lines if line["event"] == "campaign.unknown"]
+    assert [(line["campaign_id"], line["visits"]) for line in told] == [(lost, 1), (lost, 2), (lost, 4)]
 
 
 # --- what is no link of ours -------------------------------------------------------------------
