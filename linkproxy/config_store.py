@@ -44,6 +44,11 @@ class StoreSection(Section):
     spill_bytes: Bytes = Field(
         default=67_108_864, description="How large that file may grow; visits beyond it are lost."
     )
+    link_files: Anchored = Field(
+        default="",
+        description="Folder on another disk that keeps each campaign's links a second time, for "
+        "`linkproxy store restore-links` when a backup was restored. Empty: none.",
+    )
 
     @model_validator(mode="after")
     def _files_stand_apart(self) -> Self:

@@ -50,6 +50,7 @@ class Event(StrEnum):
     UNSUBSCRIBE_SURGE = "unsubscribe.surge"
     REFERENCE_UNFILLED = "reference.unfilled"
     CAMPAIGN_UNKNOWN = "campaign.unknown"
+    LINKS_UNFILED = "links.unfiled"
     PURGED = "purge.done"
     PURGE_FAILED = "purge.failed"
     ASN_LOADED = "asn.loaded"
@@ -108,10 +109,12 @@ EVENTS: Final[Mapping[Event, str]] = {
         "not counted. Look at the mailer's tag. `campaign_id`, `visits`."
     ),
     Event.CAMPAIGN_UNKNOWN: (
-        "True links of a campaign that the store does not know: their readers get a 404. Was a backup restored "
-        "that is older than the campaign, or do two installations have the same signing keys? "
+        "True links of a campaign that the store does not know: their readers get a 404. Was a backup "
+        "restored that is older than the campaign, or do two installations have the same signing keys? "
         "`campaign_id`, `visits`."
     ),
+    Event.LINKS_UNFILED: "A link file (`[store] link_files`) cannot be kept; the store has the links. They "
+    "are filed with the campaign's next change, or once a day. `error`.",
     Event.PURGED: "What was older than `[retention]` allows was deleted. Rows by table.",
     Event.PURGE_FAILED: "The purge failed; it is tried again. `error`.",
     Event.ASN_LOADED: "A network database has changed and was read again. `path`.",

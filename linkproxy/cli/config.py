@@ -215,8 +215,18 @@ def _store(settings: Config) -> None:
             faults.append(f"[store] {key}: you may not use {path}. Change its owner, or the setting.")
         elif fault := spill_fault(Path(path)) if key == "spill_path" else _folder_fault(Path(path)):
             faults.append(f"[store] {key}: {fault}")
+    faults += _link_files(settings.store.link_files)
     if faults:
         raise LinkproxyError("\n".join(faults))
+
+
+def _link_files(folder: str) -> list[str]:
+    """Return what keeps link files from being written; the folder itself is made with the first."""
+    path = Path(folder)
+    place = path if path.exists() else path.parent
+    if not folder or (place.is_dir() and os.access(place, os.W_OK)):
+        return []
+    return [f"[store] link_files: you may not write in a folder {place}. Make it, or change its owner."]
 
 
 def _folder_fault(path: Path) -> str:

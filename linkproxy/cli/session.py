@@ -32,9 +32,10 @@ def current_config() -> Config:
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator[Store]:
     """Open the configured store, and close it whatever happens."""
+    from linkproxy.cli.output import say
     from linkproxy.store.connect import connect
 
-    store = connect(config)
+    store = connect(config, say)
     await store.open()
     try:
         yield store

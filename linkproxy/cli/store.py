@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from linkproxy.cli.rekey import rekey
+from linkproxy.cli.restore_links import restore_links
 from linkproxy.cli.rollups import rebuild_rollups
 from linkproxy.cli.session import with_store
 from linkproxy.cli.store_copy import copy
@@ -51,3 +52,4 @@ def skip_ids() -> None:
 store.add_command(rebuild_rollups)
 store.add_command(copy)
 store.add_command(rekey)
+store.add_command(restore_links)

@@ -27,6 +27,7 @@ from linkproxy.server.sides import (
     Ground,
     serve_private,
     serve_public,
+    start_filer,
     start_finder,
     start_journal,
     start_purger,
@@ -258,6 +259,7 @@ async def _start(ground: Ground, place: Place, stack: AsyncExitStack) -> Service
         finder = start_finder(ground, stack)
         settler = start_settler(ground, stack)
         purger = start_purger(ground, stack)
+        start_filer(ground, stack)
     if Duty.PUBLIC in place.duty:
         journal = await start_journal(ground, stack)
     return Services(

@@ -16,6 +16,7 @@ from linkproxy.server.click import Clicks
 from linkproxy.server.engagement import Engagements
 from linkproxy.server.gateways import GatewayFinder
 from linkproxy.server.journal import Journal, OnFailure
+from linkproxy.server.link_filer import LinkFiler
 from linkproxy.server.listeners import Door, open_private, open_public
 from linkproxy.server.private import private_app
 from linkproxy.server.probe import Probe
@@ -160,6 +161,14 @@ def start_purger(ground: Ground, stack: AsyncExitStack) -> Purger:
     stack.push_async_callback(purger.close)
     purger.start()
     return purger
+
+
+def start_filer(ground: Ground, stack: AsyncExitStack) -> None:
+    """Start what keeps link files, if they are asked for; ``stack`` stops it again."""
+    if ground.config.store.link_files:
+        filer = LinkFiler(ground.store)
+        stack.push_async_callback(filer.close)
+        filer.start()
 
 
 def start_finder(ground: Ground, stack: AsyncExitStack) -> GatewayFinder | None:

@@ -36,6 +36,7 @@ from linkproxy.store.chunks import Rest, no_rest
 from linkproxy.store.corrections import CorrectionStore
 from linkproxy.store.domains import DomainStore
 from linkproxy.store.gateways import GatewayStore
+from linkproxy.store.registered import RegisteredStore
 from linkproxy.store.review import ReviewStore
 from linkproxy.store.rollups import RollupStore
 from linkproxy.visit.facts import FactSource
@@ -195,12 +196,21 @@ class Cutoffs:
     domain_profiles: float | None = None
 
 
-class Store(ReviewStore, GatewayStore, DomainStore, AfterlifeStore, CorrectionStore, RollupStore, Protocol):
+class Store(
+    ReviewStore,
+    GatewayStore,
+    DomainStore,
+    AfterlifeStore,
+    CorrectionStore,
+    RollupStore,
+    RegisteredStore,
+    Protocol,
+):
     """What every engine does.
 
     Going over the journal again is in ``review.py``, who scans for a domain in ``gateways.py``, what
     domains have taught in ``domains.py``, what came after visits in ``afterlife.py``, what reports
-    count in ``rollups.py``.
+    count in ``rollups.py``, what links need as a whole in ``registered.py``.
     """
 
     turn_seconds: float

@@ -7,25 +7,31 @@ from typing import TYPE_CHECKING
 
 from linkproxy.config_values import POSTGRES, SQLITE
 from linkproxy.store.api import StoreError
+from linkproxy.store.link_files import LinkFiles
 from linkproxy.store.memory import Bounds
 from linkproxy.store.privacy import Privacy
 from linkproxy.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linkproxy.config import Config
     from linkproxy.store.api import Store
     from linkproxy.store.postgres_database import ServerSettings
 
 
-def connect(config: Config) -> Store:
-    """Return the store that ``store.url`` names; raise LinkproxyError when a setting is wrong."""
-    return connect_to(config.store.url, config)
+def connect(config: Config, tell: Callable[[str], None] | None = None) -> Store:
+    """Return the store that ``store.url`` names; raise LinkproxyError when a setting is wrong.
+
+    ``tell`` gets a sentence where a link file cannot be kept; without it the log does.
+    """
+    return connect_to(config.store.url, config, LinkFiles(config.store.link_files, tell))
 
 
-def connect_to(url: str, config: Config) -> Store:
-    """Return the store at a URL, with all other settings of the configuration."""
+def connect_to(url: str, config: Config, files: LinkFiles | None = None) -> Store:
+    """Return the store at a URL, with all other settings of the configuration but link files."""
     if url.startswith(POSTGRES):
-        return _postgres(url, config)
+        return _postgres(url, config, files)
     if not url.startswith(SQLITE):
         raise StoreError(f"[store] url: {url!r} is not known; write sqlite:FILE")
     return SqliteStore(
@@ -34,14 +40,15 @@ def connect_to(url: str, config: Config) -> Store:
         synchronous=config.store.synchronous,
         lock_seconds=config.store.commit_seconds,
         bounds=bounds(config),
+        files=files,
     )
 
 
-def _postgres(url: str, config: Config) -> Store:
+def _postgres(url: str, config: Config, files: LinkFiles | None) -> Store:
     settings = postgres_settings(url, config)
     from linkproxy.store.postgres import PostgresStore
 
-    return PostgresStore(settings, privacy=privacy(config), bounds=bounds(config))
+    return PostgresStore(settings, privacy=privacy(config), bounds=bounds(config), files=files)
 
 
 def postgres_settings(url: str, config: Config) -> ServerSettings:

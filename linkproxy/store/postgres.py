@@ -20,6 +20,7 @@ from linkproxy.store import postgres_outgoing as outgoing
 from linkproxy.store import postgres_recipients as recipients
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, no_more
+from linkproxy.store.link_files import LinkFiles
 from linkproxy.store.memory import Bounds
 from linkproxy.store.postgres_corrections import PostgresCorrections
 from linkproxy.store.postgres_database import Database, ServerSettings
@@ -31,6 +32,7 @@ from linkproxy.store.postgres_memory import Memory
 from linkproxy.store.postgres_migrate import prepare
 from linkproxy.store.postgres_neighbours import catch_up
 from linkproxy.store.postgres_queries import recipient_column
+from linkproxy.store.postgres_registered import PostgresRegistered
 from linkproxy.store.postgres_review import PostgresReview
 from linkproxy.store.postgres_rollups import PostgresRollups
 from linkproxy.store.postgres_settle import settle
@@ -71,7 +73,9 @@ _KEY_CAMPAIGNS = """SELECT name FROM signing_key_use JOIN campaign ON campaign.i
 WHERE signing_key_id = $1 ORDER BY name"""
 
 
-class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollups, PostgresCorrections):
+class PostgresStore(
+    PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollups, PostgresCorrections, PostgresRegistered
+):
     """A Store in the database of ``settings``."""
 
     turn_seconds = 0.05
@@ -83,10 +87,12 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
         privacy: Privacy,
         clock: Callable[[], float] = time.time,
         bounds: Bounds | None = None,
+        files: LinkFiles | None = None,
     ) -> None:
         self._privacy = privacy
         self._clock = clock
         self._bounds = bounds or Bounds()
+        self._files = files or LinkFiles()
         self._database = Database(settings)
         self._node = uuid.uuid4().hex
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -139,7 +145,9 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
 
     # what goes out ---------------------------------------------------------------------------
     async def add_campaign(self, campaign: Campaign) -> Campaign:
-        return await self._write(partial(outgoing.add_campaign, campaign=campaign, now=self._clock()))
+        made = await self._write(partial(outgoing.add_campaign, campaign=campaign, now=self._clock()))
+        await self.file_links(made.id)
+        return made
 
     async def find_campaign(self, name: str) -> Campaign | None:
         row = await self._database.fetch_one(f"SELECT {rows.CAMPAIGN} FROM campaign WHERE name = $1", name)
@@ -157,6 +165,7 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
 
     async def change_campaign(self, changed: Campaign) -> None:
         await self._write(partial(outgoing.change_campaign, changed=changed))
+        await self.file_links(changed.id)
 
     async def list_links(self, campaign_id: CampaignId) -> list[Link]:
         found = await self._database.fetch(
@@ -167,6 +176,8 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
     async def add_links(self, links: Sequence[Link]) -> None:
         if links:
             await self._write(partial(outgoing.add_links, links=links))
+        for campaign_id in {link.campaign_id for link in links}:
+            await self.file_links(campaign_id)
 
     async def add_message_links(self, links: Sequence[MessageLink]) -> None:
         if links:
@@ -186,9 +197,11 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
     async def set_target(
         self, campaign_id: CampaignId, key: LinkKey, target: str, *, who: str, at: float
     ) -> str:
-        return await self._write(
+        old = await self._write(
             partial(outgoing.set_target, campaign_id=campaign_id, key=key, target=target, who=who, at=at)
         )
+        await self.file_links(campaign_id)
+        return old
 
     async def list_audit(self, campaign_id: CampaignId) -> list[AuditEntry]:
         found = await self._database.fetch(
@@ -201,7 +214,7 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
     async def note_signing_key(
         self, campaign_id: CampaignId, signing_key_id: int, fingerprint: bytes
     ) -> bool:
-        return await self._write(
+        is_ours = await self._write(
             partial(
                 outgoing.note_signing_key,
                 campaign_id=campaign_id,
@@ -209,6 +222,9 @@ class PostgresStore(PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollu
                 fingerprint=fingerprint,
             )
         )
+        if is_ours:
+            await self.file_links(campaign_id)
+        return is_ours
 
     async def is_other_signing_key(self, signing_key_id: int, fingerprint: bytes) -> bool:
         return await self._database.fetch_one(outgoing.OTHER_KEY, signing_key_id, fingerprint) is not None

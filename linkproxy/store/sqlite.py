@@ -20,6 +20,7 @@ from linkproxy.store import sqlite_recipients as recipients
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow, no_more
 from linkproxy.store.chunks import in_chunks, in_parts, listed, no_rest, unused_before
+from linkproxy.store.link_files import LinkFiles
 from linkproxy.store.privacy import is_address
 from linkproxy.store.sqlite_afterlife import SqliteAfterlife
 from linkproxy.store.sqlite_checkpoint import Checkpointer
@@ -31,6 +32,7 @@ from linkproxy.store.sqlite_gateways import SqliteGateways
 from linkproxy.store.sqlite_journal import append
 from linkproxy.store.sqlite_reads import Readers
 from linkproxy.store.sqlite_rebuild import SqliteRollups
+from linkproxy.store.sqlite_registered import SqliteRegistered
 from linkproxy.store.sqlite_review import SqliteReview
 from linkproxy.store.sqlite_session import Bounds, Session
 from linkproxy.store.sqlite_settle import settle
@@ -76,7 +78,13 @@ WHERE signing_key_id = ? ORDER BY name"""
 
 
 class SqliteStore(
-    SqliteReview, SqliteGateways, SqliteDomains, SqliteAfterlife, SqliteCorrections, SqliteRollups
+    SqliteReview,
+    SqliteGateways,
+    SqliteDomains,
+    SqliteAfterlife,
+    SqliteCorrections,
+    SqliteRollups,
+    SqliteRegistered,
 ):
     """A Store in the file ``path``; ``lock_seconds`` bounds how long a write waits for its turn."""
 
@@ -91,11 +99,13 @@ class SqliteStore(
         clock: Callable[[], float] = time.time,
         lock_seconds: float = 5.0,
         bounds: Bounds | None = None,
+        files: LinkFiles | None = None,
     ) -> None:
         self._settings = FileSettings(path, synchronous, lock_seconds)
         self._privacy = privacy
         self._clock = clock
         self._bounds = bounds or Bounds()
+        self._files = files or LinkFiles()
         self._inode = -1
         self._checkpointer = Checkpointer(self._settings)
         self._readers = Readers(path, lock_seconds)
@@ -129,7 +139,9 @@ class SqliteStore(
 
     # what goes out ---------------------------------------------------------------------------
     async def add_campaign(self, campaign: Campaign) -> Campaign:
-        return await self._writer.run(partial(outgoing.add_campaign, campaign=campaign))
+        made = await self._writer.run(partial(outgoing.add_campaign, campaign=campaign))
+        await self.file_links(made.id)
+        return made
 
     async def find_campaign(self, name: str) -> Campaign | None:
         row = await self._readers.fetch_one(f"SELECT {rows.CAMPAIGN} FROM campaign WHERE name = ?", (name,))
@@ -147,6 +159,7 @@ class SqliteStore(
 
     async def change_campaign(self, changed: Campaign) -> None:
         await self._writer.run(partial(outgoing.change_campaign, changed=changed))
+        await self.file_links(changed.id)
 
     async def list_links(self, campaign_id: CampaignId) -> list[Link]:
         found = await self._readers.fetch(
@@ -157,6 +170,8 @@ class SqliteStore(
     async def add_links(self, links: Sequence[Link]) -> None:
         if links:
             await self._writer.run(partial(outgoing.add_links, links=links))
+        for campaign_id in {link.campaign_id for link in links}:
+            await self.file_links(campaign_id)
 
     async def add_message_links(self, links: Sequence[MessageLink]) -> None:
         if links:
@@ -175,9 +190,11 @@ class SqliteStore(
     async def set_target(
         self, campaign_id: CampaignId, key: LinkKey, target: str, *, who: str, at: float
     ) -> str:
-        return await self._writer.run(
+        old = await self._writer.run(
             partial(outgoing.set_target, campaign_id=campaign_id, key=key, target=target, who=who, at=at)
         )
+        await self.file_links(campaign_id)
+        return old
 
     async def list_audit(self, campaign_id: CampaignId) -> list[AuditEntry]:
         found = await self._readers.fetch(
@@ -190,7 +207,7 @@ class SqliteStore(
     async def note_signing_key(
         self, campaign_id: CampaignId, signing_key_id: int, fingerprint: bytes
     ) -> bool:
-        return await self._writer.run(
+        is_ours = await self._writer.run(
             partial(
                 outgoing.note_signing_key,
                 campaign_id=campaign_id,
@@ -198,6 +215,9 @@ class SqliteStore(
                 fingerprint=fingerprint,
             )
         )
+        if is_ours:
+            await self.file_links(campaign_id)
+        return is_ours
 
     async def is_other_signing_key(self, signing_key_id: int, fingerprint: bytes) -> bool:
         found = await self._readers.fetch_one(outgoing.OTHER_KEY, (signing_key_id, fingerprint))

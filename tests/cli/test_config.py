@@ -169,11 +169,14 @@ def test_check_names_files_that_cannot_be_what_the_store_needs(
 ) -> None:
     folder = installation.parent
     (folder / "data").mkdir()
-    installation.write_text("[store]\nurl = 'sqlite:data'\nspill_path = 'signing-keys.txt'\n")
+    installation.write_text(
+        "[store]\nurl = 'sqlite:data'\nspill_path = 'signing-keys.txt'\nlink_files = 'missing/links'\n"
+    )
     assert run(["--config", str(installation), "config", "check"]) == 1
     told = capsys.readouterr().err
     assert f"[store] url: {folder}/data is a folder" in told
     assert f"[store] spill_path: {folder}/signing-keys.txt holds something else than spilled visits" in told
+    assert f"[store] link_files: you may not write in a folder {folder}/missing" in told
 
 
 def test_check_takes_a_database_elsewhere_for_no_folder_of_this_machine(

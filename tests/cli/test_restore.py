@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import closing
 from sqlite3 import connect
 from typing import TYPE_CHECKING
 
-from linkproxy.model import AnswerKind, Unlogged
+import pytest
+from cli.conftest import OFFER, SPRING
+
+from linkproxy.model import AnswerKind, Judged, Stray, Unlogged
 
 if TYPE_CHECKING:
     from cli.conftest import Installation
 
 
-def test_after_skip_ids_a_click_from_before_a_restore_is_nobody_elses(here: Installation) -> None:
-    here.mail("anna@example.com")
+def back_up(here: Installation) -> None:
     with closing(connect(here.folder / "linkproxy.db")) as db, closing(connect(here.folder / "b.db")) as copy:
         db.backup(copy)
-    lost = here.paths(here.mail("dora@lost.example"))
+
+
+def restore(here: Installation) -> None:
     for name in here.folder.glob("linkproxy.db*"):
         name.unlink()
     (here.folder / "b.db").rename(here.folder / "linkproxy.db")
+
+
+@pytest.fixture
+def filing(here: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """Return an installation that keeps link files."""
+    monkeypatch.setenv("LINKPROXY__STORE__LINK_FILES", str(here.folder / "elsewhere"))
+    return here
+
+
+def leads_to(here: Installation, paths: list[str]) -> list[str]:
+    """Return where visits are sent, if need be over the extra hop; "" for others."""
+    outcomes = here.outcomes(paths, time.time())
+    answers = [outcome.answer for outcome in outcomes if isinstance(outcome, Unlogged | Judged)]
+    assert len(answers) == len(outcomes), outcomes
+    sent_on = {AnswerKind.REDIRECT, AnswerKind.HOP}
+    return [answer.target if answer.kind in sent_on else "" for answer in answers]
+
+
+def with_another_link(here: Installation, mail: bytes, target: str) -> str:
+    """Register one more link of the campaign; return its path in a mail."""
+    html = f'<p><a href="{target}">More</a></p>'.encode()
+    here.ok("rewrite", "-", "--campaign", "spring", "--merge-tag", "{{ id }}", "--quiet", stdin=html)
+    links = here.ok("campaign", "show", "spring", "--json").json["links"]
+    key = next(link["key"] for link in links if link["target"] == target)
+    return f"/{here.paths(mail)[0].split('/')[1]}/{key}"
+
+
+LATE = "https://www.brand.example/late"
+
+
+def test_after_skip_ids_a_click_from_before_a_restore_is_nobody_elses(here: Installation) -> None:
+    here.mail("anna@example.com")
+    back_up(here)
+    lost = here.paths(here.mail("dora@lost.example"))
+    restore(here)
 
     said = here.ok("store", "skip-ids").text
     assert said == "New campaigns, recipients and visits have ids that no mail can have carried so far.\n"
@@ -38,3 +78,86 @@ def test_after_skip_ids_who_is_known_keeps_their_links(here: Installation) -> No
     before = here.mail("anna@example.com")
     here.ok("store", "skip-ids")
     assert here.mail("anna@example.com") == before
+
+
+def test_links_of_campaigns_that_are_newer_than_the_backup_lead_to_their_targets_again(filing: Installation):
+    here = filing
+    mail = here.mail("anna@example.com", "spring")
+    back_up(here)
+    lost = here.mail("anna@example.com", "summer")
+    paths = [here.path_to(SPRING, lost, "summer"), with_another_link(here, mail, LATE)]
+    restore(here)
+    here.ok("store", "skip-ids")
+    assert all(isinstance(outcome, Stray) for outcome in here.outcomes(paths, time.time()))
+    said = here.ok("store", "restore-links").text
+    assert said == "Brought back: campaigns 1, links 7. Files read: 2.\n"
+    assert leads_to(here, paths) == [SPRING, LATE]
+    assert here.ok("store", "restore-links").text == "Brought back: campaigns 0, links 0. Files read: 2.\n"
+
+
+def test_what_somebody_set_otherwise_since_the_restore_stays_and_is_told(filing: Installation):
+    here = filing
+    mail = here.mail()
+    offer = here.path_to(OFFER, mail)
+    back_up(here)
+    here.ok("link", "set-target", "spring", offer.split("/")[2], "https://www.brand.example/right", "--yes")
+    restore(here)
+    said = here.fails("store", "restore-links")
+    assert f"spring: link {offer.split('/')[2]} leads to {OFFER} and stays so" in said
+    assert "the file has https://www.brand.example/right" in said
+    assert leads_to(here, [offer]) == [OFFER]
+
+
+def test_a_store_that_lost_links_takes_none_out_of_their_file(filing: Installation):
+    """After a restore mail may be rewritten before anybody has thought of bringing links back."""
+    here = filing
+    mail = here.mail()
+    back_up(here)
+    late = with_another_link(here, mail, LATE)
+    restore(here)
+    other = with_another_link(here, mail, "https://www.brand.example/other")
+    here.ok("store", "restore-links")
+    assert leads_to(here, [late, other]) == [LATE, "https://www.brand.example/other"]
+
+
+def test_an_id_that_was_given_out_again_leaves_the_file_of_the_lost_campaign_as_it_is(filing: Installation):
+    here = filing
+    back_up_of_nothing = here.ok("campaign", "list")
+    assert back_up_of_nothing.text == ""
+    back_up(here)
+    here.mail(campaign="lost")
+    restore(here)
+    said = here.run("campaign", "add", "another").err
+    assert "campaign-1.json: it is of the campaign 'lost' and stays so" in said
+    assert "restored without `store skip-ids`" in said
+    assert "lost: cannot be brought back: its id was given out again, to 'another'" in here.fails(
+        "store", "restore-links"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody")
+def test_what_root_files_belongs_to_whom_the_folder_does(filing: Installation):
+    """Commands run as root beside a server that does not."""
+    (filing.folder / "elsewhere").mkdir()
+    os.chown(filing.folder / "elsewhere", 4321, 4322)
+    filing.mail()
+    (path,) = (filing.folder / "elsewhere").iterdir()
+    assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (4321, 4322, 0o600)
+
+
+def test_without_link_files_there_is_nothing_to_bring_back(here: Installation):
+    assert "[store] link_files is empty" in here.fails("store", "restore-links")
+    (here.folder / "empty").mkdir()
+    assert "there are no link files in it" in here.fails("store", "restore-links", "empty")
+
+
+def test_a_damaged_link_file_is_named(filing: Installation):
+    filing.mail()
+    filing.write("elsewhere/campaign-2.json", '{"version": 1}')
+    assert "campaign-2.json: it is no link file, or is damaged" in filing.fails("store", "restore-links")
+
+
+def test_links_are_registered_though_their_file_cannot_be_written(filing: Installation):
+    filing.write("elsewhere", "in the way")
+    ran = filing.ok("campaign", "add", "spring", "--html", "newsletter.html")
+    assert "campaign-1.json: cannot be written" in ran.err

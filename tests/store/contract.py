@@ -15,6 +15,7 @@ from store.contract_journal import JournalContract
 from store.contract_listings import ListingContract
 from store.contract_outgoing import OutgoingContract
 from store.contract_people import PeopleContract
+from store.contract_registered import RegisteredContract
 from store.contract_review import ReviewContract
 from store.contract_rollups import RollupContract
 from store.contract_settling import SettlingContract
@@ -39,5 +40,6 @@ class StoreContract(
     SpellingsContract,
     GapContract,
     ExportContract,
+    RegisteredContract,
 ):
     """The claims of all areas."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from linkproxy.store.api import Store
+    from linkproxy.store.link_files import LinkFiles
     from linkproxy.store.privacy import Privacy
 
 _NAME = f"linkproxy_test_{os.getpid()}"
@@ -101,11 +102,12 @@ async def open_store(database: str, privacy: Privacy) -> AsyncIterator[object]:
         strays_kept: int = 1_000,
         messages: int = 1_000,
         news: int = 1_000,
+        files: LinkFiles | None = None,
         **more: object,
     ) -> Store:
         bounds = Bounds(strays_kept=strays_kept, messages=messages, news=news)
         settings = ServerSettings(database, **more)  # type: ignore[arg-type]
-        store = PostgresStore(settings, privacy=privacy, bounds=bounds)
+        store = PostgresStore(settings, privacy=privacy, bounds=bounds, files=files)
         await store.open()
         opened.append(store)
         return store

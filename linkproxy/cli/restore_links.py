@@ -1,0 +1,63 @@
+"""``linkproxy store restore-links``: links that a restored backup does not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from linkproxy.cli.output import say
+from linkproxy.cli.session import current_config, with_store
+from linkproxy.model import LinkproxyError
+
+if TYPE_CHECKING:
+    from linkproxy.config import Config
+    from linkproxy.store.api import Store
+    from linkproxy.store.registered import BroughtBack, Registered
+
+
+@click.command("restore-links")
+@click.argument(
+    "folder",
+    required=False,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="[FOLDER]",
+)
+def restore_links(folder: Path | None) -> int:
+    """Bring back campaigns and links that a restored backup does not know, from link files.
+
+    Run it after skip-ids and before the server starts; once more does no harm. What the store has
+    stays as it is: where a file has another target, or another campaign of the same id, it is told,
+    and the command ends with 1. Without FOLDER that of [store] link_files is read.
+
+    \b
+    Examples:
+      linkproxy store restore-links
+      linkproxy store restore-links /mnt/other/linkproxy-links
+    """
+    from linkproxy.store.link_files import read_folder
+
+    place = folder or Path(_folder(current_config()))
+    lost = list(read_folder(place))
+
+    async def work(_config: Config, store: Store) -> list[BroughtBack]:
+        return [await store.bring_back(each) for each in lost]
+
+    done = with_store(work)
+    new, links = sum(each.is_new for each in done), sum(each.links for each in done)
+    click.echo(f"Brought back: campaigns {new:,}, links {links:,}. Files read: {len(lost):,}.")
+    return _tell_faults(lost, done)
+
+
+def _folder(config: Config) -> str:
+    if not config.store.link_files:
+        raise LinkproxyError("no link files are kept here ([store] link_files is empty); name their FOLDER")
+    return config.store.link_files
+
+
+def _tell_faults(lost: list[Registered], done: list[BroughtBack]) -> int:
+    for each, outcome in zip(lost, done, strict=True):
+        for fault in outcome.faults:
+            say(f"{each.campaign.name}: {fault}")
+    return int(any(outcome.faults for outcome in done))

@@ -1,0 +1,169 @@
+"""Link files: what links need, a second time, outside of the store; a file for each campaign.
+
+A file is written as a whole after each change, so reading them needs no order and there is nothing to
+be rotated. No file ever loses a link: what it has and the store lacks was lost with a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linkproxy.model import (
+    BaitPlaces,
+    BaitStyle,
+    Campaign,
+    CampaignId,
+    CampaignKind,
+    Link,
+    LinkKind,
+    LinkproxyError,
+    LinkRole,
+    MachineAnswer,
+    Utm,
+)
+from linkproxy.store.registered import Registered, is_same, together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from linkproxy.store.registered import RegisteredStore
+
+_VERSION = 1
+_NAMES = "campaign-*.json"
+
+
+class LinkFiles:
+    """The files of a folder, or none. ``tell`` gets a sentence where one cannot be kept."""
+
+    def __init__(self, folder: str = "", tell: Callable[[str], None] | None = None) -> None:
+        self._folder = Path(folder) if folder else None
+        self._tell = tell or _log
+
+    async def save(self, store: RegisteredStore, campaign_id: CampaignId) -> None:
+        """Bring a campaign's file up to date; never raises, since links and mail do without it.
+
+        Asked again after it has written: of several processes the last to write has seen all changes.
+        """
+        if self._folder is None:
+            return
+        path = self._folder / f"campaign-{campaign_id}.json"
+        try:
+            found = await store.registered(campaign_id)
+            while found is not None and await asyncio.to_thread(self._write, path, found):
+                again = await store.registered(campaign_id)
+                if again == found:
+                    return
+                found = again
+        except OSError as error:
+            self._tell(f"{path}: cannot be written ({error.strerror or error})")
+        except LinkproxyError as error:
+            self._tell(str(error))
+
+    def _write(self, path: Path, found: Registered) -> bool:
+        """Write a file unless it says the same; return whether it was written. Raises OSError."""
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        before = None
+        with suppress(FileNotFoundError):
+            before = read_file(path)
+        if before is not None:
+            if not is_same(before.campaign, found.campaign):
+                raise LinkproxyError(
+                    f"{path}: it is of the campaign {before.campaign.name!r} and stays so; the store has "
+                    f"{found.campaign.name!r} under that id: a backup was restored without `store skip-ids`"
+                )
+            found = together(before, found)
+            if found == before:
+                return False
+        _replace(path, _text(found))
+        return True
+
+
+def read_folder(folder: Path) -> Iterator[Registered]:
+    """Yield what the files of a folder hold, in order of campaign; raise LinkproxyError."""
+    paths = sorted(folder.glob(_NAMES), key=lambda path: (len(path.name), path.name))
+    if not paths:
+        raise LinkproxyError(f"{folder}: there are no link files in it (campaign-1.json and so on)")
+    for path in paths:
+        yield read_file(path)
+
+
+def read_file(path: Path) -> Registered:
+    """Return what a file holds; raise LinkproxyError, or OSError."""
+    try:
+        content = json.loads(path.read_text("ascii"))
+        if content["version"] != _VERSION:
+            raise LinkproxyError(f"{path}: another version of linkproxy wrote it; use that")
+        campaign = _campaign(content["campaign"])
+        links = tuple(_link(campaign.id, fields) for fields in content["links"])
+        keys = tuple((int(key_id), bytes.fromhex(found)) for key_id, found in content["signing_keys"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise LinkproxyError(f"{path}: it is no link file, or is damaged ({error!r}); move it away") from None
+    return Registered(campaign, links, keys)
+
+
+def _text(found: Registered) -> str:
+    links = [asdict(link) for link in found.links]
+    for fields in links:
+        del fields["campaign_id"]
+    content = {
+        "version": _VERSION,
+        "campaign": asdict(found.campaign),
+        "links": links,
+        "signing_keys": [(key_id, fingerprint.hex()) for key_id, fingerprint in found.signing_keys],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+_OF_CAMPAIGN: dict[str, Callable[[Any], Any]] = {
+    "id": CampaignId,
+    "kind": CampaignKind,
+    "machine_answer": MachineAnswer,
+    "bait_style": BaitStyle,
+    "bait_places": BaitPlaces,
+    "utm": lambda values: Utm(**values),
+}
+_OF_LINK: dict[str, Callable[[Any], Any]] = {"kind": LinkKind, "role": LinkRole, "style": BaitStyle}
+
+
+def _campaign(fields: dict[str, Any]) -> Campaign:
+    return Campaign(**{name: _OF_CAMPAIGN.get(name, _same)(value) for name, value in fields.items()})
+
+
+def _link(campaign_id: CampaignId, fields: dict[str, Any]) -> Link:
+    read = {name: _OF_LINK.get(name, _same)(value) for name, value in fields.items()}
+    return Link(campaign_id=campaign_id, **read)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a file in another one's place, durably; nobody ever sees a part of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with os.fdopen(os.open(draft, flags, 0o600), "w", encoding="ascii") as file:
+        if os.geteuid() == 0:  # a command of root's must leave what the server can go on with
+            place = path.parent.stat()
+            os.fchown(file.fileno(), place.st_uid, place.st_gid)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _log(text: str) -> None:
+    from linkproxy.logs import Event, get_logger  # commands tell it by themselves, and start sooner without
+
+    get_logger().error(Event.LINKS_UNFILED, error=text)
