@@ -32,6 +32,8 @@ _PAGES_KIB = 32_768
 
 _WAL_BYTES_KEPT = 64 << 20
 
+_WRITABLE = 0o222
+
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
@@ -103,10 +105,21 @@ def _is_ready(settings: FileSettings, privacy: Privacy) -> bool:
 
 def inode(path: Path) -> int:
     """Return which file a path names now, -1 when there is none."""
+    return place(path)[0]
+
+
+def place(path: Path) -> tuple[int, bool]:
+    """Return which file a path names now, -1 when there is none, and whether it may be written at all."""
     try:
-        return path.stat().st_ino
+        found = path.stat()
     except OSError:
-        return -1
+        return -1, False
+    return found.st_ino, bool(found.st_mode & _WRITABLE)
+
+
+def retire(path: Path) -> None:
+    """Let nobody write to a file any more, not even who has it open; reading goes on."""
+    path.chmod(path.stat().st_mode & ~_WRITABLE)
 
 
 def _create(path: Path) -> None:

@@ -13,7 +13,7 @@ from linkproxy.model import CampaignId, StrayTrace
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import StoreError
 from linkproxy.store.memory import Bounds, CampaignTable, HeldProfile, KnownProfile, Memory, Message, Recent
-from linkproxy.store.sqlite_connect import FileSettings, connect, inode
+from linkproxy.store.sqlite_connect import FileSettings, connect, place
 from linkproxy.store.sqlite_domains import HAS_NEIGHBOURS, read_neighbours, remember_neighbours
 from linkproxy.store.sqlite_open import OpenVisits
 from linkproxy.visit.facts import MOST_SIBLINGS
@@ -75,10 +75,16 @@ class Session:
 
     def check_in_place(self) -> None:
         """Raise StoreError when the file we hold is no longer the one at its path."""
-        if inode(self.path) != self._inode:
+        found, writable = place(self.path)
+        if found != self._inode:
             raise StoreError(
                 f"{self.path}: the file was removed or replaced while in use; "
                 "put it back or restart linkproxy"
+            )
+        if not writable:
+            raise StoreError(
+                f"{self.path}: it is read-only, as `store copy --live` leaves it; set store.url to what "
+                "it was copied to, or go on with this one: chmod u+w"
             )
 
     def forget(self) -> None:

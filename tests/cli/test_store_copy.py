@@ -111,6 +111,32 @@ def test_a_store_that_a_server_has_open_is_not_copied(here):
     assert "it cannot be reached" in here.fails("store", "copy", "--to", "postgresql://a@127.0.0.1:1/c")
 
 
+def test_after_a_live_copy_nobody_writes_to_the_file_by_mistake(here, url):
+    """Who starts the server again with the old store.url would else split the journal in two."""
+    anna = here.mail("anna@example.com")
+    said = here.ok("store", "copy", "--live", "--to", url)
+    assert "linkproxy.db is read-only now" in said.err
+    assert here.ok("campaign", "show", "spring", "--json").json["name"] == "spring"
+    assert "it is read-only, as `store copy --live` leaves it" in here.fails("campaign", "add", "autumn")
+    (here.folder / "linkproxy.db").chmod(0o600)
+    here.ok("campaign", "add", "autumn")
+    assert here.mail("anna@example.com") == anna
+
+
+def test_a_live_copy_is_refused_where_people_would_be_refused_meanwhile(here, monkeypatch):
+    here.mail()
+    monkeypatch.setenv("LINKPROXY__STORE__ON_FAILURE", "refuse")
+    said = here.fails("store", "copy", "--live", "--to", "postgresql://a@b/c")
+    assert '--live needs [store] on_failure = "redirect"' in said
+
+
+def test_a_live_copy_that_fails_leaves_the_file_as_it_is(here):
+    here.mail()
+    said = here.fails("store", "copy", "--live", "--to", "postgresql://a@127.0.0.1:1/c")
+    assert "it cannot be reached" in said
+    here.ok("campaign", "add", "autumn")
+
+
 def test_a_database_that_cannot_be_reached_is_said_in_a_sentence(here):
     here.mail()
     said = here.fails("store", "copy", "--to", "postgresql://a@127.0.0.1:1/c")
