@@ -9,8 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from linkproxy.model import AnswerKind, VerdictKind
+from linkproxy.model import VerdictKind
 from linkproxy.store.api import Filter
+from linkproxy.store.rollups import is_content, is_raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +71,8 @@ def _click_log(clicks: Sequence[ClickRow], begin: float) -> Table:
 
 
 def _bars(console: Console, visits: Sequence[VisitRow], clicks: Sequence[ClickRow]) -> None:
-    """Draw what a counter of requests would report beside what people did."""
-    plain = sum(row.entry.answer is not AnswerKind.UNSUBSCRIBED for row in visits)
+    """Draw what a counter of requests would report, as `report --raw` counts it, beside what people did."""
+    plain = sum(is_content(row.entry) and is_raw(row.entry.visit) for row in visits)
     bars = (
         ("a plain counter says", plain, "red"),
         ("people clicked", len(clicks), "green"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+from contextlib import redirect_stdout
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,14 @@ LAX = '[policy]\nhuman = 18.0\n[signals."message.links-in-seconds"]\nweight = 1.
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demonstration, played once."""
+    """The demonstration, played once; ``shown.txt`` is what it printed."""
     folder = tmp_path_factory.mktemp("played") / "demo"
     demos._fresh(folder)
     config = demos._configure(folder)
     # Whatever ports are free: several tests may play at once.
     server = config.server.model_copy(update={"public_port": 0, "private_port": 0})
-    asyncio.run(demos._run(config.model_copy(update={"server": server}), folder, once=True))
+    with (folder / "shown.txt").open("w") as shown, redirect_stdout(shown):
+        asyncio.run(demos._run(config.model_copy(update={"server": server}), folder, once=True))
     return folder
 
 
@@ -158,6 +160,13 @@ def test_the_raw_numbers_are_one_toggle_away(demo) -> None:
     assert "Raw:" not in plain
     assert "GET requests for content links" in raw
     assert "Human clicks" in plain
+
+
+def test_the_demonstration_shows_the_figures_that_its_report_gives(demo, played: Path) -> None:
+    shown = (played / "shown.txt").read_text()
+    found = demo("report", CAMPAIGN, "--json").json
+    bars = re.findall(r"(?:plain counter says|people clicked) █+ (\d+)", shown)
+    assert bars == [str(found["raw"]["requests"]), str(found["human_clicks"])]
 
 
 def test_figures_stay_in_sight_beside_a_long_target(demo) -> None:
