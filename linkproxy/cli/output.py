@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
@@ -20,6 +22,9 @@ Row = TypeVar("Row")
 
 _FOLDED_WIDTH = 16  # text that may be folded gets at least so much room
 _GAP = 2
+_FIGURE: Final = re.compile(r"(?:[+-]?[\d,]+(?:\.\d+)?%?(?: to [\d,]+)?|-?)")
+_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+_MARK: Final = "\N{LEFT-TO-RIGHT MARK}"
 FORMATS = ("table", "csv", "jsonl")
 TABLE_ROWS = 500
 """How many rows a table holds unless ``--limit`` says otherwise: it is built whole, to be aligned."""
@@ -69,7 +74,7 @@ class Heading:
 def print_table(
     headings: Sequence[str | Heading], rows: Iterable[Sequence[str]], *, err: bool = False
 ) -> None:
-    """Print an aligned table; text is shown as it is, without markup or control characters."""
+    """Print a table, figures to the right; text is shown as it is, without markup or controls."""
     columns = [Heading(item) if isinstance(item, str) else item for item in headings]
     lines = [[export.printable(text) for text in row] for row in rows]
     stream = sys.stderr if err else sys.stdout
@@ -78,11 +83,41 @@ def print_table(
         return
     # A pipe has no width, so nothing is folded or left out in it.
     tell = say if err else click.echo
+    right = [_are_figures(line[index] for line in lines) for index in range(len(columns))]
     lines.insert(0, [column.text for column in columns])
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    widths = [max(map(_cells, found)) for found in zip(*lines, strict=True)]
     for line in lines:
-        padded = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))
-        tell(padded.rstrip())
+        tell("  ".join(map(_padded, line, widths, right)).rstrip())
+
+
+def _padded(text: str, width: int, right: bool) -> str:  # noqa: FBT001  (one of three that are mapped)
+    room = " " * (width - _cells(text))
+    return room + text if right else text + room
+
+
+def _are_figures(cells: Iterable[str]) -> bool:
+    """Tell whether a column holds nothing but figures, which are compared by where they begin."""
+    found = set(cells)
+    return not found <= {"", "-"} and all(map(_FIGURE.fullmatch, found))
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for a Chinese character."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _kept_apart(line: Sequence[str]) -> list[str]:
+    """Return a row in which figures keep their places behind text that is written from right to left.
+
+    To the bidirectional algorithm they are a part of it, and a terminal that follows it turns their
+    order around (UAX #9, rules N1 and L2; a mark ends the run, section 2.6).
+    """
+    after = [False, *(any(unicodedata.bidirectional(sign) in _TO_LEFT for sign in text) for text in line)]
+    return [_MARK * turned + text for turned, text in zip(after, line, strict=False)]
 
 
 def _print_rich(stream: TextIO, columns: Sequence[Heading], lines: Sequence[Sequence[str]]) -> None:
@@ -100,14 +135,20 @@ def _print_rich(stream: TextIO, columns: Sequence[Heading], lines: Sequence[Sequ
     for index in kept:
         column = columns[index]
         least = needs[index] if fits else None
-        table.add_column(column.text, overflow="fold", no_wrap=fits and not column.folds, min_width=least)
+        table.add_column(
+            column.text,
+            justify="right" if _are_figures(line[index] for line in lines) else "left",
+            overflow="fold",
+            no_wrap=fits and not column.folds,
+            min_width=least,
+        )
     for line in lines:
-        table.add_row(*(Text(line[index]) for index in kept))
+        table.add_row(*map(Text, _kept_apart([line[index] for index in kept])))
     console.print(table)
 
 
 def _needed_width(column: Heading, cells: Sequence[str]) -> int:
-    widest = max(map(len, [column.text, *cells]))
+    widest = max(map(_cells, [column.text, *cells]))
     return min(widest, _FOLDED_WIDTH) if column.folds else widest
 
 
