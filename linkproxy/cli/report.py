@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,7 +12,7 @@ from linkproxy.cli.output import Heading, json_option, print_json, print_table
 from linkproxy.cli.session import need_campaign, with_store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from linkproxy.config import Config
     from linkproxy.store.api import Store
@@ -20,6 +21,7 @@ _BAR = 30
 _ROWS = 20
 _UNKNOWN_NUMBER = "not known by message; `deliveries add --csv LIST --at TIME` tells them"
 _PARTS = " ▏▎▍▌▋▊▉█"
+_A_DAY: Final = timedelta(days=1)
 
 
 @click.command("report")
@@ -60,7 +62,7 @@ def report(*, campaign: str, raw: bool, bait: bool, as_json: bool) -> None:
     _print_head(found)
     _print_reasons(found)
     _print_groups("By link", found["by_link"], ("link", "target"), raw=raw)
-    _print_groups("By day (UTC)", found["by_day"], ("day",), raw=raw)
+    _print_groups("By day (UTC)", list(_with_gaps(found["by_day"])), ("day",), raw=raw)
     _print_groups("By domain", found["by_domain"], ("domain",), raw=raw)
     if raw:
         _print_raw(found)
@@ -77,7 +79,7 @@ def _print_head(found: Mapping[str, Any]) -> None:
         ("Human clicks", f"{found['human_clicks']:,}{between}"),
         ("Unique human clickers", f"{found['human_clickers']:,}"),
         ("Delivered messages", f"{delivered:,}" if delivered else _UNKNOWN_NUMBER),
-        ("Click rate", "-" if rate is None else f"{rate:.2%} of delivered messages"),
+        ("Click rate", _rate_text(rate, delivered)),
         ("Machine visits removed", f"{found['machine_visits_removed']:,}"),
         (
             "Uncertain visits",
@@ -88,6 +90,12 @@ def _print_head(found: Mapping[str, Any]) -> None:
     click.echo(f"Campaign {found['campaign']}")
     for name, value in lines:
         click.echo(f"  {name:<24}{value}")
+
+
+def _rate_text(rate: float | None, delivered: int | None) -> str:
+    if rate is not None:
+        return f"{rate:.2%} of delivered messages"
+    return "not known: more messages have clicks than are recorded as delivered" if delivered else "-"
 
 
 def _print_reasons(found: Mapping[str, Any]) -> None:
@@ -117,7 +125,7 @@ def _print_groups(
         [
             *headings,
             *(Heading(text, folds=False) for text in figures),
-            Heading("", folds=False, spare=1),
+            Heading("Clicks" if most else "", folds=False, spare=1),  # the figure that bars show
         ],
         [
             [
@@ -130,6 +138,19 @@ def _print_groups(
     )
     if len(rows) > len(shown):
         click.echo(f"The first {len(shown)} of {len(rows)}; --json has all.")
+
+
+def _with_gaps(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of days, and one for the days without visits between two of them."""
+    last: date | None = None
+    for row in rows:
+        day = date.fromisoformat(row["day"])
+        left_out = (day - last).days - 1 if last else 0
+        if left_out:
+            name = f"({left_out} days)" if left_out > 1 else (day - _A_DAY).isoformat()
+            yield dict.fromkeys(row, 0) | {"day": name}
+        yield row
+        last = day
 
 
 def _shown(name: str, value: str) -> str:

@@ -1,0 +1,70 @@
+"""``linkproxy report``: how its figures are shown; test_review.py claims what they are."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from cli.conftest import SCANNER, SPRING
+
+if TYPE_CHECKING:
+    from cli.conftest import Installation
+
+DAY = 86_400.0
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp()
+
+
+@pytest.fixture
+def clicked(here: Installation) -> Installation:
+    """Anna, Ben and Cleo have clicked; Cleo three and Ben seven days after Anna."""
+    for days, who in ((0, "anna@example.com"), (7, "ben@other.example"), (3, "cleo@example.com")):
+        here.visit([here.path_to(SPRING, here.mail(who))], NOON + days * DAY)
+    here.ok("settle")
+    return here
+
+
+def _rows(here: Installation, title: str, *options: str) -> list[list[str]]:
+    """Return a table of the report, headings first; columns are two blanks apart."""
+    part = here.ok("report", "spring", *options).text.split(f"\n{title}\n")[1].split("\n\n")[0]
+    return [re.split(r"  +", line) for line in part.splitlines()]
+
+
+def test_a_bar_is_headed_by_what_it_shows_whatever_figure_stands_before_it(clicked: Installation) -> None:
+    for options in ((), ("--raw",)):
+        headings, first, *_ = _rows(clicked, "By domain", *options)
+        assert headings[-1] == "Clicks"
+        assert set(first[-1]) == {"█"}
+
+
+def test_without_a_click_there_are_no_bars_and_no_heading_of_them(here: Installation) -> None:
+    here.visit([here.path_to(SPRING, here.mail())], NOON, headers=SCANNER)
+    here.ok("settle")
+    assert _rows(here, "By domain")[0].count("Clicks") == 1
+
+
+def test_days_without_visits_are_not_skipped(clicked: Installation) -> None:
+    days = [row[:2] for row in _rows(clicked, "By day (UTC)")[1:]]
+    assert days == [
+        ["2026-03-10", "1"],
+        ["(2 days)", "0"],
+        ["2026-03-13", "1"],
+        ["(3 days)", "0"],
+        ["2026-03-17", "1"],
+    ]
+    assert len(clicked.ok("report", "spring", "--json").json["by_day"]) == 3
+
+
+def test_a_single_day_without_visits_is_named(clicked: Installation) -> None:
+    clicked.visit([clicked.path_to(SPRING, clicked.mail("dan@example.com"))], NOON + 2 * DAY)
+    clicked.ok("settle")
+    days = [row[:2] for row in _rows(clicked, "By day (UTC)")[1:5]]
+    assert days == [["2026-03-10", "1"], ["2026-03-11", "0"], ["2026-03-12", "1"], ["2026-03-13", "1"]]
+
+
+def test_why_there_is_no_rate_is_told(clicked: Installation) -> None:
+    assert "deliveries add" in clicked.ok("report", "spring").text
+    clicked.ok("deliveries", "add", "spring", "--recipient", "anna@example.com", "--at", "2026-03-10T11:00Z")
+    (line,) = re.findall(r"Click rate +(.*)", clicked.ok("report", "spring").text)
+    assert line == "not known: more messages have clicks than are recorded as delivered"
