@@ -162,9 +162,10 @@ def _shown(name: str, value: str) -> str:
 
 def _print_raw(found: Mapping[str, Any]) -> None:
     raw = found["raw"]
+    rate = "" if raw["click_rate"] is None else f", a click rate of {raw['click_rate']:.2%}"
     click.echo(
-        f"\nRaw: {raw['requests']:,} GET requests for content links, from {raw['messages']:,} messages. "
-        "A counter without a judge reports these."
+        f"\nRaw: {raw['requests']:,} GET requests for content links, from {raw['messages']:,} messages{rate}."
+        " A counter without a judge reports these."
     )
 
 

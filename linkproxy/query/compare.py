@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.query.export import Column
 from linkproxy.query.filters import format_time, short_time
-from linkproxy.query.reports import Report, report
+from linkproxy.query.reports import Report, report, rounded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy
 
 
-def _rate(made: Report) -> str:
-    return "-" if made.rate is None else f"{made.rate:.2%}"
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.2%}"
 
 
 def _ends(made: Report) -> tuple[int | None, int | None]:
@@ -42,12 +42,7 @@ COMPARED_COLUMNS: Sequence[Column[Report]] = (
     ),
     Column("delivered", "Delivered", lambda made: made.delivered_messages),
     Column("human_clickers", "Clickers", lambda made: made.clickers),
-    Column(
-        "click_rate",
-        "Rate",
-        lambda made: None if made.rate is None else round(made.rate, 6),
-        _rate,
-    ),
+    Column("click_rate", "Rate", lambda made: rounded(made.rate), lambda made: _percent(made.rate)),
     Column("human_clicks", "Clicks", lambda made: made.clicks),
     Column("interval_low", "95 %", lambda made: _ends(made)[0], _between),
     Column("interval_high", "", lambda made: _ends(made)[1]),
@@ -55,6 +50,14 @@ COMPARED_COLUMNS: Sequence[Column[Report]] = (
     Column("uncertain_visits", "Uncertain", lambda made: made.uncertain.visits, spare=2),
     Column("not_settled_yet", "Open", lambda made: made.open, spare=4),
     Column("raw_requests", "", lambda made: made.raw_requests),
+    Column("raw_messages", "", lambda made: made.raw_messages),
+    Column(
+        "raw_click_rate",
+        "Raw rate",
+        lambda made: rounded(made.raw_rate),
+        lambda made: _percent(made.raw_rate),
+        spare=1,
+    ),
 )
 """Figures as reports have them (docs/reports.md), under the names that ``report_record`` gives them."""
 

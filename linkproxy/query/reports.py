@@ -73,13 +73,21 @@ class Report:
     @property
     def rate(self) -> float | None:
         """Unique human clickers a delivered message; None where deliveries of too few are known."""
-        delivered = self.delivered_messages
-        return self.clickers / delivered if delivered and self.clickers <= delivered else None
+        return _share(self.clickers, self.delivered_messages)
+
+    @property
+    def raw_rate(self) -> float | None:
+        """What a plain counter gives as the rate: messages that anything asked for, in place of clickers."""
+        return _share(self.raw_messages, self.delivered_messages)
 
     @property
     def counted_from(self) -> str | None:
         """The first day that anything is told of, None when there is none."""
         return min(self.days, default=None)
+
+
+def _share(messages: int, delivered: int | None) -> float | None:
+    return messages / delivered if delivered and messages <= delivered else None
 
 
 async def report(store: Store, campaign: Campaign, policy: Policy) -> Report:
@@ -180,7 +188,7 @@ def report_record(made: Report) -> dict[str, Any]:
             "expected": round(interval.expected, 1),
         },
         "human_clickers": made.clickers,
-        "click_rate": None if made.rate is None else round(made.rate, 6),
+        "click_rate": rounded(made.rate),
         "machine_visits_removed": made.removed.total(),
         "removed_by_reason": dict(made.removed.most_common()),
         "uncertain": {
@@ -188,7 +196,11 @@ def report_record(made: Report) -> dict[str, Any]:
             "expected_human": round(made.uncertain.human, 1),
         },
         "not_settled_yet": made.open,
-        "raw": {"requests": made.raw_requests, "messages": made.raw_messages},
+        "raw": {
+            "requests": made.raw_requests,
+            "messages": made.raw_messages,
+            "click_rate": rounded(made.raw_rate),
+        },
         "counted_from": made.counted_from,
         "by_link": [
             {"link": name, "target": made.targets[name]} | _group(group) for name, group in _most(made.links)
@@ -199,6 +211,11 @@ def report_record(made: Report) -> dict[str, Any]:
             for name, group in _most(made.domains)
         ],
     }
+
+
+def rounded(rate: float | None) -> float | None:
+    """Return a rate as records have it."""
+    return None if rate is None else round(rate, 6)
 
 
 def _most(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:

@@ -36,7 +36,7 @@ def test_each_line_says_what_the_report_of_its_campaign_says(two: Installation) 
             (told["interval"]["low"], told["interval"]["high"]) if told["interval"] else (None, None)
         )
         assert line["uncertain_visits"] == told["uncertain"]["visits"]
-        assert line["raw_requests"] == told["raw"]["requests"]
+        assert {name: line[f"raw_{name}"] for name in told["raw"]} == told["raw"]
     assert [line["human_clicks"] for line in lines] == [1, 0]
     assert [line["click_rate"] for line in lines] == [1.0, 0.0]
 

@@ -63,6 +63,21 @@ def test_a_single_day_without_visits_is_named(clicked: Installation) -> None:
     assert days == [["2026-03-10", "1"], ["2026-03-11", "0"], ["2026-03-12", "1"], ["2026-03-13", "1"]]
 
 
+def test_the_rate_of_a_plain_counter_stands_beside_that_of_people(clicked: Installation) -> None:
+    everybody = ("anna@example.com", "ben@other.example", "cleo@example.com", "dan@example.com")
+    for who in everybody:
+        clicked.ok("deliveries", "add", "spring", "--recipient", who, "--at", "2026-03-09", "--source", "mx")
+    scanned = clicked.path_to(SPRING, clicked.mail("dan@example.com"))
+    clicked.visit([scanned], NOON, headers=SCANNER, peer="203.0.113.9")
+    clicked.ok("settle")
+    raw = clicked.ok("report", "spring", "--raw").text
+    assert "75.00% of delivered messages" in raw
+    assert "Raw: 4 GET requests for content links, from 4 messages, a click rate of 100.00%." in raw
+    table = clicked.ok("compare", "--format", "table").text.splitlines()
+    assert table[0].endswith("Raw rate")
+    assert table[1].endswith("100.00%")
+
+
 def test_why_there_is_no_rate_is_told(clicked: Installation) -> None:
     assert "deliveries add" in clicked.ok("report", "spring").text
     clicked.ok("deliveries", "add", "spring", "--recipient", "anna@example.com", "--at", "2026-03-10T11:00Z")

@@ -61,7 +61,7 @@ async def test_a_report_counts_people_and_says_what_was_removed_and_why(site: Si
     assert found["interval"]["low"] <= 3 <= found["interval"]["high"]
     assert found["machine_visits_removed"] == 4
     assert sum(found["removed_by_reason"].values()) == 4
-    assert found["raw"] == {"requests": 7, "messages": 3}
+    assert found["raw"] == {"requests": 7, "messages": 3, "click_rate": 1.0}
     assert {row["link"]: row["human_clicks"] for row in found["by_link"]}["CtA1"] == 2
     assert [(row["day"], row["human_clicks"]) for row in found["by_day"]] == [("2026-05-28", 3)]
     assert {row["domain"]: (row["human_clickers"], row["delivered"]) for row in found["by_domain"]} == {
