@@ -9,7 +9,7 @@ from linkproxy.query.filters import format_time, short_time
 from linkproxy.query.reports import Report, report, rounded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from linkproxy.model import Campaign
     from linkproxy.store.api import Store
@@ -27,7 +27,16 @@ def _ends(made: Report) -> tuple[int | None, int | None]:
 
 def _between(made: Report) -> str:
     low, high = _ends(made)
-    return "-" if low is None else f"{low} to {high}"
+    return "-" if low is None else f"{low:,} to {high:,}"
+
+
+def _count(name: str, heading: str, read: Callable[[Report], int | None], spare: int = 0) -> Column[Report]:
+    """Return a column of counts; a table shows thousands."""
+    return Column(name, heading, read, lambda made: _thousands(read(made)), spare=spare)
+
+
+def _thousands(count: int | None) -> str | None:
+    return None if count is None else f"{count:,}"
 
 
 COMPARED_COLUMNS: Sequence[Column[Report]] = (
@@ -40,15 +49,15 @@ COMPARED_COLUMNS: Sequence[Column[Report]] = (
         lambda made: short_time(made.campaign.created_at),
         spare=5,
     ),
-    Column("delivered", "Delivered", lambda made: made.delivered_messages),
-    Column("human_clickers", "Clickers", lambda made: made.clickers),
+    _count("delivered", "Delivered", lambda made: made.delivered_messages),
+    _count("human_clickers", "Clickers", lambda made: made.clickers),
     Column("click_rate", "Rate", lambda made: rounded(made.rate), lambda made: _percent(made.rate)),
-    Column("human_clicks", "Clicks", lambda made: made.clicks),
-    Column("interval_low", "95 %", lambda made: _ends(made)[0], _between),
+    _count("human_clicks", "Clicks", lambda made: made.clicks),
+    Column("interval_low", "Clicks, 95 %", lambda made: _ends(made)[0], _between),
     Column("interval_high", "", lambda made: _ends(made)[1]),
-    Column("machine_visits_removed", "Machine", lambda made: made.removed.total(), spare=3),
-    Column("uncertain_visits", "Uncertain", lambda made: made.uncertain.visits, spare=2),
-    Column("not_settled_yet", "Open", lambda made: made.open, spare=4),
+    _count("machine_visits_removed", "Machine", lambda made: made.removed.total(), spare=3),
+    _count("uncertain_visits", "Uncertain", lambda made: made.uncertain.visits, spare=2),
+    _count("not_settled_yet", "Open", lambda made: made.open, spare=4),
     Column("raw_requests", "", lambda made: made.raw_requests),
     Column("raw_messages", "", lambda made: made.raw_messages),
     Column(

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from cli.conftest import SPRING
 
+from linkproxy.model import Campaign, CampaignId
+from linkproxy.query.compare import COMPARED_COLUMNS
+from linkproxy.query.reports import Report
+
 if TYPE_CHECKING:
     from cli.conftest import Installation
 
@@ -64,3 +68,11 @@ def test_csv_is_safe_in_a_spreadsheet_and_a_table_shows_rates(two: Installation)
     table = two.ok("compare", "--format", "table").text
     assert "100.00%" in table
     assert "1 to 1" in table or "0 to 1" in table
+
+
+def test_a_table_shows_thousands_as_a_report_does_and_files_plain_numbers() -> None:
+    spring = Campaign(CampaignId(1), "spring", base_url="https://click.example", created_at=0.0)
+    made = Report(spring, {"example.com": 41000}, clicks=3120, clickers=2400)
+    shown = {column.name: (column.read(made), column.shown(made)) for column in COMPARED_COLUMNS}
+    assert shown["delivered"] == (41000, "41,000")
+    assert shown["human_clicks"] == (3120, "3,120")
