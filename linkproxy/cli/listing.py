@@ -41,7 +41,10 @@ _OPTIONS: Mapping[str, Decorator] = {
     "after": click.option(
         "--after",
         metavar="VISIT",
-        help="Only visits with a greater number. Clicks settle in another order: there, use --since.",
+        help="Only visits with a greater number. Clicks settle in another order: `linkproxy feed` has it.",
+    ),
+    "after_number": click.option(
+        "--after", metavar="NUMBER", help="Only what has a greater number: the last one that you have."
     ),
     "limit": click.option("--limit", metavar="ROWS", help="At most so many rows."),
 }

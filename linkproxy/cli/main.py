@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "lint": "Name what is likely to hurt a mail, before it is sent.",
     "deliveries": "Record when mail was accepted, which judging by time needs.",
     "clicks": "List human clicks: settled, double requests merged.",
+    "feed": "List clicks and retractions in the order in which they became so.",
     "visits": "List all visits with verdict, score and reasons.",
     "unsubscribes": "List opt-outs: by links handed to linkproxy, and by List-Unsubscribe.",
     "report": "Show a campaign's human clicks, and what was left out and why.",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from linkproxy.model import Verdict
-    from linkproxy.store.afterlife import RetractionRow
+    from linkproxy.store.afterlife import FeedRow, RetractionRow
     from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
 
 Row = TypeVar("Row")
@@ -87,6 +87,29 @@ RETRACTION_COLUMNS: Sequence[Column[RetractionRow]] = (
     Column("domain", "", lambda row: row.domain),
     Column("score", "Score", lambda row: round(row.score, 2), lambda row: f"{row.score:.1f}", spare=3),
     Column("reasons", "Reasons", lambda row: row.reasons, folds=True),
+    Column("verified", "", lambda row: row.verified),
+)
+
+
+FEED_COLUMNS: Sequence[Column[FeedRow]] = (
+    Column("number", "Number", lambda row: row.number),
+    Column("kind", "Kind", lambda row: row.kind),
+    Column(
+        "changed_at",
+        "Changed (UTC)",
+        lambda row: format_time(row.changed_at),
+        lambda row: short_time(row.changed_at),
+    ),
+    Column("visit_id", "Visit", lambda row: row.visit_id),
+    Column("at", "", lambda row: format_time(row.at)),
+    Column("campaign", "Campaign", lambda row: row.campaign, folds=True, spare=2),
+    Column("key", "Link", lambda row: row.key, spare=1),
+    Column("target", "Target", lambda row: row.target, lambda row: brief_target(row.target), folds=True),
+    Column("role", "", lambda row: row.role),
+    Column("recipient", "Recipient", lambda row: row.recipient, folds=True),
+    Column("domain", "", lambda row: row.domain),
+    Column("score", "Score", lambda row: round(row.score, 2), spare=3),
+    Column("reasons", "", lambda row: row.reasons),
     Column("verified", "", lambda row: row.verified),
 )
 

@@ -22,6 +22,7 @@ from linkproxy.model import (
 )
 from linkproxy.query.export import (
     CLICK_COLUMNS,
+    FEED_COLUMNS,
     RETRACTION_COLUMNS,
     UNSUBSCRIBE_COLUMNS,
     VISIT_COLUMNS,
@@ -77,7 +78,7 @@ _CAMPAIGN = (
 )
 _FILTERS = ("campaign", "link", "recipient", "domain", "since", "until")
 _UTM = tuple(field.name for field in fields(Utm))
-_NEXT = re.compile(rb"after:([0-9]{1,18})")
+_NEXT = re.compile(rb"(after|feed):([0-9]{1,18})")
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 Answer = dict[str, Any]
@@ -127,6 +128,7 @@ class Api:
             *mails.routes,
             ("POST", "/api/v1/deliveries", self.add_deliveries),
             ("GET", "/api/v1/clicks", self.list_clicks),
+            ("GET", "/api/v1/feed", self._lister(_FEED, store.feed)),
             ("GET", "/api/v1/retractions", self._lister(_RETRACTIONS, store.retractions)),
             ("GET", "/api/v1/unsubscribes", self._lister(_UNSUBSCRIBES, store.unsubscribes)),
             ("GET", "/api/v1/visits", self._lister(_VISITS, store.visits)),
@@ -280,7 +282,7 @@ class Api:
         return page
 
     async def _page(self, listing: _Listing, rows: Rows, query: dict[str, str]) -> Answer:
-        """Return one page and, when there may be more, the token of the next.
+        """Return one page, when there may be more the token of the next, and where to resume later.
 
         An unknown campaign is a 404 and no empty page.
         """
@@ -288,7 +290,11 @@ class Api:
             await known_campaign(self._store, query["campaign"])
         faults = unknown(query, (*listing.filters, "limit", "next"))
         limit = _limit(query.pop("limit", str(_PAGE)), faults)
-        after = _read_next(query.pop("next", ""), faults)
+        after = _read_next(query.pop("next", ""), listing.counter, faults)
+        # Asked before the rows: what comes meanwhile is among them, or for the next time.
+        end = getattr(await self._store.ends(), listing.end) if listing.end else None
+        if end is not None and after > end:
+            faults.append(f"next: {_AHEAD}")
         where = {name: query[name] for name in listing.filters if name in query}
         try:
             found = read_filter({**where, "after": str(after), "limit": str(limit + 1)}, now=self._clock())
@@ -296,19 +302,29 @@ class Api:
             raise ApiError(400, *faults, *error.faults) from None
         if faults:
             raise ApiError(400, *faults)
-        shown = [record(row, listing.columns) async for row in rows(found)]
+        shown: list[Answer] = [record(row, listing.columns) async for row in rows(found)]
         more = len(shown) > limit
         shown = shown[:limit]
-        return {listing.title: shown, "next": _write_next(shown[-1][listing.number]) if more else None}
+        last = shown[-1][listing.number] if shown else 0
+        answer = {listing.title: shown, "next": _write_next(listing.counter, last) if more else None}
+        if end is not None:
+            answer["resume"] = answer["next"] or _write_next(listing.counter, max(end, last))
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """What is listed page by page, in the order of the number in the first column."""
+    """What is listed page by page, in the order of the number in the first column.
+
+    ``counter`` is what gives those numbers out. ``end``, of ``Ends``, is how far that has come, where who
+    goes on behind it misses nothing.
+    """
 
     title: str
     columns: Sequence[Column[Any]]
     filters: Sequence[str] = _FILTERS
+    counter: str = "after"
+    end: str = ""
 
     @property
     def number(self) -> str:
@@ -316,11 +332,16 @@ class _Listing:
 
 
 _CLICKS = _Listing("clicks", CLICK_COLUMNS, (*_FILTERS, "provisional"))
+_FEED = _Listing("feed", FEED_COLUMNS, counter="feed", end="feed")
 _RETRACTIONS = _Listing("retractions", RETRACTION_COLUMNS)
 _UNSUBSCRIBES = _Listing(
     "unsubscribes", UNSUBSCRIBE_COLUMNS, ("campaign", "recipient", "domain", "since", "until")
 )
-_VISITS = _Listing("visits", VISIT_COLUMNS, (*_FILTERS, "verdict"))
+_VISITS = _Listing("visits", VISIT_COLUMNS, (*_FILTERS, "verdict"), end="visit")
+_AHEAD = (
+    "this store has not come so far: it is another one, or a backup was restored without `linkproxy store "
+    "skip-ids`; begin anew without it"
+)
 
 
 def _flag(query: dict[str, str], name: str) -> bool:
@@ -338,18 +359,18 @@ def _limit(text: str, faults: list[str]) -> int:
     return _PAGE
 
 
-def _write_next(number: object) -> str:
-    return base64.urlsafe_b64encode(f"after:{number}".encode()).decode().rstrip("=")
+def _write_next(counter: str, number: int) -> str:
+    return base64.urlsafe_b64encode(f"{counter}:{number}".encode()).decode().rstrip("=")
 
 
-def _read_next(text: str, faults: list[str]) -> int:
+def _read_next(text: str, counter: str, faults: list[str]) -> int:
     if not text:
         return 0
     try:
         found = _NEXT.fullmatch(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
         found = None
-    if found is None:
+    if found is None or found[1].decode() != counter:
         faults.append("next: send back what the page before gave as next, as it was")
         return 0
-    return int(found[1])
+    return int(found[2])

@@ -49,6 +49,41 @@ class RetractionRow:
     verified: bool
 
 
+class FeedKind(StrEnum):
+    """How the click log changed."""
+
+    CLICK = "click"
+    RETRACTION = "retraction"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """A change of the click log, with the names a reader wants; ``number`` is its place in the feed."""
+
+    number: int
+    kind: FeedKind
+    changed_at: float  # when the click was first settled, or withdrawn
+    visit_id: int
+    at: float  # of the visit
+    campaign: str
+    key: LinkKey
+    target: str
+    role: str
+    recipient: str
+    domain: str
+    score: float  # decibans; of the verdict that made it a click, or withdrew it, as the reasons are
+    reasons: tuple[str, ...]
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How far listings have come: whatever is there later and was not yet has a greater number."""
+
+    visit: int
+    feed: int
+
+
 class AfterlifeStore(Protocol):
     """What every engine does about what comes after a visit."""
 
@@ -61,3 +96,14 @@ class AfterlifeStore(Protocol):
 
     def retractions(self, where: Filter) -> AsyncIterator[RetractionRow]:
         """Yield withdrawn clicks by visit id; one that became a click again is not among them."""
+
+    def feed(self, where: Filter) -> AsyncIterator[FeedRow]:
+        """Yield clicks and retractions in the order in which they became so.
+
+        ``after_id`` is a number of the feed. Numbers are committed in order, and none is given twice: a
+        reader who goes on behind the last one misses nothing. A visit is in the feed once, as the last
+        change left it.
+        """
+
+    async def ends(self) -> Ends:
+        """Return how far visits and the feed have come, also where the newest rows are gone by now."""

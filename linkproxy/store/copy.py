@@ -197,6 +197,8 @@ class StoreCopy:
                     newest = max(greatest, ever.get(table.name, 0))
                     if newest:
                         await work.fetch(f"SELECT setval({table.sequence}, {newest})")
+            (feed,) = self._source.execute("SELECT value FROM meta WHERE name = 'feed'").fetchone()
+            await work.execute("UPDATE meta SET number = $1 WHERE name = 'feed'", feed)
             await work.execute("DELETE FROM store_copy")
 
 

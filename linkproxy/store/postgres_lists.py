@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.model import CampaignId
 from linkproxy.store import postgres_queries as queries
 from linkproxy.store import sqlite_queries as lines
+from linkproxy.store.afterlife import Ends
 from linkproxy.store.chunks import listed
 from linkproxy.store.evidence_rows import POLICIES, exported, sources_by_id
 from linkproxy.store.postgres_fence import safe
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from linkproxy.model import Campaign, Recipient, RecipientId
-    from linkproxy.store.afterlife import RetractionRow
+    from linkproxy.store.afterlife import FeedRow, RetractionRow
     from linkproxy.store.api import ClickRow, Filter, UnsubscribeRow, VisitRow
     from linkproxy.store.postgres_database import Database
     from linkproxy.store.postgres_queries import Bound
@@ -55,6 +56,14 @@ class PostgresLists:
     async def retractions(self, where: Filter) -> AsyncIterator[RetractionRow]:
         async for row in self._stream(queries.retractions, where):
             yield lines.retraction_row(row)
+
+    async def feed(self, where: Filter) -> AsyncIterator[FeedRow]:
+        async for row in self._stream(queries.feed, where):
+            yield lines.feed_row(row)
+
+    async def ends(self) -> Ends:
+        row = await self._database.fetch_one("SELECT number FROM meta WHERE name = 'feed'")
+        return Ends(visit=await safe(self._database), feed=int(row[0]) if row else 0)
 
     async def get_visit(self, visit_id: int) -> VisitRow | None:
         row = await self._database.fetch_one(queries.VISIT, visit_id)

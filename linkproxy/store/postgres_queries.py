@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from linkproxy.model.names import domain_name
@@ -55,6 +55,8 @@ _VISITS = Columns(
     "v.id", "v.at", "v.campaign_id", "v.recipient_id", "v.key", "coalesce(v.settled_verdict, v.verdict)", True
 )
 _RETRACTIONS = Columns("t.visit_id", "t.at", "t.campaign_id", "t.recipient_id", "t.key")
+_FEED_CLICKS = replace(_CLICKS, id="coalesce(c.feed_number, c.visit_id)")
+_FEED_RETRACTIONS = replace(_RETRACTIONS, id="coalesce(t.feed_number, t.visit_id)")
 _UNSUBSCRIBES = Columns("u.id", "u.at", "u.campaign_id", "u.recipient_id")
 
 
@@ -127,6 +129,21 @@ def retractions(asked: Asked, after: int, size: int) -> Bound:
         t.reasons, t.verified
     FROM retraction t {_joins("t")} WHERE {_conditions(asked, _RETRACTIONS, after, bound)}
     ORDER BY t.visit_id LIMIT {size}"""
+    return bound
+
+
+def feed(asked: Asked, after: int, size: int) -> Bound:
+    """Return the statement that lists clicks and retractions in the order of the feed."""
+    bound = Bound()
+    bound.statement = f"""SELECT * FROM ((SELECT {_FEED_CLICKS.id} AS number, 'click',
+        coalesce(c.settled_at, c.at), c.visit_id, c.at, cam.name, c.key, {_NAMES}, c.score, c.reasons,
+        c.verified
+    FROM click c {_joins("c")} WHERE {_conditions(asked, _FEED_CLICKS, after, bound)}
+    ORDER BY 1 LIMIT {size})
+    UNION ALL (SELECT {_FEED_RETRACTIONS.id}, 'retraction', t.withdrawn_at,
+        t.visit_id, t.at, cam.name, t.key, {_NAMES}, t.score, t.reasons, t.verified
+    FROM retraction t {_joins("t")} WHERE {_conditions(asked, _FEED_RETRACTIONS, after, bound)}
+    ORDER BY 1 LIMIT {size})) AS both_kinds ORDER BY 1 LIMIT {size}"""
     return bound
 
 

@@ -63,19 +63,21 @@ SELECT $1, $2, w.* FROM unnest($12::bigint[], $13::double precision[]) AS w ON C
 _SETTLED_COLUMNS = 8
 _CLICK = """WITH restored AS (DELETE FROM retraction WHERE recipient_id = $2 AND visit_id = ANY($4::bigint[]))
 INSERT INTO click
-    (campaign_id, recipient_id, settled_at, visit_id, at, key, score, reasons, verified, merged)
+    (campaign_id, recipient_id, settled_at, visit_id, at, key, score, reasons, verified, merged, feed_number)
 SELECT $1, $2, $3, w.* FROM unnest($4::bigint[], $5::double precision[], $6::text[], $7::double precision[],
-    $8::text[], $9::boolean[], $10::int[]) AS w
+    $8::text[], $9::boolean[], $10::int[], $11::bigint[]) AS w
 ON CONFLICT (visit_id, recipient_id) DO UPDATE
 SET score = excluded.score, reasons = excluded.reasons, merged = excluded.merged"""
 _RESCORE = "UPDATE click SET score = $3, reasons = $4 WHERE recipient_id = $1 AND visit_id = $2"
 _MERGED = "UPDATE click SET merged = $3 WHERE recipient_id = $1 AND visit_id = $2"
 _WITHDRAW = """WITH gone AS (DELETE FROM click WHERE recipient_id = $1 AND visit_id = $2 RETURNING *)
 INSERT INTO retraction
-    (visit_id, at, withdrawn_at, campaign_id, recipient_id, key, score, reasons, verified)
-SELECT visit_id, at, $3, campaign_id, recipient_id, key, $4, $5, verified FROM gone
-ON CONFLICT (visit_id, recipient_id) DO UPDATE
-SET withdrawn_at = excluded.withdrawn_at, score = excluded.score, reasons = excluded.reasons"""
+    (visit_id, at, withdrawn_at, campaign_id, recipient_id, key, score, reasons, verified, feed_number)
+SELECT visit_id, at, $3, campaign_id, recipient_id, key, $4, $5, verified, $6 FROM gone
+ON CONFLICT (visit_id, recipient_id) DO UPDATE SET withdrawn_at = excluded.withdrawn_at,
+    score = excluded.score, reasons = excluded.reasons, feed_number = excluded.feed_number"""
+# Whoever settles holds COUNTING until the commit: the feed is committed in the order of its numbers.
+_FEED = "UPDATE meta SET number = number + $1 WHERE name = 'feed' RETURNING number"
 
 
 async def settle(
@@ -222,23 +224,34 @@ async def write_clicks(
         else:
             withdrawn.add(visit_id)
     verdicts = dict(settlement.revised)
-    for visit_id in sorted(withdrawn):
+    numbers = await _feed_numbers(work, len(withdrawn) + len(settlement.clicks))
+    for visit_id, number in zip(sorted(withdrawn), numbers, strict=False):  # those of clicks are behind
         score, reasons = _against(verdicts.get(visit_id))
-        await work.execute(_WITHDRAW, recipient_id, visit_id, settlement.settled_at, score, reasons)
+        await work.execute(_WITHDRAW, recipient_id, visit_id, settlement.settled_at, score, reasons, number)
     if settlement.clicks:
-        await _write_new(work, message, settlement)
+        await _write_new(work, message, settlement, numbers[len(withdrawn) :])
     for visit_id, merged in settlement.merged:
         await work.execute(_MERGED, recipient_id, visit_id, merged)
     await note_settled(work, ledger, message, resettled(settlement, history, withdrawn & history.clicked))
 
 
-async def _write_new(work: Transaction, message: Message, settlement: Settlement) -> None:
+async def _feed_numbers(work: Transaction, count: int) -> range:
+    """Return the next numbers of the feed; a click that is there already keeps its own."""
+    if not count:
+        return range(0)
+    ((newest,),) = await work.fetch(_FEED, count)
+    return range(newest - count + 1, newest + 1)
+
+
+async def _write_new(
+    work: Transaction, message: Message, settlement: Settlement, numbers: Sequence[int]
+) -> None:
     values = [
         (
             *(click.visit_id, click.at, click.key, click.score, rows.compact(click.reasons)),
-            *(click.verified, click.merged),
+            *(click.verified, click.merged, number),
         )
-        for click in settlement.clicks
+        for click, number in zip(settlement.clicks, numbers, strict=True)
     ]
     await work.execute(_CLICK, *message, settlement.settled_at, *turned(values))
 

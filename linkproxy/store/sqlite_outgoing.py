@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from linkproxy.model import Campaign, CampaignId, Link, LinkKey, MessageLink
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, DuplicateError, StoreError
-from linkproxy.store.gaps import GAPS, after_gap
+from linkproxy.store.gaps import after_gap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,9 @@ _MESSAGE_LINK = f"""INSERT INTO message_link ({rows.MESSAGE_LINK})
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?2)"""
 _MOVE = "UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1"
 _BEGIN = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"  # of a table that never had a row
+_SKIPPED = ("campaign", "recipient", "visit")
+_FEED = "SELECT value FROM meta WHERE name = 'feed'"
+_MOVE_FEED = "UPDATE meta SET value = ? WHERE name = 'feed'"
 _INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
 _AUDIT = "INSERT INTO audit (at, campaign_id, key, old_target, new_target, who) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -168,11 +171,13 @@ def ping(session: Session) -> None:
 
 
 def skip_ids(session: Session) -> None:
-    """Leave a gap behind the newest campaign, recipient and visit; raise StoreError.
+    """Leave a gap behind the newest campaign, recipient, visit and number of the feed; raise StoreError.
 
     Done when the newest visits are in open_visit, which then goes on behind the gap, too.
     """
-    moved = {table: after_gap(table, session.sequence(table)) for table in GAPS}
+    moved = {table: after_gap(table, session.sequence(table)) for table in _SKIPPED}
+    ((feed,),) = session.db.execute(_FEED).fetchall()
+    session.db.execute(_MOVE_FEED, (after_gap("feed", feed),))
     for place in moved.items():
         if not session.db.execute(_MOVE, place).rowcount:
             session.db.execute(_BEGIN, place)

@@ -10,7 +10,7 @@ from linkproxy.model import CampaignId, LinkKey, RecipientId
 from linkproxy.model.names import domain_name
 from linkproxy.store import sqlite_entries as entries
 from linkproxy.store import sqlite_rows as rows
-from linkproxy.store.afterlife import RetractionRow
+from linkproxy.store.afterlife import FeedKind, FeedRow, RetractionRow
 from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
 from linkproxy.store.evidence_rows import reasons_from
 
@@ -47,6 +47,8 @@ _JOURNAL = Columns(
 )
 _OPEN = Columns("v.id", "v.at", "v.campaign_id", "v.recipient_id", key="v.key", verdict="v.verdict")
 _RETRACTIONS = Columns("t.visit_id", "t.at", "t.campaign_id", "t.recipient_id", key="t.key")
+_FEED_CLICKS = replace(_CLICKS, id="coalesce(c.feed_number, c.visit_id)")
+_FEED_RETRACTIONS = replace(_RETRACTIONS, id="coalesce(t.feed_number, t.visit_id)")
 _UNSUBSCRIBES = Columns("u.id", "u.at", "u.campaign_id", "u.recipient_id")
 
 FIRST_ID = """coalesce((SELECT min(first_id) FROM visit_hour
@@ -190,6 +192,43 @@ def retraction_row(row: rows.Row) -> RetractionRow:
         score=row[9],
         reasons=tuple(json.loads(row[10])),
         verified=bool(row[11]),
+    )
+
+
+def feed(where: Filter) -> str:
+    """Return the statement that lists clicks and retractions in the order of the feed."""
+    return f"""SELECT * FROM (SELECT {_FEED_CLICKS.id}, 'click', coalesce(c.settled_at, c.at),
+        c.visit_id, c.at, cam.name, c.key, {_NAMES}, c.score, c.reasons, c.verified
+    FROM click c INDEXED BY click_in_feed {_joins("c")} WHERE {_conditions(where, _FEED_CLICKS)}
+    ORDER BY 1 LIMIT :limit)
+    UNION ALL SELECT * FROM (SELECT {_FEED_RETRACTIONS.id}, 'retraction', t.withdrawn_at, t.visit_id, t.at,
+        cam.name, t.key, {_NAMES}, t.score, t.reasons, t.verified
+    FROM retraction t INDEXED BY retraction_in_feed {_joins("t")}
+    WHERE {_conditions(where, _FEED_RETRACTIONS)} ORDER BY 1 LIMIT :limit) ORDER BY 1 LIMIT :limit"""
+
+
+ENDS = """SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'visit'), 0),
+    (SELECT value FROM meta WHERE name = 'feed')"""
+"""How far visits and the feed have come; in this file everything is committed in the order of its number."""
+
+
+def feed_row(row: rows.Row) -> FeedRow:
+    """Return a row of ``feed``."""
+    return FeedRow(
+        number=row[0],
+        kind=FeedKind(row[1]),
+        changed_at=row[2],
+        visit_id=row[3],
+        at=row[4],
+        campaign=row[5],
+        key=LinkKey(row[6]),
+        target=row[7],
+        role=row[8],
+        recipient=row[9],
+        domain=row[10],
+        score=row[11],
+        reasons=tuple(json.loads(row[12])),
+        verified=bool(row[13]),
     )
 
 

@@ -28,17 +28,19 @@ _CLOSE = "DELETE FROM open_visit WHERE campaign_id = ? AND recipient_id = ? AND 
 _INDEX = """INSERT OR IGNORE INTO message_visit (campaign_id, recipient_id, visit_id, at)
 SELECT campaign_id, recipient_id, id, at FROM visit WHERE id = ?"""
 _CLICK = """INSERT INTO click (visit_id, at, campaign_id, recipient_id, key, score, reasons, verified, merged,
-    settled_at, domain)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, coalesce((SELECT domain FROM recipient WHERE id = ?4), ''))
+    settled_at, feed_number, domain)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+    coalesce((SELECT domain FROM recipient WHERE id = ?4), ''))
 ON CONFLICT (visit_id) DO UPDATE
 SET score = excluded.score, reasons = excluded.reasons, merged = excluded.merged"""
 _RESCORE = "UPDATE click SET score = ?, reasons = ? WHERE visit_id = ?"
 _MERGED = "UPDATE click SET merged = ? WHERE visit_id = ?"
 _WITHDRAW = "DELETE FROM click WHERE visit_id = ?"
 _RETRACT = """INSERT OR REPLACE INTO retraction
-(visit_id, at, withdrawn_at, campaign_id, recipient_id, key, score, reasons, verified)
-SELECT visit_id, at, ?, campaign_id, recipient_id, key, ?, ?, verified FROM click WHERE visit_id = ?"""
+(visit_id, at, withdrawn_at, campaign_id, recipient_id, key, score, reasons, verified, feed_number)
+SELECT visit_id, at, ?, campaign_id, recipient_id, key, ?, ?, verified, ? FROM click WHERE visit_id = ?"""
 _RESTORE = "DELETE FROM retraction WHERE visit_id = ?"
+_FEED = "UPDATE meta SET value = value + ? WHERE name = 'feed' RETURNING value"
 
 
 def settle(
@@ -155,8 +157,13 @@ def write_clicks(session: Session, message: Message, settlement: Settlement, his
         else:
             withdrawn.add(visit_id)
     verdicts = dict(settlement.revised)
+    numbers = iter(_feed_numbers(session, len(withdrawn) + len(settlement.clicks)))
     session.db.executemany(
-        _RETRACT, [_retraction(visit_id, verdicts.get(visit_id), settlement) for visit_id in withdrawn]
+        _RETRACT,
+        [
+            (*_retraction(verdicts.get(visit_id), settlement), next(numbers), visit_id)
+            for visit_id in sorted(withdrawn)
+        ],
     )
     session.db.executemany(_WITHDRAW, [(visit_id,) for visit_id in withdrawn])
     session.db.executemany(_RESTORE, [(click.visit_id,) for click in settlement.clicks])
@@ -166,12 +173,21 @@ def write_clicks(session: Session, message: Message, settlement: Settlement, his
             (
                 *(click.visit_id, click.at, click.campaign_id, click.recipient_id, click.key, click.score),
                 *(rows.compact(click.reasons), click.verified, click.merged, settlement.settled_at),
+                next(numbers),
             )
             for click in settlement.clicks
         ],
     )
     session.db.executemany(_MERGED, [(merged, visit_id) for visit_id, merged in settlement.merged])
     note_settled(session.db, message, resettled(settlement, history, withdrawn & history.clicked))
+
+
+def _feed_numbers(session: Session, count: int) -> range:
+    """Return the next numbers of the feed; a click that is there already keeps its own."""
+    if not count:
+        return range(0)
+    ((newest,),) = session.db.execute(_FEED, (count,)).fetchall()
+    return range(newest - count + 1, newest + 1)
 
 
 def resettled(settlement: Settlement, history: MessageHistory, removed: set[int]) -> Resettled:
@@ -190,7 +206,7 @@ def resettled(settlement: Settlement, history: MessageHistory, removed: set[int]
     )
 
 
-def _retraction(visit_id: int, verdict: Verdict | None, settlement: Settlement) -> rows.Row:
+def _retraction(verdict: Verdict | None, settlement: Settlement) -> rows.Row:
     """Return what is bound to keep a withdrawn click; without a verdict it was merged into another."""
     score, reasons = (verdict.score, verdict.reasons) if verdict else (0.0, ())
-    return settlement.settled_at, score, rows.compact(reasons), visit_id
+    return settlement.settled_at, score, rows.compact(reasons)

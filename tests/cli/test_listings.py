@@ -39,6 +39,15 @@ def test_a_click_is_listed_once_its_message_is_settled(visited: Installation) ->
     assert "Settled 0 messages." in visited.ok("settle").text
 
 
+def test_the_feed_goes_on_behind_the_number_of_its_last_row(visited: Installation) -> None:
+    visited.ok("settle")
+    (row,) = visited.ok("feed", "--format", "jsonl").lines
+    assert (row["kind"], row["recipient"], row["target"]) == ("click", "anna@example.com", OFFER)
+    assert visited.ok("feed", "--after", str(row["number"]), "--format", "jsonl").lines == []
+    (same,) = visited.ok("feed", "--after", str(row["number"] - 1), "--format", "jsonl").lines
+    assert same == row
+
+
 def test_a_human_visit_not_settled_yet_is_listed_on_request(visited: Installation) -> None:
     (click,) = visited.ok("clicks", "--provisional", "--format", "jsonl").lines
     assert click["settled"] is False

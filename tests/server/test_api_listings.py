@@ -47,6 +47,64 @@ async def test_a_next_that_no_page_gave_is_told_by_that_name(site: Site, key: st
     assert_fault(await call(site, key, f"/api/v1/visits?next={made}"), 400, "next: send back what")
 
 
+async def test_a_program_that_resumes_the_feed_gets_each_click_once_also_what_settles_late(
+    site: Site, key: str
+) -> None:
+    (ben,) = await site.store.register_recipients([RecipientDraft("ben@example.com")])
+    await site.ask(site.url())
+    first = (await call(site, key, "/api/v1/feed?since=now"))[1]
+    assert (first["feed"], first["next"]) == ([], None)
+    site.clock.now += 1000
+    await site.ask(site.url("CtB2", ben))
+    await site.server.services.settler.once()
+    _, told = await call(site, key, f"/api/v1/feed?next={first['resume']}")
+    assert [(row["kind"], row["recipient"]) for row in told["feed"]] == [("click", "anna@example.com")]
+    assert await call(site, key, f"/api/v1/feed?next={told['resume']}") == (200, told | {"feed": []})
+    site.clock.now += 1000
+    await site.server.services.settler.once()
+    _, told = await call(site, key, f"/api/v1/feed?next={told['resume']}&campaign=spring")
+    assert [row["recipient"] for row in told["feed"]] == ["ben@example.com"]
+
+
+async def test_a_full_page_of_the_feed_resumes_behind_its_last_row(site: Site, key: str) -> None:
+    for link in ("CtA1", "CtB2"):
+        await site.ask(site.url(link))
+        site.clock.now += 600
+    site.clock.now += 4000
+    await site.server.services.settler.once()
+    _, page = await call(site, key, "/api/v1/feed?limit=1")
+    assert page["next"] == page["resume"]
+    _, rest = await call(site, key, f"/api/v1/feed?limit=1&next={page['resume']}")
+    assert [row["key"] for row in (*page["feed"], *rest["feed"])] == ["CtA1", "CtB2"]
+    assert rest["next"] is None
+
+
+async def test_visits_resume_where_the_last_page_ended_and_none_is_missed(site: Site, key: str) -> None:
+    await site.ask(site.url())
+    _, page = await call(site, key, "/api/v1/visits")
+    assert (len(page["visits"]), page["next"]) == (1, None)
+    await site.ask(site.url("CtB2"))
+    _, later = await call(site, key, f"/api/v1/visits?next={page['resume']}")
+    assert [row["key"] for row in later["visits"]] == ["CtB2"]
+    _, empty = await call(site, key, f"/api/v1/visits?verdict=machine&next={page['resume']}")
+    assert (empty["visits"], empty["resume"]) == ([], later["resume"])
+
+
+@pytest.mark.parametrize("path", ["feed", "visits"])
+async def test_a_cursor_beyond_what_the_store_has_is_refused_rather_than_waited_for(
+    site: Site, key: str, path: str
+) -> None:
+    counter = "feed" if path == "feed" else "after"
+    made = base64.urlsafe_b64encode(f"{counter}:999".encode()).decode()
+    answer = await call(site, key, f"/api/v1/{path}?next={made}")
+    assert_fault(answer, 400, "next: this store has not come so far: it is another one, or a backup")
+
+
+async def test_the_cursor_of_one_listing_is_none_of_another(site: Site, key: str) -> None:
+    _, page = await call(site, key, "/api/v1/feed")
+    assert_fault(await call(site, key, f"/api/v1/visits?next={page['resume']}"), 400, "next: send back what")
+
+
 async def test_who_opted_out_is_listed_page_by_page(site: Site, key: str) -> None:
     await site.ask(site.url(site.UNSUBSCRIBE), "POST", data=b"List-Unsubscribe=One-Click")
     (ben,) = await site.store.register_recipients([RecipientDraft("ben@example.com")])
@@ -81,7 +139,9 @@ async def test_all_faults_of_a_query_are_told_at_once(site: Site, key: str) -> N
     assert_fault(await call(site, key, "/api/v1/clicks?link=abcd&link=efgh"), 400, "link: is given twice")
 
 
-@pytest.mark.parametrize("path", ["clicks", "visits", "retractions", "unsubscribes", "accuracy", "shadow"])
+@pytest.mark.parametrize(
+    "path", ["clicks", "feed", "visits", "retractions", "unsubscribes", "accuracy", "shadow"]
+)
 async def test_a_campaign_that_is_not_there_is_a_404_and_not_an_empty_page(
     site: Site, key: str, path: str
 ) -> None:

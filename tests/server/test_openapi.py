@@ -23,7 +23,13 @@ from linkproxy.campaign.lint import Severity
 from linkproxy.campaign.targets import NoteReason
 from linkproxy.config import Config
 from linkproxy.model import DeliverySource
-from linkproxy.query.export import CLICK_COLUMNS, RETRACTION_COLUMNS, UNSUBSCRIBE_COLUMNS, VISIT_COLUMNS
+from linkproxy.query.export import (
+    CLICK_COLUMNS,
+    FEED_COLUMNS,
+    RETRACTION_COLUMNS,
+    UNSUBSCRIBE_COLUMNS,
+    VISIT_COLUMNS,
+)
 from linkproxy.query.gateways import GATEWAY_COLUMNS
 from linkproxy.query.profiles import PROFILE_COLUMNS
 from linkproxy.server.api import Api
@@ -31,6 +37,7 @@ from linkproxy.server.engagement import Engagements
 from linkproxy.server.json_lines import JSON_LINES
 from linkproxy.server.keys import hash_key, new_key
 from linkproxy.server.private import private_app
+from linkproxy.store.afterlife import FeedKind
 from linkproxy.store.api import ApiKey
 from linkproxy.store.gateways import LookupOutcome
 from linkproxy.visit.signals import SIGNALS
@@ -43,6 +50,7 @@ if TYPE_CHECKING:
 API = (Path(__file__).parents[2] / "docs/api.md").read_text("utf-8")
 COLUMNS = {
     "Click": CLICK_COLUMNS,
+    "FeedRow": FEED_COLUMNS,
     "Retraction": RETRACTION_COLUMNS,
     "Unsubscribe": UNSUBSCRIBE_COLUMNS,
     "Visit": VISIT_COLUMNS,
@@ -57,11 +65,18 @@ WORDS = {
     "DeliverySource": [source for source in DeliverySource if source is not DeliverySource.NONE],
     "NoteReason": [*NoteReason],
     "Severity": [severity.name.lower() for severity in Severity],
+    "FeedKind": [*FeedKind],
     "LookupOutcome": [outcome for outcome in LookupOutcome if outcome is not LookupOutcome.UNASKED],
 }  # fmt: skip
 CALLS = {f"{method} {path}": (path, operation) for method, path, operation in operations()}
 BODIES = {name: operation for name, (_, operation) in CALLS.items() if "requestBody" in operation}
-ROWS = {"clicks": "clicks", "unsubscribes": "unsubscribes", "visits": "visits", "shadow": "differences"}
+ROWS = {
+    "clicks": "clicks",
+    "feed": "feed",
+    "unsubscribes": "unsubscribes",
+    "visits": "visits",
+    "shadow": "differences",
+}
 # Of every type, and beyond every bound that the description has.
 VALUES: list[Any] = [5, -1, 10**9, True, "x", "!" * 200, "\x00", [], [1], ["x"] * 10_001, {}, {"x": 1}]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from store.contract_afterlife import AfterlifeContract
 from store.contract_domains import DomainContract
 from store.contract_export import ExportContract
+from store.contract_feed import FeedContract
 from store.contract_gaps import GapContract
 from store.contract_gateways import GatewayContract
 from store.contract_journal import JournalContract
@@ -35,6 +36,7 @@ class StoreContract(
     TogetherContract,
     GatewayContract,
     AfterlifeContract,
+    FeedContract,
     RollupContract,
     SourceContract,
     SpellingsContract,

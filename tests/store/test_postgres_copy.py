@@ -77,6 +77,8 @@ async def told(store, mail):
         "visits": await visits(store),
         "clicks": await clicks(store, provisional=True),
         "retractions": [row async for row in store.retractions(Filter())],
+        "feed": [row async for row in store.feed(Filter())],
+        "ends": (await store.ends()).feed,
         "opt-outs": [row async for row in store.unsubscribes(Filter())],
         "audit": await store.list_audit(mail.campaign.id),
         "keys": (await store.list_api_keys(), await store.list_signing_key_campaigns(3)),
