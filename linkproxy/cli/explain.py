@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +12,8 @@ from linkproxy.cli.files import STDIN, file_fault
 from linkproxy.cli.output import Heading, json_option, print_json, print_table, say
 from linkproxy.cli.session import current_config, with_store
 from linkproxy.model import LinkproxyError
-from linkproxy.query.export import VISIT_COLUMNS, printable, record, to_json
+from linkproxy.query.explanation import about_record, explanation_record, verdict_record
+from linkproxy.query.export import printable, to_json
 from linkproxy.query.filters import format_time
 from linkproxy.visit.prior import parts
 
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from linkproxy.config import Config
-    from linkproxy.model import Evidence, Facts, Verdict
+    from linkproxy.model import Evidence, Verdict
     from linkproxy.store.api import Store, VisitRow
     from linkproxy.visit.prior import PriorPart
-
-_ABOUT = ("visit_id", "at", "campaign", "recipient", "key", "target", "method", "client", "agent", "answer")
 
 
 @click.command("explain")
@@ -58,31 +56,6 @@ def explain(*, visit: int | None, requests: Path | None, as_json: bool) -> None:
         _explain_requests(requests, as_json=as_json)
 
 
-def verdict_record(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict as JSON shows it; weights, score and prior in decibans."""
-    return {
-        "verdict": verdict.kind,
-        "score": verdict.score,
-        "prior": verdict.prior,
-        "probability": round(verdict.probability, 6),
-        "signals": [_signal_record(item) for item in verdict.evidence],
-        "broken": list(verdict.broken),
-        "policy": verdict.policy,
-    }
-
-
-def _signal_record(item: Evidence) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "family": item.family,
-        "weight": item.weight,
-        "counted": item.counted,
-        "decisive": item.decisive,
-        "detail": item.detail,
-        "source": item.source,
-    }
-
-
 def _explain_visit(visit: int, *, as_json: bool) -> None:
     from linkproxy.server.wiring import policy
 
@@ -92,25 +65,15 @@ def _explain_visit(visit: int, *, as_json: bool) -> None:
     row = with_store(work)
     if row is None:
         raise LinkproxyError(f"there is no visit {visit} in the journal; `linkproxy visits` lists them")
-    about = {name: value for name, value in record(row, VISIT_COLUMNS).items() if name in _ABOUT}
-    entry = row.entry
-    origin = _origin(entry.facts)
-    about |= origin
     rules = policy(current_config())
-    prior = parts(entry.facts, rules) if entry.verdict.policy == rules.digest else ()
     if as_json:
-        print_json(
-            about
-            | {
-                "prior_parts": [asdict(part) for part in prior],
-                "first": verdict_record(entry.verdict),
-                "settled": verdict_record(entry.settled) if entry.settled else None,
-                "settled_at": format_time(entry.settled_at) or None,
-            }
-        )
+        print_json(explanation_record(row, rules))
         return
-    print_table(["Visit", str(visit)], [[name, str(about[name] or "-")] for name in (*_ABOUT[1:], *origin)])
-    _print_prior(entry.verdict, prior)
+    entry = row.entry
+    about = about_record(row)
+    about.pop("visit_id")
+    print_table(["Visit", str(visit)], [[name, str(value or "-")] for name, value in about.items()])
+    _print_prior(entry.verdict, parts(entry.facts, rules) if entry.verdict.policy == rules.digest else ())
     click.echo("\nWhen it came:")
     _print_verdict(entry.verdict)
     if entry.settled is None:
@@ -119,15 +82,6 @@ def _explain_visit(visit: int, *, as_json: bool) -> None:
         click.echo(f"\nSettled {format_time(entry.settled_at)}, knowing what came after:")
         _print_verdict(entry.settled)
     _print_sources([entry.verdict, entry.settled or entry.verdict])
-
-
-def _origin(facts: Facts) -> dict[str, Any]:
-    """Return where a visit came from and who scans for whom it was meant, as known when it came."""
-    return {
-        "asn": facts.asn or None,
-        "zone": facts.zone.name if facts.zone else None,
-        "gateway": facts.gateway or None,
-    }
 
 
 def _print_prior(verdict: Verdict, prior: Sequence[PriorPart]) -> None:

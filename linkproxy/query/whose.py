@@ -28,6 +28,10 @@ Microsoft's holds it percent-encoded (``?url=https%3A%2F%2F...&data=``, docs/lin
 """
 
 
+class NotOursError(LinkproxyError):
+    """A URL that stands for nothing here; the text says why readers of it see "not known"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Whose:
     """What a true URL stands for; ``recipient`` None: nobody who is known, ``link`` None: a 404."""
@@ -41,14 +45,14 @@ class Whose:
 
 
 async def whose(store: Store, keyring: Keyring, url: str) -> Whose:
-    """Look up what a tracked URL stands for; LinkproxyError says why readers of it see "not known"."""
+    """Look up what a tracked URL stands for; raise NotOursError."""
     target = _target(url.strip().strip("<>"))
     read = intake.read(RawRequest("GET", target, (), "", 0.0), intake.Gate(keyring))
     if read is None or isinstance(read, Stray):
-        raise LinkproxyError(_fault(intake.path_of(target), keyring))
+        raise NotOursError(_fault(intake.path_of(target), keyring))
     campaign = await store.get_campaign(read.campaign_id)
     if campaign is None:
-        raise LinkproxyError(
+        raise NotOursError(
             f"campaign {read.campaign_id} of this link is not in the store: it was made after the backup "
             "that was restored, or in another store with the same signing keys"
         )

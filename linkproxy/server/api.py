@@ -32,8 +32,9 @@ from linkproxy.query.filters import FilterError, delivery_fault, read_filter, un
 from linkproxy.server.api_gateways import GatewayApi
 from linkproxy.server.api_lint import LintApi
 from linkproxy.server.api_mail import MailApi, read_drafts
+from linkproxy.server.api_readers import ReaderApi
 from linkproxy.server.api_review import ReviewApi
-from linkproxy.server.body import MOST_ROWS, ApiError, Body, read_object, refuse_parameters
+from linkproxy.server.body import MOST_ROWS, ApiError, Body, read_flag, read_object, refuse_parameters
 from linkproxy.server.campaigns import (
     base_url_fault,
     campaign_record,
@@ -79,7 +80,6 @@ _CAMPAIGN = (
 _FILTERS = ("campaign", "link", "recipient", "domain", "since", "until")
 _UTM = tuple(field.name for field in fields(Utm))
 _NEXT = re.compile(rb"(after|feed):([0-9]{1,18})")
-_FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 Answer = dict[str, Any]
 
@@ -132,6 +132,7 @@ class Api:
             ("GET", "/api/v1/retractions", self._lister(_RETRACTIONS, store.retractions)),
             ("GET", "/api/v1/unsubscribes", self._lister(_UNSUBSCRIBES, store.unsubscribes)),
             ("GET", "/api/v1/visits", self._lister(_VISITS, store.visits)),
+            *ReaderApi(store, policy, config).routes,
             *ReviewApi(store, questions, clock).routes,
             *LintApi(store, mail, config).routes,
             *GatewayApi(store, policy.gateways, config, clock).routes,
@@ -144,7 +145,7 @@ class Api:
         """Return the campaigns, archived ones too if ``archived``."""
         if faults := unknown(call.query, ("archived",)):
             raise ApiError(400, *faults)
-        archived = _flag(dict(call.query), "archived")
+        archived = read_flag(dict(call.query), "archived")
         campaigns = await self._store.list_campaigns()
         shown = [item for item in campaigns if archived or item.archived_at is None]
         return {"campaigns": [campaign_record(item) for item in shown]}
@@ -268,7 +269,7 @@ class Api:
     async def list_clicks(self, call: Call) -> Answer:
         """Return a page of clicks, settled ones unless ``provisional``."""
         query = dict(call.query)
-        provisional = _flag(query, "provisional")
+        provisional = read_flag(query, "provisional")
         return await self._page(_CLICKS, partial(self._store.clicks, provisional=provisional), query)
 
     async def list_profiles(self, call: Call) -> Answer:
@@ -342,14 +343,6 @@ _AHEAD = (
     "this store has not come so far: it is another one, or a backup was restored without `linkproxy store "
     "skip-ids`; begin anew without it"
 )
-
-
-def _flag(query: dict[str, str], name: str) -> bool:
-    """Take a parameter that is true or false out of a query; false when it is not given."""
-    text = query.pop(name, "").lower()
-    if text not in _FLAGS:
-        raise ApiError(400, f"{name}: {text[:60]!r} is neither true nor false")
-    return _FLAGS[text]
 
 
 def _limit(text: str, faults: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The part of the JSON API that looks back: reports, accuracy, bait, shadow."""
+"""The part of the JSON API that looks back: reports, campaigns side by side, accuracy, bait, shadow."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.query.accuracy import accuracy_record, measure
 from linkproxy.query.bait import bait_record
 from linkproxy.query.bait import measure as catches
+from linkproxy.query.compare import COMPARED_COLUMNS, compared
+from linkproxy.query.export import record
 from linkproxy.query.filters import FilterError, read_filter, unknown
 from linkproxy.query.reports import report, report_record
 from linkproxy.query.shadow import shadow_record
-from linkproxy.server.body import MOST_ROWS, ApiError
+from linkproxy.server.body import MOST_ROWS, ApiError, read_flag
 from linkproxy.server.campaigns import known_campaign
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class ReviewApi:
         self._clock = clock
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
             ("GET", "/api/v1/campaigns/{name}/report", self.report),
+            ("GET", "/api/v1/compare", self.compare),
             ("GET", "/api/v1/accuracy", self.accuracy),
             ("GET", "/api/v1/bait", self.bait),
             ("GET", "/api/v1/shadow", self.shadow),
@@ -46,6 +49,20 @@ class ReviewApi:
         self._read(call.query, ())
         campaign = await known_campaign(self._store, call.path["name"])
         return {"report": await self._clerks.ask(_report, campaign)}
+
+    async def compare(self, call: Call) -> Answer:
+        """Return the heads of the reports of campaigns that were made in a span, archived ones on demand."""
+        query = dict(call.query)
+        archived = read_flag(query, "archived")
+        if faults := unknown(query, ("since", "until", "archived")):
+            raise ApiError(400, *faults)
+        span = self._read(query, ("since", "until"))
+        shown = [
+            known
+            for known in await self._store.list_campaigns()
+            if span.spans(known.created_at) and (archived or known.archived_at is None)
+        ]
+        return {"campaigns": await self._clerks.ask(_compare, shown)}
 
     async def accuracy(self, call: Call) -> Answer:
         """Return how often the judge was right, as far as labels tell."""
@@ -87,6 +104,10 @@ class ReviewApi:
 
 async def _report(store: Store, campaign: Campaign, policy: Policy) -> Answer:
     return report_record(await report(store, campaign, policy))
+
+
+async def _compare(store: Store, campaigns: Sequence[Campaign], policy: Policy) -> list[Answer]:
+    return [record(made, COMPARED_COLUMNS) async for made in compared(store, campaigns, policy)]
 
 
 async def _accuracy(store: Store, where: Filter, policy: Policy) -> Answer:

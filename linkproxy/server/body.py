@@ -23,6 +23,9 @@ _SHOWN = 60
 """Characters of a value that a fault shows."""
 
 
+_FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+
+
 class ApiError(Exception):
     """An answer that is not what was asked for: a status and one sentence for each fault.
 
@@ -54,6 +57,14 @@ def refuse_parameters(query: Iterable[str]) -> None:
     """Raise ApiError (400) if there are any: the call takes none."""
     if faults := unknown(query, ()):
         raise ApiError(400, *faults)
+
+
+def read_flag(query: dict[str, str], name: str) -> bool:
+    """Take a parameter that is true or false out of a query; false when it is not given."""
+    text = query.pop(name, "").lower()
+    if text not in _FLAGS:
+        raise ApiError(400, f"{name}: {text[:_SHOWN]!r} is neither true nor false")
+    return _FLAGS[text]
 
 
 def read_object(data: bytes, known: Sequence[str]) -> Body:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -231,3 +232,27 @@ async def test_accuracy_can_be_asked_for_a_time(site: Site) -> None:
     await settle(site)
     assert (await ask(site, "/api/v1/accuracy?until=2026-01-01"))["accuracy"]["whole"]["visits"] == 0
     assert (await ask(site, "/api/v1/accuracy?since=2026-01-01"))["accuracy"]["whole"]["visits"] == 5
+
+
+async def test_campaigns_are_compared_by_the_heads_of_their_reports(site: Site) -> None:
+    await site.ask(site.url())
+    await settle(site)
+    await site.store.add_campaign(replace(site.campaign, name="autumn", created_at=site.clock.now))
+    spring, autumn = (await ask(site, "/api/v1/compare"))["campaigns"]
+    report = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]
+    for name in ("campaign", "delivered", "human_clicks", "human_clickers", "click_rate", "not_settled_yet"):
+        assert spring[name] == report[name]
+    assert (spring["interval_low"], spring["interval_high"]) == (
+        report["interval"]["low"],
+        report["interval"]["high"],
+    )
+    assert (autumn["campaign"], autumn["human_clicks"], autumn["interval_low"]) == ("autumn", 0, None)
+    before = await ask(site, f"/api/v1/compare?until={spring['made_at']}")
+    assert [row["campaign"] for row in before["campaigns"]] == ["autumn"]
+
+
+async def test_archived_campaigns_are_compared_on_demand(site: Site) -> None:
+    await site.store.change_campaign(replace(site.campaign, archived_at=site.START))
+    assert (await ask(site, "/api/v1/compare"))["campaigns"] == []
+    shown = (await ask(site, "/api/v1/compare?archived=true"))["campaigns"]
+    assert [row["campaign"] for row in shown] == ["spring"]

@@ -23,6 +23,7 @@ from linkproxy.campaign.lint import Severity
 from linkproxy.campaign.targets import NoteReason
 from linkproxy.config import Config
 from linkproxy.model import DeliverySource
+from linkproxy.query.compare import COMPARED_COLUMNS
 from linkproxy.query.export import (
     CLICK_COLUMNS,
     FEED_COLUMNS,
@@ -56,6 +57,7 @@ COLUMNS = {
     "Visit": VISIT_COLUMNS,
     "Profile": PROFILE_COLUMNS,
     "Gateway": GATEWAY_COLUMNS,
+    "ComparedCampaign": COMPARED_COLUMNS,
 }
 WORDS = {
     **{name: [*getattr(model, name)] for name in (
@@ -70,6 +72,7 @@ WORDS = {
 }  # fmt: skip
 CALLS = {f"{method} {path}": (path, operation) for method, path, operation in operations()}
 BODIES = {name: operation for name, (_, operation) in CALLS.items() if "requestBody" in operation}
+FILLED = {"name": "spring", "visit_id": "1"}
 ROWS = {
     "clicks": "clicks",
     "feed": "feed",
@@ -167,7 +170,7 @@ def fields(operation: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]
 async def send(site: Site, key: str, name: str, body: object) -> tuple[int, dict[str, Any]]:
     """Make a call that takes a body, for the campaign that the site has."""
     method, _, path = name.partition(" ")
-    return await call(site, key, path.replace("{name}", "spring"), body, method=method)
+    return await call(site, key, path.format_map(FILLED), body, method=method)
 
 
 def body_with(where: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +216,7 @@ async def test_every_parameter_that_is_taken_is_described_and_no_other(
     name: str, site: Site, key: str
 ) -> None:
     path, operation = CALLS[name]
-    path = path.replace("{name}", "spring")
+    path = path.format_map(FILLED)
     parameters = [item for item in operation["parameters"] if item["in"] == "query"]
     _, answer = await call(site, key, f"{path}?no-such=1")
     [told] = [error for error in answer["errors"] if error.startswith("no-such: ")]
@@ -287,7 +290,9 @@ async def test_every_call_can_be_made_as_its_examples_show(start: Start, tmp_pat
         for name, (path, _) in CALLS.items():
             if name not in BODIES:
                 headers = {"Authorization": f"Bearer {made}"}
-                address = site.server.addresses.private + path.replace("{name}", "spring")
+                address = site.server.addresses.private + path.format_map(FILLED)
+                if name == "GET /api/v1/links/find":
+                    address += f"?{urlencode({'url': site.url()})}"
                 assert (await site.ask(address, headers=headers)).status == 200, name
         for call_name, rows in ROWS.items():
             assert (await call(site, made, f"/api/v1/{call_name}"))[1][rows], f"{call_name} shows nothing"
