@@ -20,10 +20,14 @@ _DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one chunk did, and where the next one begins; ``next_id`` None means the end."""
+    """What one chunk did, and where the next one begins; ``next_id`` None means the end.
+
+    ``nameless``: whose visits or clicks by a plain reference were deleted (nameless.py).
+    """
 
     deleted: int
     next_id: int | None
+    nameless: frozenset[int] = frozenset()
 
 
 class Walked(Protocol):

@@ -26,16 +26,26 @@ CHUNK = 250
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A table to purge: its row id, its key (which leads to one row), its time."""
+    """A table to purge: its row id, its key (which leads to one row), its time.
+
+    ``nameless``: whose row it is if nobody vouched for that one, else 0 (nameless.py).
+    """
 
     table: str
     row_id: str
     key: tuple[str, ...]
     time: str = "at"
+    nameless: str = "0"
 
 
-VISITS = Walk("visit", "id", ("id", "recipient_id", "at", "campaign_id"))
-CLICKS = Walk("click", "visit_id", ("visit_id", "recipient_id"))
+NAMELESS = "CASE WHEN verified THEN 0 ELSE recipient_id END"
+VISITS = Walk(
+    "visit",
+    "id",
+    ("id", "recipient_id", "at", "campaign_id"),
+    nameless=f"CASE WHEN by_reference THEN {NAMELESS} ELSE 0 END",
+)
+CLICKS = Walk("click", "visit_id", ("visit_id", "recipient_id"), nameless=NAMELESS)
 WALKS = (
     ("journal", VISITS),
     ("clicks", CLICKS),
@@ -43,7 +53,7 @@ WALKS = (
     ("message_links", Walk("message_link", "id", ("campaign_id", "recipient_id", "key"), "created_at")),
     ("journal", Walk("shadow_verdict", "visit_id", ("visit_id", "recipient_id"))),
     ("journal", Walk("engagement", "id", ("visit_id", "kind", "recipient_id"), "first_at")),
-    ("clicks", Walk("retraction", "visit_id", ("visit_id", "recipient_id"))),
+    ("clicks", Walk("retraction", "visit_id", ("visit_id", "recipient_id"), nameless=NAMELESS)),
 )
 """What each cut-off is about, by the names of Cutoffs."""
 
@@ -64,16 +74,18 @@ async def step(work: Transaction, walk: Walk, cutoff: float, first_id: int) -> S
     """Purge one chunk of a table; under the lock COUNTING, since what goes stays in the sums."""
     found = await work.fetch(
         f"""SELECT {walk.row_id}, {walk.time} < $1, {_OPEN if walk is VISITS else "false"},
-            {", ".join(walk.key)}
+            {walk.nameless}, {", ".join(walk.key)}
         FROM {walk.table} t WHERE {walk.row_id} >= $2 ORDER BY {walk.row_id} LIMIT {CHUNK}""",
         cutoff,
         first_id,
     )
-    doomed = [tuple(row)[3:] for row in found if row[1] and not row[2]]
+    goes = [row for row in found if row[1] and not row[2]]
+    doomed = [tuple(row)[4:] for row in goes]
     if doomed:
         await _delete(work, walk, doomed)
     done = len(found) < CHUNK or not any(row[1] for row in found)
-    return Step(len(doomed), None if done else found[-1][0] + 1)
+    nameless = frozenset(row[3] for row in goes if row[3])
+    return Step(len(doomed), None if done else found[-1][0] + 1, nameless)
 
 
 async def _delete(work: Transaction, walk: Walk, doomed: list[Row]) -> None:
@@ -107,6 +119,30 @@ _DROP_PROFILES = """DELETE FROM profile WHERE id IN (
 async def drop_profiles(work: Transaction, ids: Sequence[int], before: float) -> int:
     """Delete those of some header profiles that still are unused; one that a batch is using is left to it."""
     return await work.execute(_DROP_PROFILES, list(ids), before)
+
+
+def _has(table: str) -> str:
+    return f"EXISTS (SELECT 1 FROM {table} t WHERE t.recipient_id = r.id)"
+
+
+_TABLES = ("open_visit", "message_visit", "click", "retraction", "delivery", "message_link", "unsubscribe")
+NOTHING_LEFT = f"""SELECT r.id FROM recipient r
+WHERE r.id = ANY($1::bigint[]) AND NOT r.verified AND r.address_hash IS NULL AND r.track
+AND NOT {" AND NOT ".join(map(_has, _TABLES))} ORDER BY r.id"""
+"""Those of some recipients that only a plain reference has made, and of whom there is nothing any more."""
+
+_DROP_NAMELESS = """WITH gone AS (DELETE FROM recipient WHERE id = ANY($1::bigint[])
+    AND NOT verified AND address_hash IS NULL AND track
+    AND id NOT IN (SELECT recipient_id FROM visit WHERE id > $2) RETURNING reference_hash)
+DELETE FROM recipient_hash USING gone WHERE hash = gone.reference_hash"""
+
+
+async def drop_nameless(work: Transaction, ids: Sequence[int], newest: int) -> int:
+    """Delete recipients of whom nothing was left up to the visit ``newest``, unless they came again since.
+
+    Under the lock REGISTERING: no visit finds by its reference who is about to go.
+    """
+    return await work.execute(_DROP_NAMELESS, list(ids), newest)
 
 
 def wanted(cutoffs: Cutoffs) -> list[tuple[Walk, float]]:

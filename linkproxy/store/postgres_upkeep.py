@@ -17,6 +17,8 @@ from linkproxy.store.api import StoreError
 from linkproxy.store.chunks import in_chunks, in_parts, no_rest, unused_before
 from linkproxy.store.domains import PURGED_TOGETHER
 from linkproxy.store.gateways import MOST_SECONDS, DomainGateway, LookupOutcome
+from linkproxy.store.nameless import Nameless
+from linkproxy.store.postgres_fence import safe
 from linkproxy.store.postgres_partitions import drop_empty, make_ahead
 from linkproxy.visit.learn import FEWEST_RECIPIENTS
 
@@ -91,9 +93,12 @@ class PostgresUpkeep:
 
         async def step(walk: purging.Walk, cutoff: float, first_id: int) -> Step:
             work = partial(purging.step, walk=walk, cutoff=cutoff, first_id=first_id)
-            return await self._write(work, locks.COUNTING)
+            done = await self._write(work, locks.COUNTING)
+            await nameless.note(done.nameless)
+            return done
 
-        counts = await in_chunks(purging.wanted(cutoffs), step, rest)
+        nameless = Nameless(partial(self._drop_nameless, rest=rest))
+        counts = await in_chunks(purging.wanted(cutoffs), step, rest) | await nameless.finish()
         if cutoffs.journal is not None:
             counts["profile"] = await self._purge_profiles(unused_before(cutoffs.journal), rest)
             with _unless_busy():
@@ -103,6 +108,17 @@ class PostgresUpkeep:
         with _unless_busy():
             await make_ahead(self._database, self._clock())
         return counts
+
+    async def _drop_nameless(self, ids: Sequence[int], rest: Rest) -> int:
+        newest = await safe(self._database)
+
+        async def drop(some: Sequence[int]) -> int:
+            return await self._write(
+                partial(purging.drop_nameless, ids=some, newest=newest), locks.REGISTERING
+            )
+
+        found = await self._database.fetch(purging.NOTHING_LEFT, list(ids))
+        return await in_parts([row[0] for row in found], purging.CHUNK, drop, rest)
 
     async def _purge_profiles(self, before: float, rest: Rest) -> int:
         async def drop(ids: Sequence[int]) -> int:

@@ -21,6 +21,7 @@ from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.api import ApiKey, AuditEntry, OpenMessage, StoreError, VisitRow, no_more
 from linkproxy.store.chunks import in_chunks, in_parts, listed, no_rest, unused_before
 from linkproxy.store.link_files import LinkFiles
+from linkproxy.store.nameless import Nameless
 from linkproxy.store.privacy import is_address
 from linkproxy.store.sqlite_afterlife import SqliteAfterlife
 from linkproxy.store.sqlite_checkpoint import Checkpointer
@@ -329,12 +330,26 @@ class SqliteStore(
         """Delete what is older than the cut-offs, one transaction a chunk."""
 
         async def step(walk: purging.Walk, cutoff: float, first_id: int) -> Step:
-            return await self._writer.run(partial(purging.step, walk=walk, cutoff=cutoff, first_id=first_id))
+            work = partial(purging.step, walk=walk, cutoff=cutoff, first_id=first_id)
+            done = await self._writer.run(work)
+            await nameless.note(done.nameless)
+            return done
 
-        counts = await in_chunks(purging.wanted(cutoffs), step, rest)
+        nameless = Nameless(partial(self._drop_nameless, rest=rest))
+        counts = await in_chunks(purging.wanted(cutoffs), step, rest) | await nameless.finish()
         if cutoffs.journal is not None:
             counts["profile"] = await self._purge_profiles(unused_before(cutoffs.journal), rest)
         return counts | await self._purge_domains(cutoffs.domain_profiles, rest)
+
+    async def _drop_nameless(self, ids: Sequence[int], rest: Rest) -> int:
+        ((newest,),) = await self._readers.fetch(purging.NEWEST)
+
+        async def drop(some: Sequence[int]) -> int:
+            work = partial(purging.drop_nameless, ids=some, newest=newest)
+            return await self._writer.run(work, indexed=False)
+
+        found = await self._readers.fetch(purging.NOTHING_LEFT, {"ids": rows.compact(list(ids))})
+        return await in_parts([recipient_id for (recipient_id,) in found], purging.CHUNK, drop, rest)
 
     async def _purge_profiles(self, before: float, rest: Rest) -> int:
         async def drop(ids: Sequence[int]) -> int:

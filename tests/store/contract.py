@@ -14,6 +14,7 @@ from store.contract_gaps import GapContract
 from store.contract_gateways import GatewayContract
 from store.contract_journal import JournalContract
 from store.contract_listings import ListingContract
+from store.contract_nameless import NamelessContract
 from store.contract_outgoing import OutgoingContract
 from store.contract_people import PeopleContract
 from store.contract_registered import RegisteredContract
@@ -43,5 +44,6 @@ class StoreContract(
     GapContract,
     ExportContract,
     RegisteredContract,
+    NamelessContract,
 ):
     """The claims of all areas."""

@@ -234,6 +234,7 @@ def settled(
                     entry.visit.key,
                     score,
                     verdict.reasons,
+                    verified=entry.visit.verified,
                 )
                 for entry in fresh
             ),
