@@ -21,6 +21,15 @@ _BAR = 30
 _ROWS = 20
 _UNKNOWN_NUMBER = "not known by message; `deliveries add --csv LIST --at TIME` tells them"
 _PARTS = " ▏▎▍▌▋▊▉█"
+_FIGURES: Final = {
+    "human_clicks": Heading("Clicks", folds=False),
+    "human_clickers": Heading("Clickers", folds=False),
+    "delivered": Heading("Delivered", folds=False, spare=1),
+    "click_rate": Heading("Rate", folds=False),
+    "machine_visits": Heading("Machine", folds=False),
+    "uncertain_visits": Heading("Uncertain", folds=False),
+    "raw_requests": Heading("Raw", folds=False),
+}
 _A_DAY: Final = timedelta(days=1)
 
 
@@ -118,19 +127,21 @@ def _print_groups(
     click.echo(f"\n{title}")
     most = max(row["human_clicks"] for row in rows)
     shown = rows if names == ("day",) else rows[:_ROWS]
-    headings = [Heading(name.capitalize()) for name in names]
-    figures = ["Clicks", "Clickers", "Machine", "Uncertain", *(["Raw"] if raw else [])]
-    keys = ["human_clicks", "human_clickers", "machine_visits", "uncertain_visits", "raw_requests"]
+    # What no row has is no column: deliveries are known by domain alone, and often not at all.
+    told = {key for row in rows for key, value in row.items() if value is not None}
+    figures = {
+        key: heading for key, heading in _FIGURES.items() if key in told and (raw or heading.text != "Raw")
+    }
     print_table(
         [
-            *headings,
-            *(Heading(text, folds=False) for text in figures),
-            Heading("Clicks" if most else "", folds=False, spare=1),  # the figure that bars show
+            *(Heading(name.capitalize()) for name in names),
+            *figures.values(),
+            Heading("Clicks" if most else "", folds=False, spare=2),  # the figure that bars show
         ],
         [
             [
                 *(_shown(name, str(row[name] or "(none)")) for name in names),
-                *(f"{row[key]:,}" for key in keys[: len(figures)]),
+                *(_figure(key, row[key]) for key in figures),
                 bar(row["human_clicks"], most),
             ]
             for row in shown
@@ -138,6 +149,11 @@ def _print_groups(
     )
     if len(rows) > len(shown):
         click.echo(f"The first {len(shown)} of {len(rows)}; --json has all.")
+
+
+def _figure(key: str, value: float | None) -> str:
+    """Return a count or a rate as a table shows it; "-" for none."""
+    return "-" if value is None else f"{value:.2%}" if key == "click_rate" else f"{value:,}"
 
 
 def _with_gaps(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

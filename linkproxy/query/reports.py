@@ -207,8 +207,10 @@ def report_record(made: Report) -> dict[str, Any]:
         ],
         "by_day": [{"day": name} | _group(group) for name, group in sorted(made.days.items())],
         "by_domain": [
-            {"domain": name, "delivered": made.delivered.get(name)} | _group(group)
+            {"domain": name, "delivered": delivered, "click_rate": rounded(_share(group.clickers, delivered))}
+            | _group(group)
             for name, group in _most(made.domains)
+            for delivered in (made.delivered.get(name),)
         ],
     }
 

@@ -63,6 +63,16 @@ def test_a_single_day_without_visits_is_named(clicked: Installation) -> None:
     assert days == [["2026-03-10", "1"], ["2026-03-11", "0"], ["2026-03-12", "1"], ["2026-03-13", "1"]]
 
 
+def test_a_domain_has_a_rate_where_its_deliveries_are_known(clicked: Installation) -> None:
+    assert "Rate" not in _rows(clicked, "By domain")[0]
+    for who in ("anna@example.com", "cleo@example.com", "dan@example.com"):
+        clicked.ok("deliveries", "add", "spring", "--recipient", who, "--at", "2026-03-09", "--source", "mx")
+    headings, *rows = _rows(clicked, "By domain")
+    found = {row[0]: dict(zip(headings, row, strict=False)) for row in rows}
+    assert (found["example.com"]["Delivered"], found["example.com"]["Rate"]) == ("3", "66.67%")
+    assert (found["other.example"]["Delivered"], found["other.example"]["Rate"]) == ("-", "-")
+
+
 def test_the_rate_of_a_plain_counter_stands_beside_that_of_people(clicked: Installation) -> None:
     everybody = ("anna@example.com", "ben@other.example", "cleo@example.com", "dan@example.com")
     for who in everybody:
