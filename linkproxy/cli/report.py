@@ -22,6 +22,7 @@ _ROWS = 20
 _UNKNOWN_NUMBER = "not known by message; `deliveries add --csv LIST --at TIME` tells them"
 _PARTS = " ▏▎▍▌▋▊▉█"
 _FIGURES: Final = {
+    "position": Heading("Position", folds=False, spare=1),
     "human_clicks": Heading("Clicks", folds=False),
     "human_clickers": Heading("Clickers", folds=False),
     "delivered": Heading("Delivered", folds=False, spare=1),

@@ -19,7 +19,7 @@ from linkproxy.visit.possible import possible_among
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from linkproxy.model import Campaign
+    from linkproxy.model import Campaign, Link
     from linkproxy.store.api import Store
     from linkproxy.store.rollups import CampaignSums, OpenVisit
     from linkproxy.visit.policy import Policy
@@ -55,7 +55,7 @@ class Report:
     clicks: int = 0
     clickers: int = 0
     links: dict[str, Group] = field(default_factory=dict)
-    targets: dict[str, str] = field(default_factory=dict)
+    known: Mapping[str, Link] = field(default_factory=dict)  # the campaign's links by key
     days: dict[str, Group] = field(default_factory=dict)
     domains: dict[str, Group] = field(default_factory=dict)
     interval: Interval | None = None
@@ -93,7 +93,7 @@ def _share(messages: int, delivered: int | None) -> float | None:
 async def report(store: Store, campaign: Campaign, policy: Policy) -> Report:
     """Read what a campaign has come to, and imagine it often enough for the interval."""
     found = await _sums(store, campaign, policy)
-    made = _report(campaign, found, {link.key: link.target for link in await store.list_links(campaign.id)})
+    made = _report(campaign, found, {link.key: link for link in await store.list_links(campaign.id)})
     whole = found.sums[Part.CAMPAIGN].get("", {})
     # What is not among the possible clicks moves the interval as it is.
     certain = max(0, made.clicks - whole.get(Figure.COUNTED, 0))
@@ -123,7 +123,7 @@ async def _sums(store: Store, campaign: Campaign, policy: Policy) -> CampaignSum
     return found
 
 
-def _report(campaign: Campaign, found: CampaignSums, known: Mapping[str, str]) -> Report:
+def _report(campaign: Campaign, found: CampaignSums, known: Mapping[str, Link]) -> Report:
     whole, sums = found.sums[Part.CAMPAIGN].get("", {}), found.sums
     made = Report(
         campaign,
@@ -135,6 +135,7 @@ def _report(campaign: Campaign, found: CampaignSums, known: Mapping[str, str]) -
         clicks=whole.get(Figure.CLICKS, 0),
         clickers=whole.get(Figure.CLICKERS, 0),
         links=_groups(sums[Part.LINK]),
+        known=known,
         days=_groups(sums[Part.DAY]),
         domains=_groups(sums[Part.DOMAIN]),
         removed=Counter({name: figures[Figure.MACHINE] for name, figures in sums[Part.REASON].items()}),
@@ -145,7 +146,6 @@ def _report(campaign: Campaign, found: CampaignSums, known: Mapping[str, str]) -
     )
     for visit in found.open:
         _add_open(made, visit)
-    made.targets = {name: known.get(name, name) for name in made.links}
     return made
 
 
@@ -202,9 +202,7 @@ def report_record(made: Report) -> dict[str, Any]:
             "click_rate": rounded(made.raw_rate),
         },
         "counted_from": made.counted_from,
-        "by_link": [
-            {"link": name, "target": made.targets[name]} | _group(group) for name, group in _most(made.links)
-        ],
+        "by_link": [_named(name, made.known.get(name)) | _group(group) for name, group in _most(made.links)],
         "by_day": [{"day": name} | _group(group) for name, group in sorted(made.days.items())],
         "by_domain": [
             {"domain": name, "delivered": delivered, "click_rate": rounded(_share(group.clickers, delivered))}
@@ -222,6 +220,13 @@ def rounded(rate: float | None) -> float | None:
 
 def _most(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
     return sorted(groups.items(), key=lambda item: (-item[1].clicks, -item[1].raw, item[0]))
+
+
+def _named(name: str, link: Link | None) -> dict[str, Any]:
+    """Return whose figures these are; a shape is of many messages, and has no place in one."""
+    if link is None:
+        return {"link": name, "target": name, "role": None, "position": None}
+    return {"link": name, "target": link.target, "role": link.role, "position": link.position}
 
 
 def _group(group: Group) -> dict[str, int]:

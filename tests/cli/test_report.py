@@ -63,6 +63,21 @@ def test_a_single_day_without_visits_is_named(clicked: Installation) -> None:
     assert days == [["2026-03-10", "1"], ["2026-03-11", "0"], ["2026-03-12", "1"], ["2026-03-13", "1"]]
 
 
+def test_links_with_the_same_target_are_told_apart_by_their_position(here: Installation) -> None:
+    here.write("newsletter.html", f'<a href="{SPRING}">Picture</a> <p>Text</p> <a href="{SPRING}">Button</a>')
+    html = here.mail()
+    places = {
+        link["key"]: str(link["position"])
+        for link in here.ok("campaign", "show", "spring", "--json").json["links"]
+        if link["target"] == SPRING
+    }
+    here.visit([path for path in here.paths(html) if path.split("/")[2] in places], NOON)
+    here.ok("settle")
+    headings, *rows = _rows(here, "By link")
+    assert {row[0]: row[headings.index("Position")] for row in rows} == places
+    assert len(places) == 2
+
+
 def test_a_domain_has_a_rate_where_its_deliveries_are_known(clicked: Installation) -> None:
     assert "Rate" not in _rows(clicked, "By domain")[0]
     for who in ("anna@example.com", "cleo@example.com", "dan@example.com"):
