@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
 from linkproxy.cli.bait import print_catches, read_catches
-from linkproxy.cli.output import Heading, json_option, print_json, print_table
+from linkproxy.cli.output import (
+    Heading,
+    chosen_format,
+    format_option,
+    json_option,
+    print_json,
+    print_table,
+)
 from linkproxy.cli.session import need_campaign, with_store
 
 if TYPE_CHECKING:
@@ -31,6 +38,20 @@ _FIGURES: Final = {
     "uncertain_visits": Heading("Uncertain", folds=False),
     "raw_requests": Heading("Raw", folds=False),
 }
+_COUNTS: Final = ("human_clicks", "human_clickers", "machine_visits", "uncertain_visits", "raw_requests")
+
+
+class _By(NamedTuple):
+    title: str
+    names: tuple[str, ...]  # what a row is called by, in a table
+    fields: tuple[str, ...]  # what it has before its counts
+
+
+_BY: Final = {
+    "link": _By("By link", ("link", "target"), ("link", "target", "role", "position")),
+    "day": _By("By day (UTC)", ("day",), ("day",)),
+    "domain": _By("By domain", ("domain",), ("domain", "delivered", "click_rate")),
+}
 _A_DAY: Final = timedelta(days=1)
 
 
@@ -38,8 +59,10 @@ _A_DAY: Final = timedelta(days=1)
 @click.argument("campaign")
 @click.option("--raw", is_flag=True, help="Also what a plain counter of requests would say.")
 @click.option("--bait", is_flag=True, help="Also how many of the machines took the bait; see `bait`.")
+@click.option("--by", type=click.Choice(list(_BY)), help="Only the figures by this, all rows; for a file.")
+@format_option
 @json_option
-def report(*, campaign: str, raw: bool, bait: bool, as_json: bool) -> None:
+def report(*, campaign: str, raw: bool, bait: bool, by: str | None, form: str | None, as_json: bool) -> None:
     """Show a campaign's human clicks, by link, day and domain, and what was left out and why.
 
     The interval holds the true number of people's clicks in 95 of 100 campaigns; it takes visits of
@@ -52,8 +75,13 @@ def report(*, campaign: str, raw: bool, bait: bool, as_json: bool) -> None:
       linkproxy report spring
       linkproxy report spring --raw
       linkproxy report spring --bait
+      linkproxy report spring --by link --format csv > links.csv
       linkproxy report spring --json
     """
+    if by and (bait or as_json):
+        raise click.UsageError("--by is for the figures alone; for JSON give --format jsonl with it")
+    if form and not by:
+        raise click.UsageError("give --by with --format; without it there is --json")
 
     async def work(config: Config, store: Store) -> dict[str, Any]:
         from linkproxy.query.reports import report as make
@@ -69,11 +97,13 @@ def report(*, campaign: str, raw: bool, bait: bool, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    if by:
+        _print_rows(found, by, chosen_format(form), raw=raw)
+        return
     _print_head(found)
     _print_reasons(found)
-    _print_groups("By link", found["by_link"], ("link", "target"), raw=raw)
-    _print_groups("By day (UTC)", list(_with_gaps(found["by_day"])), ("day",), raw=raw)
-    _print_groups("By domain", found["by_domain"], ("domain",), raw=raw)
+    for each in _BY:
+        _print_groups(found, each, raw=raw, most_rows=None if each == "day" else _ROWS)
     if raw:
         _print_raw(found)
     if bait:
@@ -120,14 +150,33 @@ def _print_reasons(found: Mapping[str, Any]) -> None:
     )
 
 
-def _print_groups(
-    title: str, rows: Sequence[Mapping[str, Any]], names: tuple[str, ...], *, raw: bool
-) -> None:
+def _print_rows(found: Mapping[str, Any], by: str, form: str, *, raw: bool) -> None:
+    """Print all rows of one table; CSV and JSON lines have the names that JSON has."""
+    from linkproxy.query.export import csv_line, to_json
+
+    rows = found[f"by_{by}"]
+    if form == "table":
+        _print_groups(found, by, raw=raw, most_rows=None)
+        return
+    if form == "csv":
+        fields = [*_BY[by].fields, *_COUNTS]
+        click.echo(csv_line(fields))
+        for row in rows:
+            click.echo(csv_line([row[name] for name in fields]))
+        return
+    for row in rows:
+        click.echo(to_json(row))
+
+
+def _print_groups(found: Mapping[str, Any], by: str, *, raw: bool, most_rows: int | None) -> None:
+    rows, names = found[f"by_{by}"], _BY[by].names
     if not rows:
         return
-    click.echo(f"\n{title}")
+    if by == "day":
+        rows = list(_with_gaps(rows))
+    click.echo(f"\n{_BY[by].title}")
     most = max(row["human_clicks"] for row in rows)
-    shown = rows if names == ("day",) else rows[:_ROWS]
+    shown = rows[:most_rows]
     # What no row has is no column: deliveries are known by domain alone, and often not at all.
     told = {key for row in rows for key, value in row.items() if value is not None}
     figures = {
@@ -149,7 +198,7 @@ def _print_groups(
         ],
     )
     if len(rows) > len(shown):
-        click.echo(f"The first {len(shown)} of {len(rows)}; --json has all.")
+        click.echo(f"The first {len(shown)} of {len(rows)}; --by {by} has all.")
 
 
 def _figure(key: str, value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -101,6 +102,27 @@ def test_the_rate_of_a_plain_counter_stands_beside_that_of_people(clicked: Insta
     table = clicked.ok("compare", "--format", "table").text.splitlines()
     assert table[0].endswith("Raw rate")
     assert table[1].endswith("100.00%")
+
+
+@pytest.mark.parametrize("by", ["link", "day", "domain"])
+def test_a_table_of_a_report_can_be_had_whole_as_a_file(clicked: Installation, by: str) -> None:
+    told = clicked.ok("report", "spring", "--json").json[f"by_{by}"]
+    assert clicked.ok("report", "spring", "--by", by, "--format", "jsonl").lines == told
+    rows = list(
+        csv.DictReader(clicked.ok("report", "spring", "--by", by, "--format", "csv").text.splitlines())
+    )
+    assert rows == [
+        {name: "" if value is None else str(value) for name, value in row.items()} for row in told
+    ]
+    assert rows[0]["human_clicks"]
+    assert (
+        clicked.ok("report", "spring", "--by", by, "--format", "table").text.lower().startswith(f"\nby {by}")
+    )
+
+
+def test_a_file_of_a_report_needs_to_know_by_what(clicked: Installation) -> None:
+    assert "--by" in clicked.fails("report", "spring", "--format", "csv", code=2)
+    assert "--format" in clicked.fails("report", "spring", "--by", "day", "--json", code=2)
 
 
 def test_why_there_is_no_rate_is_told(clicked: Installation) -> None:
