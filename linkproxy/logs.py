@@ -36,6 +36,7 @@ class Event(StrEnum):
     REQUEST_FAILED = "server.request_failed"
     PAGE_FAILED = "page.failed"
     API_REFUSED = "api.refused"
+    RECIPIENT_ERASED = "recipient.erased"
     STORE_AWAITED = "store.awaited"
     STORE_FAILED = "store.failed"
     STORE_RECOVERED = "store.recovered"
@@ -85,6 +86,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.PAGE_FAILED: "Your template of the neutral page fails for a target; linkproxy's is shown. The same "
     "is told once a minute. `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
+    Event.RECIPIENT_ERASED: "Everything about a recipient was deleted by the API. `key`, the name of the API "
+    "key; rows by table. Of whom is not told: it would be kept here.",
     Event.STORE_AWAITED: "The store is not reached at the start; it is asked every second. `error`.",
     Event.STORE_FAILED: "The store fails; `[store] on_failure` holds from now on. The same is told once a "
     "minute. `operation`, `error`.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,10 @@ from linkproxy.cli.sign import sign
 from linkproxy.model import LinkproxyError
 from linkproxy.query.export import to_json
 from linkproxy.query.filters import read_filter
-from linkproxy.server.recipients import read_recipient
+from linkproxy.server.recipients import erase_everything, read_recipient
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
-    from linkproxy.model import Recipient
     from linkproxy.store.api import Store
 
 
@@ -75,13 +73,9 @@ def erase(who: str, *, yes: bool) -> None:
     """
 
     async def work(_config: Config, store: Store) -> dict[str, int]:
-        recipient: Recipient | None = await need_recipient(store, who)
+        await need_recipient(store, who)
         confirm(f"Erase everything about {who}? This cannot be undone.", yes=yes)
-        counts: Counter[str] = Counter()
-        while recipient is not None:  # in two spellings of the domain an earlier version had two
-            counts.update(await store.erase_recipient(recipient.id))
-            recipient = await store.find_recipient(who.strip())
-        return counts
+        return await erase_everything(store, who) or {}
 
     erased = with_store(work)
     told = ", ".join(f"{table} {count}" for table, count in erased.items() if count)

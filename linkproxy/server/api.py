@@ -33,6 +33,7 @@ from linkproxy.server.api_gateways import GatewayApi
 from linkproxy.server.api_lint import LintApi
 from linkproxy.server.api_mail import MailApi, read_drafts
 from linkproxy.server.api_readers import ReaderApi
+from linkproxy.server.api_recipients import RecipientApi
 from linkproxy.server.api_review import ReviewApi
 from linkproxy.server.body import MOST_ROWS, ApiError, Body, read_flag, read_object, refuse_parameters
 from linkproxy.server.campaigns import (
@@ -91,6 +92,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    key: str = ""  # name of the API key that it came with
 
 
 class Api:
@@ -133,6 +135,7 @@ class Api:
             ("GET", "/api/v1/unsubscribes", self._lister(_UNSUBSCRIBES, store.unsubscribes)),
             ("GET", "/api/v1/visits", self._lister(_VISITS, store.visits)),
             *ReaderApi(store, policy, config).routes,
+            *RecipientApi(store, questions).routes,
             *ReviewApi(store, questions, clock).routes,
             *LintApi(store, mail, config).routes,
             *GatewayApi(store, policy.gateways, config, clock).routes,

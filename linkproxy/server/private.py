@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _API = "/api/"
+_KEY = web.RequestKey("_KEY", str)
+"""The name of the API key of a request that was let in."""
 # JSON writes a byte of HTML as up to six characters ("\u003c").
 _ESCAPED = 6
 _ROOM_BYTES = 1 << 20
@@ -114,7 +116,8 @@ def _called(
         _refuse_doubles(request)
         if lines is not None and request.content_type in JSON_LINES:
             return await stream(request, lines(), most_bytes)
-        work = handler(Call(request.match_info, dict(request.query), await request.read()))
+        body = await request.read()
+        work = handler(Call(request.match_info, dict(request.query), body, request[_KEY]))
         answer = await (work if request.method == "GET" else whole(work))
         return _json(200, {"ok": True, **answer})
 
@@ -173,11 +176,13 @@ def _keyed(store: Store) -> Callable[..., Awaitable[web.StreamResponse]]:
         if request.path.startswith(_API):
             scheme, _, key = request.headers.get("Authorization", "").partition(" ")
             known = await store.list_api_keys()
-            if scheme.lower() != "bearer" or find_key(key.strip(), known) is None:
+            found = find_key(key.strip(), known) if scheme.lower() == "bearer" else None
+            if found is None:
                 _log_refusal(request, "key")
                 raise ApiError(
                     401, "Authorization: Bearer with a key of this installation; `linkproxy keys add NAME`"
                 )
+            request[_KEY] = found.name
         return await handler(request)
 
     return check

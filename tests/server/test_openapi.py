@@ -39,7 +39,7 @@ from linkproxy.server.json_lines import JSON_LINES
 from linkproxy.server.keys import hash_key, new_key
 from linkproxy.server.private import private_app
 from linkproxy.store.afterlife import FeedKind
-from linkproxy.store.api import ApiKey
+from linkproxy.store.api import ApiKey, RecipientDraft
 from linkproxy.store.gateways import LookupOutcome
 from linkproxy.visit.signals import SIGNALS
 
@@ -299,7 +299,8 @@ async def test_every_call_can_be_made_as_its_examples_show(start: Start, tmp_pat
 
 
 async def something_happens(site: Site) -> None:
-    """A person clicks and opts out, a machine asks for another link, and all is settled."""
+    """A person clicks and opts out, a machine asks for another link, and all is settled; one is to go."""
+    await site.store.register_recipients([RecipientDraft("gone@example.com")])
     await site.ask(site.url())
     site.clock.now += 40
     await site.ask(site.url(site.UNSUBSCRIBE), "POST", data=b"List-Unsubscribe=One-Click")
