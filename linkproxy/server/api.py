@@ -80,7 +80,7 @@ _CAMPAIGN = (
 )
 _FILTERS = ("campaign", "link", "recipient", "domain", "since", "until")
 _UTM = tuple(field.name for field in fields(Utm))
-_NEXT = re.compile(rb"(after|feed):([0-9]{1,18})")
+_NEXT = re.compile(rb"(after|feed|unsubscribe):([0-9]{1,18})")
 
 Answer = dict[str, Any]
 
@@ -339,7 +339,11 @@ _CLICKS = _Listing("clicks", CLICK_COLUMNS, (*_FILTERS, "provisional"))
 _FEED = _Listing("feed", FEED_COLUMNS, counter="feed", end="feed")
 _RETRACTIONS = _Listing("retractions", RETRACTION_COLUMNS)
 _UNSUBSCRIBES = _Listing(
-    "unsubscribes", UNSUBSCRIBE_COLUMNS, ("campaign", "recipient", "domain", "since", "until")
+    "unsubscribes",
+    UNSUBSCRIBE_COLUMNS,
+    ("campaign", "recipient", "domain", "since", "until"),
+    counter="unsubscribe",
+    end="unsubscribe",
 )
 _VISITS = _Listing("visits", VISIT_COLUMNS, (*_FILTERS, "verdict"), end="visit")
 _AHEAD = (

@@ -82,6 +82,7 @@ class Ends:
 
     visit: int
     feed: int
+    unsubscribe: int
 
 
 class AfterlifeStore(Protocol):
@@ -106,4 +107,4 @@ class AfterlifeStore(Protocol):
         """
 
     async def ends(self) -> Ends:
-        """Return how far visits and the feed have come, also where the newest rows are gone by now."""
+        """Return how far visits, feed and opt-outs have come, also where the newest rows are gone by now."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from linkproxy.store.api import StoreError
 
-GAPS = {"campaign": 1 << 20, "recipient": 1 << 30, "visit": 1 << 30, "feed": 1 << 30}
+GAPS = {"campaign": 1 << 20, "recipient": 1 << 30, "visit": 1 << 30, "feed": 1 << 30, "unsubscribe": 1 << 30}
 """How many ids are left out, by table: more than are given out between two backups, and few enough for a
 thousand restores. Visits too: programs know clicks by their visit's id, and targets by a click id. And
-the feed, whose readers would wait where it had come to, and miss what it came to again.
+what programs follow (feed, opt-outs): they would wait where it had come to, and miss what it came to again.
 
-Less than 2^31 for visits, which is as far as ids of batches under way may be apart (postgres_fence.py).
+Less than 2^31 for visits and opt-outs, which is as far as ids of batches under way may be apart
+(postgres_fence.py).
 """
 
 _MOST = {
@@ -22,6 +23,7 @@ _MOST = {
     "recipient": (1 << 40) - 1,
     "visit": (1 << 48) - 1,
     "feed": (1 << 48) - 1,
+    "unsubscribe": (1 << 48) - 1,
 }
 """The greatest ids that tokens (4 and 5 bytes) and click ids (6) can carry; the feed begins at visit ids."""
 

@@ -21,6 +21,7 @@ from linkproxy.store.api import Failed
 from linkproxy.store.evidence_rows import sources_text, verdict_text
 from linkproxy.store.opt_outs import opt_out_of
 from linkproxy.store.postgres_facts import MissingError
+from linkproxy.store.postgres_fence import BEFORE_OPT_OUTS
 from linkproxy.store.postgres_lookup import find_profiles
 from linkproxy.store.postgres_rows import text, turned
 
@@ -206,6 +207,8 @@ async def write(work: Transaction, batch: Batch, strays_kept: int) -> None:
     if batch.strays:
         row = await work.fetch_one(_STRAYS, *turned(batch.strays))
         await work.execute(_TRIM, (row[0] if row else 0) - strays_kept)
+    if batch.opt_outs:
+        await work.execute(BEFORE_OPT_OUTS)
     for opt_out in batch.opt_outs:
         await _write_unsubscribe(work, opt_out)
 

@@ -11,7 +11,7 @@ from linkproxy.store import sqlite_queries as lines
 from linkproxy.store.afterlife import Ends
 from linkproxy.store.chunks import listed
 from linkproxy.store.evidence_rows import POLICIES, exported, sources_by_id
-from linkproxy.store.postgres_fence import safe
+from linkproxy.store.postgres_fence import OPT_OUTS, VISITS, safe
 from linkproxy.store.postgres_queries import Asked
 from linkproxy.store.postgres_recipients import ABOUT
 from linkproxy.store.postgres_settle import campaign_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from linkproxy.store.afterlife import FeedRow, RetractionRow
     from linkproxy.store.api import ClickRow, Filter, UnsubscribeRow, VisitRow
     from linkproxy.store.postgres_database import Database
+    from linkproxy.store.postgres_fence import Fence
     from linkproxy.store.postgres_queries import Bound
     from linkproxy.store.sqlite_rows import Row
 
@@ -50,7 +51,7 @@ class PostgresLists:
             yield lines.visit_row(row, campaigns)
 
     async def unsubscribes(self, where: Filter) -> AsyncIterator[UnsubscribeRow]:
-        async for row in self._stream(queries.unsubscribes, where):
+        async for row in self._stream(queries.unsubscribes, where, OPT_OUTS):
             yield lines.unsubscribe_row(row)
 
     async def retractions(self, where: Filter) -> AsyncIterator[RetractionRow]:
@@ -63,7 +64,11 @@ class PostgresLists:
 
     async def ends(self) -> Ends:
         row = await self._database.fetch_one("SELECT number FROM meta WHERE name = 'feed'")
-        return Ends(visit=await safe(self._database), feed=int(row[0]) if row else 0)
+        return Ends(
+            visit=await safe(self._database),
+            feed=int(row[0]) if row else 0,
+            unsubscribe=await safe(self._database, OPT_OUTS),
+        )
 
     async def get_visit(self, visit_id: int) -> VisitRow | None:
         row = await self._database.fetch_one(queries.VISIT, visit_id)
@@ -97,10 +102,12 @@ class PostgresLists:
                 found[table] = [with_headers(exported(row.items(), sources)) for row in listed]
         return found
 
-    async def _stream(self, page: Callable[[Asked, int, int], Bound], where: Filter) -> AsyncIterator[Row]:
+    async def _stream(
+        self, page: Callable[[Asked, int, int], Bound], where: Filter, fence: Fence = VISITS
+    ) -> AsyncIterator[Row]:
         """Yield rows in chunks, each a read of its own: a slow reader holds nothing up."""
         recipient = await self.find_recipient(where.recipient) if where.recipient else None
-        asked = Asked(where, recipient.id if recipient else None, await safe(self._database))
+        asked = Asked(where, recipient.id if recipient else None, await safe(self._database, fence))
 
         async def read(after: int, size: int) -> Sequence[Row]:
             bound = page(asked, after, size)

@@ -20,8 +20,8 @@ _MIGRATING, _REGISTERING, _COUNTING, _RECIPIENT, _PROFILE = (
     (_BASE | kind) << _KIND_BITS for kind in (1, 2, 3, 4, 5)
 )
 
-FENCE_CLASS = 0x6C706B78
-"""Of the locks in two parts that say which visit ids are being given out (postgres_fence.py)."""
+FENCE_CLASS, OPT_OUT_FENCE_CLASS = 0x6C706B78, 0x6C706B79
+"""Of the locks in two parts that say which ids are being given out (postgres_fence.py)."""
 
 MIGRATING = f"SELECT pg_advisory_xact_lock({_MIGRATING}); "
 REGISTERING = f"SELECT pg_advisory_xact_lock({_REGISTERING}); "

@@ -168,10 +168,15 @@ async def add_api_key(work: Transaction, key: ApiKey) -> None:
 
 
 async def skip_ids(work: Transaction) -> None:
-    """Leave a gap behind the newest campaign, recipient, visit and number of the feed; raise StoreError."""
+    """Leave a gap behind the newest ids and the newest number of the feed; raise StoreError."""
     ((feed,),) = await work.fetch("SELECT number FROM meta WHERE name = 'feed' FOR UPDATE")
     await work.execute("UPDATE meta SET number = $1 WHERE name = 'feed'", after_gap("feed", feed))
-    sequences = {"campaign": "campaign_id_seq", "recipient": "recipient_id", "visit": "visit_id"}
+    sequences = {
+        "campaign": "campaign_id_seq",
+        "recipient": "recipient_id",
+        "visit": "visit_id",
+        "unsubscribe": "unsubscribe_id",
+    }
     for table, sequence in sequences.items():
         ((newest,),) = await work.fetch(f"SELECT {NEWEST} FROM {sequence}")
         await work.fetch("SELECT setval($1::regclass, $2)", sequence, after_gap(table, newest))

@@ -29,7 +29,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A filter with what is looked up before: the recipient (None: not known), the newest safe visit."""
+    """A filter with what is looked up before: the recipient (None: not known), the newest safe id."""
 
     where: Filter
     recipient_id: int | None = None
@@ -57,7 +57,7 @@ _VISITS = Columns(
 _RETRACTIONS = Columns("t.visit_id", "t.at", "t.campaign_id", "t.recipient_id", "t.key")
 _FEED_CLICKS = replace(_CLICKS, id="coalesce(c.feed_number, c.visit_id)")
 _FEED_RETRACTIONS = replace(_RETRACTIONS, id="coalesce(t.feed_number, t.visit_id)")
-_UNSUBSCRIBES = Columns("u.id", "u.at", "u.campaign_id", "u.recipient_id")
+_UNSUBSCRIBES = Columns("u.id", "u.at", "u.campaign_id", "u.recipient_id", fenced=True)
 
 
 def recipient_column(who: str) -> str:

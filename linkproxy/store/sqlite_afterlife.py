@@ -45,4 +45,4 @@ class SqliteAfterlife:
 
     async def ends(self) -> Ends:
         row = await self._readers.fetch_one(queries.ENDS)
-        return Ends(*row) if row else Ends(0, 0)
+        return Ends(*row) if row else Ends(0, 0, 0)

@@ -28,7 +28,7 @@ _MESSAGE_LINK = f"""INSERT INTO message_link ({rows.MESSAGE_LINK})
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM recipient WHERE id = ?2)"""
 _MOVE = "UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1"
 _BEGIN = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"  # of a table that never had a row
-_SKIPPED = ("campaign", "recipient", "visit")
+_SKIPPED = ("campaign", "recipient", "visit", "unsubscribe")
 _FEED = "SELECT value FROM meta WHERE name = 'feed'"
 _MOVE_FEED = "UPDATE meta SET value = ? WHERE name = 'feed'"
 _INDEXED = "UPDATE meta SET value = ? WHERE name = 'indexed'"
@@ -171,7 +171,7 @@ def ping(session: Session) -> None:
 
 
 def skip_ids(session: Session) -> None:
-    """Leave a gap behind the newest campaign, recipient, visit and number of the feed; raise StoreError.
+    """Leave a gap behind the newest ids and the newest number of the feed; raise StoreError.
 
     Done when the newest visits are in open_visit, which then goes on behind the gap, too.
     """

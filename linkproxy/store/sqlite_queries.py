@@ -208,8 +208,9 @@ def feed(where: Filter) -> str:
 
 
 ENDS = """SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'visit'), 0),
-    (SELECT value FROM meta WHERE name = 'feed')"""
-"""How far visits and the feed have come; in this file everything is committed in the order of its number."""
+    (SELECT value FROM meta WHERE name = 'feed'),
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'unsubscribe'), 0)"""
+"""How far visits, feed and opt-outs have come; in a file all is committed in the order of its numbers."""
 
 
 def feed_row(row: rows.Row) -> FeedRow:

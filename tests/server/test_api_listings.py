@@ -90,11 +90,11 @@ async def test_visits_resume_where_the_last_page_ended_and_none_is_missed(site: 
     assert (empty["visits"], empty["resume"]) == ([], later["resume"])
 
 
-@pytest.mark.parametrize("path", ["feed", "visits"])
+@pytest.mark.parametrize("path", ["feed", "visits", "unsubscribes"])
 async def test_a_cursor_beyond_what_the_store_has_is_refused_rather_than_waited_for(
     site: Site, key: str, path: str
 ) -> None:
-    counter = "feed" if path == "feed" else "after"
+    counter = {"feed": "feed", "visits": "after", "unsubscribes": "unsubscribe"}[path]
     made = base64.urlsafe_b64encode(f"{counter}:999".encode()).decode()
     answer = await call(site, key, f"/api/v1/{path}?next={made}")
     assert_fault(answer, 400, "next: this store has not come so far: it is another one, or a backup")
@@ -117,6 +117,8 @@ async def test_who_opted_out_is_listed_page_by_page(site: Site, key: str) -> Non
         ("ben@example.com", False),
     ]
     assert second["next"] is None
+    _, none = await call(site, key, f"/api/v1/unsubscribes?next={second['resume']}")
+    assert none == {"ok": True, "unsubscribes": [], "next": None, "resume": second["resume"]}
     _, one = await call(site, key, "/api/v1/unsubscribes?campaign=spring&recipient=ben@example.com")
     assert one["unsubscribes"] == [rows[1]]
     assert_fault(

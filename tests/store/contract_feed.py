@@ -186,6 +186,19 @@ class FeedContract:
         (later,) = await mail.visited(mail.visit(1, who=mail.bob))
         assert later.visit_id > visited.visit_id
 
+    async def test_the_id_of_an_opt_out_never_comes_again(self, store, mail, open_store):
+        await mail.opt_out(0)
+        (first,) = [row async for row in store.unsubscribes(Filter())]
+        assert (await (await open_store()).ends()).unsubscribe == first.unsubscribe_id
+        await store.erase_recipient(mail.ann.id)
+        mail.store = store = await open_store()
+        await mail.opt_out(5, who=mail.bob)
+        (later,) = [row async for row in store.unsubscribes(Filter(after_id=first.unsubscribe_id))]
+        assert later.recipient == "bob@b.example"
+        assert (await store.ends()).unsubscribe == later.unsubscribe_id
+        await store.skip_ids()
+        assert (await store.ends()).unsubscribe == later.unsubscribe_id + GAPS["unsubscribe"]
+
     async def test_after_a_gap_the_feed_goes_on_behind_it(self, store, mail):
         await mail.visited(mail.visit())
         await mail.settle()

@@ -11,10 +11,10 @@ from store.postgres_fixtures import command, open_store, rows
 from store.world import BROWSER, NOW, Mail, clicks, ids, send, visits
 
 from linkproxy.store import postgres_partitions
-from linkproxy.store.api import Cutoffs, StoreError
+from linkproxy.store.api import Cutoffs, Filter, StoreError
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
-from linkproxy.store.postgres_fence import allot, allotted_ids
+from linkproxy.store.postgres_fence import BEFORE_OPT_OUTS, allot, allotted_ids
 from linkproxy.store.postgres_locks import COUNTING
 from linkproxy.store.postgres_partitions import TABLES, WEEK_SECONDS, Week, drop, make_span
 from linkproxy.store.privacy import Privacy
@@ -56,6 +56,22 @@ async def test_nodes_that_start_at_once_make_the_schema_once(fresh, privacy):
     await mail.visited(mail.visit())
     for one in nodes:
         await one.close()
+
+
+async def test_a_reader_never_passes_an_opt_out_that_is_committed_late(mail, open_store):
+    other = await open_store()
+    drawn = "INSERT INTO unsubscribe SELECT nextval('unsubscribe_id'), $1, $2, $3, true"
+
+    async def listed():
+        return [row.recipient async for row in other.unsubscribes(Filter())]
+
+    async with mail.store._database.transaction() as slow:
+        await slow.execute(BEFORE_OPT_OUTS)
+        await slow.execute(drawn, NOW, mail.campaign.id, mail.ann.id)
+        await Mail(other, mail.campaign, mail.links, mail.recipients).opt_out(who=mail.bob)
+        assert (await listed(), (await other.ends()).unsubscribe) == ([], 0)
+    assert await listed() == ["ann@a.example", "bob@b.example"]
+    assert (await other.ends()).unsubscribe == 2
 
 
 async def test_a_reader_never_passes_a_visit_that_is_committed_late(mail, open_store, database):
