@@ -175,8 +175,11 @@ class Database:
                     raise
 
     def _begin(self, wait_seconds: float) -> str:
+        # Whatever the database's default: each statement has to see what was committed while this
+        # transaction waited for its locks.
         return (
-            f"BEGIN; SET LOCAL synchronous_commit = {self.settings.synchronous}; "
+            "BEGIN ISOLATION LEVEL READ COMMITTED; "
+            f"SET LOCAL synchronous_commit = {self.settings.synchronous}; "
             f"SET LOCAL lock_timeout = {int(wait_seconds * 1000)}; SET LOCAL jit = off; "
             "SET LOCAL plan_cache_mode = force_generic_plan; "
         )

@@ -136,6 +136,34 @@ async def test_a_message_belongs_to_one_node_at_a_time_also_beside_a_new_referen
     assert [sibling.visit_id for sibling in judged.facts.siblings] == [earlier.visit_id]
 
 
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+async def test_a_message_belongs_to_one_node_whatever_isolation_the_database_prefers(
+    fresh, privacy, isolation
+):
+    """A snapshot from before its turn came would show a node nothing of what it waited for."""
+    await command(fresh, f"ALTER DATABASE linkproxy_fresh SET default_transaction_isolation = '{isolation}'")
+    stores = [node(fresh, privacy) for _ in range(2)]
+    for store in stores:
+        await store.open()
+    mail = await send(stores[0])
+    other = Mail(stores[1], mail.campaign, mail.links, mail.recipients)
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+    blocking = await asyncpg.connect(fresh)
+    async with blocking.transaction():
+        await blocking.execute("LOCK TABLE visit IN SHARE MODE")
+        first = asyncio.create_task(mail.visited(mail.visit(0)))
+        while not await rows(fresh, waiting):
+            assert not first.done()
+        second = asyncio.create_task(other.visited(other.visit(1)))
+        while len(await rows(fresh, waiting)) < 2:
+            assert not second.done()
+    await blocking.close()
+    (earlier,), (judged,) = await first, await second
+    assert [sibling.visit_id for sibling in judged.facts.siblings] == [earlier.visit_id]
+    for store in stores:
+        await store.close()
+
+
 async def test_settling_beside_visits_of_the_same_message_ends_with_every_visit_settled_once(
     mail, open_store
 ):
