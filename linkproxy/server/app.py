@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy
 
 
+_BREAK_SECONDS: Final = 0.5  # for each part that is broken off
 COLLECT_AFTER: Final = (300, 3, 20_000)
 """Visits make no cycles, and what is remembered of them is long-lived: to look at all of it seldom keeps
 answers quick. Of what is new little is looked at each time, since meanwhile nobody is answered; small
@@ -182,13 +183,19 @@ async def serve(
 
 
 async def _close(stack: AsyncExitStack, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stack.aclose()
-    except TimeoutError:
-        get_logger().error(Event.STOPPED, incomplete=True)
-    else:
+    """Close everything; what is not closed in time is broken off, one part after the other."""
+    closing = asyncio.ensure_future(stack.aclose())
+    await asyncio.wait({closing}, timeout=seconds)
+    if closing.done():
+        closing.result()
         get_logger().info(Event.STOPPED)
+        return
+    while not closing.done():
+        closing.cancel()
+        await asyncio.wait({closing}, timeout=_BREAK_SECONDS)
+    if not closing.cancelled():
+        closing.exception()  # looked at: it comes of the breaking off
+    get_logger().error(Event.STOPPED, incomplete=True)
 
 
 @asynccontextmanager

@@ -116,11 +116,15 @@ class PostgresStore(
 
     async def close(self) -> None:
         self._database.stop_asking()
-        while self._under_way:
-            await asyncio.wait(self._under_way)
-        with suppress(StoreError):  # closed already, or the server is gone: the lease ends by itself
-            await self._database.execute(_LET_GO, self._node)
-        await self._database.close()
+        try:
+            while self._under_way:
+                await asyncio.wait(self._under_way)
+            with suppress(StoreError):  # closed already, or the server is gone: the lease ends by itself
+                await self._database.execute(_LET_GO, self._node)
+            await self._database.close()
+        except asyncio.CancelledError:
+            self._database.break_off()
+            raise
 
     async def ping(self) -> None:
         await self._write(partial(_ping, now=self._clock()))
@@ -129,8 +133,13 @@ class PostgresStore(
         """Do work to its end even if whoever waits for it gives up."""
         task = asyncio.ensure_future(work)
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._note_done)
         return await asyncio.shield(task)
+
+    def _note_done(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at: whoever gave up waiting for it will not
 
     async def _write(self, work: Callable[[Transaction], Awaitable[T]], wanted: str = "") -> T:
         """Do work in a transaction of its own, under some locks; raise StoreError."""

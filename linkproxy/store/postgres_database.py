@@ -136,6 +136,12 @@ class Database:
         except FAULTS:
             pool.terminate()
 
+    def break_off(self) -> None:
+        """Cut all connections, whatever is under way on them: a server that hangs would hold up a stop."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+
     async def fetch(self, statement: str, *values: Any) -> Sequence[Row]:
         """Return all rows of a statement that stands alone; raise StoreError."""
         async with self._lend() as db:

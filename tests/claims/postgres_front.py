@@ -1,4 +1,4 @@
-"""A go-between before a PostgreSQL server, which loses the answer to a commit and then stays shut."""
+"""A go-between before a PostgreSQL server: it loses the answer to a commit and then stays shut, or hangs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ _PIECE = 1 << 16
 
 @dataclass(eq=False)
 class Front:
-    """Passes everything on; when told to, it loses the answer to the next commit, and all connections."""
+    """Passes everything on; when told to, it loses the answer to the next commit, and all connections.
+
+    While it ``hangs``, connections stay open and nothing comes through, as when a host is gone.
+    """
 
     folder: Path
     behind: Path
     losing: bool = False
     shut: bool = False
+    hangs: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     open: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -47,6 +51,8 @@ class Front:
         back: asyncio.Task[None],
     ) -> None:
         while said := await reader.read(_PIECE):
+            if self.hangs.is_set():
+                continue
             lost = self.losing and said.endswith(_COMMIT)
             if lost:
                 back.cancel()

@@ -9,19 +9,24 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from claims.postgres_front import front
 
 from linkproxy.model import LinkproxyError
 from linkproxy.server.app import running
 from linkproxy.store.api import Filter
+from tests.server.conftest import write_config
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
+
+    from claims.postgres import Server
 
     from tests.server.conftest import Site, Start
 
@@ -105,6 +110,31 @@ async def test_a_stop_signal_ends_the_server_cleanly(
     assert "server.stopped" in log
     assert "Traceback" not in log
     assert len(await site.visits()) == 1
+
+
+async def test_a_stop_does_not_wait_for_a_database_that_hangs(
+    start: Start,
+    launch: Callable[[Path], Awaitable[Process]],
+    tmp_path: Path,
+    own_postgres: Server,
+    own_database: str,
+) -> None:
+    site = await start(store={"url": own_database})
+    path = site.path()
+    assert own_postgres.folder is not None
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket has 107 bytes
+        async with front(Path(short), own_postgres.folder) as between:
+            through = own_database.replace(str(own_postgres.folder), short)
+            store = {"url": through, "commit_seconds": 0.1}
+            write_config(tmp_path, store=store, server={"shutdown_seconds": 0.3})
+            process = await launch(tmp_path / "config.toml")
+            between.hangs.set()
+            assert await answered(site, process.public, [path]) == [302]
+            code, log = await process.stop()
+            assert code == 0
+            assert "incomplete=True" in log
+            assert "Traceback" not in log
+    assert (tmp_path / "linkproxy.spill.1").stat().st_size  # the other is of this process
 
 
 async def test_a_hang_up_stops_no_server_that_is_one_process_and_says_what_to_do(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import subprocess
@@ -116,6 +117,32 @@ async def test_a_store_that_closes_asks_no_longer_what_became_of_a_commit(
             await store.close()
             with pytest.raises(StoreError):
                 await visiting
+
+
+async def test_who_gives_up_asking_a_database_that_hangs_leaves_no_fault_that_nobody_looks_at(
+    own_postgres, own_database, privacy
+):
+    """asyncio writes a trace of each into the log; a probe that asks once a second made one a second."""
+    unseen = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket has 107 bytes
+        async with front(Path(short), own_postgres.folder) as between:
+            store = await opened(own_database.replace(str(own_postgres.folder), short), privacy)
+            between.hangs.set()
+            asking = asyncio.create_task(store.ping())
+            await asyncio.sleep(0)
+            asking.cancel()
+            closing = asyncio.create_task(store.close())
+            for task in (asking, closing):
+                await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait({task})
+            while store._under_way:
+                await asyncio.wait(store._under_way)
+            del asking, closing, task  # what they raised holds on to it
+            gc.collect()
+            await asyncio.sleep(0)
+    assert unseen == []
 
 
 async def test_a_database_that_was_read_only_is_written_to_once_it_is_no_longer(own_database, privacy):
