@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import asyncpg
@@ -309,6 +310,23 @@ async def test_a_node_with_nothing_to_count_again_waits_for_nobody_who_counts(op
         await counting.execute(COUNTING)
         assert await store.rebuild(lambda _: (), limit=1) == RebuildStep(0, 0)
     await counting.close()
+
+
+@pytest.mark.parametrize(
+    "table", ["visit_other", f"message_visit_w{int(time.time() // WEEK_SECONDS)}", "open_visit"]
+)
+async def test_a_store_whose_journal_is_being_rewritten_says_that_it_cannot_be_written_to(
+    open_store, database, table
+):
+    """Else it passed for recovered each second, and whoever came then waited in vain."""
+    store = await open_store(lock_seconds=0.5)
+    rewriting = await asyncpg.connect(database)
+    async with rewriting.transaction():
+        await rewriting.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")  # as VACUUM FULL does
+        with pytest.raises(StoreError, match="another write holds what this one needs"):
+            await store.ping()
+    await rewriting.close()
+    await store.ping()
 
 
 async def test_headers_that_are_purged_while_a_visit_comes_with_them_are_stored_again(mail, database):
