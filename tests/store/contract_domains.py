@@ -354,17 +354,26 @@ class DomainContract:
     async def test_an_erased_recipient_teaches_no_more_and_a_profile_of_too_few_goes_with_them(
         self, store, mail
     ):
-        people = await crowd(mail, 21)
+        people, others = await crowd(mail, 21), await crowd(mail, 20, "other.example")
         await teach(mail, people)
+        await teach(mail, others, domain="other.example")
         assert (await store.export_recipient(people[0].id))["domain_teacher"] == [
             {"scope": "domain", "name": "crowd.example", "recipient_id": people[0].id}
         ]
         await store.erase_recipient(people[0].id)
-        (found,) = await store.list_domain_profiles(min_recipients=20)
-        assert found.recipients == 20
+        found = await store.list_domain_profiles(min_recipients=20)
+        assert {item.name: item.recipients for item in found} == {"crowd.example": 20, "other.example": 20}
         await store.erase_recipient(people[1].id)
         _, domain, _ = await asked(mail, mail.visit(who=people[2]))
         assert (domain.machines, domain.recipients) == (0.0, 0)
+        assert (await store.export_recipient(others[0].id))["domain_teacher"] == [
+            {"scope": "domain", "name": "other.example", "recipient_id": others[0].id}
+        ]
+
+    async def test_a_judge_may_ask_of_a_domain_that_nobody_of_the_batch_is_of(self, mail):
+        await teach(mail, await crowd(mail, 20))
+        _, domain, _ = await asked(mail, mail.visit())
+        assert (domain.machines, domain.recipients) == (20.0, 20)
 
     async def test_profiles_that_nobody_taught_for_long_are_purged_with_who_taught_them(self, store, mail):
         people = await crowd(mail, 20)
