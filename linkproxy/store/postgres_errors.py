@@ -37,6 +37,9 @@ _AWAY = (
 _TO_STAY = (asyncpg.QueryCanceledError, ssl.SSLCertVerificationError)
 """Of these kinds too, but no waiting helps."""
 
+_POOLED = "a pooler lends its connections by transaction; set pooler = true in [store]"
+"""Else the statements that one connection has prepared are asked of another."""
+
 _TEXTS: tuple[tuple[type[BaseException], str], ...] = (
     (asyncpg.InvalidAuthorizationSpecificationError, "it refuses the user or the password; check [store]"),
     (asyncpg.InvalidCatalogNameError, "there is no such database; make it with createdb"),
@@ -49,6 +52,8 @@ _TEXTS: tuple[tuple[type[BaseException], str], ...] = (
     (asyncpg.QueryCanceledError, "the statement was cancelled; nothing was written"),
     (asyncpg.OperatorInterventionError, "it is starting, stopping or was stopped; wait for it"),
     (asyncpg.PostgresConnectionError, "the connection was lost; it is made anew with the next request"),
+    (asyncpg.InvalidSQLStatementNameError, _POOLED),
+    (asyncpg.DuplicatePreparedStatementError, _POOLED),
     (asyncpg.DataError, "a value cannot be stored; nothing was written"),
     (asyncio.TimeoutError, "it does not answer in time; nothing is known to be written"),
     (asyncpg.ClientConfigurationError, "[store] url is not as PostgreSQL's driver takes it; correct it"),

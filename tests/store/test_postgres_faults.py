@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from claims.postgres import as_nobody
 from claims.postgres_front import front
@@ -21,6 +22,7 @@ from store.world import Mail, clicks, ids, send, settled
 from linkproxy.store.api import StoreError
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings, Transaction
+from linkproxy.store.postgres_errors import store_error
 
 _FAILS_WITHIN_SECONDS = 5.0
 
@@ -216,6 +218,15 @@ def pgbouncer(server, tmp_path):
         process.wait(10)
         log.close()
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "fault", [asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError]
+)
+def test_a_pooler_that_was_not_told_of_is_told_by_the_setting_it_wants(fault):
+    """So PgBouncer 1.18 answers sooner or later, as another transaction has the connection then."""
+    said = store_error(fault('prepared statement "__asyncpg_stmt_13__" does not exist'), "db/clicks")
+    assert str(said).startswith("db/clicks: a pooler lends its connections by transaction; set pooler = true")
 
 
 async def test_two_nodes_work_through_a_pooler_in_transaction_mode(
