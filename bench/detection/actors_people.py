@@ -81,9 +81,7 @@ def ordinary(scene: Scene) -> Client:
 def _managed(scene: Scene) -> Client:
     """Return the company's browser behind the company's one address."""
     headers = scene.domain.headers
-    if not scene.secure:
-        headers = tuple(pair for pair in headers if not pair[0].startswith("sec-"))
-    return Client(headers, scene.domain.office)
+    return Client(headers if scene.secure else browsers.over_plain(headers), scene.domain.office)
 
 
 def _textual(scene: Scene) -> Client:

@@ -225,6 +225,15 @@ def opera_mini(chance: Random) -> Headers:
     )
 
 
+def over_plain(headers: Headers) -> Headers:
+    """Return what a browser that sends these over TLS sends over plain HTTP/1.1."""
+    kept = (pair for pair in headers if not pair[0].startswith("sec-") and pair[0] != "priority")
+    return tuple(
+        ("accept-encoding", "gzip, deflate") if name == "accept-encoding" else (name, value)
+        for name, value in kept
+    )
+
+
 def without(headers: Headers, *names: str) -> Headers:
     """Return headers without some of them."""
     return tuple(pair for pair in headers if pair[0] not in names)

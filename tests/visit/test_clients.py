@@ -16,6 +16,10 @@ MAC = f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {WEBKIT}"
 PIXEL = "Mozilla/5.0 (Linux; Android 15; Pixel 8 Build/AP4A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
 PAGES = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+PICTURES = (
+    "Accept",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8",
+)
 ENGLISH = ("Accept-Language", "en-GB,en;q=0.9")
 PACKED = ("Accept-Encoding", "gzip, deflate, br")
 UPGRADE = ("Upgrade-Insecure-Requests", "1")
@@ -26,7 +30,8 @@ Headers = tuple[tuple[str, str], ...]
 
 
 def headers(agent: str, *more: tuple[str, str]) -> Headers:
-    return (("User-Agent", agent), PAGES, ENGLISH, PACKED, *more)
+    chromium = "Chrome/" in agent and "Edge/" not in agent
+    return (("User-Agent", agent), PICTURES if chromium else PAGES, ENGLISH, PACKED, *more)
 
 
 def hints(major: int, system: str, mobile: str = "?0") -> Headers:
@@ -198,6 +203,10 @@ CHROME_100 = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/100.0.0.
 MODERN = (UPGRADE, *FETCH, USER, *hints(100, "Windows"))
 
 
+def asking_for(sent: Headers, accept: tuple[str, str]) -> Headers:
+    return tuple(accept if name == "Accept" else (name, value) for name, value in sent)
+
+
 @pytest.mark.parametrize(
     ("sent", "detail"),
     [
@@ -232,12 +241,62 @@ MODERN = (UPGRADE, *FETCH, USER, *hints(100, "Windows"))
             headers(f"{MAC.replace('10_15_7', '14_5')} Version/17.5 Safari/605.1.15", *FETCH),
             "a newer system than safari 17 ever names",
         ),
+        (asking_for(headers(CHROME_100, *MODERN), PAGES), "no image/webp in Accept"),
+        (asking_for(OVER_TLS["safari 18"], PICTURES), "Chromium's Accept from safari"),
+        (asking_for(FIREFOX, PICTURES), "Chromium's Accept from firefox"),
+        (headers(f"{MAC} Version/17.5 Safari/605.1.15", *FETCH[1:]), "no Sec-Fetch-Site over TLS"),
     ],
 )
 async def test_what_an_engine_cannot_have_sent_is_a_contradiction(world, sent, detail):
     judged = await world.judged(at=20 * MINUTES, headers=sent)
     assert detail in reasons(judged)["request.contradiction"]
     assert "request.coherent" not in reasons(judged)
+
+
+@pytest.mark.parametrize("name", ["chrome", "firefox", "safari 18"])
+async def test_brotli_without_tls_is_asked_for_by_programs_alone(world, name):
+    world.secure = False
+    sent = tuple(PACKED if pair[0] == "Accept-Encoding" else pair for pair in plain(OVER_TLS[name]))
+    judged = await world.judged(at=20 * MINUTES, headers=sent)
+    assert "br accepted over plain HTTP" in reasons(judged)["request.contradiction"]
+
+
+@pytest.mark.parametrize("name", OVER_TLS)
+async def test_a_front_that_does_not_tell_of_tls_costs_no_browser_its_coherence(world, name):
+    """What only goes over TLS came over TLS, whatever the installation is told."""
+    world.secure = False
+    judged = await world.judged(at=20 * MINUTES, headers=OVER_TLS[name])
+    assert "request.contradiction" not in reasons(judged)
+
+
+SCRIPTS = {
+    "chrome": f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/150.0.0.0 Safari/537.36",
+    "a pixel": f"Mozilla/5.0 (Linux; Android 10; K) {BLINK} Chrome/150.0.0.0 Mobile Safari/537.36",
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+async def test_a_script_that_borrows_an_agent_is_no_click_hours_later_though_it_keeps_cookies(world, name):
+    """A crawler that comes when people come, with the headers that tutorials set beside an agent."""
+    sent = (("User-Agent", SCRIPTS[name]), PAGES, ENGLISH, PACKED, UPGRADE)
+    first = await world.judged(at=600 * MINUTES, headers=sent)
+    assert first.answer.kind is AnswerKind.HOP
+    back = world.hop_url(at=600 * MINUTES)
+    await world.judged(at=600 * MINUTES + 0.2, headers=(*sent, ("Cookie", "hop=1")), target=back)
+    await world.settle(610 * MINUTES)
+    assert [row async for row in world.store.clicks(Filter())] == []
+
+
+@pytest.mark.parametrize("name", ["chrome", "firefox", "safari 18"])
+async def test_who_comes_through_a_proxy_that_takes_such_headers_away_is_kept_by_the_hop(world, name):
+    """With all else that the browser sends; a program lacks more."""
+    sent = tuple(pair for pair in OVER_TLS[name] if not pair[0].lower().startswith("sec-"))
+    first = await world.judged(at=600 * MINUTES, headers=sent)
+    assert (first.verdict.kind, first.answer.kind) == (VerdictKind.UNCERTAIN, AnswerKind.HOP)
+    back = world.hop_url(at=600 * MINUTES)
+    await world.judged(at=600 * MINUTES + 0.2, headers=(*sent, ("Cookie", "hop=1")), target=back)
+    await world.settle(610 * MINUTES)
+    assert len([row async for row in world.store.clicks(Filter())]) == 1
 
 
 # --- TLS fingerprint ---------------------------------------------------------------------------

@@ -44,11 +44,20 @@ FIRST_CAPPED = {"chromium": 90, "firefox": 87, "safari": 14}
 macOS 11 (otsukare.info/2021/03/02/capping-user-agent-string; bugzilla 1679929 and 1693295). Of 3,061 agents
 of Macs that came to pages 7 name more (npm, user-agents 2.1.198)."""
 
+NAMES_PICTURES = 80
+"""From here on Chromium's Accept for a page names image/webp; the first Edge borrowed names of older ones.
+
+Firefox and Safari never name image/apng (developer.mozilla.org, List of default Accept values; captures).
+"""
+
 _NEWER_SYSTEM = re.compile(r"\((?:Macintosh; Intel Mac OS X|Windows NT) (?:1[1-9]|[2-9]\d)(?!\d)")
 _NAMES_BUILD = re.compile(
     r"Mozilla/5\.0 \((?:Windows NT|Macintosh|X11)[^()]*\) AppleWebKit/537\.36 \(KHTML, like Gecko\) "
     r"Chrome/\d+\.(?!0\.0\.0 )\S+ Safari/537\.36(?: Edg/\S+)?"
 )
+_BROTLI = re.compile(
+    r"\bbr\b"
+)  # asked for over TLS alone, since boxes on the way broke it (Chromium, Firefox)
 _BRAND_VERSION = re.compile(r'"(?:Chromium|HeadlessChrome)";v="(\d+)"')
 
 
@@ -63,6 +72,7 @@ def contradictions(visit: Visit) -> list[str]:
         return []
     checks = (
         *_basics(profile),
+        *_accepts(profile, found),
         *_hints(profile, found),
         *_ages(profile, found),
         *_fetch_metadata(visit, found),
@@ -127,6 +137,18 @@ def _basics(profile: Profile) -> tuple[tuple[bool, str], ...]:
     )
 
 
+def _accepts(profile: Profile, found: agents.Engine) -> tuple[tuple[bool, str], ...]:
+    """Check as what a page is asked for: each engine names kinds of pictures along with it."""
+    accept = profile.get("accept")
+    if accept is None or found.embedded:
+        return ()
+    names = found.name == "chromium" and found.major >= NAMES_PICTURES
+    return (
+        (names and "image/webp" not in accept, "no image/webp in Accept"),
+        (found.name != "chromium" and "image/apng" in accept, f"Chromium's Accept from {found.name}"),
+    )
+
+
 def _hints(profile: Profile, found: agents.Engine) -> tuple[tuple[bool, str], ...]:
     hints = profile.get("sec-ch-ua")
     brand = _BRAND_VERSION.search(hints or "")
@@ -171,14 +193,20 @@ def _ages(profile: Profile, found: agents.Engine) -> tuple[tuple[bool, str], ...
 
 def _fetch_metadata(visit: Visit, found: agents.Engine) -> tuple[tuple[bool, str], ...]:
     profile = visit.profile
-    if not visit.secure or found.embedded:
+    if found.embedded:
         # WebViews and in-app browsers differ by version and host program.
         return ()
-    sends = sends_fetch_metadata(found)
+    sends, encodings = sends_fetch_metadata(found), (profile.get("accept-encoding") or "").lower()
+    if not visit.secure:
+        # With Fetch Metadata it did come over TLS, and the front does not say so.
+        unspoken = sends and profile.get("sec-fetch-mode") is None
+        return ((unspoken and _BROTLI.search(encodings) is not None, "br accepted over plain HTTP"),)
     hinted = found.name == "chromium" and found.major >= CHROMIUM_HINTS
     mode = profile.get("sec-fetch-mode")
     return (
         (sends and mode is None, "no Sec-Fetch-Mode over TLS"),
+        # What takes all of these headers away takes Chromium's hints, too, so that two things are missing.
+        (sends and not hinted and profile.get("sec-fetch-site") is None, "no Sec-Fetch-Site over TLS"),
         # Whoever follows a link navigates; pictures and scripts do not (W3C Fetch Metadata section 2.2).
         (mode not in (None, "navigate"), f"Sec-Fetch-Mode {mode}, which is no navigation"),
         (hinted and profile.get("sec-ch-ua") is None, "no client hints over TLS"),

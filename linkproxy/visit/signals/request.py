@@ -159,8 +159,8 @@ def _contradiction(look: Look) -> Finding | None:
     found = contradictions(look.visit)
     if not found:
         return None
-    # One thing missing can be a privacy tool's doing; two are hardly.
-    share = 0.6 if len(found) == 1 else 1.0
+    shares = look.rule.values["shares"]
+    share = shares[min(len(found), len(shares)) - 1]
     return Finding(round(look.rule.weight * share, 1), "; ".join(found))
 
 
