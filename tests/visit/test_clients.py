@@ -299,6 +299,38 @@ async def test_who_comes_through_a_proxy_that_takes_such_headers_away_is_kept_by
     assert len([row async for row in world.store.clicks(Filter())]) == 1
 
 
+PAST_CACHES = (("Pragma", "no-cache"), ("Cache-Control", "no-cache"))
+
+
+async def test_a_browser_whose_cache_is_off_is_driven_by_a_program_whenever_it_comes(world):
+    """Puppeteer and Playwright switch it off when requests are looked at on their way."""
+    first = await world.judged(at=600 * MINUTES, headers=(*PAST_CACHES, *CHROME))
+    assert "request.cache-off" in reasons(first)
+    assert "request.coherent" not in reasons(first)
+    back = world.hop_url(at=600 * MINUTES)
+    again = (*PAST_CACHES, *CHROME, ("Cookie", "hop=1"))
+    await world.judged(at=600 * MINUTES + 0.2, headers=again, target=back)
+    await world.settle(610 * MINUTES)
+    assert [row async for row in world.store.clicks(Filter())] == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        (*CHROME, ("Cache-Control", "max-age=0")),
+        (*CHROME, ("Cache-Control", "max-age=259200"), ("Pragma", "no-cache")),
+        (*PAST_CACHES, *OVER_TLS["android webview"]),
+        (*PAST_CACHES, *OVER_TLS["wkwebview"]),
+        (*PAST_CACHES, *OVER_TLS["an electron program"]),
+    ],
+    ids=["reloaded", "by a caching proxy", "an app on android", "an app on ios", "electron"],
+)
+async def test_who_reloads_or_has_an_app_without_a_cache_is_a_person(world, sent):
+    judged = await world.judged(at=20 * MINUTES, headers=sent)
+    assert "request.cache-off" not in reasons(judged)
+    assert judged.verdict.kind is VerdictKind.HUMAN
+
+
 # --- TLS fingerprint ---------------------------------------------------------------------------
 
 CHROMES, APPLES, NO_ALPN = "t13d1516h2_8daaf6152771_b1ff8ab2d16f", "t13d2014h2_a09f3c656075_e42f34c56612", "t13d190900_9dc949149365_97f8aa674fd9"  # fmt: skip

@@ -117,6 +117,12 @@ def names_operator(profile: Profile) -> str:
     return ""
 
 
+def bypasses_caches(profile: Profile) -> bool:
+    """Return whether a request goes past all caches; a plain reload says max-age=0 and no Pragma."""
+    said = (profile.get(name) or "" for name in ("cache-control", "pragma"))
+    return all("no-cache" in value for value in said)
+
+
 def comes_from_a_page(profile: Profile) -> bool:
     """Return whether a browser says that another site's page led here, as webmail does."""
     return profile.get("sec-fetch-site") == "cross-site" and profile.get("sec-fetch-mode") == "navigate"

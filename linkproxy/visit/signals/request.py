@@ -8,6 +8,7 @@ from linkproxy.model import Family, ZoneRole
 from linkproxy.visit import agents
 from linkproxy.visit.intake import TLS_FINGERPRINT
 from linkproxy.visit.signals.headers import (
+    bypasses_caches,
     comes_from_a_page,
     contradictions,
     is_coherent,
@@ -115,6 +116,18 @@ def _host_of(look: Look) -> str:
     return profile.get("x-native-host") or ("OneOutlook" if "OneOutlook/" in (profile.agent or "") else "")
 
 
+def _cache_off(look: Look) -> Finding | None:
+    """Speak of a navigation that must not be answered from any cache, as of a browser that is steered.
+
+    WebViews are left out: apps choose so for the pages that they show.
+    """
+    profile = look.visit.profile
+    found = agents.engine(profile.agent or "")
+    if found.name != "chromium" or found.embedded or not bypasses_caches(profile):
+        return None
+    return Finding(look.rule.weight, "Cache-Control and Pragma say no-cache")
+
+
 def _text_browser(look: Look) -> Finding | None:
     profile = look.visit.profile
     agent = profile.agent or ""
@@ -171,7 +184,7 @@ def _coherent(look: Look) -> Finding | None:
     agent = profile.agent or ""
     if agents.robot_word(agent, look.policy) or agents.unknown_product(agent, look.policy):
         return None
-    if _host_of(look) or names_operator(profile):
+    if _host_of(look) or names_operator(profile) or _cache_off(look):
         return None
     engine = agents.engine(agent)
     if not sends_fetch_metadata(engine) and agents.is_dead(agent, look.visit.at, look.policy):
@@ -204,6 +217,7 @@ _ALL = (
     Signal("request.unknown-product", Family.REQUEST, _unknown_product),
     Signal("request.sparse", Family.REQUEST, _sparse),
     Signal("request.native-host", Family.REQUEST, _native_host),
+    Signal("request.cache-off", Family.REQUEST, _cache_off),
     Signal("request.text-browser", Family.REQUEST, _text_browser),
     Signal("request.agent-empty", Family.REQUEST, _agent_empty),
     Signal("request.platform-dead", Family.REQUEST, _platform_dead),
