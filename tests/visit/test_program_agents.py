@@ -300,6 +300,15 @@ async def test_a_reader_of_unknown_name_that_asks_for_pages_in_a_language_is_no_
 
 
 @pytest.mark.parametrize(
+    "text", ["LinkPreview/2.1", "Notebot/1.0", "Guzzle-Fetcher", "python-requests/2.32.5"]
+)
+async def test_a_robot_that_names_itself_is_no_text_browser_whatever_it_asks_for(world, text):
+    robot = await world.judged(at=HOUR, headers=(("User-Agent", text), *PAGES))
+    assert weight(robot, "request.text-browser") is None
+    assert robot.verdict.kind is not VerdictKind.HUMAN
+
+
+@pytest.mark.parametrize(
     ("text", "accept", "version"),
     [
         ("Lynx/2.9.2 libwww-FM/2.14", "text/html, text/plain, */*;q=0.01", "1.0"),

@@ -131,13 +131,21 @@ def _cache_off(look: Look) -> Finding | None:
 def _text_browser(look: Look) -> Finding | None:
     profile = look.visit.profile
     agent = profile.agent or ""
-    if not agent or agent.startswith("Mozilla/"):
+    if not agent or agent.startswith("Mozilla/") or _is_robots(agent, look):
         return None
     pages, listed = reads_pages(profile), agents.matches(agent, look.policy.agents["browsers"])
     if not pages and not (listed and profile.get("accept-language")):
         return None
     weight = look.rule.weight if pages and listed else look.rule.values["unlisted_weight"]
     return Finding(weight, agent[:40])
+
+
+def _is_robots(agent: str, look: Look) -> bool:
+    """Return whether an agent says itself, or is listed, that no reader is behind it."""
+    policy = look.policy
+    return bool(
+        agents.robot_word(agent, policy) or agents.program(agent, policy) or agents.crawler(agent, policy)
+    )
 
 
 def _agent_empty(look: Look) -> Finding | None:
