@@ -32,6 +32,21 @@ async def test_links_followed_from_ever_other_networks_by_the_same_headers_are_a
     assert 0 < weight(two, "message.rotates") < weight(three, "message.rotates")
 
 
+async def test_links_within_seconds_from_two_networks_say_more_than_minutes_apart(world):
+    """A browser asks over the connection that it has, and that has one address."""
+    soon = await followed(world, ("one", 0, "198.51.100.1"), ("two", 4, "192.0.2.7"))
+    assert weight(soon, "message.rotates") == 17.0
+    third = await followed(world, ("tre", 8, "203.0.113.9"))
+    assert weight(third, "message.rotates") == 26.0
+    later = await followed(world, ("four", 40, "203.0.113.9"))
+    assert weight(later, "message.rotates") == 17.0
+
+
+async def test_a_telephone_that_leaves_the_wifi_between_two_quick_clicks_is_a_persons(world):
+    steps = ("one", 0, "198.51.100.1", FIREFOX), ("two", 8, "192.0.2.7", FIREFOX)
+    assert (await followed(world, *steps)).verdict.kind is VerdictKind.HUMAN
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 from linkproxy.model import LOW_INTEREST_ROLES, AnswerKind, Family, LinkKind, ZoneRole
@@ -75,13 +75,27 @@ def _rotates(look: Look) -> Finding | None:
         for item in look.burst
         if item.profile_id == facts.profile_id and abs(item.at - visit.at) <= values["window_seconds"]
     ]
-    if all(item.key == visit.key for item in alike):
+    others = [item for item in alike if item.key != visit.key]
+    if not others:
         return None
-    networks = {wide_of(facts.network), *(wide_of(item.network) for item in alike)} - {None}
+    asked = asked_at(visit)
+    soon = [item for item in others if abs(asked_at(item) - asked) <= values["quick_seconds"]]
+    quick, count = _of_one_version(look, soon), _of_one_version(look, alike)
+    rows = (("quick_curve", quick, " within seconds"), ("curve", count, ""))
+    found = [
+        Finding(weight, f"other links from {number} networks{pace} by the same headers")
+        for curve, number, pace in rows
+        for least, weight in values[curve]
+        if number >= least
+    ]
+    return max(found, key=attrgetter("weight"), default=None)
+
+
+def _of_one_version(look: Look, items: Sequence[Sibling]) -> int:
+    """Count the wide networks of a visit and others, of the IP version that has more of them."""
+    networks = {wide_of(look.facts.network), *(wide_of(item.network) for item in items)} - {None}
     counts = Counter(version for version, _ in filter(None, networks))
-    count = max(counts.values(), default=0)
-    weights = [weight for least, weight in values["curve"] if count >= least]
-    return Finding(weights[-1], f"other links from {count} networks by the same headers") if weights else None
+    return max(counts.values(), default=0)
 
 
 def _most_links(look: Look) -> Finding | None:
