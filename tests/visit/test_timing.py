@@ -50,3 +50,14 @@ def test_a_delay_is_as_dense_as_both_curves_are_between_the_times_that_it_may_be
     else:
         assert machine == pytest.approx(density(VALUES["machine"], source, seconds), rel=1e-6)
         assert person == pytest.approx(density(VALUES[kind], source, seconds), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [(45.4, "45 s"), (599.0, "599 s"), (600.0, "10 min"), (7199.0, "120 min"), (7200.0, "2.0 h"),
+     (72_331.0, "20.1 h"), (172_800.0, "2.0 days"), (2_592_000.0, "30.0 days")],
+)  # fmt: skip
+async def test_a_delay_is_told_as_people_tell_it(world, at, told):
+    judged = await world.judged(at=at)
+    said = next(item.detail for item in judged.verdict.evidence if item.name == "timing.delay")
+    assert said.startswith(f"{told} after delivery (")

@@ -202,7 +202,8 @@ def _coherent(look: Look) -> Finding | None:
         weights.append(values["undriven_weight"])
     if comes_from_a_page(profile):
         weights.append(values["from_page_weight"])
-    return Finding(min(weights), f"{engine.name} {engine.major}")
+    # Apps on iOS show pages with Apple's engine and do not say which one.
+    return Finding(min(weights), f"{engine.name} {engine.major}" if engine.major else engine.name)
 
 
 def _tls_fingerprint(look: Look) -> Finding | None:

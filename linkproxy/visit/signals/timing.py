@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy
 
 EXACT = frozenset({DeliverySource.MX, DeliverySource.PROVIDER})
+_UNITS = ((7200.0, 60.0, 0, "min"), (172_800.0, 3600.0, 1, "h"), (math.inf, 86_400.0, 1, "days"))
 LEAST_SHARE = 1e-6  # keeps the ratio of two rare things finite
 
 
@@ -56,7 +57,16 @@ def _delay(look: Look) -> Finding | None:
     if not floor <= weight <= most:
         weight = max(floor, min(most, weight))
     weight = round(weight, 1)
-    return Finding(weight, f"{elapsed:.0f}{curves.words}") if weight else None
+    return Finding(weight, f"{_spoken(elapsed)}{curves.words}") if weight else None
+
+
+def _spoken(seconds: float) -> str:
+    """Return a delay as people tell it, to two figures or more."""
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return next(
+        f"{seconds / unit:.{places}f} {word}" for most, unit, places, word in _UNITS if seconds < most
+    )
 
 
 def people_by(kind: CampaignKind, seconds: float, policy: Policy) -> float:
@@ -115,7 +125,7 @@ def _curves(values: Mapping[str, Any], source: DeliverySource, kind: CampaignKin
         amid = [(left + right) / 2 for left, right in itertools.pairwise((ends[0] - 2, *ends, ends[-1] + 2))]
         known = _CURVES[id(values), source, kind] = Curves(
             values,
-            f" s after delivery ({source.value})",
+            f" after delivery ({source.value})",
             spread,
             tuple(ends),
             tuple(_ways(curves, errors, spread, elapsed) for elapsed in amid),
