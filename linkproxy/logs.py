@@ -117,7 +117,7 @@ EVENTS: Final[Mapping[Event, str]] = {
         "`campaign_id`, `visits`."
     ),
     Event.LINKS_UNFILED: "A link file (`[store] link_files`) cannot be kept; the store has the links. They "
-    "are filed with the campaign's next change, or once a day. `error`.",
+    "are filed with the campaign's next change, or once a day. The same is told once a minute. `error`.",
     Event.PURGED: "What was older than `[retention]` allows was deleted. Rows by table.",
     Event.PURGE_FAILED: "The purge failed; it is tried again. `error`.",
     Event.ASN_LOADED: "A network database has changed and was read again. `path`.",

@@ -54,7 +54,8 @@ async def whose(store: Store, keyring: Keyring, url: str) -> Whose:
     if campaign is None:
         raise NotOursError(
             f"campaign {read.campaign_id} of this link is not in the store: it was made after the backup "
-            "that was restored, or in another store with the same signing keys"
+            "that was restored (`linkproxy store restore-links` brings it back from link files), or in "
+            "another store with the same signing keys"
         )
     recipient = await _recipient(store, read)
     own = () if recipient is None else await store.list_message_links(campaign.id, recipient.id)
@@ -114,7 +115,8 @@ def _notes(found: Whose) -> list[str]:
     if found.link is None:
         notes.append(
             "There is no link of this key, so readers see that it is not known: a character was changed, the "
-            "link was made after the backup that was restored, or it belonged to one message and was purged."
+            "link was made after the backup that was restored (store restore-links), or it belonged to one "
+            "message and was purged."
         )
     if found.recipient is None:
         notes.append(_nobody(found))

@@ -12,7 +12,9 @@ import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from linkproxy.model import (
     BaitPlaces,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _NAMES = "campaign-*.json"
+_MINUTE_SECONDS = 60.0
 
 
 class LinkFiles:
@@ -44,6 +47,7 @@ class LinkFiles:
     def __init__(self, folder: str = "", tell: Callable[[str], None] | None = None) -> None:
         self._folder = Path(folder) if folder else None
         self._tell = tell or _log
+        self._said, self._again_at = "", 0.0
 
     async def save(self, store: RegisteredStore, campaign_id: CampaignId) -> None:
         """Bring a campaign's file up to date; never raises, since links and mail do without it.
@@ -61,9 +65,16 @@ class LinkFiles:
                     return
                 found = again
         except OSError as error:
-            self._tell(f"{path}: cannot be written ({error.strerror or error})")
+            self._say(f"{self._folder}: link files cannot be written ({error.strerror or error})")
         except LinkproxyError as error:
-            self._tell(str(error))
+            self._say(str(error))
+
+    def _say(self, text: str) -> None:
+        """Tell the same once a minute: where the disk is away, no campaign of thousands can be filed."""
+        now = monotonic()
+        if text != self._said or now >= self._again_at:
+            self._said, self._again_at = text, now + _MINUTE_SECONDS
+            self._tell(text)
 
     def _write(self, path: Path, found: Registered) -> bool:
         """Write a file unless it says the same; return whether it was written. Raises OSError."""
@@ -146,21 +157,29 @@ def _same(value: Any) -> Any:
 
 def _replace(path: Path, text: str) -> None:
     """Put a file in another one's place, durably; nobody ever sees a part of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    with os.fdopen(os.open(draft, flags, 0o600), "w", encoding="ascii") as file:
+    draft = path.with_name(f".{path.name}.{uuid4().hex}")  # others may be at the same file
+    try:
+        _write_durably(draft, text)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _write_durably(path: Path, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="ascii") as file:
         if os.geteuid() == 0:  # a command of root's must leave what the server can go on with
             place = path.parent.stat()
             os.fchown(file.fileno(), place.st_uid, place.st_gid)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _log(text: str) -> None:

@@ -160,4 +160,4 @@ def test_a_damaged_link_file_is_named(filing: Installation):
 def test_links_are_registered_though_their_file_cannot_be_written(filing: Installation):
     filing.write("elsewhere", "in the way")
     ran = filing.ok("campaign", "add", "spring", "--html", "newsletter.html")
-    assert "campaign-1.json: cannot be written" in ran.err
+    assert "elsewhere: link files cannot be written" in ran.err

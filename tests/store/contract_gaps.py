@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from store.world import ids, send
 
+from linkproxy.model import AnswerKind, RecipientId, Unlogged
 from linkproxy.store.api import RecipientDraft, StoreError
 from linkproxy.store.gaps import GAPS
+from linkproxy.visit import pipeline
+from linkproxy.visit import policy as policies
 
 
 class GapContract:
@@ -18,6 +23,14 @@ class GapContract:
         assert later.ann.id == mail.bob.id + GAPS["recipient"] + 1
         (after,) = await mail.visited(mail.visit(5))
         assert after.visit_id == before.visit_id + GAPS["visit"] + 1
+
+    async def test_who_was_registered_after_the_backup_is_sent_on_and_is_nobody(self, store, mail):
+        take = partial(pipeline.take, policy=policies.load())
+        lost = RecipientId(mail.bob.id + 1)
+        (outcome,) = await mail.append(mail.visit(recipient_id=lost), take=take)
+        assert isinstance(outcome, Unlogged)
+        assert (outcome.answer.kind, outcome.answer.target) == (AnswerKind.REDIRECT, mail.links[0].target)
+        assert await ids(store) == []
 
     async def test_an_empty_store_can_have_a_gap(self, store):
         await store.skip_ids()
