@@ -39,7 +39,7 @@ def restore_links(folder: Path | None) -> int:
     from linkproxy.store.link_files import read_folder
 
     place = folder or Path(_folder(current_config()))
-    lost = list(read_folder(place))
+    lost = read_folder(place)
 
     async def work(_config: Config, store: Store) -> list[BroughtBack]:
         return [await store.bring_back(each) for each in lost]

@@ -32,7 +32,7 @@ from linkproxy.model import (
 from linkproxy.store.registered import Registered, is_same, together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from linkproxy.store.registered import RegisteredStore
 
@@ -95,13 +95,22 @@ class LinkFiles:
         return True
 
 
-def read_folder(folder: Path) -> Iterator[Registered]:
-    """Yield what the files of a folder hold, in order of campaign; raise LinkproxyError."""
+def read_folder(folder: Path) -> list[Registered]:
+    """Return what the files of a folder hold, in order of campaign; raise LinkproxyError that names all faults."""
     paths = sorted(folder.glob(_NAMES), key=lambda path: (len(path.name), path.name))
     if not paths:
         raise LinkproxyError(f"{folder}: there are no link files in it (campaign-1.json and so on)")
+    found, faults = [], []
     for path in paths:
-        yield read_file(path)
+        try:
+            found.append(read_file(path))
+        except OSError as error:
+            faults.append(f"{path}: cannot be read ({error.strerror or error})")
+        except LinkproxyError as error:
+            faults.append(str(error))
+    if faults:
+        raise LinkproxyError("\n".join(faults))
+    return found
 
 
 def read_file(path: Path) -> Registered:

@@ -151,10 +151,13 @@ def test_without_link_files_there_is_nothing_to_bring_back(here: Installation):
     assert "there are no link files in it" in here.fails("store", "restore-links", "empty")
 
 
-def test_a_damaged_link_file_is_named(filing: Installation):
+def test_all_link_files_that_are_damaged_are_named_at_once(filing: Installation):
     filing.mail()
     filing.write("elsewhere/campaign-2.json", '{"version": 1}')
-    assert "campaign-2.json: it is no link file, or is damaged" in filing.fails("store", "restore-links")
+    (filing.folder / "elsewhere" / "campaign-3.json").mkdir()
+    told = filing.fails("store", "restore-links")
+    assert "campaign-2.json: it is no link file, or is damaged" in told
+    assert "campaign-3.json: cannot be read" in told
 
 
 def test_links_are_registered_though_their_file_cannot_be_written(filing: Installation):
