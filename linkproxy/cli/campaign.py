@@ -12,6 +12,7 @@ import click
 
 from linkproxy.campaign.charsets import declared
 from linkproxy.cli.files import read_charset, read_mail
+from linkproxy.cli.group import Group
 from linkproxy.cli.notes import Notes, notes_options
 from linkproxy.cli.output import json_option, print_json, print_table, say
 from linkproxy.cli.session import need_campaign, with_store
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _UTM_NAMES = tuple(field.name for field in fields(Utm))
 
 
-@click.group("campaign")
+@click.group("campaign", cls=Group)
 def campaign() -> None:
     """Make, rename and archive campaigns, and look at their links.
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from linkproxy.cli.group import Group
 from linkproxy.cli.main import Invocation, pass_invocation
 from linkproxy.cli.output import say
 from linkproxy.config_values import POSTGRES
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-@click.group("config")
+@click.group("config", cls=Group)
 def config() -> None:
     """Check the settings, or show what is in force.
 

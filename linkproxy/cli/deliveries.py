@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from linkproxy.cli.group import Group
 from linkproxy.cli.inputs import Person, read_people
 from linkproxy.cli.output import say
 from linkproxy.cli.session import need_campaign, with_store
@@ -30,7 +31,7 @@ _BATCH = 1000
 Told = tuple[RecipientDraft | None, Delivery]
 
 
-@click.group("deliveries")
+@click.group("deliveries", cls=Group)
 def deliveries() -> None:
     """Record when mail was accepted, which judging by time needs.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from linkproxy.cli.group import Group
 from linkproxy.cli.output import json_option, print_json, print_table
 from linkproxy.cli.session import current_config
 from linkproxy.config_values import host as checked_host
@@ -23,7 +24,7 @@ _DNS_SECONDS: Final = 5.0
 _Port = click.IntRange(1, 65535)
 
 
-@click.group("domains")
+@click.group("domains", cls=Group)
 def domains() -> None:
     """Tracking hosts: check whether one is ready.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from linkproxy.cli.group import Group
 from linkproxy.cli.output import chosen_format, format_option, print_rows, say
 from linkproxy.cli.session import with_store
 from linkproxy.model import LinkproxyError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 5
 
 
-@click.group("gateways")
+@click.group("gateways", cls=Group)
 def gateways() -> None:
     """Who takes in and scans the mail of recipients' domains, as their MX records tell.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from linkproxy.cli.group import Group
 from linkproxy.cli.output import print_table, say
 from linkproxy.cli.session import with_store
 from linkproxy.model import LinkproxyError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from linkproxy.store.api import Store
 
 
-@click.group("keys")
+@click.group("keys", cls=Group)
 def keys() -> None:
     """Make and remove keys of the JSON API. Only their hashes are stored.
 

@@ -9,6 +9,7 @@ import click
 
 from linkproxy.campaign.links import target_fault
 from linkproxy.campaign.targets import is_tracked
+from linkproxy.cli.group import Group
 from linkproxy.cli.link_find import find
 from linkproxy.cli.output import json_option, print_json, print_table, say
 from linkproxy.cli.session import confirm, need_campaign, user_name, with_store
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from linkproxy.store.api import AuditEntry, Store
 
 
-@click.group("link")
+@click.group("link", cls=Group)
 def link() -> None:
     """Look up and correct links of mail that is sent already.
 

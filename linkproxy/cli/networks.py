@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from linkproxy.cli.group import Group
 from linkproxy.cli.output import json_option, print_json, print_table
 from linkproxy.cli.session import current_config
 from linkproxy.model import NOBODY, Campaign, CampaignId, Facts, LinkKey, LinkproxyError, Profile, Visit
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from linkproxy.visit.policy import Policy
 
 
-@click.group("networks")
+@click.group("networks", cls=Group)
 def networks() -> None:
     """Look up whose network an address belongs to.
 

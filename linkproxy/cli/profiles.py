@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from linkproxy.cli.group import Group
 from linkproxy.cli.output import (
     TABLE_ROWS,
     chosen_format,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _MOST = 100_000
 
 
-@click.group("profiles")
+@click.group("profiles", cls=Group)
 def profiles() -> None:
     """Show what the messages of recipient domains and gateways have taught the judge.
 

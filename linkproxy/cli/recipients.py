@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linkproxy.cli.files import write_whole
+from linkproxy.cli.group import Group
 from linkproxy.cli.output import say
 from linkproxy.cli.session import confirm, need_recipient, with_store
 from linkproxy.cli.sign import sign
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from linkproxy.store.api import Store
 
 
-@click.group("recipients")
+@click.group("recipients", cls=Group)
 def recipients() -> None:
     """Sign references; export, erase, or stop tracking a recipient.
 

@@ -9,6 +9,7 @@ import click
 
 from linkproxy.campaign.tokens import SigningKey, format_keys, new_key, parse_keys
 from linkproxy.cli.files import write_whole
+from linkproxy.cli.group import Group
 from linkproxy.cli.output import print_table
 from linkproxy.cli.session import current_config, with_store
 from linkproxy.model import LinkproxyError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _SHOWN_CAMPAIGNS = 5
 
 
-@click.group("signing-keys")
+@click.group("signing-keys", cls=Group)
 def signing_keys() -> None:
     """List, rotate and remove the keys that sign tracked links.
 

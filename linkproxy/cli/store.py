@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from linkproxy.cli.group import Group
 from linkproxy.cli.rekey import rekey
 from linkproxy.cli.restore_links import restore_links
 from linkproxy.cli.rollups import rebuild_rollups
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from linkproxy.store.api import Store
 
 
-@click.group("store")
+@click.group("store", cls=Group)
 def store() -> None:
     """Look after the store itself.
 

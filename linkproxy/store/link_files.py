@@ -96,7 +96,7 @@ class LinkFiles:
 
 
 def read_folder(folder: Path) -> list[Registered]:
-    """Return what the files of a folder hold, in order of campaign; raise LinkproxyError that names all faults."""
+    """Return what the files of a folder hold, by campaign; raise LinkproxyError, of all files at once."""
     paths = sorted(folder.glob(_NAMES), key=lambda path: (len(path.name), path.name))
     if not paths:
         raise LinkproxyError(f"{folder}: there are no link files in it (campaign-1.json and so on)")

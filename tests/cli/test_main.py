@@ -115,6 +115,14 @@ def linkproxy(*arguments: str, folder: Path, stdout: int = subprocess.PIPE) -> t
     return process.returncode, out, err
 
 
+@pytest.mark.parametrize("group", ["campaign", "store", "recipients", "link"])
+def test_the_commands_of_a_group_are_told_in_whole_sentences(here: Installation, group: str) -> None:
+    listed = here.ok(group, "--help").text.split("Commands:\n")[1]
+    assert "..." not in listed
+    first = here.ok(group, listed.split()[0], "--help").text.split("\n\n")[1]
+    assert " ".join(first.split()).split(". ")[0].rstrip(".") in " ".join(listed.split())
+
+
 def test_a_reader_that_leaves_early_sees_no_complaint(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
