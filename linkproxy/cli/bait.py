@@ -63,7 +63,7 @@ def print_catches(found: Mapping[str, Any]) -> None:
 
 def _print(rows: Sequence[Mapping[str, Any]], column: str) -> None:
     print_table(
-        ["", "Messages", "Took the bait", "Early", "Late", "Told otherwise", "Took the bait"],
+        ["", "Messages", "Took the bait", "Early", "Late", "Told otherwise", "Of these, took it"],
         [
             [
                 str(row[column] or "(not known)"),

@@ -10,7 +10,7 @@ import click
 from linkproxy.cli.listing import filter_options
 from linkproxy.cli.output import json_option, print_json, print_table, say
 from linkproxy.cli.session import need_campaign, with_store
-from linkproxy.query.filters import read_filter
+from linkproxy.query.filters import read_filter, read_time, short_time
 from linkproxy.query.shadow import shadow_record
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ def shadow(*, as_json: bool, **given: str | None) -> None:
             ["Visit", "Time (UTC)", "Campaign", "Recipient", "Live", "Shadow", "The shadow's reasons"],
             [
                 [
-                    *(str(row[name]) for name in ("visit_id", "at", "campaign", "recipient")),
+                    str(row["visit_id"]),
+                    short_time(read_time(row["at"], now=0.0)),
+                    row["campaign"],
+                    row["recipient"],
                     *(f"{row[name]['verdict']} {row[name]['score']:+.1f}" for name in ("live", "shadow")),
                     ", ".join(row["shadow"]["reasons"]),
                 ]

@@ -26,8 +26,8 @@ def test_messages_with_machines_and_their_bait_are_counted(here: Installation) -
     assert (told["whole"]["messages"], told["whole"]["took_bait"]) == (2, 1)
     assert (told["whole"]["early"], told["whole"]["late"]) == (1, 1)
     assert here.ok("report", "spring", "--bait", "--json").json["bait"] == told
-    assert "Took the bait" in here.ok("report", "spring", "--bait").text
-    assert "Took the bait" not in here.ok("report", "spring").text
+    assert "Told otherwise  Of these, took it" in here.ok("report", "spring", "--bait").text
+    assert "Told otherwise" not in here.ok("report", "spring").text
     shown = here.ok("bait").text
     assert "hidden" in shown
     assert "50.0% (" in shown

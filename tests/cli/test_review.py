@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from cli.conftest import SPRING
 
 from linkproxy.cli import demo as demos
 from linkproxy.cli.main import run
@@ -230,10 +231,11 @@ def test_a_shadow_is_compared_when_the_command_settles(here, monkeypatch) -> Non
     here.ok("campaign", "add", "spring")
     mail = here.ok("rewrite", "-", "--campaign", "spring", "--recipient", "ada@brand.example", stdin=html)
     here.write("strict.toml", STRICT)
-    here.visit(here.paths(mail.out)[:1], at=1_780_000_000.0)
+    here.visit([here.path_to(SPRING, mail.out)], at=1_780_000_000.0)
     monkeypatch.setenv("LINKPROXY__JUDGE__SHADOW_POLICY_FILE", str(here.folder / "strict.toml"))
     here.ok("settle")
     assert here.ok("shadow", "--json").json["counts"]
+    assert "  2026-05-28 20:26:40  " in here.ok("shadow").text, "as every other table has times"
 
 
 def test_a_demonstration_that_still_runs_keeps_its_folder(tmp_path, capsys) -> None:
