@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from linkproxy.model import Campaign, Verdict
     from linkproxy.store.api import ClickRow, Store, VisitRow
 
-BAR = 60
+_BAR = 60
+_NUMBER = 6  # columns beside a bar: a blank and the count
 _COLOURS = {VerdictKind.HUMAN: "green", VerdictKind.UNCERTAIN: "yellow", VerdictKind.MACHINE: "red"}
 
 
@@ -42,9 +43,9 @@ async def print_report(store: Store, played: Sequence[Played], campaign: Campaig
 
 
 def _journal(played: Sequence[Played], visits: Sequence[VisitRow]) -> Table:
-    table = Table(title="The journal: every request, settled", box=box.SIMPLE_HEAD, title_justify="left")
+    table = _table("The journal: every request, settled")
     for name in ("after", "what came", "requests", "answers", "taken for", "main reasons"):
-        table.add_column(name, justify="right" if name in {"after", "requests"} else "left")
+        table.add_column(name, justify="right" if name in {"after", "requests"} else "left", overflow="fold")
     for scene in played:
         rows = [row for row in visits if scene.begins_at <= row.entry.visit.at <= scene.ends_at]
         kinds = Counter(_settled(row).kind for row in rows)
@@ -62,12 +63,19 @@ def _journal(played: Sequence[Played], visits: Sequence[VisitRow]) -> Table:
 
 
 def _click_log(clicks: Sequence[ClickRow], begin: float) -> Table:
-    table = Table(title="The click log: people only", box=box.SIMPLE_HEAD, title_justify="left")
+    table = _table("The click log: people only")
     for name in ("after", "recipient", "link", "score", "target"):
-        table.add_column(name, justify="right" if name in {"after", "score"} else "left")
+        table.add_column(name, justify="right" if name in {"after", "score"} else "left", overflow="fold")
     for row in clicks:
-        table.add_row(f"{row.at - begin:.0f} s", row.recipient, row.key, f"{row.score:+.1f}", row.target)
+        target = row.target.removeprefix("https://")
+        table.add_row(f"{row.at - begin:.0f} s", row.recipient, row.key, f"{row.score:+.1f}", target)
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, collapse_padding=True
+    )
 
 
 def _bars(console: Console, visits: Sequence[VisitRow], clicks: Sequence[ClickRow]) -> None:
@@ -78,9 +86,11 @@ def _bars(console: Console, visits: Sequence[VisitRow], clicks: Sequence[ClickRo
         ("people clicked", len(clicks), "green"),
     )
     most = max(1, *(count for _, count, _ in bars))
+    titles = max(len(title) for title, _, _ in bars)
+    room = max(1, min(_BAR, console.width - titles - 1 - _NUMBER))
     for title, count, colour in bars:
-        width = max(1, round(BAR * count / most)) if count else 0
-        console.print(f"{title:>22} [{colour}]{'█' * width}[/] {count}")
+        width = max(1, round(room * count / most)) if count else 0
+        console.print(f"{title:>{titles}} [{colour}]{'█' * width}[/] {count}")
     console.print()
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,14 +29,17 @@ LAX = '[policy]\nhuman = 18.0\n[signals."message.links-in-seconds"]\nweight = 1.
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demonstration, played once; ``shown.txt`` is what it printed."""
+    """The demonstration, played once; ``shown.txt`` is what it shows on a terminal of 80 columns."""
     folder = tmp_path_factory.mktemp("played") / "demo"
     demos._fresh(folder)
     config = demos._configure(folder)
     # Whatever ports are free: several tests may play at once.
     server = config.server.model_copy(update={"public_port": 0, "private_port": 0})
-    with (folder / "shown.txt").open("w") as shown, redirect_stdout(shown):
+    with redirect_stdout(StringIO()) as shown, pytest.MonkeyPatch.context() as environ:
+        for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "80"), ("TERM", "xterm")):
+            environ.setenv(name, value)
         asyncio.run(demos._run(config.model_copy(update={"server": server}), folder, once=True))
+    (folder / "shown.txt").write_text(re.sub(r"\x1b\[[\d;]*m", "", shown.getvalue()))
     return folder
 
 
@@ -168,6 +172,13 @@ def test_the_demonstration_shows_the_figures_that_its_report_gives(demo, played:
     found = demo("report", CAMPAIGN, "--json").json
     bars = re.findall(r"(?:plain counter says|people clicked) █+ (\d+)", shown)
     assert bars == [str(found["raw"]["requests"]), str(found["human_clicks"])]
+
+
+def test_the_demonstration_fits_a_usual_terminal_and_nothing_of_it_is_cut_off(played: Path) -> None:
+    shown = (played / "shown.txt").read_text()
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    assert "█ 6" in shown
 
 
 def test_figures_stay_in_sight_beside_a_long_target(demo) -> None:
