@@ -201,6 +201,7 @@ def _statements(db: sqlite3.Connection) -> Iterator[str]:
     yield """INSERT INTO click (visit_id, at, campaign_id, recipient_id, key, score, reasons, verified,
         merged, domain) SELECT id, at, c, r, key, score, '["agent.browser","timing.delay"]', 1, 0, domain
         FROM slim WHERE verdict = 'human' ORDER BY id"""
+    yield "UPDATE meta SET value = (SELECT max(id) FROM visit) WHERE name = 'feed'"
     yield from _rollups()
 
 

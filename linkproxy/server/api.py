@@ -80,6 +80,7 @@ _CAMPAIGN = (
 )
 _FILTERS = ("campaign", "link", "recipient", "domain", "since", "until")
 _UTM = tuple(field.name for field in fields(Utm))
+_NOW = "now"
 _NEXT = re.compile(rb"(after|feed|unsubscribe):([0-9]{1,18})")
 
 Answer = dict[str, Any]
@@ -294,9 +295,10 @@ class Api:
             await known_campaign(self._store, query["campaign"])
         faults = unknown(query, (*listing.filters, "limit", "next"))
         limit = _limit(query.pop("limit", str(_PAGE)), faults)
-        after = _read_next(query.pop("next", ""), listing.counter, faults)
         # Asked before the rows: what comes meanwhile is among them, or for the next time.
-        end = getattr(await self._store.ends(), listing.end) if listing.end else None
+        end: int | None = getattr(await self._store.ends(), listing.end) if listing.end else None
+        begin = query.pop("next", "")
+        after = end if end is not None and begin == _NOW else _read_next(begin, listing.counter, faults)
         if end is not None and after > end:
             faults.append(f"next: {_AHEAD}")
         where = {name: query[name] for name in listing.filters if name in query}

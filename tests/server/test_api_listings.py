@@ -52,7 +52,7 @@ async def test_a_program_that_resumes_the_feed_gets_each_click_once_also_what_se
 ) -> None:
     (ben,) = await site.store.register_recipients([RecipientDraft("ben@example.com")])
     await site.ask(site.url())
-    first = (await call(site, key, "/api/v1/feed?since=now"))[1]
+    first = (await call(site, key, "/api/v1/feed?next=now"))[1]
     assert (first["feed"], first["next"]) == ([], None)
     site.clock.now += 1000
     await site.ask(site.url("CtB2", ben))
@@ -64,6 +64,31 @@ async def test_a_program_that_resumes_the_feed_gets_each_click_once_also_what_se
     await site.server.services.settler.once()
     _, told = await call(site, key, f"/api/v1/feed?next={told['resume']}&campaign=spring")
     assert [row["recipient"] for row in told["feed"]] == ["ben@example.com"]
+
+
+@pytest.mark.parametrize("path", ["feed", "visits", "unsubscribes"])
+async def test_who_begins_now_gets_nothing_of_what_was_and_all_that_comes(
+    site: Site, key: str, path: str
+) -> None:
+    async def happens() -> None:
+        await site.ask(site.url())
+        await site.ask(site.url(site.UNSUBSCRIBE), "POST", data=b"List-Unsubscribe=One-Click")
+        site.clock.now += 4000
+        await site.server.services.settler.once()
+
+    await happens()
+    _, begun = await call(site, key, f"/api/v1/{path}?next=now")
+    assert (begun[path], begun["next"]) == ([], None)
+    (site.recipient,) = await site.store.register_recipients([RecipientDraft("ben@example.com")])
+    await happens()
+    _, told = await call(site, key, f"/api/v1/{path}?next={begun['resume']}")
+    assert {row["recipient"] for row in told[path]} == {"ben@example.com"}
+
+
+async def test_only_what_can_be_resumed_can_begin_now(site: Site, key: str) -> None:
+    assert_fault(
+        await call(site, key, "/api/v1/clicks?next=now"), 400, "next: send back what the page before"
+    )
 
 
 async def test_a_full_page_of_the_feed_resumes_behind_its_last_row(site: Site, key: str) -> None:
