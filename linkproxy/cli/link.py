@@ -14,7 +14,7 @@ from linkproxy.cli.link_find import find
 from linkproxy.cli.output import json_option, print_json, print_table, say
 from linkproxy.cli.session import confirm, need_campaign, user_name, with_store
 from linkproxy.model import Campaign, Link, LinkKey, LinkKind, LinkproxyError
-from linkproxy.query.filters import format_time, short_time
+from linkproxy.query.export import AUDIT_COLUMNS, cell, record
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
@@ -100,12 +100,10 @@ def audit(campaign: str, *, as_json: bool) -> None:
         return await store.list_audit((await need_campaign(store, campaign)).id)
 
     entries = with_store(work)
-    rows = [[format_time(item.at), item.key, item.old_target, item.new_target, item.who] for item in entries]
     if as_json:
-        names = ("at", "key", "old_target", "new_target", "who")
-        print_json({"changes": [dict(zip(names, row, strict=True)) for row in rows]})
-    elif rows:
-        shown = [[short_time(item.at), *row[1:]] for item, row in zip(entries, rows, strict=True)]
-        print_table(["Time (UTC)", "Key", "Old target", "New target", "Who"], shown)
+        print_json({"changes": [record(entry, AUDIT_COLUMNS) for entry in entries]})
+    elif entries:
+        rows = [[cell(column.shown(entry)) for column in AUDIT_COLUMNS] for entry in entries]
+        print_table([column.heading for column in AUDIT_COLUMNS], rows)
     else:
         say("No target was changed.")

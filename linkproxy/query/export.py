@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from linkproxy.model import Verdict
     from linkproxy.store.afterlife import FeedRow, RetractionRow
-    from linkproxy.store.api import ClickRow, UnsubscribeRow, VisitRow
+    from linkproxy.store.api import AuditEntry, ClickRow, UnsubscribeRow, VisitRow
 
 Row = TypeVar("Row")
 _TARGET_CHARACTERS = 60
@@ -154,6 +154,15 @@ UNSUBSCRIBE_COLUMNS: Sequence[Column[UnsubscribeRow]] = (
     Column("recipient", "Recipient", lambda row: row.recipient, folds=True),
     Column("domain", "Domain", lambda row: row.domain, folds=True),
     Column("one_click", "One-click", lambda row: row.one_click),
+)
+
+
+AUDIT_COLUMNS: Sequence[Column[AuditEntry]] = (
+    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: short_time(row.at)),
+    Column("key", "Key", lambda row: row.key),
+    Column("old_target", "Old target", lambda row: row.old_target, folds=True),
+    Column("new_target", "New target", lambda row: row.new_target, folds=True),
+    Column("who", "Who", lambda row: row.who),
 )
 
 

@@ -21,6 +21,7 @@ from linkproxy.model import (
     Utm,
 )
 from linkproxy.query.export import (
+    AUDIT_COLUMNS,
     CLICK_COLUMNS,
     FEED_COLUMNS,
     RETRACTION_COLUMNS,
@@ -128,6 +129,7 @@ class Api:
             ("POST", "/api/v1/campaigns", self.add_campaign),
             ("GET", "/api/v1/campaigns/{name}", self.show_campaign),
             ("PATCH", "/api/v1/campaigns/{name}", self.change_campaign),
+            ("GET", "/api/v1/campaigns/{name}/audit", self.list_audit),
             *mails.routes,
             ("POST", "/api/v1/deliveries", self.add_deliveries),
             ("GET", "/api/v1/clicks", self.list_clicks),
@@ -160,6 +162,14 @@ class Api:
         campaign = await known_campaign(self._store, call.path["name"])
         links = await self._store.list_links(campaign.id)
         return {"campaign": campaign_record(campaign), "links": [link_record(link) for link in links]}
+
+    async def list_audit(self, call: Call) -> Answer:
+        """Return which targets of a campaign were changed after sending, and by whom."""
+        refuse_parameters(call.query)
+        campaign = await known_campaign(self._store, call.path["name"])
+        return {
+            "changes": [record(entry, AUDIT_COLUMNS) for entry in await self._store.list_audit(campaign.id)]
+        }
 
     async def add_campaign(self, call: Call) -> Answer:
         """Make a campaign; what is not given is as the configuration says."""

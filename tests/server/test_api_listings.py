@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from claims.api import assert_fault, call
 
+from linkproxy.model import LinkKey
 from linkproxy.store.api import RecipientDraft
 
 if TYPE_CHECKING:
@@ -176,3 +177,19 @@ async def test_a_campaign_that_is_not_there_is_a_404_and_not_an_empty_page(
     assert_fault(answer, 404, "campaign: there is none named 'nowhere'")
     status, _ = await call(site, key, f"/api/v1/{path}?campaign=spring")
     assert status == 200
+
+
+async def test_changes_of_targets_are_told_with_who_made_them(site: Site, key: str) -> None:
+    assert (await call(site, key, "/api/v1/campaigns/spring/audit"))[1]["changes"] == []
+    new = "https://shop.example/other"
+    await site.store.set_target(site.campaign.id, LinkKey(site.CONTENT), new, who="mia", at=site.clock.now)
+    _, told = await call(site, key, "/api/v1/campaigns/spring/audit")
+    (change,) = told["changes"]
+    assert (change["key"], change["old_target"], change["new_target"], change["who"]) == (
+        site.CONTENT,
+        site.TARGET,
+        new,
+        "mia",
+    )
+    answer = await call(site, key, "/api/v1/campaigns/nowhere/audit")
+    assert_fault(answer, 404, "campaign: there is none named 'nowhere'")

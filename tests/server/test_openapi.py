@@ -25,6 +25,7 @@ from linkproxy.config import Config
 from linkproxy.model import DeliverySource
 from linkproxy.query.compare import COMPARED_COLUMNS
 from linkproxy.query.export import (
+    AUDIT_COLUMNS,
     CLICK_COLUMNS,
     FEED_COLUMNS,
     RETRACTION_COLUMNS,
@@ -58,6 +59,7 @@ COLUMNS = {
     "Profile": PROFILE_COLUMNS,
     "Gateway": GATEWAY_COLUMNS,
     "ComparedCampaign": COMPARED_COLUMNS,
+    "TargetChange": AUDIT_COLUMNS,
 }
 WORDS = {
     **{name: [*getattr(model, name)] for name in (
