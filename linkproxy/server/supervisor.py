@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _TURN_SECONDS: Final = 0.5
 _KILL_AFTER_SECONDS: Final = 5.0  # beyond [server] shutdown_seconds
+_STILL_SECONDS: Final = 10.0
+"""Who has not looked for so long stood still, and the workers with it: the machine was paused."""
+
 _SUPERVISOR_SEAT: Final = 0
 
 
@@ -66,6 +69,7 @@ class Supervisor:
         self._leaving: list[Worker] = []
         self._again = False
         self._stopping = False
+        self._looked_at = self._awake_at = 0.0  # monotonic
         self._wakeup = socket.socketpair()
         self._installed = _installed()
 
@@ -115,8 +119,12 @@ class Supervisor:
 
     def _look_after(self, now: float) -> None:
         """End whoever gives no sign of life, or does not go when told."""
+        if now - self._looked_at > _STILL_SECONDS:
+            self._awake_at = now
+        self._looked_at = now
         for worker in self._all():
-            last = max(worker.started_at, self._board.read(worker.seat).beat_at) + HUNG_SECONDS
+            heard_at = max(worker.started_at, self._board.read(worker.seat).beat_at, self._awake_at)
+            last = heard_at + HUNG_SECONDS
             if now > min(last, worker.end_by):
                 if not worker.hung:  # one that waits for a dead disk outlives the kill for a while
                     worker.hung = True

@@ -46,17 +46,33 @@ def test_a_worker_that_lived_for_a_minute_begins_anew() -> None:
 
 def test_a_worker_that_outlives_its_kill_is_logged_as_hung_once() -> None:
     """SIGKILL waits for a process that waits for a disk."""
+    supervisor, process = _silent_worker()
+    with capture_logs() as logs:
+        for now in range(63):
+            supervisor._look_after(now)
+    assert [line["event"] for line in logs] == ["worker.hung"]
+    assert process.kills == 2
+
+
+def test_a_worker_is_given_time_after_the_supervisor_itself_stood_still() -> None:
+    """A machine that is paused (docker pause, a snapshot) wakes up all at once, the supervisor perhaps first."""
+    supervisor, process = _silent_worker()
+    for now in (*range(30), *range(90, 150)):
+        supervisor._look_after(now)
+    assert process.kills == 0
+    supervisor._look_after(151)
+    assert process.kills == 1
+
+
+def _silent_worker() -> tuple[Supervisor, _Uninterruptible]:
+    """Return a supervisor and its only worker, which gives no sign of life."""
     supervisor = Supervisor(Config, ready=lambda _: None)
     process = _Uninterruptible()
     line, _ = Pipe()
     crew = Crew(Config(), NO_SOCKETS, tasks(1))
     crew.workers[crew.tasks[0]] = Worker(crew.tasks[0], process, line, seat=1, started_at=0.0)
     supervisor._crew = crew
-    with capture_logs() as logs:
-        for now in (1.0, 61.0, 61.5, 62.0):
-            supervisor._look_after(now)
-    assert [line["event"] for line in logs] == ["worker.hung"]
-    assert process.kills == 3
+    return supervisor, process
 
 
 class _Uninterruptible(BaseProcess):
