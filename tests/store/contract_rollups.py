@@ -307,6 +307,19 @@ class RollupContract:
         assert [item.domain for item in found.open] == ["b.example"]
         assert found.sums["campaign"][""]["messages"] == 1
 
+    async def test_visits_that_late_knowledge_opens_again_still_count_once(self, store, mail):
+        await mail.visited(mail.visit(0))
+        await mail.settle(settled())
+        await mail.deliver(NOW - 60.0)
+        assert [item.recipient_id for item in await due(store)] == [mail.ann.id]
+        found = await store.campaign_sums(mail.campaign.id)
+        assert (list(found.open), found.open_messages) == ([], 0)
+        assert found.sums["campaign"][""]["messages"] == 1
+
+
+async def due(store):
+    return await store.list_due(last_before=NOW + 900, first_before=0.0, limit=9)
+
 
 async def register(store):
     return await store.register_recipients([RecipientDraft(f"late{place}@{'ab'[place % 2]}.example")

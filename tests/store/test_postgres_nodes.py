@@ -8,10 +8,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from store.contract_domains import asked, in_a_domain
 from store.postgres_fixtures import command, open_store, rows
 from store.world import BROWSER, NOW, Mail, clicks, ids, send, visits
 
-from linkproxy.store import postgres_partitions
+from linkproxy.store import postgres_partitions, postgres_purge
 from linkproxy.store.api import Cutoffs, Filter, StoreError
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
@@ -165,6 +166,24 @@ async def test_a_message_belongs_to_one_node_whatever_isolation_the_database_pre
         await store.close()
 
 
+async def test_of_a_batch_that_failed_no_node_remembers_a_neighbour(mail, open_store, database):
+    """It was judged, and could not be written in time."""
+    store = await open_store(lock_seconds=0.5)
+    side = Mail(store, mail.campaign, mail.links, mail.recipients)
+    await side.visited(side.visit(0, who=side.bob), take=in_a_domain)
+    busy = await asyncpg.connect(database)
+    async with busy.transaction():
+        await busy.execute("LOCK TABLE visit IN SHARE MODE")
+        with pytest.raises(StoreError, match="another write holds what this one needs"):
+            await side.visited(side.visit(1), take=in_a_domain)
+    await busy.close()
+    found, *_ = await asked(side, side.visit(2, who=side.bob), domain="a.example")
+    assert found == []
+    await side.visited(side.visit(3), take=in_a_domain)
+    found, *_ = await asked(side, side.visit(4, who=side.bob), domain="a.example")
+    assert [item.at for item in found] == [NOW + 3]
+
+
 async def test_settling_beside_visits_of_the_same_message_ends_with_every_visit_settled_once(
     mail, open_store
 ):
@@ -215,6 +234,16 @@ async def test_purging_drops_the_weeks_it_has_emptied_and_makes_new_ones(fresh, 
     )
     assert len(await clicks(store)) == 2
     await store.close()
+
+
+async def test_a_purge_of_many_chunks_leaves_nothing_between_them(mail, monkeypatch):
+    monkeypatch.setattr(postgres_purge, "CHUNK", 2)
+    await mail.visited(*(mail.visit(number) for number in range(7)))
+    await mail.append(*(mail.stray(number) for number in range(7)))
+    await mail.settle()
+    counts = await mail.store.purge(Cutoffs(journal=NOW + 5, strays=NOW + 5))
+    assert (counts["visit"], counts["stray"]) == (5, 5)
+    assert [row.entry.visit.at for row in await visits(mail.store)] == [NOW + 5, NOW + 6]
 
 
 async def test_a_purge_beside_a_back_up_leaves_empty_weeks_for_the_next_one(fresh, privacy, monkeypatch):
