@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -110,13 +110,17 @@ async def drop_empty(database: Database, cutoff: float) -> None:
 
 
 async def drop(database: Database, week: Week, parent: str) -> None:
-    """Drop a week of a table unless it holds rows."""
+    """Drop a week of a table unless it holds rows, or what it held is not swept out yet."""
     table = week.table(parent)
-    with suppress(StoreError):  # gone: another node was first
+    try:
         if await database.fetch_one(_ANY.format(table)):
             return
         # What was deleted is swept out now, so that looking again takes no time under the lock.
         await database.execute(f"VACUUM {table}")
+    except StoreError:
+        # Gone, since another node was first, or so large that it takes long: all visits would wait for a
+        # look at it under the lock. The server's own VACUUM sweeps it, and the next purge comes back to it.
+        return
     async with _alone(database, parent) as work:
         there = await work.fetch_one("SELECT to_regclass($1) IS NOT NULL", table)
         if there and there[0] and not await work.fetch_one(_ANY.format(table)):

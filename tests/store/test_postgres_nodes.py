@@ -12,7 +12,7 @@ from store.contract_domains import asked, in_a_domain
 from store.postgres_fixtures import command, open_store, rows
 from store.world import BROWSER, NOW, Mail, clicks, ids, send, visits
 
-from linkproxy.store import postgres_partitions, postgres_purge
+from linkproxy.store import postgres_partitions
 from linkproxy.store.api import Cutoffs, Filter, StoreError
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
@@ -234,16 +234,6 @@ async def test_purging_drops_the_weeks_it_has_emptied_and_makes_new_ones(fresh, 
     )
     assert len(await clicks(store)) == 2
     await store.close()
-
-
-async def test_a_purge_of_many_chunks_leaves_nothing_between_them(mail, monkeypatch):
-    monkeypatch.setattr(postgres_purge, "CHUNK", 2)
-    await mail.visited(*(mail.visit(number) for number in range(7)))
-    await mail.append(*(mail.stray(number) for number in range(7)))
-    await mail.settle()
-    counts = await mail.store.purge(Cutoffs(journal=NOW + 5, strays=NOW + 5))
-    assert (counts["visit"], counts["stray"]) == (5, 5)
-    assert [row.entry.visit.at for row in await visits(mail.store)] == [NOW + 5, NOW + 6]
 
 
 async def test_a_purge_beside_a_back_up_leaves_empty_weeks_for_the_next_one(fresh, privacy, monkeypatch):
