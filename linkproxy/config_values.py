@@ -188,7 +188,10 @@ def _postgres_url(value: str) -> str:
         parts = urlsplit(value)
         password, _ = parts.password, parts.port
     except ValueError:
-        raise ValueError("is no URL such as postgresql://user@host/database") from None
+        raise ValueError(
+            "is no URL such as postgresql://user@host/database, "
+            "or postgresql://user@/database?host=one,two&port=5432,5432 for several hosts"
+        ) from None
     if password is not None or "password=" in parts.query:
         raise ValueError("holds a password, which would be shown; write it into store.password_file")
     if not parts.path.strip("/"):

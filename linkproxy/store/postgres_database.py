@@ -11,7 +11,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
@@ -42,7 +42,8 @@ class ServerSettings:
     def where(self) -> str:
         """Return the database as a reader knows it."""
         parts = urlsplit(self.url)
-        host = parts.hostname or "the local server"
+        named = parse_qs(parts.query).get("host", [""])[-1]
+        host = parts.hostname or (named if named[:1] != "/" else "") or "the local server"
         return f"{host}{f':{parts.port}' if parts.port else ''}/{parts.path.lstrip('/')}"
 
 

@@ -67,6 +67,7 @@ def test_a_database_without_a_password_has_none(tmp_path):
         ("postgresql://me:s3cret@db/clicks", "holds a password"),
         ("postgresql://me@db/clicks?password=s3cret", "holds a password"),
         ("postgresql://me@db", "names no database"),
+        ("postgresql://me@db1:1,db2:2/clicks", "host=one,two&port=5432,5432 for several hosts"),
         ("postgresql://me@db:port/clicks", "is no URL"),
         ("mysql://me@db/clicks", "is not a store"),
     ],

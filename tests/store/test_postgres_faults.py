@@ -21,7 +21,7 @@ from store.world import Mail, clicks, ids, send, settled
 
 from linkproxy.store.api import StoreError
 from linkproxy.store.postgres import PostgresStore
-from linkproxy.store.postgres_database import ServerSettings, Transaction
+from linkproxy.store.postgres_database import ServerSettings, Transaction, _UnknownYetError
 from linkproxy.store.postgres_errors import store_error
 
 _FAILS_WITHIN_SECONDS = 5.0
@@ -90,6 +90,33 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_taken_for_a_f
     assert not await store._database._was_committed(Transaction(None, undone))
     await mail.visited(mail.visit())
     await store.close()
+
+
+async def test_a_transaction_that_is_still_under_way_is_asked_for_again(own_database, privacy):
+    """Its server process has not noticed yet that nobody listens."""
+    store = await opened(own_database, privacy)
+    async with store._database.transaction() as work:
+        (xid,) = await work.fetch_one("SELECT pg_current_xact_id()::text")
+        with pytest.raises(_UnknownYetError):
+            await store._database._status(xid)
+        asking = asyncio.create_task(store._database._was_committed(Transaction(None, xid)))
+    assert await asking
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("rest", "where"),
+    [
+        ("me@db1/clicks", "db1/clicks"),
+        ("me@db1:5433/clicks?sslmode=require", "db1:5433/clicks"),
+        ("me@/clicks?host=db1,db2&port=1,2", "db1,db2/clicks"),
+        ("me@/clicks?host=/run/postgresql", "the local server/clicks"),
+        ("me@/clicks", "the local server/clicks"),
+        ("me@/clicks?host=", "the local server/clicks"),
+    ],
+)
+def test_a_fault_names_the_database_by_its_hosts(rest, where):
+    assert ServerSettings(f"postgresql://{rest}").where == where
 
 
 async def test_a_committed_id_without_the_visits_is_anothers_given_out_again_after_a_crash(
