@@ -16,6 +16,7 @@ from linkproxy.store import postgres_intake, postgres_journal, postgres_lookup
 from linkproxy.store.api import StoreError, no_more
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
+from linkproxy.store.postgres_locks import FENCE_CLASS
 
 __all__ = ["open_store"]
 
@@ -134,3 +135,15 @@ async def test_a_visit_is_sent_as_the_journal_has_its_columns(store, database):
     finally:
         await db.close()
     assert [tuple(row) for row in found] == [(name, True) for name in postgres_journal.VISIT.split(", ")]
+
+
+async def test_batches_that_begin_at_the_same_newest_id_do_not_wait_for_each_other(open_store, database):
+    store = await open_store(lock_seconds=1.0)
+    mail = await send(store)
+    await mail.visited(mail.visit(0))
+    beside = await asyncpg.connect(database)
+    async with beside.transaction():
+        await beside.execute(f"SELECT pg_advisory_xact_lock_shared({FENCE_CLASS}, 1)")
+        (judged,) = await mail.visited(mail.visit(1))
+        assert judged.visit_id == 2
+    await beside.close()
