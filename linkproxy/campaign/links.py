@@ -62,7 +62,8 @@ def new_keys(count: int, taken: Collection[LinkKey], draw: Draw = secrets.token_
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _WEB = re.compile(r"https?:(//)?([^/?#]*)", re.IGNORECASE)
-# Nearly every URL, in lower case. Nothing in it is of a merge tag but "__", or to be percent-encoded.
+# Nearly every URL, in lower case. Nothing in it is of a merge tag but "__" and "-name-", or
+# to be percent-encoded.
 _USUAL = re.compile(
     r"https?://([a-z0-9.-]{0,100})((?:/[a-z0-9_.:/=+,;!()&-]{0,4000})?)(?:\?([a-z0-9_.:/?=+,;!()&-]{0,4000}))?"
 )
@@ -82,7 +83,9 @@ Web = tuple[str, ...]
 
 def read_usual(url: str) -> Web | None:
     """Return the parts of a URL such as nearly all are, within what a target may have; None for others."""
-    usual = _USUAL.fullmatch(url.lower()) if url.isascii() and "__" not in url else None
+    if not url.isascii() or "__" in url or "=-" in url or "/-" in url:
+        return None
+    usual = _USUAL.fullmatch(url.lower())
     return usual.groups("") if usual else None
 
 

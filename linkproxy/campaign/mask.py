@@ -133,41 +133,50 @@ def fill(html: bytes, tags: list[TemplateTag]) -> bytes:
     return b"".join(pieces)
 
 
-# Merge tags that need no masking, since nothing in them means anything to HTML, and those that an
-# editor has percent-encoded. "%NAME%" must not be part of a percent-encoded text like "%E2AB%20", nor
-# "[name]" of a parameter like "filter[name]=1", or an IPv6 address.
+# What editors and style inliners percent-encode of a merge tag. Of its punctuation older releases of
+# libxml2 (in premailer, Emogrifier, CssToInlineStyles) leave @/:=?;#%&,+ and the unreserved as they are
+# (HTMLtree.c, htmlAttrDumpOutput); encodeURI leaves $ and encodes %.
+_ESCAPED: Final = re.compile(r"%(?:2[1AC]|3[ACDE]|5[BD]|7[BCD])", re.IGNORECASE)
+
+# Merge tags that need no masking, since nothing in them means anything to HTML, and those that were
+# percent-encoded. "%NAME%" must not be part of a percent-encoded text like "%E2AB%20", nor
+# "[name]" of a parameter like "filter[name]=1", or an IPv6 address, nor "{...}" a GUID of SharePoint.
+# "-name-" is SendGrid's (https://www.twilio.com/docs/sendgrid/for-developers/sending-email/substitution-tags).
 _UNMASKED: Final = re.compile(
     r"""(?x)
-      \{[$!]?[A-Za-z_][\w .:|=;-]*\} | \{\d{1,2}\} | \{!!.{1,200}?!!\}
+      \{(?![0-9A-Fa-f]{8}-)(?:[$!]|%24)?[A-Za-z_](?:[\w .:|=;-]|%20)*\} | \{\d{1,2}\} | \{!!.{1,200}?!!\}
     | %(?:recipient|unsub|tag_unsub|mailing_list_unsub)[\w.-]{0,60}%
     | %[A-Z][A-Z0-9_]{2,40}%(?![0-9A-Fa-f]{2}) | %[a-z_]{4,40}%(?![0-9A-Fa-f]{2})
     | %(?![0-9A-Fa-f]{2})[A-Za-z_][\w.-]{1,60}%(?![0-9A-Fa-f]{2})
     | %\(\w{1,60}\)s | %(?:\d\$)?[sd](?![A-Za-z0-9])
-    | (?i:%7B(?:%7B|%25).{0,200}?%7D)
-    | (?i:%7B[$!]?[a-z_](?:[\w .:|-]|%3D|%7C|%20){0,100}%7D)
-    | (?i:\*%7C.{0,200}?%7C\*)
-    | (?i:%24%7B.{0,200}?%7D)
-    | (?i:%3C%25.{0,200}?%25%3E)
+    | \{(?:\{|%25)[^{}]{0,200}\}{1,3} | \{%[^{}]{0,200}%\} | (?:\$|%24)\{[^{}]{0,200}\}
+    | \*\|[^|]{0,200}\|\* | <%[^<>]{0,200}%(?:25)?>
+    | \[\[(?:%20)*[A-Za-z_][^\[\]]{0,200}\]\] | \[%(?:25)?(?:%20)*\w[^\[\]]{0,200}%(?:25)?\]
+    | %25%25[!$]?[\w.:|-]{1,100}%25%25 | %25[A-Z][A-Z0-9_]{2,40}%25
     | \[(?:unsubscribe|webversion|preferences|forwardtoafriend|updateprofile)\w*\]
-    | (?<![\w\]])(?<!//)(?:\[\*?|%5[Bb])[A-Za-z_][\w .,:|=*'-]{1,100}(?:\]|%5[Dd])
-    | (?:\[|%5[Bb])[A-Z][A-Z0-9_]{2,60}(?:\]|%5[Dd])(?!=|\[|%5[Bb])
-    | \$\[[^\[\]\r\n]{1,100}\]\$ | (?<!\w)\$[A-Za-z_](?:[\w. -]|%20){1,60}\$
+    | (?<![\w\]])(?<!//)\[\*?[A-Za-z_][\w .,:|=*'-]{1,100}\]
+    | \[[A-Z][A-Z0-9_]{2,60}\](?!=|\[)
+    | (?:\$|%24)\[[^\[\]\r\n]{1,100}\](?:\$|%24)
+    | (?<!\w)(?:\$|%24)[A-Za-z_](?:[\w. -]|%20){1,60}(?:\$|%24)
     | \A\$[A-Za-z_][\w.]*\Z | (?:\A|(?<==))\$[A-Za-z_] | (?<=/)\$[A-Za-z_]\w{0,60}[.(]
-    | \$![A-Za-z_][\w.]{1,60} | \#\{[^{}<>\r\n]{1,100}\} | <<[\w .-]{1,100}>>
+    | (?:\$|%24)![A-Za-z_][\w.]{1,60} | \#\{[^{}<>\r\n]{1,100}\} | <<(?:[\w .-]|%20){1,100}>>
+    | (?<=[/=])-[A-Za-z_]{2,40}-(?=[/?&\#;]|\Z)
     | (?:\xab|(?i:%C2%AB))[A-Za-z]{1,30}_\w{1,60}(?:\xbb|(?i:%C2%BB)) | ~[A-Za-z]\w*(?:\.[\w :-]{1,60})+~
     | (?<![A-Za-z0-9_])__[A-Z][A-Z0-9_]{0,60}__(?![A-Za-z0-9_])
     | (?<![\w*|])\*[A-Z][A-Z0-9_]{1,60}\*(?![\w*|])
     | @@[\w.-]+@@ | @[A-Z][A-Z0-9_]{2,40}@
     | @(?:Model|ViewBag|ViewData|Html|Url)[.\[] | @\([^()\r\n]{1,100}\)
     | \#\#[\w.-]+\#\# | \#[A-Za-z](?:[\w:. -]|%20){1,100}\#
-    | ~~eloqua[^~]{1,200}~~
+    | ~~[A-Za-z][^~/]{1,200}~~
     | <\?(?:php\b|=).{0,500}?\?>
     | @TrackLink\b
     """
 )
 
 
-_MAY_BE_UNMASKED: Final = re.compile(r"[{%*\[$\xab]|#[{#A-Za-z]|<[<?]|@[@A-Z(]|~[~A-Za-z]|__[A-Z]")
+_MAY_BE_UNMASKED: Final = re.compile(
+    r"[{%*\[$\xab]|#[{#A-Za-z]|<[<?]|@[@A-Z(]|~[~A-Za-z]|__[A-Z]|[/=]-[A-Za-z_]"
+)
 
 
 def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:
@@ -178,9 +187,13 @@ def merge_tag(value: str, raw: bytes, tags: Sequence[TemplateTag]) -> str:
     if tags:
         only = len(tags) == 1 and tags[0].end - tags[0].start >= len(raw.strip())
         return "whole" if only else "part"
-    if _MAY_BE_UNMASKED.search(value, 0, VALUE_CHARACTERS) and _UNMASKED.search(value, 0, VALUE_CHARACTERS):
-        return "whole" if _UNMASKED.fullmatch(value) else "part"
-    return ""
+    if not _MAY_BE_UNMASKED.search(value, 0, VALUE_CHARACTERS):
+        return ""
+    if "%" in value:
+        value = _ESCAPED.sub(lambda escaped: chr(int(escaped[0][1:], 16)), value[:VALUE_CHARACTERS])
+    if not _UNMASKED.search(value, 0, VALUE_CHARACTERS):
+        return ""
+    return "whole" if _UNMASKED.fullmatch(value) else "part"
 
 
 TRANSLATED: Final = "translated"

@@ -1,5 +1,7 @@
 """HTML that is a template: tags of mailers and engines, which are left as they are."""
 
+from urllib.parse import quote
+
 import pytest
 from campaign.scanned import only, values
 
@@ -64,6 +66,7 @@ from linkproxy.campaign.html import scan
         b"__EMAIL__",
         b"__CUSTOMER_ID__",
         b"*EMAIL*",
+        b"~~NAME~~",
     ],
 )  # fmt: skip
 def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
@@ -73,6 +76,27 @@ def test_merge_tags_are_known_alone_and_inside_of_a_url(tag):
     ).links
     assert (whole.merge_tag, part.merge_tag, plain.merge_tag) == ("whole", "part", "")
     assert whole.raw == tag
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "*|EMAIL|*", "{{ id }}", "{{ id | default: 1 }}", "{% url x %}", "<%= id %>", "[[data:id]]", "[[ id ]]",
+        "[% id %]", "%%id%%", "${ user.id }", "{name}", "{$name}", "{contactfield=id}", "{!!$id!!}", "{0}",
+        "[NAME]", "[name,fallback=]", "[*data.name*]", "%NAME%", "$NAME$", "$First Name$", "$!name",
+        "$[UD:EMAIL]$", "*EMAIL*", "<<First Name>>",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kept", ["", "@/:=?;#%&,+!*'()"])  # by those who encode all, and by libxml2
+def test_merge_tags_are_known_percent_encoded_too(tag, kept):
+    encoded = quote(tag, safe=kept)
+    urls = f"https://x.example/{encoded}?q=1", f"https://x.example/?a=1&amp;q={encoded}&amp;b=2"
+    assert [only(b'<a href="%s">' % url.encode()).merge_tag for url in urls] == ["part", "part"]
+
+
+@pytest.mark.parametrize("url", ["https://x.example/?id=-customerID-", "https://x.example/-user_id-/a?b=1"])
+def test_a_word_between_hyphens_is_a_merge_tag_where_it_is_all_of_a_value(url):
+    assert only(b'<a href="%s">' % url.encode()).merge_tag == "part"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +137,10 @@ def test_references_of_velocity_and_razor_are_merge_tags(url, merge_tag):
         "https://x.example/~ann.lee/x~",
         "https://x.example/__init__?__EVENT=1&amp;a__B__c=2",
         "https://x.example/web/*/https:/?q=*SHOES",
+        "https://x.example/-/issues/-new?a=-1-&amp;b=-x&amp;c=x-&amp;d=-x-y-",
+        "https://x.example/Doc.aspx?sourcedoc=%7BA0B1C2D3-1234-5678-9ABC-DEF012345678%7D",
+        "https://x.example/?box=%5B%5B1,2%5D,%5B3,4%5D%5D&amp;filter%5Bname%5D=%5B%22a%22%5D",
+        "https://x.example/?q=%3Cb%3E+%7B%22a%22:%7B%22b%22:1%7D%7D+50%25%25+%23tag%23",
     ],
 )
 def test_ordinary_urls_are_not_taken_for_merge_tags(url):
