@@ -35,8 +35,9 @@ TRACKED = re.compile(r"(/([A-Za-z0-9_-]{24})/([A-Za-z0-9]{4})(?:/([^/~][^/]{0,19
 empty where a mailer had nothing to fill in for its contact."""
 
 _TILDE = re.compile("%7e", re.IGNORECASE)
-_POINTS = r"[.,;:!)\]>]|%5D|%3E"
-"""What a mail program that finds links in a text takes along: the end of a sentence, or of brackets."""
+_POINTS = r"[.,;:!*)\]>]|%2A|%5D|%3E"
+"""What a mail program that finds links in a text takes along: the end of a sentence, of brackets, or of
+*bold words*."""
 _BEYOND = r"%[89A-F][0-9A-F]|[^\x00-\x7f]"
 """Likewise punctuation of other scripts, an emoji, and in Chinese or Japanese the words that follow."""
 _POINTED = re.compile(rf"(/[A-Za-z0-9_-]{{24}}/[A-Za-z0-9]{{4}})(?:{_POINTS}|{_BEYOND})+", re.IGNORECASE)

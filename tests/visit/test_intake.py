@@ -64,7 +64,7 @@ def test_a_query_that_others_append_changes_nothing(tail):
     assert visit(f"/{TOKEN}/aB3x{tail}").key == "aB3x"
 
 
-@pytest.mark.parametrize("end", [".", ",", ")", "),", "!", "]", ">", "%3E", "%5d", ".?fbclid=1",
+@pytest.mark.parametrize("end", [".", ",", ")", "),", "!", "]", ">", "%3E", "%5d", ".?fbclid=1", "*", "**", "*.", "%2a",
                                  "%E3%80%82", "%E3%80%8d%e3%81%AB,", "\u3002", "%D8%8C", "%E2%80%9D.", "%F0%9F%94%A5"])  # fmt: skip
 def test_the_point_of_the_sentence_around_a_link_changes_nothing(end):
     assert visit(f"/{TOKEN}/aB3x{end}") == visit(f"/{TOKEN}/aB3x")
@@ -79,13 +79,13 @@ def test_a_reference_keeps_the_point_at_its_end():
     assert visit(f"/{MERGED}/aB3x/jo.").reference == "jo."
 
 
-@pytest.mark.parametrize("end", [".", ",", ")", "),", "!", "%5d", ".?fbclid=1"])
+@pytest.mark.parametrize("end", [".", ",", ")", "),", "!", "%5d", ".?fbclid=1", "**"])
 def test_the_point_of_the_sentence_behind_a_signed_reference_changes_nothing(end):
     signed = f"/{MERGED}/aB3x/{KEYRING.sign_reference('u-8347')}"
     assert visit(signed + end) == visit(signed)
 
 
-@pytest.mark.parametrize("end", [",", ")", ".)", "!", "%3E"])
+@pytest.mark.parametrize("end", [",", ")", ".)", "!", "%3E", "*"])
 def test_what_no_reference_can_end_with_is_the_sentences(end):
     assert visit(f"/{MERGED}/aB3x/jo{end}").reference == "jo"
 
