@@ -267,8 +267,8 @@ class Walk:
         return Tag(match[2].lower(), start, match.start(3), end, self.clear)
 
     def _anchor(self, tag: Tag) -> None:
-        if self._open is not None and (self._foreign.stack or tag.name.startswith(b"v:")):
-            self._unsure = True  # an anchor of SVG does not end the one around the <svg>, nor does a shape
+        if self._open is not None and (self._foreign.stack or self._no_place or tag.name.startswith(b"v:")):
+            self._unsure = True  # one in <svg> or <object> does not end the one around it, nor does a shape
         order = len(self.anchors)
         self.anchors.append(tag)
         self.text_ends[order] = tag.end

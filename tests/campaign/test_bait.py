@@ -195,6 +195,11 @@ def test_a_mail_without_a_place_has_none(html):
     assert marked(html) is None
 
 
+def test_behind_a_link_within_an_object_of_another_link_no_place_is_sure():
+    html = b"<p>a</p>" + LINK.replace(b"</a>", b"<object>" + LINK + b"</object>") + b"<p>b</p>"
+    assert marked(html) == html.replace(b"a</p>", b"a(1)(2)</p>", 1)
+
+
 def test_a_mail_without_a_place_says_so_and_gets_no_bait():
     html = b"<button>" + LINK
     result = compile_html(html, CAMPAIGN)
