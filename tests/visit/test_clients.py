@@ -331,6 +331,17 @@ async def test_who_reloads_or_has_an_app_without_a_cache_is_a_person(world, sent
     assert judged.verdict.kind is VerdictKind.HUMAN
 
 
+async def test_a_remote_browser_of_a_web_gateway_is_not_blamed_for_its_cache(world):
+    from linkproxy.visit import policy
+
+    world.policy = policy.load(
+        '[networks.gateway]\nrole = "people"\ncertainty = "certain"\ncidrs = ["203.0.113.0/24"]'
+    )
+    judged = await world.judged(at=20 * MINUTES, headers=(*PAST_CACHES, *CHROME), client=HOME)
+    assert "request.cache-off" not in reasons(judged)
+    assert judged.verdict.kind is VerdictKind.HUMAN
+
+
 # --- TLS fingerprint ---------------------------------------------------------------------------
 
 CHROMES, APPLES, NO_ALPN = "t13d1516h2_8daaf6152771_b1ff8ab2d16f", "t13d2014h2_a09f3c656075_e42f34c56612", "t13d190900_9dc949149365_97f8aa674fd9"  # fmt: skip

@@ -117,10 +117,13 @@ def names_operator(profile: Profile) -> str:
     return ""
 
 
-def bypasses_caches(profile: Profile) -> bool:
-    """Return whether a request goes past all caches; a plain reload says max-age=0 and no Pragma."""
+def is_past_caches(profile: Profile) -> bool:
+    """Return whether Chromium asks past all caches; a plain reload says max-age=0 and no Pragma."""
     said = (profile.get(name) or "" for name in ("cache-control", "pragma"))
-    return all("no-cache" in value for value in said)
+    if not all("no-cache" in value for value in said):
+        return False
+    found = agents.engine(profile.agent or "")
+    return found.name == "chromium" and not found.embedded
 
 
 def comes_from_a_page(profile: Profile) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.model import NO_STRAYS, AnswerKind, DeliverySource, LinkKind, LinkRole
 from linkproxy.visit.intake import TLS_FINGERPRINT
+from linkproxy.visit.signals.headers import is_past_caches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,9 +45,11 @@ OPEN = 1 << 19  # it is an open itself
 OPENED = 1 << 20  # an open of the message
 SOON = 1 << 21  # another link of the burst, so soon that links-in-seconds may count it
 MANY = 1 << 22  # so many visits in the burst that they can be to most links
+UNCACHED = 1 << 23  # a request past all caches
 
 NEEDS: Mapping[str, int] = {
     "request.tls-fingerprint": FINGERPRINT,
+    "request.cache-off": UNCACHED,
     "network.scanner": ZONE,
     "network.cloud": ZONE,
     "network.learned": LEARNED,
@@ -113,8 +116,10 @@ class Limits:
 
 def of_request(visit: Visit) -> int:
     """Return what a request has, whatever is known of it."""
-    fingerprint = FINGERPRINT if visit.profile.get(TLS_FINGERPRINT) else 0
-    return fingerprint | (POST if visit.method == "POST" else 0)
+    found = FINGERPRINT if visit.profile.get(TLS_FINGERPRINT) else 0
+    if is_past_caches(visit.profile):
+        found |= UNCACHED
+    return found | (POST if visit.method == "POST" else 0)
 
 
 def of_facts(visit: Visit, facts: Facts, burst: Sequence[Sibling], limits: Limits) -> int:

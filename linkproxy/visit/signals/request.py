@@ -8,10 +8,10 @@ from linkproxy.model import Family, ZoneRole
 from linkproxy.visit import agents
 from linkproxy.visit.intake import TLS_FINGERPRINT
 from linkproxy.visit.signals.headers import (
-    bypasses_caches,
     comes_from_a_page,
     contradictions,
     is_coherent,
+    is_past_caches,
     is_textual,
     names_operator,
     reads_pages,
@@ -119,11 +119,11 @@ def _host_of(look: Look) -> str:
 def _cache_off(look: Look) -> Finding | None:
     """Speak of a navigation that must not be answered from any cache, as of a browser that is steered.
 
-    WebViews are left out: apps choose so for the pages that they show.
+    WebViews are left out, since apps choose so for the pages that they show, and networks that carry
+    people, since some of them show pages in a browser of their own.
     """
-    profile = look.visit.profile
-    found = agents.engine(profile.agent or "")
-    if found.name != "chromium" or found.embedded or not bypasses_caches(profile):
+    profile, zone = look.visit.profile, look.facts.zone
+    if not is_past_caches(profile) or (zone is not None and zone.role is ZoneRole.PEOPLE):
         return None
     return Finding(look.rule.weight, "Cache-Control and Pragma say no-cache")
 
@@ -192,7 +192,7 @@ def _coherent(look: Look) -> Finding | None:
     agent = profile.agent or ""
     if agents.robot_word(agent, look.policy) or agents.unknown_product(agent, look.policy):
         return None
-    if _host_of(look) or names_operator(profile) or _cache_off(look):
+    if _host_of(look) or names_operator(profile) or is_past_caches(profile):
         return None
     engine = agents.engine(agent)
     if not sends_fetch_metadata(engine) and agents.is_dead(agent, look.visit.at, look.policy):
@@ -226,7 +226,6 @@ _ALL = (
     Signal("request.unknown-product", Family.REQUEST, _unknown_product),
     Signal("request.sparse", Family.REQUEST, _sparse),
     Signal("request.native-host", Family.REQUEST, _native_host),
-    Signal("request.cache-off", Family.REQUEST, _cache_off),
     Signal("request.text-browser", Family.REQUEST, _text_browser),
     Signal("request.agent-empty", Family.REQUEST, _agent_empty),
     Signal("request.platform-dead", Family.REQUEST, _platform_dead),
@@ -239,4 +238,5 @@ _ALL = (
 SIGNALS = (
     *(replace(signal, of_request=True) for signal in _ALL),
     Signal("request.tls-fingerprint", Family.REQUEST, _tls_fingerprint),
+    Signal("request.cache-off", Family.REQUEST, _cache_off),
 )
