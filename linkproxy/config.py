@@ -127,6 +127,10 @@ class PrivacySection(Section):
     key_file: Anchored = Field(
         default="privacy-key.txt", description="File with that key, as `linkproxy init` writes it."
     )
+    erase_by_api: bool = Field(
+        default=False,
+        description="Whether a key of the API may erase people. It cannot be undone, and any key can do it.",
+    )
 
     def read_key(self) -> bytes:
         """Return the 32 bytes of the key; raise ConfigError."""

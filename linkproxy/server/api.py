@@ -138,7 +138,7 @@ class Api:
             ("GET", "/api/v1/unsubscribes", self._lister(_UNSUBSCRIBES, store.unsubscribes)),
             ("GET", "/api/v1/visits", self._lister(_VISITS, store.visits)),
             *ReaderApi(store, policy, config).routes,
-            *RecipientApi(store, questions).routes,
+            *RecipientApi(store, questions, may_erase=config.privacy.erase_by_api).routes,
             *ReviewApi(store, questions, clock).routes,
             *LintApi(store, mail, config).routes,
             *GatewayApi(store, policy.gateways, config, clock).routes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from linkproxy.logs import Event, get_logger
 from linkproxy.query.filters import mail_domain
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     Answer = dict[str, Any]
 
+_ERASING_IS_OFF: Final = (
+    "keys of the API may not erase people here; `linkproxy recipients erase` does it on the machine, and "
+    "[privacy] erase_by_api = true lets every key do it"
+)
+
 
 class RecipientApi:
     """The handlers; each takes a Call and returns a JSON object, or raises ApiError.
@@ -28,9 +33,10 @@ class RecipientApi:
     Whom it is about is in the body: paths are what fronts and proxies log.
     """
 
-    def __init__(self, store: Store, clerks: Clerks) -> None:
+    def __init__(self, store: Store, clerks: Clerks, *, may_erase: bool) -> None:
         self._store = store
         self._clerks = clerks
+        self._may_erase = may_erase
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
             ("POST", "/api/v1/recipients/export", self.export),
             ("POST", "/api/v1/recipients/track", self.track),
@@ -62,7 +68,9 @@ class RecipientApi:
         return {"recipients": touched}
 
     async def erase(self, call: Call) -> Answer:
-        """Delete everything stored about a recipient."""
+        """Delete everything stored about a recipient, where the configuration lets keys of the API do so."""
+        if not self._may_erase:
+            raise ApiError(403, _ERASING_IS_OFF)
         refuse_parameters(call.query)
         body = read_object(call.body, ("recipient", "yes"))
         who = body.text("recipient", required=True)

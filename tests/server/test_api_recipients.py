@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING
 import pytest
 from claims.api import assert_fault, call
 
-from linkproxy.store.api import RecipientDraft
+from linkproxy.server.keys import hash_key, new_key
+from linkproxy.store.api import ApiKey, RecipientDraft
 
 if TYPE_CHECKING:
-    from tests.server.conftest import Site
+    from tests.server.conftest import Site, Start
 
 ANNA = {"recipient": "anna@example.com"}
+
+
+@pytest.fixture
+async def site(start: Start) -> Site:
+    """A server whose configuration lets keys of the API erase people."""
+    return await start(privacy={"erase_by_api": True})
+
+
+async def test_no_key_erases_anybody_unless_the_configuration_says_so(start: Start) -> None:
+    careful = await start()
+    key = new_key()
+    await careful.store.add_api_key(ApiKey("shop", hash_key(key), careful.START))
+    answer = await call(careful, key, "/api/v1/recipients/erase", ANNA | {"yes": True})
+    assert_fault(answer, 403, "[privacy] erase_by_api = true lets every key do it")
+    assert await careful.store.find_recipient("anna@example.com") is not None
 
 
 async def test_an_export_holds_what_the_store_has_of_a_person(site: Site, key: str) -> None:
