@@ -64,6 +64,23 @@ def test_a_worker_is_given_time_after_the_supervisor_itself_stood_still() -> Non
     assert process.kills == 1
 
 
+def test_when_one_of_the_new_workers_cannot_start_the_others_end_and_their_sockets_are_closed() -> None:
+    supervisor, process = _silent_worker()
+    serving = supervisor._crew
+    assert serving is not None
+    failed = Crew(Config(), bind(LOOPBACK, NO_SOCKETS), tasks(1))
+    failed.workers, serving.workers = serving.workers, {}
+    supervisor._next = failed
+    with capture_logs() as logs:
+        supervisor._take_back(failed, "another cannot start")
+    assert [(line["event"], line["error"]) for line in logs] == [
+        ("server.reload_failed", "another cannot start")
+    ]
+    assert (process.ends, supervisor._leaving) == (1, list(failed.workers.values()))
+    assert (supervisor._crew, supervisor._next) == (serving, None)
+    assert [item.fileno() for item in (*failed.sockets.public, *failed.sockets.private)] == [-1, -1]
+
+
 def _silent_worker() -> tuple[Supervisor, _Uninterruptible]:
     """Return a supervisor and its only worker, which gives no sign of life."""
     supervisor = Supervisor(Config, ready=lambda _: None)
@@ -79,9 +96,13 @@ class _Uninterruptible(BaseProcess):
     """A process that does not go."""
 
     kills = 0
+    ends = 0
 
     def kill(self) -> None:
         self.kills += 1
+
+    def terminate(self) -> None:
+        self.ends += 1
 
 
 def test_what_workers_count_is_summed_and_never_goes_down_when_one_dies() -> None:
