@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import asyncpg
 import pytest
+from store.contract_domains import asked, crowd, teach
 from store.postgres_fixtures import open_store
 from store.world import NOW, ids, judge, key, send, visits
 
@@ -147,3 +148,9 @@ async def test_batches_that_begin_at_the_same_newest_id_do_not_wait_for_each_oth
         (judged,) = await mail.visited(mail.visit(1))
         assert judged.visit_id == 2
     await beside.close()
+
+
+async def test_a_judge_may_ask_of_a_domain_that_nobody_of_the_batch_is_of(mail):
+    await teach(mail, await crowd(mail, 20))
+    _, domain, _ = await asked(mail, mail.visit())
+    assert (domain.machines, domain.recipients) == (20.0, 20)
