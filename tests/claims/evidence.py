@@ -16,3 +16,8 @@ def spoke(judged: Judged, name: str) -> Evidence:
 
 def silent(judged: Judged, name: str) -> bool:
     return name not in {item.name for item in judged.verdict.evidence}
+
+
+def reasons(judged: Judged) -> dict[str, str]:
+    """Return what spoke, with what it said."""
+    return {item.name: item.detail for item in judged.verdict.evidence}

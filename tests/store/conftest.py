@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from store.postgres_fixtures import database, own_database, own_postgres, postgres  # noqa: F401  (fixtures)
+from store.postgres_fixtures import database, fresh, own_database, own_postgres, postgres  # noqa: F401  (fixtures)
 from store.world import Mail, send
 
 from linkproxy.store.privacy import Privacy

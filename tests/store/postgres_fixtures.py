@@ -7,7 +7,7 @@ there is one server for all modules.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
@@ -115,3 +115,17 @@ async def open_store(database: str, privacy: Privacy) -> AsyncIterator[object]:
     yield open_one
     for store in opened:
         await store.close()
+
+
+@pytest.fixture
+async def fresh(postgres: Server) -> AsyncIterator[str]:
+    """Return the URL of a database that nobody has opened."""
+    name = "linkproxy_fresh"
+    await command(postgres.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    yield postgres.database(name)
+    await command(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def node(url: str, privacy: Privacy, **more: Any) -> PostgresStore:
+    """Return a node's store, which is not open yet."""
+    return PostgresStore(ServerSettings(url), privacy=privacy, **more)

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from claims.browsers import CHROME, FIREFOX, OLD_CHROME
+from claims.evidence import reasons
 
 from linkproxy.model import AnswerKind, Delivery, DeliverySource, Judged, RawRequest, Stray, VerdictKind
 from linkproxy.store.api import DeliveryDraft, Filter, RecipientDraft
@@ -18,10 +19,6 @@ DELIVERED = Delivery(NOW, DeliverySource.MX)
 PERSON, SCANNER = "203.0.113.9", "198.51.100.1"
 SWEEP = ("home", "one", "two", "tre", "four", "five", "face", "term")
 LYNX = (("User-Agent", "Lynx/2.9.0 libwww-FM/2.14"), ("Accept", "text/html"), ("Accept-Language", "en"))
-
-
-def reasons(judged: Judged) -> dict[str, str]:
-    return {item.name: item.detail for item in judged.verdict.evidence}
 
 
 async def settled(world, judged: Judged) -> VerdictKind:

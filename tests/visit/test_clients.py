@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from claims.browsers import CHROME, FIREFOX
+from claims.evidence import reasons
 
-from linkproxy.model import AnswerKind, Judged, VerdictKind
+from linkproxy.model import AnswerKind, VerdictKind
 from linkproxy.store.api import Filter
+from linkproxy.visit import policy
 
 MINUTES = 60.0
 HOME = "203.0.113.9"
@@ -125,16 +127,9 @@ def plain(sent: Headers) -> Headers:
     )
 
 
-def reasons(judged: Judged) -> dict[str, str]:
-    return {item.name: item.detail for item in judged.verdict.evidence}
-
-
-async def clicks(world):
-    await world.settle()
+async def clicks(world, *until: float):
+    await world.settle(*until)
     return [row async for row in world.store.clicks(Filter())]
-
-
-# --- header consistency ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sent", OVER_TLS.values(), ids=OVER_TLS.keys())
@@ -283,8 +278,7 @@ async def test_a_script_that_borrows_an_agent_is_no_click_hours_later_though_it_
     assert first.answer.kind is AnswerKind.HOP
     back = world.hop_url(at=600 * MINUTES)
     await world.judged(at=600 * MINUTES + 0.2, headers=(*sent, ("Cookie", "hop=1")), target=back)
-    await world.settle(610 * MINUTES)
-    assert [row async for row in world.store.clicks(Filter())] == []
+    assert await clicks(world, 610 * MINUTES) == []
 
 
 @pytest.mark.parametrize("name", ["chrome", "firefox", "safari 18"])
@@ -295,8 +289,7 @@ async def test_who_comes_through_a_proxy_that_takes_such_headers_away_is_kept_by
     assert (first.verdict.kind, first.answer.kind) == (VerdictKind.UNCERTAIN, AnswerKind.HOP)
     back = world.hop_url(at=600 * MINUTES)
     await world.judged(at=600 * MINUTES + 0.2, headers=(*sent, ("Cookie", "hop=1")), target=back)
-    await world.settle(610 * MINUTES)
-    assert len([row async for row in world.store.clicks(Filter())]) == 1
+    assert len(await clicks(world, 610 * MINUTES)) == 1
 
 
 PAST_CACHES = (("Pragma", "no-cache"), ("Cache-Control", "no-cache"))
@@ -310,8 +303,7 @@ async def test_a_browser_whose_cache_is_off_is_driven_by_a_program_whenever_it_c
     back = world.hop_url(at=600 * MINUTES)
     again = (*PAST_CACHES, *CHROME, ("Cookie", "hop=1"))
     await world.judged(at=600 * MINUTES + 0.2, headers=again, target=back)
-    await world.settle(610 * MINUTES)
-    assert [row async for row in world.store.clicks(Filter())] == []
+    assert await clicks(world, 610 * MINUTES) == []
 
 
 @pytest.mark.parametrize(
@@ -332,66 +324,12 @@ async def test_who_reloads_or_has_an_app_without_a_cache_is_a_person(world, sent
 
 
 async def test_a_remote_browser_of_a_web_gateway_is_not_blamed_for_its_cache(world):
-    from linkproxy.visit import policy
-
     world.policy = policy.load(
         '[networks.gateway]\nrole = "people"\ncertainty = "certain"\ncidrs = ["203.0.113.0/24"]'
     )
     judged = await world.judged(at=20 * MINUTES, headers=(*PAST_CACHES, *CHROME), client=HOME)
     assert "request.cache-off" not in reasons(judged)
     assert judged.verdict.kind is VerdictKind.HUMAN
-
-
-# --- TLS fingerprint ---------------------------------------------------------------------------
-
-CHROMES, APPLES, NO_ALPN = "t13d1516h2_8daaf6152771_b1ff8ab2d16f", "t13d2014h2_a09f3c656075_e42f34c56612", "t13d190900_9dc949149365_97f8aa674fd9"  # fmt: skip
-
-
-def fronted(world) -> None:
-    world.fronts, world.fingerprint_header = ("127.0.0.1/32",), "x-ja4"
-
-
-def told(fingerprint: str, client: str = HOME) -> Headers:
-    return (*CHROME, ("X-JA4", fingerprint), ("X-Forwarded-For", client), ("X-Forwarded-Proto", "https"))
-
-
-@pytest.mark.parametrize("fingerprint", [APPLES, NO_ALPN])
-async def test_a_fingerprint_that_the_browser_never_shows_is_evidence(world, fingerprint):
-    fronted(world)
-    judged = await world.judged(at=20 * MINUTES, headers=told(fingerprint), client="127.0.0.1")
-    assert reasons(judged)["request.tls-fingerprint"] == f"chromium with {fingerprint}"
-
-
-@pytest.mark.parametrize("fingerprint", [CHROMES, "t13d9999h2_ffffffffffff_000000000000", "", "nonsense"])
-async def test_a_fitting_an_unknown_and_no_fingerprint_are_no_evidence(world, fingerprint):
-    fronted(world)
-    judged = await world.judged(at=20 * MINUTES, headers=told(fingerprint), client="127.0.0.1")
-    assert "request.tls-fingerprint" not in reasons(judged)
-    assert judged.verdict.kind is VerdictKind.HUMAN
-
-
-async def test_a_fingerprint_is_believed_from_a_trusted_front_alone(world):
-    fronted(world)
-    judged = await world.judged(at=20 * MINUTES, headers=told(NO_ALPN), client=HOME)
-    named = await world.judged(
-        "two", at=60 * MINUTES, headers=(*CHROME, (":tls-fingerprint", NO_ALPN)), client=HOME
-    )
-    assert "request.tls-fingerprint" not in reasons(judged)
-    assert judged.verdict.kind is named.verdict.kind is VerdictKind.HUMAN
-
-
-async def test_a_web_gateway_that_speaks_tls_itself_is_not_blamed(world):
-    from linkproxy.visit import policy
-
-    world.policy = policy.load(
-        '[networks.gateway]\nrole = "people"\ncertainty = "certain"\ncidrs = ["203.0.113.0/24"]'
-    )
-    fronted(world)
-    judged = await world.judged(at=20 * MINUTES, headers=told(NO_ALPN), client="127.0.0.1")
-    assert "request.tls-fingerprint" not in reasons(judged)
-
-
-# --- who asks before or beside the browser -----------------------------------------------------
 
 
 async def test_the_whole_office_sequence_is_one_click_of_the_browser(world):
