@@ -29,7 +29,7 @@ class StoreSection(Section):
     )
     synchronous: Literal["full", "normal"] = Field(
         default="full",
-        description="`full`: an answered visit survives a power cut; `normal`: it survives a crash only.",
+        description="`full`: an answered visit survives a power cut; `normal`: a crash of linkproxy only.",
     )
     commit_seconds: Seconds = Field(
         default=2.0, description="How long a visitor waits for the store at most."
