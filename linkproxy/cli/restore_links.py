@@ -29,7 +29,8 @@ def restore_links(folder: Path | None) -> int:
 
     Run it after skip-ids and before the server starts; once more does no harm. What the store has
     stays as it is: where a file has another target, or another campaign of the same id, it is told,
-    and the command ends with 1. Without FOLDER that of [store] link_files is read.
+    and the command ends with 1, each time until `link set-target` decides, or a server starts and the
+    file takes over what the store has. Without FOLDER that of [store] link_files is read.
 
     \b
     Examples:

@@ -44,7 +44,8 @@ class PostgresRegistered:
 
     async def bring_back(self, lost: Registered) -> BroughtBack:
         done = await self._write(partial(_bring_back, lost=lost))
-        await self.file_links(lost.campaign.id)
+        if not done.faults:  # else the file is all that knows what differs, until somebody decides
+            await self.file_links(lost.campaign.id)
         return done
 
     async def file_links(self, campaign_id: CampaignId) -> None:

@@ -82,6 +82,16 @@ class RegisteredContract:
         assert "k000 leads to https://shop.example/news/0 and stays so" in fault
         assert await store.registered(mail.campaign.id) == there
 
+    async def test_what_differs_stays_in_the_file_and_is_told_until_somebody_decides(self, filing, folder):
+        """Whoever brings links back twice would else be told the second time that all is well."""
+        mail, path, other = await send(filing), folder / "campaign-1.json", "https://shop.example/other"
+        path.write_text(path.read_text().replace(mail.links[0].target, other))
+        for _ in range(2):
+            (lost,) = read_folder(folder)
+            assert f"the file has {other}" in (await filing.bring_back(lost)).faults[0]
+        await filing.set_target(mail.campaign.id, mail.links[0].key, other, who="me", at=1.0)
+        assert await filing.bring_back(lost) == BroughtBack()
+
     async def test_a_campaign_whose_id_was_given_out_again_is_told_and_left(self, store, mail):
         there = await store.registered(mail.campaign.id)
         done = await store.bring_back(
