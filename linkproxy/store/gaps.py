@@ -18,7 +18,7 @@ Less than 2^31 for visits and opt-outs, which is as far as ids of batches under 
 (postgres_fence.py).
 """
 
-_MOST = {
+MOST = {
     "campaign": (1 << 32) - 1,
     "recipient": (1 << 40) - 1,
     "visit": (1 << 48) - 1,
@@ -32,6 +32,6 @@ def after_gap(table: str, newest: int) -> int:
     """Return the id behind which a table goes on; StoreError where tokens could not carry what follows."""
     moved = newest + GAPS[table]
     # Half is kept free, so that mail can go on for good.
-    if moved > _MOST[table] // 2:
+    if moved > MOST[table] // 2:
         raise StoreError(f"there is no room for another gap: {table} ids have come to {newest:,}")
     return moved

@@ -29,6 +29,7 @@ from linkproxy.model import (
     MachineAnswer,
     Utm,
 )
+from linkproxy.store.gaps import MOST
 from linkproxy.store.registered import Registered, is_same, together
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class LinkFiles:
         """
         if self._folder is None:
             return
-        path = self._folder / f"campaign-{campaign_id}.json"
+        path = self._folder / _name(campaign_id)
         try:
             found = await store.registered(campaign_id)
             while found is not None and await asyncio.to_thread(self._write, path, found):
@@ -119,12 +120,16 @@ def read_file(path: Path) -> Registered:
         content = json.loads(path.read_text("ascii"))
         if content["version"] != _VERSION:
             raise LinkproxyError(f"{path}: another version of linkproxy wrote it; use that")
-        campaign = _campaign(content["campaign"])
+        campaign = _campaign(content["campaign"], path)
         links = tuple(_link(campaign.id, fields) for fields in content["links"])
         keys = tuple((int(key_id), bytes.fromhex(found)) for key_id, found in content["signing_keys"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise LinkproxyError(f"{path}: it is no link file, or is damaged ({error!r}); move it away") from None
     return Registered(campaign, links, keys)
+
+
+def _name(campaign_id: CampaignId) -> str:
+    return f"campaign-{campaign_id}.json"
 
 
 def _text(found: Registered) -> str:
@@ -151,8 +156,13 @@ _OF_CAMPAIGN: dict[str, Callable[[Any], Any]] = {
 _OF_LINK: dict[str, Callable[[Any], Any]] = {"kind": LinkKind, "role": LinkRole, "style": BaitStyle}
 
 
-def _campaign(fields: dict[str, Any]) -> Campaign:
-    return Campaign(**{name: _OF_CAMPAIGN.get(name, _same)(value) for name, value in fields.items()})
+def _campaign(fields: dict[str, Any], path: Path) -> Campaign:
+    found = Campaign(**{name: _OF_CAMPAIGN.get(name, _same)(value) for name, value in fields.items()})
+    if path.name != _name(found.id) or not 0 < found.id <= MOST["campaign"]:
+        raise ValueError(
+            f"campaign {found.id}"
+        )  # new ids go on behind the greatest, and tokens must hold them
+    return found
 
 
 def _link(campaign_id: CampaignId, fields: dict[str, Any]) -> Link:

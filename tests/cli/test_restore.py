@@ -160,6 +160,34 @@ def test_all_link_files_that_are_damaged_are_named_at_once(filing: Installation)
     assert "campaign-3.json: cannot be read" in told
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"version": 1, "campaign": "spring", "links": [], "signing_keys": []}',
+        "[" * 100_000,
+    ],
+)
+def test_a_link_file_of_other_content_is_told_and_stops_no_mail(filing: Installation, content: str):
+    filing.write("elsewhere/campaign-1.json", content)
+    ran = filing.ok("campaign", "add", "spring", "--html", "newsletter.html")
+    assert "campaign-1.json: it is no link file, or is damaged" in ran.err
+    assert "campaign-1.json: it is no link file, or is damaged" in filing.fails("store", "restore-links")
+
+
+@pytest.mark.parametrize("campaign_id", [0, 2, 1 << 32, '"1"'])
+def test_an_id_that_no_mail_can_carry_is_not_taken_from_a_link_file(
+    filing: Installation, campaign_id: object
+):
+    """All campaigns that are made later would have greater ones."""
+    filing.mail()
+    path = filing.folder / "elsewhere" / "campaign-1.json"
+    text = path.read_text().replace('"id": 1,', f'"id": {campaign_id},')
+    named = path.with_name(f"campaign-{campaign_id}.json") if campaign_id in (0, 1 << 32) else path
+    path.unlink()
+    named.write_text(text)
+    assert f"{named.name}: it is no link file, or is damaged" in filing.fails("store", "restore-links")
+
+
 def test_links_are_registered_though_their_file_cannot_be_written(filing: Installation):
     filing.write("elsewhere", "in the way")
     ran = filing.ok("campaign", "add", "spring", "--html", "newsletter.html")
