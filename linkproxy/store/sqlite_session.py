@@ -84,7 +84,7 @@ class Session:
         if not writable:
             raise StoreError(
                 f"{self.path}: it is read-only, as `store copy --live` leaves it; set store.url to what "
-                "it was copied to, or go on with this one: chmod u+w"
+                f"it was copied to, or go on with this one: chmod u+w {self.path}*"
             )
 
     def forget(self) -> None:
