@@ -24,4 +24,4 @@ def feed(*, form: str | None, **given: str | None) -> None:
       linkproxy feed --after 4711 --format jsonl
       linkproxy feed --campaign spring --limit 20
     """
-    list_rows(given, FEED_COLUMNS, form, lambda store, where: store.feed(where), "Nothing new.")
+    list_rows(given, FEED_COLUMNS, form, lambda store, where: store.feed(where), "Nothing new.", end="feed")

@@ -13,7 +13,7 @@ import click
 from linkproxy.cli.output import TABLE_ROWS, chosen_format, print_rows, say
 from linkproxy.cli.session import need_campaign, with_store
 from linkproxy.model import VerdictKind
-from linkproxy.query.filters import read_filter
+from linkproxy.query.filters import NOT_SO_FAR, FilterError, read_filter
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
@@ -83,13 +83,21 @@ def list_rows(
     form: str | None,
     query: Callable[[Store, Filter], AsyncIterator[Row]],
     nothing: str,
+    *,
+    end: str = "",
 ) -> None:
-    """Print what a query yields for a user's filters; say ``nothing`` when that is none."""
+    """Print what a query yields for a user's filters; say ``nothing`` when that is none.
+
+    ``end``, of ``Ends``, is how far a listing has come that programs follow by ``--after``: who is ahead
+    of it would wait in vain, and miss what it comes to again.
+    """
     where = read_filter(given, now=time.time())
     chosen = chosen_format(form)
 
     async def work(_config: Config, store: Store) -> int:
         campaign = await need_campaign(store, where.campaign) if where.campaign else None
+        if end and where.after_id > getattr(await store.ends(), end):
+            raise FilterError([f"after: {NOT_SO_FAR}"])
         limit = TABLE_ROWS if where.limit is None else where.limit
         asked = where
         if chosen == "table" and where.limit is None:

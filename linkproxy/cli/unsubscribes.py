@@ -30,4 +30,5 @@ def unsubscribes(*, form: str | None, **given: str | None) -> None:
         form,
         lambda store, where: store.unsubscribes(where),
         "No opt-outs.",
+        end="unsubscribe",
     )

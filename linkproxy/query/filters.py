@@ -24,6 +24,10 @@ _BLANK_OFFSET = re.compile(r"(\dT[\d:.]+) (\d{2}:?\d{2})\Z")
 _DAY_WORDS = {"today": 0, "yesterday": -1}
 _KEY = re.compile(r"[A-Za-z0-9]{4}")
 _DOMAIN = re.compile(r"[^\s@/\\<>\x00-\x1f\x7f]{1,253}")
+NOT_SO_FAR = (
+    "this store has not come so far: it is another one, or a backup was restored without `linkproxy store "
+    "skip-ids`; begin anew without it"
+)
 _TIME_FORMS = (
     "a date (2026-05-01), a date and time (2026-05-01T09:30:00Z), `now`, `today`, `yesterday`, "
     "or a span such as -2h or -7d"

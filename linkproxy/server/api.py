@@ -29,7 +29,7 @@ from linkproxy.query.export import (
     VISIT_COLUMNS,
     record,
 )
-from linkproxy.query.filters import FilterError, delivery_fault, read_filter, unknown
+from linkproxy.query.filters import NOT_SO_FAR, FilterError, delivery_fault, read_filter, unknown
 from linkproxy.server.api_gateways import GatewayApi
 from linkproxy.server.api_lint import LintApi
 from linkproxy.server.api_mail import MailApi, read_drafts
@@ -310,7 +310,7 @@ class Api:
         begin = query.pop("next", "")
         after = end if end is not None and begin == _NOW else _read_next(begin, listing.counter, faults)
         if end is not None and after > end:
-            faults.append(f"next: {_AHEAD}")
+            faults.append(f"next: {NOT_SO_FAR}")
         where = {name: query[name] for name in listing.filters if name in query}
         try:
             found = read_filter({**where, "after": str(after), "limit": str(limit + 1)}, now=self._clock())
@@ -358,10 +358,6 @@ _UNSUBSCRIBES = _Listing(
     end="unsubscribe",
 )
 _VISITS = _Listing("visits", VISIT_COLUMNS, (*_FILTERS, "verdict"), end="visit")
-_AHEAD = (
-    "this store has not come so far: it is another one, or a backup was restored without `linkproxy store "
-    "skip-ids`; begin anew without it"
-)
 
 
 def _limit(text: str, faults: list[str]) -> int:

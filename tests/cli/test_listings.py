@@ -110,6 +110,16 @@ def test_a_pipe_gets_csv_and_a_terminal_a_table(visited: Installation) -> None:
     assert "visit_id" not in shown
 
 
+@pytest.mark.parametrize("listing", ["feed", "unsubscribes"])
+def test_who_is_ahead_of_what_they_follow_is_told(visited: Installation, listing: str) -> None:
+    """As after a backup was restored: they would wait, and miss what the numbers come to again."""
+    visited.ok("settle")
+    said = visited.fails(listing, "--after", "4711", "--format", "jsonl")
+    assert "after: this store has not come so far" in said
+    visited.ok("store", "skip-ids")
+    assert visited.ok(listing, "--after", "4711", "--format", "jsonl").lines == []
+
+
 def test_csv_of_unsubscribes_is_safe_in_a_spreadsheet(here: Installation) -> None:
     html = here.mail("=cmd@example.com")
     unsubscribe = next(
