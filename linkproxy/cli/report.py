@@ -15,6 +15,7 @@ from linkproxy.cli.output import (
     json_option,
     print_json,
     print_table,
+    say,
 )
 from linkproxy.cli.session import need_campaign, with_store
 
@@ -157,6 +158,8 @@ def _print_rows(found: Mapping[str, Any], by: str, form: str, *, raw: bool) -> N
     rows = found[f"by_{by}"]
     if form == "table":
         _print_groups(found, by, raw=raw, most_rows=None)
+        if not rows:
+            say("No visits.")
         return
     if form == "csv":
         fields = [*_BY[by].fields, *_COUNTS]

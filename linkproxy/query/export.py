@@ -108,7 +108,7 @@ FEED_COLUMNS: Sequence[Column[FeedRow]] = (
     Column("role", "", lambda row: row.role),
     Column("recipient", "Recipient", lambda row: row.recipient, folds=True),
     Column("domain", "", lambda row: row.domain),
-    Column("score", "Score", lambda row: round(row.score, 2), spare=3),
+    Column("score", "Score", lambda row: round(row.score, 2), lambda row: f"{row.score:.1f}", spare=3),
     Column("reasons", "", lambda row: row.reasons),
     Column("verified", "", lambda row: row.verified),
 )

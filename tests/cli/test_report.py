@@ -120,6 +120,12 @@ def test_a_table_of_a_report_can_be_had_whole_as_a_file(clicked: Installation, b
     )
 
 
+def test_a_table_of_a_report_without_visits_says_so(here: Installation) -> None:
+    here.mail()
+    ran = here.ok("report", "spring", "--by", "link", "--format", "table")
+    assert (ran.text, ran.err) == ("", "No visits.\n")
+
+
 def test_a_file_of_a_report_needs_to_know_by_what(clicked: Installation) -> None:
     assert "--by" in clicked.fails("report", "spring", "--format", "csv", code=2)
     assert "--format" in clicked.fails("report", "spring", "--by", "day", "--json", code=2)
