@@ -30,20 +30,27 @@ def restore_links(folder: Path | None) -> int:
     Run it after skip-ids and before the server starts; once more does no harm. What the store has
     stays as it is: where a file has another target, or another campaign of the same id, it is told,
     and the command ends with 1, each time until `link set-target` decides, or a server starts and the
-    file takes over what the store has. Without FOLDER that of [store] link_files is read.
+    file takes over what the store has. A campaign of another installation, whose mail other signing
+    keys have signed, is told and left. Without FOLDER that of [store] link_files is read.
 
     \b
     Examples:
       linkproxy store restore-links
       linkproxy store restore-links /mnt/other/linkproxy-links
     """
+    from linkproxy.server.wiring import keyring
     from linkproxy.store.link_files import read_folder
+    from linkproxy.store.registered import BroughtBack, left
 
     place = folder or Path(_folder(current_config()))
     lost = read_folder(place)
 
-    async def work(_config: Config, store: Store) -> list[BroughtBack]:
-        return [await store.bring_back(each) for each in lost]
+    async def work(config: Config, store: Store) -> list[BroughtBack]:
+        ours, done = keyring(config).fingerprints, []
+        for each in lost:
+            faults = left(each, ours)
+            done.append(BroughtBack(faults=faults) if faults else await store.bring_back(each))
+        return done
 
     done = with_store(work)
     new, links = sum(each.is_new for each in done), sum(each.links for each in done)

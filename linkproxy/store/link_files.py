@@ -87,7 +87,8 @@ class LinkFiles:
             if not is_same(before.campaign, found.campaign):
                 raise LinkproxyError(
                     f"{path}: it is of the campaign {before.campaign.name!r} and stays so; the store has "
-                    f"{found.campaign.name!r} under that id: a backup was restored without `store skip-ids`"
+                    f"{found.campaign.name!r} under that id: a backup was restored without `store skip-ids`, "
+                    "or another installation keeps its link files there, too"
                 )
             found = together(before, found)
             if found == before:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from linkproxy.model import Campaign, CampaignId, Link
 
@@ -68,6 +68,19 @@ class RegisteredStore(Protocol):
 def is_same(one: Campaign, other: Campaign) -> bool:
     """Tell whether two records are of one campaign: an id may have been given out again after a restore."""
     return (one.id, one.created_at) == (other.id, other.created_at)
+
+
+def left(lost: Registered, ours: Mapping[int, bytes]) -> tuple[str, ...]:
+    """Say why a campaign is not to be brought back: its mail carries a key of ours by id alone, so not ours.
+
+    With that key among its own a store would refuse ours. ``ours``: fingerprints of signing keys, by id.
+    """
+    return tuple(
+        f"its mail has a signing key {key_id} that is another installation's, so it is not brought back; "
+        "if that is the right one, name it in [signing] keys_file first"
+        for key_id, found in lost.signing_keys
+        if ours.get(key_id, found) != found
+    )
 
 
 def missing(lost: Registered, there: Registered | None, *, name_is_taken: bool) -> Missing:

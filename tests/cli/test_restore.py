@@ -135,6 +135,21 @@ def test_an_id_that_was_given_out_again_leaves_the_file_of_the_lost_campaign_as_
     )
 
 
+def test_link_files_of_another_installation_are_told_and_keep_nobodys_keys_out(filing: Installation):
+    """With their key among its own the store would refuse ours, so that no server starts."""
+    here = filing
+    here.mail(campaign="theirs")
+    (here.folder / "linkproxy.db").unlink()
+    here.ok("init", "--folder", "other")
+    (here.folder / "other" / "signing-keys.txt").replace(here.folder / "signing-keys.txt")
+    ran = here.run("store", "restore-links")
+    assert (ran.code, ran.text) == (1, "Brought back: campaigns 0, links 0. Files read: 1.\n")
+    assert "theirs: its mail has a signing key 1 that is another installation's" in ran.err
+    here.ok("store", "skip-ids")
+    offer = here.path_to(OFFER, here.mail(campaign="ours"), "ours")
+    assert leads_to(here, [offer]) == [OFFER]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody")
 def test_what_root_files_belongs_to_whom_the_folder_does(filing: Installation):
     """Commands run as root beside a server that does not."""
