@@ -54,9 +54,7 @@ def brief_target(target: str) -> str:
     return text if len(text) <= _TARGET_CHARACTERS else f"{text[: _TARGET_CHARACTERS - 1]}…"
 
 
-CLICK_COLUMNS: Sequence[Column[ClickRow]] = (
-    Column("visit_id", "Visit", lambda row: row.visit_id),
-    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: short_time(row.at)),
+_OF_CLICK: Sequence[Column[Any]] = (
     Column("campaign", "Campaign", lambda row: row.campaign, folds=True, spare=2),
     Column("key", "Link", lambda row: row.key, spare=1),
     Column("target", "Target", lambda row: row.target, lambda row: brief_target(row.target), folds=True),
@@ -66,6 +64,13 @@ CLICK_COLUMNS: Sequence[Column[ClickRow]] = (
     Column("score", "Score", lambda row: round(row.score, 2), lambda row: f"{row.score:.1f}", spare=3),
     Column("reasons", "", lambda row: row.reasons),
     Column("verified", "", lambda row: row.verified),
+)
+"""What a row of the click log and of the feed have in common."""
+
+CLICK_COLUMNS: Sequence[Column[ClickRow]] = (
+    Column("visit_id", "Visit", lambda row: row.visit_id),
+    Column("at", "Time (UTC)", lambda row: format_time(row.at), lambda row: short_time(row.at)),
+    *_OF_CLICK,
     Column("settled", "Settled", lambda row: row.settled, spare=4),
 )
 
@@ -102,15 +107,7 @@ FEED_COLUMNS: Sequence[Column[FeedRow]] = (
     ),
     Column("visit_id", "Visit", lambda row: row.visit_id),
     Column("at", "", lambda row: format_time(row.at)),
-    Column("campaign", "Campaign", lambda row: row.campaign, folds=True, spare=2),
-    Column("key", "Link", lambda row: row.key, spare=1),
-    Column("target", "Target", lambda row: row.target, lambda row: brief_target(row.target), folds=True),
-    Column("role", "", lambda row: row.role),
-    Column("recipient", "Recipient", lambda row: row.recipient, folds=True),
-    Column("domain", "", lambda row: row.domain),
-    Column("score", "Score", lambda row: round(row.score, 2), lambda row: f"{row.score:.1f}", spare=3),
-    Column("reasons", "", lambda row: row.reasons),
-    Column("verified", "", lambda row: row.verified),
+    *_OF_CLICK,
 )
 
 
