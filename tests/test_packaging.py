@@ -90,13 +90,25 @@ def test_the_container_and_its_compose_file_agree_with_the_defaults() -> None:
     config = Config()
     dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
     assert f"EXPOSE {config.server.public_port}\n" in dockerfile
-    assert f"127.0.0.1:{config.server.public_port}/readyz" in dockerfile
+    assert f"127.0.0.1:{config.server.public_port}/healthz" in dockerfile
     compose = (ROOT / "deploy/compose.yaml").read_text("utf-8")
     assert f"127.0.0.1:{config.server.public_port}:{config.server.public_port}" in compose
     assert f"stop_grace_period: {config.server.shutdown_seconds * 3:.0f}s" in compose
     assert f"127.0.0.1:{config.relay.port}:{config.relay.port}" in compose
     assert f"127.0.0.1:{config.relay.private_port}/healthz" in compose
     assert f"stop_grace_period: {config.relay.shutdown_seconds * 1.5:.0f}s" in compose
+
+
+def test_a_failing_store_makes_no_container_unhealthy() -> None:
+    """It sends people on; Swarm would end it, and Traefik would pass nobody to it."""
+    for name in ("Dockerfile", "compose.yaml"):
+        commands = [
+            line
+            for line in (ROOT / "deploy" / name).read_text("utf-8").splitlines()
+            if not line.lstrip().startswith("#")
+        ]
+        assert "/healthz" in "".join(commands)
+        assert "/readyz" not in "".join(commands)
 
 
 def test_variables_in_deploy_are_settings() -> None:
