@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import asyncpg
 from store.postgres_fixtures import open_store
 from store.world import NOW, visits
@@ -45,3 +47,46 @@ async def test_a_week_that_takes_long_to_sweep_is_left_for_the_next_purge(
     await drop(store._database, WEEK, "visit")
     assert WEEK not in await weeks(store._database, "visit")
     await store.close()
+
+
+MANY = 2_000
+FILL = f"""INSERT INTO recipient (id, address, reference, domain, track, verified)
+SELECT number, '', 'made-up-' || number, '', true, false FROM generate_series(1000, 1000 + {MANY}) number;
+INSERT INTO visit SELECT (jsonb_populate_record(v, jsonb_build_object(
+    'id', number, 'recipient_id', 1000 + number % ({MANY} - 50)))).*
+FROM visit v, generate_series(1000, 1000 + 10 * {MANY}) number WHERE v.id = 1;
+INSERT INTO message_visit SELECT campaign_id, recipient_id, id, at FROM visit;
+ANALYZE recipient; ANALYZE visit; ANALYZE message_visit; SET plan_cache_mode = force_generic_plan;
+PREPARE nothing_left (bigint[]) AS {postgres_purge.NOTHING_LEFT};
+PREPARE drop_nameless (bigint[], bigint, bigint) AS {postgres_purge.DROP_NAMELESS}"""
+
+
+def on(table, node):
+    """Yield the nodes of a plan that read a table, or weeks of it."""
+    if node.get("Relation Name", "").startswith((f"{table}_w", f"{table}_other")):
+        yield node
+    for below in node.get("Plans", ()):
+        yield from on(table, below)
+
+
+async def test_the_journal_is_read_once_for_all_recipients_that_may_go_and_what_came_since_by_index(
+    mail, database
+):
+    """PostgreSQL plans a statement that is asked often for any values, and guesses: ten recipients, and a
+    third of all visits. It went over the journal for each, while no reference could be looked up."""
+    await mail.visited(mail.visit())
+    db = await asyncpg.connect(database)
+    try:
+        await db.execute(FILL)
+        ids = ",".join(map(str, range(1000, 1000 + MANY)))
+        found = await db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE nothing_left ('{{{ids}}}')")
+        assert {node["Actual Loops"] for node in on("message_visit", json.loads(found)[0]["Plan"])} == {1}
+        found = await db.fetchval(
+            f"EXPLAIN (FORMAT JSON) EXECUTE drop_nameless ('{{{ids}}}', 9999, {(1 << 63) - 1})"
+        )
+        kinds = {
+            node["Node Type"] for node in on("visit", json.loads(found)[0]["Plan"]) if node["Plan Rows"] > 1
+        }
+        assert kinds <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
+    finally:
+        await db.close()
