@@ -15,11 +15,17 @@ from linkproxy.server.api import Api
 from linkproxy.server.pages import Brand, PageName
 
 if TYPE_CHECKING:
-    from tests.server.conftest import Site
+    from tests.server.conftest import Site, Start
 
 DOCS = Path(__file__).parents[2] / "docs"
 API = (DOCS / "api.md").read_text("utf-8")
 OPERATIONS = (DOCS / "operations.md").read_text("utf-8")
+
+
+@pytest.fixture
+async def site(start: Start) -> Site:
+    """A server that lets its keys make every call."""
+    return await start(privacy={"erase_by_api": True})
 
 
 def test_every_route_of_the_api_has_its_heading(site: Site) -> None:
