@@ -10,6 +10,7 @@ import click
 from linkproxy.cli.output import say
 from linkproxy.cli.session import current_config, with_store
 from linkproxy.model import LinkproxyError
+from linkproxy.query.export import printable
 
 if TYPE_CHECKING:
     from linkproxy.config import Config
@@ -67,5 +68,5 @@ def _folder(config: Config) -> str:
 def _tell_faults(lost: list[Registered], done: list[BroughtBack]) -> int:
     for each, outcome in zip(lost, done, strict=True):
         for fault in outcome.faults:
-            say(f"{each.campaign.name}: {fault}")
+            say(printable(f"{each.campaign.name}: {fault}"))
     return int(any(outcome.faults for outcome in done))

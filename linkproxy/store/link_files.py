@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from linkproxy.model import (
     CampaignId,
     CampaignKind,
     Link,
+    LinkKey,
     LinkKind,
     LinkproxyError,
     LinkRole,
@@ -122,7 +123,7 @@ def read_file(path: Path) -> Registered:
         if content["version"] != _VERSION:
             raise LinkproxyError(f"{path}: another version of linkproxy wrote it; use that")
         campaign = _campaign(content["campaign"], path)
-        links = tuple(_link(campaign.id, fields) for fields in content["links"])
+        links = tuple(_link(campaign.id, values) for values in content["links"])
         keys = tuple((int(key_id), bytes.fromhex(found)) for key_id, found in content["signing_keys"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise LinkproxyError(f"{path}: it is no link file, or is damaged ({error!r}); move it away") from None
@@ -135,8 +136,8 @@ def _name(campaign_id: CampaignId) -> str:
 
 def _text(found: Registered) -> str:
     links = [asdict(link) for link in found.links]
-    for fields in links:
-        del fields["campaign_id"]
+    for values in links:
+        del values["campaign_id"]
     content = {
         "version": _VERSION,
         "campaign": asdict(found.campaign),
@@ -154,21 +155,32 @@ _OF_CAMPAIGN: dict[str, Callable[[Any], Any]] = {
     "bait_places": BaitPlaces,
     "utm": lambda values: Utm(**values),
 }
+_ANY_CAMPAIGN = Campaign(CampaignId(1), "")
+_ANY_LINK = Link(CampaignId(1), LinkKey(""), "", LinkKind.CONTENT, LinkRole.BODY, 0)
 _OF_LINK: dict[str, Callable[[Any], Any]] = {"kind": LinkKind, "role": LinkRole, "style": BaitStyle}
 
 
-def _campaign(fields: dict[str, Any], path: Path) -> Campaign:
-    found = Campaign(**{name: _OF_CAMPAIGN.get(name, _same)(value) for name, value in fields.items()})
+def _campaign(values: dict[str, Any], path: Path) -> Campaign:
+    found = Campaign(**{name: _OF_CAMPAIGN.get(name, _same)(value) for name, value in values.items()})
+    _check_types(found, replace(_ANY_CAMPAIGN, archived_at=found.archived_at and 0.0))
+    # New ids go on behind the greatest, and tokens must hold them.
     if path.name != _name(found.id) or not 0 < found.id <= MOST["campaign"]:
-        raise ValueError(
-            f"campaign {found.id}"
-        )  # new ids go on behind the greatest, and tokens must hold them
+        raise ValueError(f"campaign {found.id}")
     return found
 
 
-def _link(campaign_id: CampaignId, fields: dict[str, Any]) -> Link:
-    read = {name: _OF_LINK.get(name, _same)(value) for name, value in fields.items()}
-    return Link(campaign_id=campaign_id, **read)
+def _link(campaign_id: CampaignId, values: dict[str, Any]) -> Link:
+    read = {name: _OF_LINK.get(name, _same)(value) for name, value in values.items()}
+    link = Link(campaign_id=campaign_id, **read)
+    _check_types(link, _ANY_LINK)
+    return link
+
+
+def _check_types(found: Campaign | Link, like: Campaign | Link) -> None:
+    for field in fields(found):
+        value, expected = getattr(found, field.name), type(getattr(like, field.name))
+        if type(value) is not expected and not (expected is float and type(value) is int):
+            raise ValueError(f"{field.name}: {value!r}"[:120])
 
 
 def _same(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from contextlib import closing
@@ -173,6 +174,23 @@ def test_all_link_files_that_are_damaged_are_named_at_once(filing: Installation)
     told = filing.fails("store", "restore-links")
     assert "campaign-2.json: it is no link file, or is damaged" in told
     assert "campaign-3.json: cannot be read" in told
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [("links", "position", None), ("links", "target", 5), ("campaign", "name", 7), ("campaign", "id", 2**70)],
+)
+def test_a_link_file_with_a_value_of_another_kind_is_damaged(
+    filing: Installation, part: str, field: str, value: object
+):
+    filing.mail()
+    (path,) = (filing.folder / "elsewhere").iterdir()
+    content = json.loads(path.read_text())
+    holder = content[part][0] if part == "links" else content[part]
+    holder[field] = value
+    path.write_text(json.dumps(content))
+    told = filing.fails("store", "restore-links")
+    assert "campaign-1.json: it is no link file, or is damaged" in told
 
 
 @pytest.mark.parametrize(
