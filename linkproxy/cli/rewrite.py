@@ -119,10 +119,7 @@ def rewrite(
       linkproxy rewrite template.html --campaign spring --merge-tag '{{ .Subscriber.UUID }}'
       linkproxy rewrite template.html --campaign spring --merge-tag '*|LP|*' --signed
     """
-    if sum(value is not None for value in (recipient, table, tag, header)) != 1:
-        raise click.UsageError("give one of --recipient, --recipients, --recipient-header and --merge-tag")
-    if signed and tag is None:
-        raise click.UsageError("--signed is about the references of a --merge-tag")
+    _check_usage(recipient, table, header, tag, signed=signed)
     draft = read_recipient(recipient) if recipient is not None else None
     only = {"--list-unsubscribe": list_unsubscribe, "--recipient-header": header is not None}
     config = current_config()
@@ -138,6 +135,15 @@ def rewrite(
         say(f"{written:,} mail{'' if written == 1 else 's'} written to {out}.")
     if mailing.faults:
         raise LinkproxyError("\n".join([*mailing.faults, f"{len(mailing.faults)} were skipped"]))
+
+
+def _check_usage(
+    recipient: str | None, table: Path | None, header: str | None, tag: str | None, *, signed: bool
+) -> None:
+    if sum(value is not None for value in (recipient, table, tag, header)) != 1:
+        raise click.UsageError("give one of --recipient, --recipients, --recipient-header and --merge-tag")
+    if signed and tag is None:
+        raise click.UsageError("--signed is about the references of a --merge-tag")
 
 
 def _planned(wish: Wish, on_error: str) -> Mailing:

@@ -52,6 +52,7 @@ from linkproxy.store.api import DeliveryDraft, DuplicateError, RecipientDraft
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+    from linkproxy.campaign.tokens import Keyring
     from linkproxy.config import Config
     from linkproxy.query.export import Column
     from linkproxy.server.clerks import Clerks
@@ -112,6 +113,7 @@ class Api:
         config: Config,
         clock: Callable[[], float],
         *,
+        keyring: Keyring,
         questions: Clerks,
         mail: Clerks,
     ) -> None:
@@ -137,7 +139,7 @@ class Api:
             ("GET", "/api/v1/retractions", self._lister(_RETRACTIONS, store.retractions)),
             ("GET", "/api/v1/unsubscribes", self._lister(_UNSUBSCRIBES, store.unsubscribes)),
             ("GET", "/api/v1/visits", self._lister(_VISITS, store.visits)),
-            *ReaderApi(store, policy, config).routes,
+            *ReaderApi(store, policy, keyring).routes,
             *RecipientApi(store, questions, may_erase=config.privacy.erase_by_api).routes,
             *ReviewApi(store, questions, clock).routes,
             *LintApi(store, mail, config).routes,

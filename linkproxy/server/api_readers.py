@@ -8,12 +8,11 @@ from linkproxy.query.explanation import explanation_record
 from linkproxy.query.filters import unknown
 from linkproxy.query.whose import NotOursError, whose, whose_record
 from linkproxy.server.body import ApiError, refuse_parameters
-from linkproxy.server.wiring import keyring
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from linkproxy.config import Config
+    from linkproxy.campaign.tokens import Keyring
     from linkproxy.server.api import Call
     from linkproxy.store.api import Store
     from linkproxy.visit.policy import Policy
@@ -26,10 +25,10 @@ _MOST_DIGITS = 18  # of what a store can number
 class ReaderApi:
     """The handlers; each takes a Call and returns a JSON object, or raises ApiError."""
 
-    def __init__(self, store: Store, policy: Policy, config: Config) -> None:
+    def __init__(self, store: Store, policy: Policy, keyring: Keyring) -> None:
         self._store = store
         self._policy = policy
-        self._config = config
+        self._keyring = keyring
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
             ("GET", "/api/v1/visits/{visit_id}", self.explain),
             ("GET", "/api/v1/links/find", self.find),
@@ -54,9 +53,8 @@ class ReaderApi:
         url = call.query.get("url", "").strip()
         if not url:
             raise ApiError(400, "url: is missing; give the link as it stands in the mail, percent-encoded")
-        ours = keyring(self._config)
         try:
-            found = await whose(self._store, ours, url)
+            found = await whose(self._store, self._keyring, url)
         except NotOursError as error:
             raise ApiError(404, *(f"url: {line}" for line in str(error).splitlines())) from None
         return {"link": whose_record(found)}

@@ -198,7 +198,10 @@ async def serve_private(
     stack.push_async_callback(questions.close)
     stack.push_async_callback(mail.close)
     rewriter = await rewriter_of(config, ground.store, ground.clock, mail.do)
-    api = Api(ground.store, rewriter, ground.policy, config, ground.clock, questions=questions, mail=mail)
+    api = Api(
+        ground.store, rewriter, ground.policy, config, ground.clock,
+        keyring=ground.keyring, questions=questions, mail=mail,
+    )  # fmt: skip
     app = private_app(
         config, ground.store, api, readiness, ground.metrics,
         engagements=_engagements(ground), exposition=lambda: ops.exposition(counted()),

@@ -36,7 +36,7 @@ from linkproxy.store.registered import Registered, is_same, together
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linkproxy.store.registered import RegisteredStore
+    from linkproxy.store.registered import BroughtBack, RegisteredStore
 
 _VERSION = 1
 _NAMES = "campaign-*.json"
@@ -96,6 +96,27 @@ class LinkFiles:
                 return False
         _replace(path, _text(found))
         return True
+
+
+class FiledStore:
+    """What every engine does with the link files beside it. Part of ``RegisteredStore``."""
+
+    _files: LinkFiles
+
+    if TYPE_CHECKING:
+
+        async def registered(self, campaign_id: CampaignId) -> Registered | None: ...
+
+        async def _bring_back(self, lost: Registered) -> BroughtBack: ...
+
+    async def bring_back(self, lost: Registered) -> BroughtBack:
+        done = await self._bring_back(lost)
+        if not done.faults:  # else the file is all that knows what differs, until somebody decides
+            await self.file_links(lost.campaign.id)
+        return done
+
+    async def file_links(self, campaign_id: CampaignId) -> None:
+        await self._files.save(self, campaign_id)
 
 
 def read_folder(folder: Path) -> list[Registered]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from linkproxy.store import postgres_outgoing as outgoing
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.link_files import FiledStore
 from linkproxy.store.postgres_fence import NEWEST
 from linkproxy.store.registered import BroughtBack, Registered, missing
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from linkproxy.model import CampaignId
-    from linkproxy.store.link_files import LinkFiles
     from linkproxy.store.postgres_database import Database, Transaction
 
 T = TypeVar("T")
@@ -29,11 +29,10 @@ _ADD = f"INSERT INTO campaign ({rows.CAMPAIGN}) VALUES ({_PLACES})"
 _GO_ON = f"""SELECT setval('campaign_id_seq', greatest($1, (SELECT {NEWEST} FROM campaign_id_seq)))"""
 
 
-class PostgresRegistered:
+class PostgresRegistered(FiledStore):
     """The RegisteredStore part of PostgresStore."""
 
     _database: Database
-    _files: LinkFiles
 
     if TYPE_CHECKING:
 
@@ -42,14 +41,8 @@ class PostgresRegistered:
     async def registered(self, campaign_id: CampaignId) -> Registered | None:
         return await _registered(self._database, campaign_id)
 
-    async def bring_back(self, lost: Registered) -> BroughtBack:
-        done = await self._write(partial(_bring_back, lost=lost))
-        if not done.faults:  # else the file is all that knows what differs, until somebody decides
-            await self.file_links(lost.campaign.id)
-        return done
-
-    async def file_links(self, campaign_id: CampaignId) -> None:
-        await self._files.save(self, campaign_id)
+    async def _bring_back(self, lost: Registered) -> BroughtBack:
+        return await self._write(partial(_bring_back, lost=lost))
 
 
 async def _registered(source: Database | Transaction, campaign_id: CampaignId) -> Registered | None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from linkproxy.store import sqlite_outgoing as outgoing
 from linkproxy.store import sqlite_rows as rows
+from linkproxy.store.link_files import FiledStore
 from linkproxy.store.registered import BroughtBack, Registered, missing
 
 if TYPE_CHECKING:
     from linkproxy.model import CampaignId
-    from linkproxy.store.link_files import LinkFiles
     from linkproxy.store.sqlite_reads import Readers
     from linkproxy.store.sqlite_session import Session
     from linkproxy.store.sqlite_writer import Writer
@@ -24,25 +24,18 @@ _NAME_TAKEN = "SELECT 1 FROM campaign WHERE name = ? AND id <> ?"
 _ADD = f"INSERT INTO campaign ({rows.CAMPAIGN}) VALUES ({', '.join('?' * len(rows.CAMPAIGN.split(',')))})"
 
 
-class SqliteRegistered:
+class SqliteRegistered(FiledStore):
     """What is registered of campaigns, in the file of a SqliteStore."""
 
     _writer: Writer
     _readers: Readers
-    _files: LinkFiles
 
     async def registered(self, campaign_id: CampaignId) -> Registered | None:
         found = [await self._readers.fetch(each, (campaign_id,)) for each in (_CAMPAIGN, _LINKS, _KEYS)]
         return _registered(*found)
 
-    async def bring_back(self, lost: Registered) -> BroughtBack:
-        done = await self._writer.run(partial(_bring_back, lost=lost))
-        if not done.faults:  # else the file is all that knows what differs, until somebody decides
-            await self.file_links(lost.campaign.id)
-        return done
-
-    async def file_links(self, campaign_id: CampaignId) -> None:
-        await self._files.save(self, campaign_id)
+    async def _bring_back(self, lost: Registered) -> BroughtBack:
+        return await self._writer.run(partial(_bring_back, lost=lost))
 
 
 def _registered(campaigns: list[rows.Row], links: list[rows.Row], keys: list[rows.Row]) -> Registered | None:

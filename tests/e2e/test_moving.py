@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from claims.crewed import PEOPLE, Crewed, until
-from claims.postgres import NoServerError, server
+from claims.postgres import NoServerError, Server, server
 
 from bench.database import empty_database
 from bench.durability.home import furnish
@@ -23,11 +23,11 @@ NAME = "linkproxy_moved"
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
-    """Return the URL of an empty database."""
+def database() -> Iterator[Server]:
+    """Return a server at whose URL is an empty database."""
     try:
         with server() as found, empty_database(found.url, NAME):
-            yield found.database(NAME)
+            yield replace(found, url=found.database(NAME))
     except NoServerError as error:
         pytest.skip(str(error))
 
@@ -41,23 +41,18 @@ def crewed(installation, tmp_path: Path) -> Iterator[Crewed]:
         made.process.wait()
 
 
-class Database:
-    """A database as ``Home`` asks for it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-
-def test_an_installation_moves_to_postgresql_while_people_follow_links(crewed: Crewed, url: str) -> None:
+def test_an_installation_moves_to_postgresql_while_people_follow_links(
+    crewed: Crewed, database: Server
+) -> None:
     crewed.installation.settings["LINKPROXY__STORE__COMMIT_SECONDS"] = "0.5"
     crewed.start(2)
     config = crewed.installation.folder / "config.toml"
 
     def copy() -> None:
-        assert "compared them" in crewed.installation.run("store", "copy", "--live", "--to", url)
+        assert "compared them" in crewed.installation.run("store", "copy", "--live", "--to", database.url)
 
     def take_the_copy() -> None:
-        config.write_text(config.read_text().replace("\n[store]\n", f'\n[store]\nurl = "{url}"\n'))
+        config.write_text(config.read_text().replace("\n[store]\n", f'\n[store]\nurl = "{database.url}"\n'))
         crewed.hang_up()
 
     asyncio.run(crewed.under_load(copy, take_the_copy, lambda: None, clients=4))
@@ -66,7 +61,7 @@ def test_an_installation_moves_to_postgresql_while_people_follow_links(crewed: C
     with closing(sqlite3.connect(crewed.home.database)) as db:
         before = db.execute("SELECT count(*) FROM visit").fetchone()[0]
     assert 0 < before < len(crewed.answered)
-    crewed.home = replace(crewed.home, postgres=Database(url))
+    crewed.home = replace(crewed.home, postgres=database)
     until(lambda: crewed.missing() == set())
     assert crewed.stop() == 0
     assert set(crewed.home.journal().values()) == {1}

@@ -30,7 +30,9 @@ async def site(start: Start) -> Site:
 
 def test_every_route_of_the_api_has_its_heading(site: Site) -> None:
     policy = site.server.services.policy
-    api = Api(site.store, None, policy, site.config, site.clock, questions=None, mail=None)  # type: ignore[arg-type]  # only its table is read
+    api = Api(  # type: ignore[arg-type]  # only its table is read
+        site.store, None, policy, site.config, site.clock, keyring=None, questions=None, mail=None
+    )
     headings = " ".join(re.findall(r"^## (.*)$", API, re.MULTILINE))
     assert [
         path

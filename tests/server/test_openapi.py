@@ -120,7 +120,9 @@ def test_every_call_has_a_name_of_its_own_and_a_group() -> None:
 async def test_every_route_is_described_and_no_other(site: Site) -> None:
     config, services = site.config, site.server.services
     metrics, clock = services.metrics, site.clock
-    api = Api(site.store, None, services.policy, config, clock, questions=None, mail=None)  # type: ignore[arg-type]  # no route is called
+    api = Api(  # type: ignore[arg-type]  # no route is called
+        site.store, None, services.policy, config, clock, keyring=None, questions=None, mail=None
+    )
     told = Engagements(site.store, None, None, beacons=None, metrics=metrics, clock=clock)  # type: ignore[arg-type]
     app = private_app(config, site.store, api, None, metrics, engagements=told, exposition=None)  # type: ignore[arg-type]
     routes = {f"{route.method} {route.resource.canonical}" for route in app.router.routes() if route.resource}

@@ -55,9 +55,8 @@ _NAMES_BUILD = re.compile(
     r"Mozilla/5\.0 \((?:Windows NT|Macintosh|X11)[^()]*\) AppleWebKit/537\.36 \(KHTML, like Gecko\) "
     r"Chrome/\d+\.(?!0\.0\.0 )\S+ Safari/537\.36(?: Edg/\S+)?"
 )
-_BROTLI = re.compile(
-    r"\bbr\b"
-)  # asked for over TLS alone, since boxes on the way broke it (Chromium, Firefox)
+# Chromium and Firefox ask for brotli over TLS alone, since boxes on the way broke it.
+_BROTLI = re.compile(r"\bbr\b")
 _BRAND_VERSION = re.compile(r'"(?:Chromium|HeadlessChrome)";v="(\d+)"')
 
 
