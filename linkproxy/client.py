@@ -32,7 +32,7 @@ class Client:
     """The calls that a sender needs; each raises ClientError."""
 
     def __init__(self, url: str, key: str, *, timeout_seconds: float = 10.0) -> None:
-        """Take the private listener's address, ``http://127.0.0.1:8081``, and an API key."""
+        """Take the private listener's address, ``http://127.0.0.1:8081``, and an API key that may send."""
         parts = _parts(url)
         if parts is None or not parts.hostname:
             raise ClientError(f"{url!r} is not the address of a server; write it as http://127.0.0.1:8081")

@@ -129,7 +129,7 @@ class PrivacySection(Section):
     )
     erase_by_api: bool = Field(
         default=False,
-        description="Whether a key of the API may erase people. It cannot be undone, and any key can do it.",
+        description="Whether API keys that may everything may erase people. It cannot be undone.",
     )
 
     def read_key(self) -> bytes:

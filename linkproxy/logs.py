@@ -85,7 +85,8 @@ EVENTS: Final[Mapping[Event, str]] = {
     "listener a 500. `listener`, `error`.",
     Event.PAGE_FAILED: "Your template of the neutral page fails for a target; linkproxy's is shown. The same "
     "is told once a minute. `error`.",
-    Event.API_REFUSED: "The private listener refused a caller. `reason`, `client`.",
+    Event.API_REFUSED: "The private listener refused a caller. `reason` (`host`, `key`, `right`), `client`; "
+    "with `right`, `key`, the name of the API key that may not do this.",
     Event.RECIPIENT_ERASED: "Everything about a recipient was deleted by the API. `key`, the name of the API "
     "key; rows by table. Of whom is not told: it would be kept here.",
     Event.STORE_AWAITED: "The store is not reached at the start; it is asked every second. `error`.",

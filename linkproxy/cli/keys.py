@@ -10,7 +10,7 @@ import click
 from linkproxy.cli.group import Group
 from linkproxy.cli.output import print_table, say
 from linkproxy.cli.session import with_store
-from linkproxy.model import LinkproxyError
+from linkproxy.model import LinkproxyError, Right
 from linkproxy.query.filters import short_time
 from linkproxy.store.api import ApiKey
 
@@ -31,12 +31,25 @@ def keys() -> None:
 
 @keys.command("add")
 @click.argument("name")
-def add(name: str) -> None:
+@click.option(
+    "--may",
+    type=click.Choice([item.value for item in Right]),
+    default=Right.EVERYTHING.value,
+    show_default=True,
+    help="What it may do: read sees all and changes nothing; send is a mailer's; deliver tells of deliveries "
+    "alone, and engage of engagement.",
+)
+def add(name: str, may: str) -> None:
     """Make a key and print it, once.
 
+    Give each program a key of its own that may do what it needs and no more; docs/api.md has the calls
+    that each right opens.
+
     \b
-    Example:
-      linkproxy keys add shop
+    Examples:
+      linkproxy keys add admin
+      linkproxy keys add dashboard --may read
+      linkproxy keys add shop --may send
     """
     from linkproxy.server.keys import hash_key, new_key
 
@@ -46,7 +59,7 @@ def add(name: str) -> None:
     key = new_key()
 
     async def work(_config: Config, store: Store) -> None:
-        await store.add_api_key(ApiKey(name, hash_key(key), time.time()))
+        await store.add_api_key(ApiKey(name, hash_key(key), time.time(), Right(may)))
 
     with_store(work)
     click.echo(key)
@@ -55,7 +68,7 @@ def add(name: str) -> None:
 
 @keys.command("list")
 def list_() -> None:
-    """List the keys by name.
+    """List the keys by name, with what each may do.
 
     \b
     Example:
@@ -63,7 +76,8 @@ def list_() -> None:
     """
     known = with_store(lambda _config, store: store.list_api_keys())
     if known:
-        print_table(["Name", "Made (UTC)"], [[key.name, short_time(key.created_at)] for key in known])
+        rows = [[key.name, key.may, short_time(key.created_at)] for key in known]
+        print_table(["Name", "May", "Made (UTC)"], rows)
     else:
         say("No keys. `linkproxy keys add NAME` makes one.")
 

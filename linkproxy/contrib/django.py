@@ -47,7 +47,9 @@ def _setting() -> dict[str, Any]:
         )
     found = {**_USUAL, **given}
     if not found["KEY"]:
-        raise ImproperlyConfigured("LINKPROXY: KEY is missing; `linkproxy keys add django` prints one")
+        raise ImproperlyConfigured(
+            "LINKPROXY: KEY is missing; `linkproxy keys add django --may send` prints one"
+        )
     if found["ON_FAILURE"] not in {"send", "raise"}:
         raise ImproperlyConfigured('LINKPROXY: ON_FAILURE is "send" or "raise"')
     return found

@@ -162,6 +162,16 @@ class EngagementKind(Word):
     CALL = "call"  # the target's own server, over the JSON API
 
 
+class Right(Word):
+    """What an API key may do; linkproxy/server/rights.py says which calls that is."""
+
+    EVERYTHING = "everything"
+    READ = "read"  # a dashboard: sees all of it, changes nothing
+    SEND = "send"  # a mailer: campaigns, their mail, its deliveries, whom to send to no more
+    DELIVER = "deliver"  # who knows when mail was accepted, and tells that alone
+    ENGAGE = "engage"  # a target: tells what it knows of visits, and nothing else
+
+
 class TokenForm(Word):
     """Which form of tracked URL a token is signed for; each has a MAC domain of its own."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ERASING_IS_OFF: Final = (
     "keys of the API may not erase people here; `linkproxy recipients erase` does it on the machine, and "
-    "[privacy] erase_by_api = true lets every key do it"
+    "[privacy] erase_by_api = true lets keys do it that may everything"
 )
 
 

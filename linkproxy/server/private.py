@@ -17,6 +17,7 @@ from linkproxy.server.body import ApiError, fault_record, refusal, refuse_parame
 from linkproxy.server.click import SERVER, respond
 from linkproxy.server.json_lines import JSON_LINES, stream
 from linkproxy.server.keys import find_key
+from linkproxy.server.rights import RIGHTS, lacking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from linkproxy.server.api import Answer, Api
     from linkproxy.server.engagement import Engagements
     from linkproxy.server.ops import Readiness
-    from linkproxy.store.api import Store
+    from linkproxy.store.api import ApiKey, Store
     from linkproxy.telemetry import Metrics
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -159,7 +160,7 @@ def _known_host(hosts: list[str]) -> Callable[..., Awaitable[web.StreamResponse]
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path != "/healthz" and ops.host_asked(request.headers.get("Host", "")) not in allowed:
-            _log_refusal(request, "host")
+            _log_refusal(request, reason="host")
             raise ApiError(
                 421, "Host: not a name of this listener; [server] private_hosts lists those it answers to"
             )
@@ -169,7 +170,7 @@ def _known_host(hosts: list[str]) -> Callable[..., Awaitable[web.StreamResponse]
 
 
 def _keyed(store: Store) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Let nobody use the API without a key."""
+    """Let nobody use the API without a key, and nobody with a key do what it may not."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -178,18 +179,29 @@ def _keyed(store: Store) -> Callable[..., Awaitable[web.StreamResponse]]:
             known = await store.list_api_keys()
             found = find_key(key.strip(), known) if scheme.lower() == "bearer" else None
             if found is None:
-                _log_refusal(request, "key")
+                _log_refusal(request, reason="key")
                 raise ApiError(
                     401, "Authorization: Bearer with a key of this installation; `linkproxy keys add NAME`"
                 )
+            _refuse_beyond(request, found)
             request[_KEY] = found.name
         return await handler(request)
 
     return check
 
 
-def _log_refusal(request: web.Request, reason: str) -> None:
-    get_logger().warning(Event.API_REFUSED, reason=reason, client=request.remote)
+def _refuse_beyond(request: web.Request, key: ApiKey) -> None:
+    """Refuse what a key may not do; that there is no such path or method is told to all that have one."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return
+    if fault := lacking(key, *RIGHTS.get((request.method, resource.canonical), ())):
+        _log_refusal(request, reason="right", key=key.name)
+        raise ApiError(403, fault)
+
+
+def _log_refusal(request: web.Request, **told: str) -> None:
+    get_logger().warning(Event.API_REFUSED, **told, client=request.remote)
 
 
 def _counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:

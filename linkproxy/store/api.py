@@ -25,6 +25,7 @@ from linkproxy.model import (
     MessageLink,
     Recipient,
     RecipientId,
+    Right,
     Settlement,
     Stray,
     Unlogged,
@@ -171,6 +172,7 @@ class ApiKey:
     name: str
     hash: bytes  # BLAKE2b-32 of the key
     created_at: float
+    may: Right = Right.EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

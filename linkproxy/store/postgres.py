@@ -14,7 +14,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from linkproxy.model import CampaignId, LinkKey, RecipientId
+from linkproxy.model import CampaignId, LinkKey, RecipientId, Right
 from linkproxy.store import postgres_locks as locks
 from linkproxy.store import postgres_outgoing as outgoing
 from linkproxy.store import postgres_recipients as recipients
@@ -328,8 +328,8 @@ class PostgresStore(
         await self._write(partial(outgoing.add_api_key, key=key))
 
     async def list_api_keys(self) -> list[ApiKey]:
-        found = await self._database.fetch("SELECT name, hash, created_at FROM api_key ORDER BY name")
-        return [ApiKey(*row) for row in found]
+        found = await self._database.fetch("SELECT name, hash, created_at, may FROM api_key ORDER BY name")
+        return [ApiKey(name, hashed, created_at, Right(may)) for name, hashed, created_at, may in found]
 
     async def remove_api_key(self, name: str) -> bool:
         return bool(await self._write(lambda work: work.execute("DELETE FROM api_key WHERE name = $1", name)))

@@ -158,10 +158,11 @@ async def add_api_key(work: Transaction, key: ApiKey) -> None:
     """Store the hash of an API key; raise DuplicateError."""
     try:
         await work.execute(
-            "INSERT INTO api_key (name, hash, created_at) VALUES ($1, $2, $3)",
+            "INSERT INTO api_key (name, hash, created_at, may) VALUES ($1, $2, $3, $4)",
             key.name,
             key.hash,
             key.created_at,
+            key.may,
         )
     except asyncpg.UniqueViolationError:
         raise DuplicateError(f"API key {key.name!r} is there already; choose another name") from None

@@ -12,7 +12,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.model import CampaignId, LinkKey, RecipientId
+from linkproxy.model import CampaignId, LinkKey, RecipientId, Right
 from linkproxy.store import sqlite_outgoing as outgoing
 from linkproxy.store import sqlite_purge as purging
 from linkproxy.store import sqlite_queries as queries
@@ -316,8 +316,10 @@ class SqliteStore(
 
     async def list_api_keys(self) -> list[ApiKey]:
         return [
-            ApiKey(*row)
-            for row in await self._readers.fetch("SELECT name, hash, created_at FROM api_key ORDER BY name")
+            ApiKey(name, hashed, created_at, Right(may))
+            for name, hashed, created_at, may in await self._readers.fetch(
+                "SELECT name, hash, created_at, may FROM api_key ORDER BY name"
+            )
         ]
 
     async def remove_api_key(self, name: str) -> bool:

@@ -153,8 +153,8 @@ def add_api_key(session: Session, key: ApiKey) -> None:
     """Store the hash of an API key; raise DuplicateError."""
     try:
         session.db.execute(
-            "INSERT INTO api_key (name, hash, created_at) VALUES (?, ?, ?)",
-            (key.name, key.hash, key.created_at),
+            "INSERT INTO api_key (name, hash, created_at, may) VALUES (?, ?, ?, ?)",
+            (key.name, key.hash, key.created_at, key.may),
         )
     except sqlite3.IntegrityError:
         raise DuplicateError(f"API key {key.name!r} is there already; choose another name") from None

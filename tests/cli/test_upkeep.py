@@ -135,6 +135,16 @@ def test_an_api_key_is_shown_once_listed_by_name_and_removed(here: Installation)
     assert "keys add" in here.ok("keys", "list").err
 
 
+def test_what_an_api_key_may_is_chosen_and_listed(here: Installation) -> None:
+    here.ok("keys", "add", "admin")
+    here.ok("keys", "add", "provider", "--may", "deliver")
+    listed = here.ok("keys", "list").text
+    assert re.search(r"^admin +everything ", listed, re.MULTILINE), listed
+    assert re.search(r"^provider +deliver ", listed, re.MULTILINE), listed
+    told = here.fails("keys", "add", "x", "--may", "all", code=2)
+    assert "'everything', 'read', 'send', 'deliver', 'engage'" in told
+
+
 def test_the_database_holds_no_api_key_in_the_clear(here: Installation) -> None:
     key = here.ok("keys", "add", "shop").text.strip()
     for path in here.folder.glob("linkproxy.db*"):

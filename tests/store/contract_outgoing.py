@@ -20,6 +20,7 @@ from linkproxy.model import (
     MachineAnswer,
     MessageLink,
     RecipientId,
+    Right,
     Utm,
 )
 from linkproxy.store.api import ApiKey, DuplicateError, Filter, RecipientDraft, StoreError
@@ -204,6 +205,18 @@ class OutgoingContract:
         assert await store.remove_api_key("ci")
         assert not await store.remove_api_key("ci")
         assert await store.list_api_keys() == []
+
+    async def test_an_api_key_may_everything_unless_it_is_said_what(self, store):
+        given = [
+            ApiKey("a", b"\x01" * 32, NOW),
+            *(ApiKey(f"may {may}", bytes(32), NOW, may) for may in Right),
+        ]
+        for one in given:
+            await store.add_api_key(one)
+        listed = {one.name: one.may for one in await store.list_api_keys()}
+        assert listed == {one.name: one.may for one in given}
+        assert listed["a"] is Right.EVERYTHING
+        assert all(type(may) is Right for may in listed.values())
 
     async def test_work_that_comes_at_the_same_time_fails_and_succeeds_each_for_itself(self, store):
         names = ["a", "b", "a", "c", "b", "d"] * 5

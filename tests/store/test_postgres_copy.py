@@ -14,7 +14,7 @@ from store.contract_rollups import Story, run, two_mails
 from store.contract_sources import judged_twice
 from store.world import NOW, Mail, clicks, ids, send, visits
 
-from linkproxy.model import NOBODY, Delivery, DeliverySource, StrayReason
+from linkproxy.model import NOBODY, Delivery, DeliverySource, Right, StrayReason
 from linkproxy.store.api import ApiKey, Cutoffs, DeliveryDraft, Filter, RecipientDraft, StoreError
 from linkproxy.store.copy import StoreCopy, count, reading
 from linkproxy.store.copy_tables import OF_SQLITE, TABLES
@@ -40,7 +40,7 @@ async def lived(path, privacy):
     await store.add_deliveries([DeliveryDraft(mail.campaign.id, NOBODY, Delivery(NOW, DeliverySource.MX))])
     await mail.opt_out(one_click=True)
     await store.set_track("@b.example", track=False)
-    await store.add_api_key(ApiKey("ci", b"\x00" * 32, NOW))
+    await store.add_api_key(ApiKey("ci", b"\x00" * 32, NOW, Right.DELIVER))
     await store.note_signing_key(mail.campaign.id, 3, b"12345678")
     key = mail.links[0].key
     await store.set_target(mail.campaign.id, key, "https://new.example/", who="op", at=NOW)
