@@ -58,6 +58,9 @@ class Event(StrEnum):
     ASN_FAILED = "asn.failed"
     ASN_BLANK = "asn.blank"
     GATEWAYS_FAILED = "gateways.failed"
+    INBOUND_CAMPAIGN_UNKNOWN = "inbound.campaign_unknown"
+    INBOUND_MALFORMED = "inbound.malformed"
+    INBOUND_SUBSCRIPTION = "inbound.subscription"
     MAIL_SIGNED = "mail.signed"
     RELAY_MESSAGE = "relay.message"
     RELAY_UNTRACKED = "relay.untracked"
@@ -126,6 +129,12 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.ASN_BLANK: "The network databases know none of the addresses so far: a wrong file, or "
     "`[server] trusted_proxies` lacks the front. `lookups`.",
     Event.GATEWAYS_FAILED: "A pass of gateway look-ups failed; it is tried again. `error`.",
+    Event.INBOUND_CAMPAIGN_UNKNOWN: "A provider told of deliveries of a campaign that there is not: "
+    "`linkproxy_campaign` of the mail names another. The same is told once a minute. `provider`, `campaign`.",
+    Event.INBOUND_MALFORMED: "A provider told of a delivery that cannot be recorded, or sent no JSON. The "
+    "same is told once a minute. `provider`, `error`.",
+    Event.INBOUND_SUBSCRIPTION: "Amazon SNS asks whether it may send the events of `topic`. If you made that "
+    "subscription, open `url` to confirm it. `provider`.",
     Event.MAIL_SIGNED: "A message had been signed before it came; [mail] signed says what becomes of such. "
     "`campaign`, `outcome` (`passed` as it came, or `refused`).",
     Event.RELAY_MESSAGE: "The last word on a message in the relay. `treatment`, `answer`, `code`, "

@@ -37,6 +37,10 @@ _ENGAGEMENTS: Final = (
 _TREATMENTS: Final = (
     *("rewritten", "grouped", "off", "signed", "unknown_campaign", "unaddressed", "oversize", "failed"),
 )
+_PROVIDERS: Final = ("sendgrid",)
+_EVENTS: Final = (
+    *("recorded", "unchanged", "other", "no_campaign", "unknown_campaign", "malformed", "failed"),
+)
 _OPERATIONS: Final = ("open", "append", "settle", "purge")
 
 
@@ -126,6 +130,12 @@ METRICS: Final = (
         Counter,
         "Mail domains looked up in the DNS.",
         (("outcome", ("found", "none", "failed")),),
+    ),
+    Metric(
+        "inbound_events",
+        Counter,
+        "Events that providers told of by webhook, by their outcome.",
+        (("provider", _PROVIDERS), ("outcome", _EVENTS)),
     ),
     Metric(
         "relay_messages",
@@ -223,6 +233,7 @@ class Metrics:
     asn_lookups: Labelled[Counter]
     asn_reloads: Labelled[Counter]
     gateway_lookups: Labelled[Counter]
+    inbound_events: Labelled[Counter]
     relay_messages: Labelled[Counter]
     relay_seconds: Histogram
     relay_refusals: Labelled[Counter]

@@ -1,1 +1,1 @@
-"""Delivery events from providers."""
+"""What providers tell by webhook of mail that they delivered: one file for each, and no I/O."""

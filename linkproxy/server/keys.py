@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from hashlib import blake2b
 from hmac import compare_digest
 from secrets import token_urlsafe
@@ -33,6 +34,23 @@ async def key_named(store: Store, name: str) -> ApiKey | None:
     Another one may have its name since: its hash tells.
     """
     return next((key for key in await store.list_api_keys() if key.name == name), None)
+
+
+def key_given(authorization: str, *, basic: bool = False) -> str | None:
+    """Return the key in an Authorization header: a bearer's (RFC 6750 section 2.1).
+
+    With ``basic`` also the password of any user (RFC 7617 section 2). None where there is neither.
+    """
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip()
+    if not basic or scheme.lower() != "basic":
+        return None
+    try:
+        _, colon, password = b64decode(given.strip(), validate=True).partition(b":")
+    except ValueError:
+        return None
+    return password.decode("utf-8", "surrogateescape") if colon else None
 
 
 def find_key(key: str, known: Iterable[ApiKey]) -> ApiKey | None:

@@ -15,8 +15,9 @@ from linkproxy.server.answers import NOT_STORED, Reply
 from linkproxy.server.api import Call
 from linkproxy.server.body import ApiError, fault_record, refusal, refuse_parameters
 from linkproxy.server.click import SERVER, respond
+from linkproxy.server.inbound import PATH as INBOUND
 from linkproxy.server.json_lines import JSON_LINES, stream
-from linkproxy.server.keys import find_key
+from linkproxy.server.keys import find_key, key_given
 from linkproxy.server.rights import RIGHTS, lacking
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.server.api import Answer, Api
     from linkproxy.server.engagement import Engagements
+    from linkproxy.server.inbound import Inbound
     from linkproxy.server.ops import Readiness
     from linkproxy.store.api import ApiKey, Store
     from linkproxy.telemetry import Metrics
@@ -32,8 +34,14 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _API = "/api/"
+_WANTS_KEY = "Authorization: Bearer with a key of this installation; `linkproxy keys add NAME`"
+_WANTS_EITHER = (
+    "Authorization: Basic with a key of this installation as the password, as in "
+    "https://linkproxy:KEY@HOST/inbound/PROVIDER, or Bearer; `linkproxy keys add NAME`"
+)
 _KEY = web.RequestKey("_KEY", str)
 """The name of the API key of a request that was let in."""
+_BEARER, _BASIC = "Bearer", 'Basic realm="linkproxy"'
 # JSON writes a byte of HTML as up to six characters ("\u003c").
 _ESCAPED = 6
 _ROOM_BYTES = 1 << 20
@@ -55,6 +63,7 @@ def private_app(
     metrics: Metrics,
     *,
     engagements: Engagements,
+    inbound: Inbound,
     exposition: Callable[[], Reply],
 ) -> web.Application:
     """Return the application of the private listener; ``exposition`` returns what /metrics says."""
@@ -63,7 +72,7 @@ def private_app(
     app = web.Application(middlewares=guards, client_max_size=most_bytes)
     _add_health(app, readiness, exposition)
     app.router.add_route("GET", "/api/v1/openapi.json", _described)
-    for method, path, handler in (*api.routes, *engagements.routes):
+    for method, path, handler in (*api.routes, *engagements.routes, *inbound.routes):
         lines = api.streams.get((method, path))
         # Names may have braces, at which aiohttp's own pattern stops.
         route = path.replace("{name}", "{name:[^/]+}")
@@ -170,19 +179,20 @@ def _known_host(hosts: list[str]) -> Callable[..., Awaitable[web.StreamResponse]
 
 
 def _keyed(store: Store) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Let nobody use the API without a key, and nobody with a key do what it may not."""
+    """Let nobody use the API, or speak for a provider, without a key, and none do what its key may not."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(_API):
-            scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-            known = await store.list_api_keys()
-            found = find_key(key.strip(), known) if scheme.lower() == "bearer" else None
+        basic = request.path.startswith(INBOUND)
+        if basic or request.path.startswith(_API):
+            authorization = request.headers.get("Authorization", "")
+            given = key_given(authorization, basic=basic)
+            found = None if given is None else find_key(given, await store.list_api_keys())
             if found is None:
-                _log_refusal(request, reason="key")
-                raise ApiError(
-                    401, "Authorization: Bearer with a key of this installation; `linkproxy keys add NAME`"
-                )
+                # Amazon SNS asks without a password first, each time, and a refusal tells it to give one.
+                if authorization or not basic:
+                    _log_refusal(request, reason="key")
+                raise ApiError(401, _WANTS_EITHER if basic else _WANTS_KEY)
             _refuse_beyond(request, found)
             request[_KEY] = found.name
         return await handler(request)
@@ -232,7 +242,8 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except Exception as error:  # noqa: BLE001  (no trace leaves the process)
         if (told := refusal(error)) is not None:
-            return _error(told.status, *told.errors, retry_seconds=told.retry_seconds)
+            challenge = _BASIC if request.path.startswith(INBOUND) else _BEARER
+            return _error(told.status, *told.errors, retry_seconds=told.retry_seconds, challenge=challenge)
         for kind, answer in _REFUSALS:
             if isinstance(error, kind):
                 return answer(error)
@@ -259,12 +270,14 @@ _REFUSALS: tuple[tuple[type[Exception], Callable[[Any], web.Response]], ...] = (
 """What to answer where the framework refuses; the first that fits counts."""
 
 
-def _error(status: int, *errors: str, retry_seconds: int | None = None) -> web.Response:
+def _error(
+    status: int, *errors: str, retry_seconds: int | None = None, challenge: str = _BEARER
+) -> web.Response:
     response = _json(status, fault_record(status, *errors))
     if retry_seconds is not None:
         response.headers["Retry-After"] = str(retry_seconds)
     if status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers["WWW-Authenticate"] = challenge
     return response
 
 

@@ -15,6 +15,7 @@ from linkproxy.server.clerks import Clerks
 from linkproxy.server.click import Clicks
 from linkproxy.server.engagement import Engagements
 from linkproxy.server.gateways import GatewayFinder
+from linkproxy.server.inbound import Inbound
 from linkproxy.server.journal import Journal, OnFailure
 from linkproxy.server.link_filer import LinkFiler
 from linkproxy.server.listeners import Door, open_private, open_public
@@ -204,6 +205,8 @@ async def serve_private(
     )  # fmt: skip
     app = private_app(
         config, ground.store, api, readiness, ground.metrics,
-        engagements=_engagements(ground), exposition=lambda: ops.exposition(counted()),
+        engagements=_engagements(ground),
+        inbound=Inbound(ground.store, ground.keyring, ground.metrics, ground.clock),
+        exposition=lambda: ops.exposition(counted()),
     )  # fmt: skip
     await open_private(app, sockets, patience_seconds=ground.patience_seconds, stack=stack)

@@ -36,6 +36,7 @@ from linkproxy.query.gateways import GATEWAY_COLUMNS
 from linkproxy.query.profiles import PROFILE_COLUMNS
 from linkproxy.server.api import Api
 from linkproxy.server.engagement import Engagements
+from linkproxy.server.inbound import Inbound
 from linkproxy.server.json_lines import JSON_LINES
 from linkproxy.server.keys import hash_key, new_key
 from linkproxy.server.private import private_app
@@ -74,7 +75,7 @@ WORDS = {
 }  # fmt: skip
 CALLS = {f"{method} {path}": (path, operation) for method, path, operation in operations()}
 BODIES = {name: operation for name, (_, operation) in CALLS.items() if "requestBody" in operation}
-FILLED = {"name": "spring", "visit_id": "1"}
+FILLED = {"name": "spring", "visit_id": "1", "provider": "sendgrid"}
 ROWS = {
     "clicks": "clicks",
     "feed": "feed",
@@ -124,7 +125,17 @@ async def test_every_route_is_described_and_no_other(site: Site) -> None:
         site.store, None, services.policy, config, clock, keyring=None, questions=None, mail=None
     )
     told = Engagements(site.store, None, None, beacons=None, metrics=metrics, clock=clock)  # type: ignore[arg-type]
-    app = private_app(config, site.store, api, None, metrics, engagements=told, exposition=None)  # type: ignore[arg-type]
+    inbound = Inbound(site.store, services.keyring, metrics, clock)
+    app = private_app(
+        config,
+        site.store,
+        api,
+        None,
+        metrics,
+        engagements=told,
+        inbound=inbound,
+        exposition=None,  # type: ignore[arg-type]
+    )
     routes = {f"{route.method} {route.resource.canonical}" for route in app.router.routes() if route.resource}
     assert {route for route in routes if not route.startswith("HEAD ")} == set(CALLS)
 

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from tests.server.conftest import Site, Start
 
 PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text("utf-8")
-CALLS = {(method, path): described for method, path, described in operations() if path.startswith("/api/")}
+CALLS = {
+    (method, path): described
+    for method, path, described in operations()
+    if path.startswith(("/api/", "/inbound/"))
+}
 NARROW = [right for right in Right if right is not Right.EVERYTHING]
-FILLED = {"name": "spring", "visit_id": "1"}
+FILLED = {"name": "spring", "visit_id": "1", "provider": "sendgrid"}
 ANNA = "anna@example.com"
 
 
@@ -69,16 +73,20 @@ def test_the_description_names_the_rights_of_each_call() -> None:
     for name, described in CALLS.items():
         wanted = [{"key": [right]} for right in (*RIGHTS[name], Right.EVERYTHING)]
         every_key = {*RIGHTS[name], Right.EVERYTHING} == set(Right)
-        assert described.get("security", DESCRIPTION["security"]) == (
-            [{"key": []}] if every_key else wanted
-        ), name
+        told = described.get("security", DESCRIPTION["security"])
+        assert [item for item in told if "key" in item] == ([{"key": []}] if every_key else wanted), name
+        passwords = [item["password"] for item in told if "password" in item]
+        assert passwords == ([item["key"] for item in wanted] if name[1].startswith("/inbound/") else []), (
+            name
+        )
 
 
 @pytest.mark.parametrize("may", Right)
 def test_the_page_names_the_calls_that_each_right_opens(may: Right) -> None:
     (row,) = re.findall(rf"^\| `{may}` \|.*$", PAGE, re.MULTILINE)
     named = {
-        (method, path.replace("NAME", "{name}")) for method, path in re.findall(r"`([A-Z]+) (/[^`]+)`", row)
+        (method, path.replace("NAME", "{name}").replace("PROVIDER", "{provider}"))
+        for method, path in re.findall(r"`([A-Z]+) (/[^`]+)`", row)
     }
     opened = {name for name, rights in RIGHTS.items() if may in rights and not set(NARROW) <= set(rights)}
     if may is Right.READ:
