@@ -37,7 +37,7 @@ _ENGAGEMENTS: Final = (
 _TREATMENTS: Final = (
     *("rewritten", "grouped", "off", "signed", "unknown_campaign", "unaddressed", "oversize", "failed"),
 )
-_PROVIDERS: Final = ("sendgrid",)
+_PROVIDERS: Final = ("brevo", "mailgun", "mailjet", "postmark", "sendgrid", "ses")
 _EVENTS: Final = (
     *("recorded", "unchanged", "other", "no_campaign", "unknown_campaign", "malformed", "failed"),
 )

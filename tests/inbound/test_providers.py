@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from claims.provider_events import SAMPLES, Sample
+from claims.provider_events import EVERY, SAMPLES, Sample
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
-each = pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+each = pytest.mark.parametrize("sample", EVERY.values(), ids=EVERY)
 
 
 def told(sample: Sample, value: Any) -> list[Told]:
@@ -73,6 +73,12 @@ def test_a_list_of_events_tells_of_each(sample: Sample) -> None:
         Delivered("summer", "ben@example.com", AT + 1),
     ]
     assert told(sample, []) == []
+
+
+def test_postmarks_seven_digits_of_a_second_are_read() -> None:
+    event = SAMPLES["postmark"].delivered(SPRING, "anna@example.com", AT)
+    event |= {"DeliveredAt": "2026-05-01T09:30:00.9070259Z"}
+    assert told(SAMPLES["postmark"], event) == [Delivered("spring", "anna@example.com", 1_777_627_800.907025)]
 
 
 @each

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from claims.provider_events import SAMPLES, Sample
+from claims.provider_events import EVERY, SAMPLES, Sample
 from structlog.testing import capture_logs
 
 from linkproxy.inbound.base import CAMPAIGN, RECIPIENT, Outcome
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SPRING = {CAMPAIGN: "spring"}
 NOTHING = {outcome.value: 0 for outcome in Outcome if outcome is not Outcome.FAILED}
 
-each = pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+each = pytest.mark.parametrize("sample", EVERY.values(), ids=EVERY)
 
 
 def basic(password: str, user: str = "linkproxy") -> dict[str, str]:
@@ -207,7 +207,7 @@ async def test_a_provider_that_there_is_not_is_named(site: Site, key: str) -> No
         f"{site.server.addresses.private}/inbound/pigeon", "POST", headers=basic(key), data=b"[]"
     )
     assert response.status == 404
-    assert (await response.json())["error"].startswith("there is no such provider; there are: sendgrid")
+    assert (await response.json())["error"].startswith("there is no such provider; there are: brevo, mailgun")
 
 
 async def test_a_key_that_is_removed_opens_nothing_any_more(site: Site) -> None:
@@ -216,6 +216,17 @@ async def test_a_key_that_is_removed_opens_nothing_any_more(site: Site) -> None:
     assert await send(site, made, SENDGRID, []) == counted()
     await site.store.remove_api_key("hooks")
     assert (await send(site, made, SENDGRID, []))[0] == 401
+
+
+async def test_the_log_tells_how_to_confirm_a_subscription_and_nothing_is_fetched(
+    site: Site, key: str
+) -> None:
+    url = "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription&TopicArn=t&Token=2336412f37f"
+    asked = {"Type": "SubscriptionConfirmation", "TopicArn": "t", "SubscribeURL": url}
+    with capture_logs() as logs:
+        assert await send(site, key, SAMPLES["ses"], asked) == counted(other=1)
+    [line] = logs
+    assert (line["event"], line["topic"], line["url"]) == ("inbound.subscription", "t", url)
 
 
 async def test_webhooks_that_come_together_are_all_recorded(site: Site, key: str) -> None:
