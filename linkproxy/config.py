@@ -24,6 +24,7 @@ from pydantic import (
 
 from linkproxy import config_values as values
 from linkproxy.config_faults import ConfigError, Origin, describe
+from linkproxy.config_inbound import InboundSection
 from linkproxy.config_pages import BaitSection, BrandSection, DomainSection
 from linkproxy.config_relay import RelaySection
 from linkproxy.config_sources import Source, privacy_key, read_environment, read_file, read_secret
@@ -287,6 +288,7 @@ class Config(BaseModel):
     campaign: CampaignSection = CampaignSection()
     mail: MailSection = MailSection()
     relay: RelaySection = RelaySection()
+    inbound: InboundSection = InboundSection()
     limits: LimitsSection = LimitsSection()
     memory: MemorySection = MemorySection()
     log: LogSection = LogSection()

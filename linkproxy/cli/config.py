@@ -95,6 +95,7 @@ def _faults(settings: Config, faulty: frozenset[str]) -> list[str]:
         ("brand", _templates),
         ("store", _store),
         ("relay", _relay),
+        ("inbound", _inbound),
     )
     faults: list[str] = []
     for section, one in checks:
@@ -160,6 +161,10 @@ def _signing_keys(settings: Config) -> None:
 
 def _privacy_key(settings: Config) -> None:
     settings.privacy.read_key()
+
+
+def _inbound(settings: Config) -> None:
+    settings.inbound.read_mailgun_signing_key()
 
 
 def _policy(settings: Config) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from linkproxy.inbound.base import Delivered, Fault, Outcome, Subscription, read
+from linkproxy.inbound.mailgun import MAILGUN, signed_mailgun
 from linkproxy.inbound.providers import PROVIDERS
 from linkproxy.logs import Event, get_logger
 from linkproxy.model import Delivery, LinkproxyError
@@ -15,7 +16,7 @@ from linkproxy.server.recipients import read_recipient
 from linkproxy.store.api import DeliveryDraft, RecipientDraft, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from linkproxy.campaign.tokens import Keyring
     from linkproxy.inbound.base import Provider, Told
@@ -36,11 +37,21 @@ _Found = tuple["Campaign", RecipientDraft, Delivery]
 class Inbound:
     """Records the deliveries that providers tell of, and counts everything else that they tell."""
 
-    def __init__(self, store: Store, keyring: Keyring, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        *,
+        mailgun_key: str = "",
+    ) -> None:
         self._store = store
         self._keyring = keyring
         self._metrics = metrics
         self._clock = clock
+        signed = {MAILGUN.name: signed_mailgun(mailgun_key, clock)} if mailgun_key else {}
+        self._providers: Mapping[str, Provider] = {**PROVIDERS, **signed}
         self._said: set[tuple[str, ...]] = set()
         self._said_until = 0.0
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
@@ -53,7 +64,7 @@ class Inbound:
         Only what is no JSON, and a store that fails, are errors: a provider sends again whatever it gets
         an error for.
         """
-        provider = PROVIDERS.get(call.path["provider"])
+        provider = self._providers.get(call.path["provider"])
         if provider is None:
             raise ApiError(404, f"there is no such provider; there are: {', '.join(PROVIDERS)}")
         counts: Counter[str] = Counter(dict.fromkeys(Outcome, 0))

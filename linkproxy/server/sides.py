@@ -206,7 +206,10 @@ async def serve_private(
     app = private_app(
         config, ground.store, api, readiness, ground.metrics,
         engagements=_engagements(ground),
-        inbound=Inbound(ground.store, ground.keyring, ground.metrics, ground.clock),
+        inbound=Inbound(
+            ground.store, ground.keyring, ground.metrics, ground.clock,
+            mailgun_key=config.inbound.read_mailgun_signing_key(),
+        ),
         exposition=lambda: ops.exposition(counted()),
     )  # fmt: skip
     await open_private(app, sockets, patience_seconds=ground.patience_seconds, stack=stack)

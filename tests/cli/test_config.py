@@ -186,6 +186,16 @@ def test_check_takes_a_database_elsewhere_for_no_folder_of_this_machine(
     assert run(["--config", str(installation), "config", "check"]) == 0, capsys.readouterr().err
 
 
+def test_check_names_a_signing_key_of_a_provider_that_is_not_there(
+    installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installation.write_text("[inbound]\nmailgun_signing_key_file = 'missing.txt'\n")
+    assert run(["--config", str(installation), "config", "check"]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "missing.txt" in told
+    assert "[inbound] mailgun_signing_key_file" in told
+
+
 def test_check_names_a_password_file_that_is_not_there(
     installation: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

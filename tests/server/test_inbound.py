@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import sqlite3
 from base64 import b64encode
@@ -23,7 +24,7 @@ from linkproxy.store.api import ApiKey
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.server.conftest import Site
+    from tests.server.conftest import Site, Start
 
 SPRING = {CAMPAIGN: "spring"}
 NOTHING = {outcome.value: 0 for outcome in Outcome if outcome is not Outcome.FAILED}
@@ -227,6 +228,22 @@ async def test_the_log_tells_how_to_confirm_a_subscription_and_nothing_is_fetche
         assert await send(site, key, SAMPLES["ses"], asked) == counted(other=1)
     [line] = logs
     assert (line["event"], line["topic"], line["url"]) == ("inbound.subscription", "t", url)
+
+
+async def test_mailguns_events_must_be_signed_where_its_signing_key_is_configured(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "mailgun-key.txt").write_text("key-0123\n")
+    site = await start(inbound={"mailgun_signing_key_file": "mailgun-key.txt"})
+    made, at, token = new_key(), str(int(site.START)), "5" * 50
+    await site.store.add_api_key(ApiKey("mailgun", hash_key(made), site.START))
+    event = SAMPLES["mailgun"].delivered(SPRING, "ben@example.com", int(site.START) - 60)
+    with capture_logs() as logs:
+        assert await send(site, made, SAMPLES["mailgun"], event) == counted(malformed=1)
+    assert "mailgun_signing_key" in logs[0]["error"]
+    signed = hmac.new(b"key-0123", (at + token).encode(), "sha256").hexdigest()
+    event["signature"] = {"timestamp": at, "token": token, "signature": signed}
+    assert await send(site, made, SAMPLES["mailgun"], event) == counted(recorded=1)
 
 
 async def test_webhooks_that_come_together_are_all_recorded(site: Site, key: str) -> None:
