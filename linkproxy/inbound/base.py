@@ -36,6 +36,8 @@ class Outcome(Word):
     NO_CAMPAIGN = "no_campaign"
     """Nothing is attached to it: other mail of the same account."""
     UNKNOWN_CAMPAIGN = "unknown_campaign"
+    ERASED = "erased"
+    """To somebody who was erased: nothing is kept."""
     MALFORMED = "malformed"
     FAILED = "failed"
     """The store failed; the provider is asked to come again."""

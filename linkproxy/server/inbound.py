@@ -138,11 +138,17 @@ class Inbound:
             # The text says whose address it is.
             return Fault("the recipient is neither an address nor a reference")
 
-    async def _record(self, found: Sequence[_Found], counts: Counter[str]) -> None:
+    async def _record(self, told: Sequence[_Found], counts: Counter[str]) -> None:
+        # Mail may be delivered days after it was sent, and its recipient be erased meanwhile.
+        erased = await self._store.erased_references(
+            draft.reference for _, draft, _ in told if draft.reference
+        )
+        found = [item for item in told if item[1].reference not in erased]
+        counts[Outcome.ERASED] += len(told) - len(found)
         people = await self._store.register_recipients([draft for _, draft, _ in found])
         drafts = [
-            DeliveryDraft(campaign.id, person.id, told)
-            for person, (campaign, _, told) in zip(people, found, strict=True)
+            DeliveryDraft(campaign.id, person.id, delivery)
+            for person, (campaign, _, delivery) in zip(people, found, strict=True)
         ]
         recorded = await self._store.add_deliveries(drafts)
         counts[Outcome.RECORDED] += recorded

@@ -284,6 +284,9 @@ class Store(
     async def find_recipient(self, who: str) -> Recipient | None:
         """Look a recipient up by address or reference, in the clear."""
 
+    async def erased_references(self, references: Iterable[str]) -> frozenset[str]:
+        """Return which references were erased and not registered since."""
+
     async def get_recipient(self, recipient_id: RecipientId) -> Recipient | None: ...
 
     async def set_track(self, who: str, *, track: bool) -> int:

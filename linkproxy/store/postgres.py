@@ -28,6 +28,7 @@ from linkproxy.store.postgres_deliveries import add_deliveries
 from linkproxy.store.postgres_intake import Intake
 from linkproxy.store.postgres_journal import policy_id
 from linkproxy.store.postgres_lists import PostgresLists
+from linkproxy.store.postgres_lookup import ERASED
 from linkproxy.store.postgres_memory import Memory
 from linkproxy.store.postgres_migrate import prepare
 from linkproxy.store.postgres_neighbours import catch_up
@@ -257,6 +258,11 @@ class PostgresStore(
             list(self._privacy.hashes_of(who)),
         )
         return rows.recipient_from(row) if row else None
+
+    async def erased_references(self, references: Iterable[str]) -> frozenset[str]:
+        by_hash = {self._privacy.reference_hash(item): item for item in references}
+        found = await self._database.fetch(ERASED, list(by_hash))
+        return frozenset(by_hash[row[0]] for row in found)
 
     async def get_recipient(self, recipient_id: RecipientId) -> Recipient | None:
         row = await self._database.fetch_one(

@@ -43,7 +43,7 @@ DAY_SECONDS = 86_400
 (reach_seconds). It spares the weeks that have none, each of which costs every batch some time."""
 
 _REFERENCES = "SELECT hash, recipient_id FROM recipient_hash WHERE hash = ANY($1::bytea[])"
-_ERASED = "SELECT reference_hash FROM erased_reference WHERE reference_hash = ANY($1::bytea[])"
+ERASED = "SELECT reference_hash FROM erased_reference WHERE reference_hash = ANY($1::bytea[])"
 _NEW_RECIPIENTS = "SELECT nextval('recipient_id') FROM generate_series(1, $1)"
 _CAMPAIGNS = f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = ANY($1::bigint[])"
 _LINKS = f"SELECT {rows.LINK} FROM link WHERE campaign_id = ANY($1::bigint[]) ORDER BY campaign_id"
@@ -218,7 +218,7 @@ async def _find_references(
     if not hashes:
         return
     ids = known.recipient_ids = {row[0]: row[1] for row in await work.fetch(_REFERENCES, hashes)}
-    erased = {row[0] for row in await work.fetch(_ERASED, hashes)}
+    erased = {row[0] for row in await work.fetch(ERASED, hashes)}
     new = [found for found in hashes if found not in ids and found not in erased]
     for found, row in zip(new, await work.fetch(_NEW_RECIPIENTS, len(new)), strict=True):
         known.new_references[found] = NewReference(Recipient(RecipientId(row[0])), found)

@@ -238,6 +238,12 @@ class SqliteStore(
                 return rows.recipient_from(row)
         return None
 
+    async def erased_references(self, references: Iterable[str]) -> frozenset[str]:
+        by_hash = {self._privacy.reference_hash(item): item for item in references}
+        marks = ", ".join("?" * len(by_hash))
+        found = await self._readers.fetch(f"{recipients.ERASED} ({marks})", tuple(by_hash))
+        return frozenset(by_hash[row[0]] for row in found)
+
     async def get_recipient(self, recipient_id: RecipientId) -> Recipient | None:
         row = await self._readers.fetch_one(recipients.BY_ID, (recipient_id,))
         return rows.recipient_from(row) if row else None

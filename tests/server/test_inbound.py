@@ -173,6 +173,17 @@ async def test_an_attached_reference_leaves_no_address_in_the_store(site: Site, 
     assert await site.store.find_recipient("dora@example.com") is None
 
 
+async def test_a_late_delivery_brings_no_erased_reference_back(site: Site, key: str) -> None:
+    event = SENDGRID.delivered(SPRING | {RECIPIENT: "r1"}, "dora@example.com", int(site.START) - 60)
+    assert await send(site, key, SENDGRID, event) == counted(recorded=1)
+    known = await site.store.find_recipient("r1")
+    assert known is not None
+    await site.store.erase_recipient(known.id)
+    other = SENDGRID.delivered(SPRING | {RECIPIENT: "r2"}, "emil@example.com", int(site.START) - 60)
+    assert await send(site, key, SENDGRID, [event, other]) == counted(erased=1, recorded=1)
+    assert await site.store.find_recipient("r1") is None
+
+
 async def test_a_key_is_taken_as_password_or_bearer_and_nothing_else(site: Site, key: str) -> None:
     url = f"{site.server.addresses.private}/inbound/sendgrid"
     wrong: list[dict[str, str]] = [
