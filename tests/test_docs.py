@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from linkproxy.cli.main import COMMANDS
 from linkproxy.cli.reference import PAGES, commands, outdated
 from linkproxy.config_reference import settings
+from linkproxy.inbound.base import CAMPAIGN, Outcome
+from linkproxy.inbound.providers import PROVIDERS
 from linkproxy.logs import EVENTS, Event
 from linkproxy.telemetry import METRICS, Metrics
 from linkproxy.visit.signals import SIGNALS
@@ -84,6 +86,17 @@ def test_every_signal_is_documented_in_its_family() -> None:
     text = page("judging.md")
     for signal in SIGNALS:
         assert f"`{signal.name}`" in text, signal.name
+
+
+def test_every_provider_and_what_becomes_of_its_events_is_documented() -> None:
+    text = page("deliveries.md")
+    for name, provider in PROVIDERS.items():
+        assert re.search(rf"\| `/inbound/{name}` \|.*\| `{provider.source}` \|", text), name
+        own = page(f"mailers/{name}.md").partition("\n## Deliveries\n")[2].partition("\n## ")[0]
+        for word in (f"/inbound/{name}\n", CAMPAIGN, "](../deliveries.md)"):
+            assert word in own, name
+    for outcome in Outcome:
+        assert f"| `{outcome}` |" in text
 
 
 @pytest.mark.parametrize(

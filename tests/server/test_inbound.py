@@ -167,6 +167,14 @@ async def test_of_two_copies_the_later_one_counts_in_whatever_order_they_are_tol
     assert (await delivery_of(site, "r1")).delivered_at == at
 
 
+async def test_a_time_that_cannot_have_been_is_never_recorded(site: Site, key: str) -> None:
+    times = ["NaN", "Infinity", "-Infinity", "1e400", "0", "-1", "1" * 30, str(int(site.START) * 1000)]
+    event = json.dumps(SENDGRID.delivered(SPRING, "ben@example.com", 5))
+    body = "[" + ", ".join(event.replace('"timestamp": 5', f'"timestamp": {at}') for at in times) + "]"
+    assert await send(site, key, SENDGRID, body.encode()) == counted(malformed=len(times))
+    assert await site.store.find_recipient("ben@example.com") is None
+
+
 async def test_an_attached_reference_leaves_no_address_in_the_store(site: Site, key: str) -> None:
     event = SENDGRID.delivered(SPRING | {RECIPIENT: "r1"}, "dora@example.com", int(site.START) - 60)
     assert await send(site, key, SENDGRID, event) == counted(recorded=1)
