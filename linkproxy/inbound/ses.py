@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     from linkproxy.inbound.base import Told
 
+_NAMES: Final = (CAMPAIGN, RECIPIENT)
+# django-anymail writes a message's metadata there, as JSON: https://anymail.dev/en/stable/esps/amazon_ses/
+_METADATA: Final = "x-metadata"
 _HEADERS: Final = {"x-linkproxy-campaign": CAMPAIGN, "x-linkproxy-recipient": RECIPIENT}
 _CONFIRMING: Final = re.compile(
     r"https://sns\.[a-z0-9-]{1,40}\.amazonaws\.com(\.cn)?/\?Action=ConfirmSubscription&[!-~]{1,2000}"
@@ -68,8 +71,7 @@ def _event(event: Object) -> Iterator[Told]:
         return
     told, attached = mapping(event.get("delivery")), _attached(mapping(event.get("mail")))
     at = moment(told.get("timestamp"))
-    addresses = told.get("recipients")
-    several = addresses if isinstance(addresses, list) and addresses else [None]
+    several = _listed(told.get("recipients")) or [None]
     # To all of them went the links of the one who is attached.
     for address in several[:1] if RECIPIENT in attached else several:
         yield delivery(attached, address=address, at=at)
@@ -78,13 +80,17 @@ def _event(event: Object) -> Iterator[Told]:
 def _attached(mail: Object) -> Object:
     """Return tags and headers under the names that all providers have in common; headers go first."""
     tags = mapping(mail.get("tags"))
-    found: dict[str, Any] = {name: _first(tags[name]) for name in (CAMPAIGN, RECIPIENT) if name in tags}
-    headers = mail.get("headers")
-    for header in map(mapping, headers if isinstance(headers, list) else []):
-        name = _HEADERS.get(text(header.get("name")).lower())
-        if name is not None:
-            found[name] = header.get("value")
-    return found
+    found: dict[str, Any] = {name: _first(tags[name]) for name in _NAMES if name in tags}
+    given = mail.get("headers")
+    headers = [(text(item.get("name")).lower(), item.get("value")) for item in map(mapping, _listed(given))]
+    for name, value in headers:
+        if name == _METADATA:
+            found |= {key: held for key, held in mapping(value).items() if key in _NAMES}
+    return found | {_HEADERS[name]: value for name, value in headers if name in _HEADERS}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _first(values: Any) -> Any:

@@ -145,6 +145,8 @@ class Inbound:
         )
         found = [item for item in told if item[1].reference not in erased]
         counts[Outcome.ERASED] += len(told) - len(found)
+        if not found:
+            return
         people = await self._store.register_recipients([draft for _, draft, _ in found])
         drafts = [
             DeliveryDraft(campaign.id, person.id, delivery)

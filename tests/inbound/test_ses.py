@@ -31,6 +31,13 @@ def test_headers_say_what_tags_cannot_hold() -> None:
     ]
 
 
+def test_the_metadata_of_anymail_is_read() -> None:
+    headers = {"X-Metadata": '{"shop": 7, "linkproxy_campaign": "spring", "linkproxy_recipient": "4711"}'}
+    assert told(ses_event({}, "anna@example.com", AT, headers)) == [Delivered("spring", "4711", AT)]
+    headers |= {"X-LinkProxy-Campaign": "summer"}
+    assert told(ses_event({}, "anna@example.com", AT, headers)) == [Delivered("summer", "4711", AT)]
+
+
 def test_an_identity_that_notifies_is_heard_without_tags() -> None:
     event = ses_event({}, "anna@example.com", AT, {"X-LinkProxy-Campaign": "spring"})
     del event["mail"]["tags"]

@@ -187,6 +187,7 @@ async def test_a_late_delivery_brings_no_erased_reference_back(site: Site, key: 
     known = await site.store.find_recipient("r1")
     assert known is not None
     await site.store.erase_recipient(known.id)
+    assert await send(site, key, SENDGRID, event) == counted(erased=1)
     other = SENDGRID.delivered(SPRING | {RECIPIENT: "r2"}, "emil@example.com", int(site.START) - 60)
     assert await send(site, key, SENDGRID, [event, other]) == counted(erased=1, recorded=1)
     assert await site.store.find_recipient("r1") is None
