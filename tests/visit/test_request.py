@@ -175,6 +175,25 @@ async def test_headers_that_contradict_the_claimed_browser_are_evidence(world, h
     assert silent(judged, "request.coherent")
 
 
+ONE_MISSING = replaced(CHROME, sec_ch_ua=None)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        replaced(CHROME, sec_ch_ua_platform='"Linux"'),  # --user-agent, or an extra header
+        replaced(CHROME, sec_ch_ua='"Not:A-Brand";v="8", "Chromium";v="156"'),  # Playwright's user_agent
+        (*FIREFOX, ("Sec-CH-UA", '"Not:A-Brand";v="8", "Chromium";v="156"')),
+        replaced(CHROME, sec_ch_ua_mobile="?1"),
+    ],
+)
+async def test_a_browser_whose_client_hints_tell_of_another_one_is_no_click_however_late(world, headers):
+    judged = await world.judged(at=5 * 60 * MINUTES, headers=headers)
+    weight = spoke(judged, "request.contradiction").weight
+    assert weight > spoke(await world.judged("two", headers=ONE_MISSING), "request.contradiction").weight
+    assert judged.verdict.kind is VerdictKind.UNCERTAIN
+
+
 SAFARI_15 = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.6 Safari/605.1.15"
 
 

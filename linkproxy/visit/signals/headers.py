@@ -79,6 +79,17 @@ def contradictions(visit: Visit) -> list[str]:
     return [text for wrong, text in checks if wrong]
 
 
+def is_disguised(visit: Visit) -> bool:
+    """Return whether client hints tell of another browser than the agent does.
+
+    A browser that is told to give another agent keeps its version, and often its system, in its hints
+    (Chromium 156 with --user-agent, and under Playwright 1.65 and Puppeteer by extra headers).
+    """
+    profile = visit.profile
+    found = agents.engine(profile.agent or "")
+    return bool(found.name) and profile.complete and any(wrong for wrong, _ in _hints(profile, found))
+
+
 def is_coherent(visit: Visit) -> bool:
     """Return whether every header of the claimed browser is there and nothing contradicts it."""
     profile = visit.profile

@@ -11,6 +11,7 @@ from linkproxy.visit.signals.headers import (
     comes_from_a_page,
     contradictions,
     is_coherent,
+    is_disguised,
     is_past_caches,
     is_textual,
     names_operator,
@@ -181,7 +182,8 @@ def _contradiction(look: Look) -> Finding | None:
     if not found:
         return None
     shares = look.rule.values["shares"]
-    share = shares[min(len(found), len(shares)) - 1]
+    # What takes headers away, or changes them for everybody, does not make two of them disagree.
+    share = shares[-1] if is_disguised(look.visit) else shares[min(len(found), len(shares)) - 1]
     return Finding(round(look.rule.weight * share, 1), "; ".join(found))
 
 
