@@ -31,6 +31,10 @@ _MODEL = re.compile(
     r"(\((?:Linux|Android)[^()]{0,40}?\bAndroid [\d.]+; (?:[a-z]{2}(?:[-_][A-Za-z]{2})?; )?)"
     r"[^();/@:]+(?= Build/|[;)])"
 )
+_ON_A_DESK = re.compile(r"Mozilla/5\.0 \((?:Windows NT|Macintosh|X11)\b")
+_ALL_NAME = frozenset({"mozilla", "applewebkit", "khtml", "gecko", "version", "mobile", "safari"})
+_SAFARI = frozenset({"version", "safari"})  # by its name alone it is what others are like
+NO_BROWSER = "names no browser"
 _PRODUCT = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)/(?=\S)")  # RFC 9110 section 10.1.5: product/version
 
 YEAR_SECONDS = 365.25 * 86400
@@ -135,13 +139,26 @@ def robot_word(agent: str, policy: Policy) -> str:
 def unknown_product(agent: str, policy: Policy) -> str:
     """Return the first product of a browser-like agent that no browser or app for people names, else "".
 
-    In a WebView and in Electron it is the app's own, as their makers mean it to be.
+    On a desk a word that is no product counts as one, and so does it to name no browser (`NO_BROWSER`).
+    In a WebView and in Electron the product is the app's own, as their makers mean it to be.
     """
     if not agent.startswith("Mozilla/5.0 (") or _APP.search(agent):
         return ""
     known = {name.lower() for name in policy.agents["products"]}
-    named = _PRODUCT.findall(_BRACKETS.sub(" ", agent[:CROPPED]))
-    return next((name for name in named if name.lower() not in known), "")
+    said = _BRACKETS.sub(" ", agent[:CROPPED])
+    named = _PRODUCT.findall(said)
+    unknown = next((name for name in named if name.lower() not in known), "")
+    if unknown or not known or not _ON_A_DESK.match(agent):
+        return unknown
+    words = (word for word in said.split() if "/" not in word and word.lower() not in known)
+    return next(words, "") or ("" if _names_a_browser(agent, named) else NO_BROWSER)
+
+
+def _names_a_browser(agent: str, named: Sequence[str]) -> bool:
+    """Return whether an agent of a desk says which browser it is; apps on a Mac may name the engine alone."""
+    names = {name.lower() for name in named}
+    ends_behind_engine = "safari" not in names and agent.startswith("Mozilla/5.0 (Macintosh")
+    return bool(names - _ALL_NAME) or names >= _SAFARI or "Trident/" in agent or ends_behind_engine
 
 
 def handheld(agent: str) -> bool:

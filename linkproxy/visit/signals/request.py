@@ -192,7 +192,7 @@ def _coherent(look: Look) -> Finding | None:
         return None
     profile, values = look.visit.profile, look.rule.values
     agent = profile.agent or ""
-    if agents.robot_word(agent, look.policy) or agents.unknown_product(agent, look.policy):
+    if any(own(agent, look.policy) for own in (agents.robot_word, agents.unknown_product, agents.program)):
         return None
     if _host_of(look) or names_operator(profile) or is_past_caches(profile):
         return None
