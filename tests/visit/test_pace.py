@@ -65,6 +65,20 @@ async def test_an_address_of_the_other_version_excuses_no_rotation(world):
     assert weight(await followed(world, *steps), "message.rotates") == 11.0
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("104.28.76.70", "172.225.48.168"),
+        ("172.224.226.9", "104.28.99.1"),
+        ("2606:54c0:25a0::1", "2a02:26f7:c400::9"),
+    ],
+)
+async def test_who_leaves_by_two_exits_of_private_relay_does_not_rotate(world, first, second):
+    judged = await followed(world, ("one", 0, first), ("two", 5, second))
+    assert weight(judged, "message.rotates") == 0.0
+    assert judged.verdict.kind is VerdictKind.HUMAN
+
+
 async def test_the_same_link_from_two_networks_is_no_rotation(world):
     judged = await followed(world, ("one", 0, "198.51.100.1"), ("one", 20, "192.0.2.7"))
     assert weight(judged, "message.rotates") == 0.0
