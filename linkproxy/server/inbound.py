@@ -29,6 +29,7 @@ PATH: Final = "/inbound/"
 _TOGETHER: Final = 500
 """Deliveries of one write: visits wait for it."""
 _MINUTE_SECONDS: Final = 60.0
+_DAY_SECONDS: Final = 86_400.0
 _MOST_SAID: Final = 100
 
 _Found = tuple["Campaign", RecipientDraft, Delivery]
@@ -118,11 +119,20 @@ class Inbound:
                 self._say(Event.INBOUND_CAMPAIGN_UNKNOWN, provider, campaign=item.campaign[:120])
             elif isinstance(draft := self._whose(item), Fault):
                 self._complain(provider, draft, counts)
-            elif not can_have_been(item.at, now=self._clock()) or delivery_fault(told, now=self._clock()):
-                self._complain(provider, Fault("its time cannot be, or is ahead of this machine's"), counts)
+            elif fault := self._time_fault(campaign, told):
+                self._complain(provider, fault, counts)
             else:
                 found.append((campaign, draft, told))
         return found
+
+    def _time_fault(self, campaign: Campaign, told: Delivery) -> Fault | None:
+        now, at = self._clock(), told.delivered_at
+        if not can_have_been(at, now=now) or delivery_fault(told, now=now):
+            return Fault("its time cannot be, or is ahead of this machine's")
+        # Links are made before mail is sent. Seconds taken for milliseconds are a time in 1970.
+        if at < campaign.created_at - _DAY_SECONDS:
+            return Fault("its time is before the campaign was made")
+        return None
 
     async def _campaign(self, name: str) -> Campaign | None:
         # PostgreSQL takes no NUL in text, and would say that the store fails.

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from linkproxy.inbound.base import CAMPAIGN, RECIPIENT, Outcome
 from linkproxy.inbound.providers import PROVIDERS
-from linkproxy.model import Delivery
+from linkproxy.model import Campaign, CampaignId, Delivery
 from linkproxy.server.inbound import _TOGETHER
 from linkproxy.server.keys import hash_key, new_key
 from linkproxy.store.api import ApiKey
@@ -28,6 +28,20 @@ if TYPE_CHECKING:
 
 SPRING = {CAMPAIGN: "spring"}
 NOTHING = {outcome.value: 0 for outcome in Outcome if outcome is not Outcome.FAILED}
+
+
+@pytest.fixture
+async def start(start: Start, tmp_path: Path) -> Start:
+    """Start servers whose campaign was made an hour ago by their clock."""
+
+    async def begin(**sections: dict[str, object]) -> Site:
+        site = await start(**sections)
+        made = f"UPDATE campaign SET created_at = {site.START - 3600}"
+        await altered(tmp_path / "linkproxy.db", made)
+        return site
+
+    return begin
+
 
 each = pytest.mark.parametrize("sample", EVERY.values(), ids=EVERY)
 
@@ -139,7 +153,7 @@ async def altered(path: Path, statement: str) -> None:
     """Change the server's database behind its back."""
 
     def alter() -> None:
-        with closing(sqlite3.connect(path)) as db:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute(statement)
 
     await asyncio.to_thread(alter)
@@ -173,6 +187,17 @@ async def test_a_time_that_cannot_have_been_is_never_recorded(site: Site, key: s
     body = "[" + ", ".join(event.replace('"timestamp": 5', f'"timestamp": {at}') for at in times) + "]"
     assert await send(site, key, SENDGRID, body.encode()) == counted(malformed=len(times))
     assert await site.store.find_recipient("ben@example.com") is None
+
+
+async def test_a_time_from_before_the_campaign_was_made_is_of_another_unit_or_zone(
+    site: Site, key: str
+) -> None:
+    await site.store.add_campaign(Campaign(CampaignId(0), "summer", created_at=site.START - 60))
+    brevo = SAMPLES["brevo"].delivered({CAMPAIGN: "summer"}, "ben@example.com", int(site.START) - 30)
+    assert await send(site, key, SAMPLES["brevo"], brevo | {"ts_epoch": site.START}) == counted(malformed=1)
+    early = SENDGRID.delivered({CAMPAIGN: "summer"}, "ben@example.com", int(site.START) - 90_000)
+    assert await send(site, key, SENDGRID, early) == counted(malformed=1)
+    assert await send(site, key, SAMPLES["brevo"], brevo) == counted(recorded=1)
 
 
 async def test_an_attached_reference_leaves_no_address_in_the_store(site: Site, key: str) -> None:
