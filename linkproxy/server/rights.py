@@ -27,7 +27,7 @@ RIGHTS: Mapping[tuple[str, str], Sequence[Right]] = {
     ("POST", "/api/v1/rewrite"): _SEND,
     ("POST", "/api/v1/lint"): _READ_OR_SEND,
     ("POST", "/api/v1/deliveries"): (Right.SEND, Right.DELIVER),
-    ("POST", "/inbound/{provider}"): (Right.SEND, Right.DELIVER),
+    ("POST", "/inbound/{provider}"): (Right.DELIVER, Right.SEND),
     ("GET", "/api/v1/clicks"): _READ,
     ("GET", "/api/v1/feed"): _READ,
     ("GET", "/api/v1/retractions"): _READ,

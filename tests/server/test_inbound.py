@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from linkproxy.inbound.base import CAMPAIGN, RECIPIENT, Outcome
 from linkproxy.inbound.providers import PROVIDERS
-from linkproxy.model import Campaign, CampaignId, Delivery
+from linkproxy.model import Campaign, CampaignId, Delivery, Right
 from linkproxy.server.inbound import _TOGETHER
 from linkproxy.server.keys import hash_key, new_key
 from linkproxy.store.api import ApiKey
@@ -254,6 +254,13 @@ async def test_a_provider_that_there_is_not_is_named(site: Site, key: str) -> No
     )
     assert response.status == 404
     assert (await response.json())["error"].startswith("there is no such provider; there are: brevo, mailgun")
+
+
+async def test_a_key_that_may_only_read_is_told_the_narrowest_that_would_do(site: Site) -> None:
+    made = new_key()
+    await site.store.add_api_key(ApiKey("dashboard", hash_key(made), site.START, Right.READ))
+    status, answer = await send(site, made, SENDGRID, [])
+    assert (status, answer["error"].partition("`")[2]) == (403, "linkproxy keys add NAME --may deliver`")
 
 
 async def test_a_key_that_is_removed_opens_nothing_any_more(site: Site) -> None:
