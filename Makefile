@@ -46,7 +46,7 @@ lint: $(VENV)/.dev ## Style, types, layers, and whether generated pages are in s
 docs: $(VENV)/.run ## Write the pages that are generated from the code
 	@$(BIN)/python -m linkproxy.cli.reference
 
-picture: $(VENV)/.run $(VENV)/.test-programs ## Make docs/demo.png anew, from what the demonstration prints
+picture: $(VENV)/.run $(VENV)/.test-programs ## Make docs/demo.png and docs/dashboard.png anew, from the demonstration
 	@$(BIN)/python .ci/picture
 
 constraints: ## Write constraints.txt anew, from what the package index has today

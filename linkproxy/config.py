@@ -54,12 +54,16 @@ class ServerSection(Section):
     public_host: str = Field(default="0.0.0.0", description="Address that tracked links are served on.")  # noqa: S104  (the public listener is meant for the world)
     public_port: Port = Field(default=8080, description="Its port; 0 takes any free one.")
     private_host: Annotated[str, AfterValidator(values.inner_host)] = Field(
-        default="127.0.0.1", description="Address of the JSON API and the metrics. Keep it private."
+        default="127.0.0.1",
+        description="Address of the JSON API, the dashboard and the metrics. Keep it private.",
     )
     private_port: Port = Field(default=8081, description="Its port; 0 takes any free one.")
     private_hosts: Annotated[list[str], AfterValidator(values.host_names)] = Field(
         default=["localhost", "127.0.0.1", "[::1]"],
         description="Names that the private listener answers to; others are refused (DNS rebinding).",
+    )
+    dashboard: bool = Field(
+        default=True, description="Whether the private listener has pages for people (docs/dashboard.md)."
     )
     base_url: Annotated[str, AfterValidator(values.base_url)] = Field(
         default="http://localhost:8080",

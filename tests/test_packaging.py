@@ -44,7 +44,8 @@ def test_the_wheel_holds_everything_that_is_read_at_run_time(wheel: zipfile.ZipF
         for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    templates = {f"linkproxy/templates/{path.name}" for path in (ROOT / "templates").iterdir()}
+    shipped = [path for path in (ROOT / "templates").rglob("*") if path.is_file()]
+    templates = {f"linkproxy/templates/{path.relative_to(ROOT / 'templates')}" for path in shipped}
     assert templates
     assert (sources | templates | {"linkproxy/config.example.toml"}) - names == set()
 

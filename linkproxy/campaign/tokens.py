@@ -29,6 +29,7 @@ Signer = Callable[[RecipientId], bytes]
 
 _SECRET_BYTES = 32
 _MAC_BYTES = 8
+_SESSION_MAC_BYTES = 32
 _CAMPAIGN_BYTES = 4
 _RECIPIENT_BYTES = 5
 _CAMPAIGN_BITS = 8 * _CAMPAIGN_BYTES
@@ -46,6 +47,7 @@ _FORM_PERSON = {
 _PERSON_SIGNED_REFERENCE = b"linkproxy:column"
 _PERSON_NONCE = b"linkproxy:nonce"
 _PERSON_PROOF = b"linkproxy:proof"
+_PERSON_SESSION = b"linkproxy:login"
 
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
@@ -120,6 +122,10 @@ class Keyring:
         )
         self._proofs = tuple(
             blake2b(key=key.derive(b"proof"), digest_size=_MAC_BYTES, person=_PERSON_PROOF) for key in keys
+        )
+        self._sessions = tuple(
+            blake2b(key=key.derive(b"session"), digest_size=_SESSION_MAC_BYTES, person=_PERSON_SESSION)
+            for key in keys
         )
         self._nonces = tuple(
             blake2b(key=key.derive(b"nonce"), digest_size=_MAC_BYTES, person=_PERSON_NONCE) for key in keys
@@ -197,6 +203,14 @@ class Keyring:
         said = proof.encode("utf-8", "replace")
         return any(compare_digest(_proof(state, challenge).encode(), said) for state in self._proofs)
 
+    def sign_session(self, session: bytes) -> bytes:
+        """Return the MAC (32 bytes) of what somebody who signed in is known by."""
+        return _session_mac(self._sessions[0], session)
+
+    def is_session(self, session: bytes, mac: bytes) -> bool:
+        """Tell whether a session was signed with one of the keys."""
+        return any(compare_digest(_session_mac(state, session), mac) for state in self._sessions)
+
     def check_reference(self, text: str) -> tuple[str, bool] | None:
         """Return (reference, True) when signed by one of the keys, (text, False) when plain.
 
@@ -239,6 +253,12 @@ def _proof(state: blake2b, challenge: str) -> str:
     mac = state.copy()
     mac.update(challenge.encode("ascii"))
     return _base64url(mac.digest())
+
+
+def _session_mac(state: blake2b, session: bytes) -> bytes:
+    mac = state.copy()
+    mac.update(session)
+    return mac.digest()
 
 
 def _nonce_mac(state: blake2b, stamp: bytes, path: str) -> bytes:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from linkproxy.config import Config
     from linkproxy.demo.play import Clock
     from linkproxy.server.app import Addresses, Server
+    from linkproxy.store.api import Store
 
 CAMPAIGN = "autumn-letter"
 MARKER = ".linkproxy-demo"
@@ -132,7 +133,7 @@ async def _run(config: Config, folder: Path, *, once: bool) -> None:
         return
     # The server that stays up runs by the real clock.
     async with running(config) as server:
-        _invite(server.addresses, folder)
+        _invite(server.addresses, folder, await _new_key(server.services.store))
         await asyncio.Event().wait()
 
 
@@ -180,7 +181,16 @@ def _progress(title: str) -> None:
     click.echo(f"  {title}")
 
 
-def _invite(addresses: Addresses, folder: Path) -> None:
+async def _new_key(store: Store) -> str:
+    from linkproxy.server.keys import hash_key, new_key
+    from linkproxy.store.api import ApiKey
+
+    key = new_key()
+    await store.add_api_key(ApiKey("demo", hash_key(key), time.time()))
+    return key
+
+
+def _invite(addresses: Addresses, folder: Path, key: str) -> None:
     program = "linkproxy" if shutil.which("linkproxy") else sys.argv[0]
     command = f"{program} --config {folder / 'config.toml'}"
     first = min((folder / "mail").iterdir()).resolve()
@@ -190,6 +200,8 @@ The server stays up: {addresses.public} (tracked links), {addresses.private} (AP
 
   Open in a browser   {first.as_uri()}
                       and click a link of that mail, then look at your own visit:
+  The dashboard       {addresses.private}/
+                      sign in with the key {key}
   Every request       {command} visits
   People's clicks     {command} clicks --provisional
   Why                 {command} explain 1

@@ -226,11 +226,15 @@ def _headers(*pages: str) -> Headers:
     )
 
 
-def _folders(own: Path | None) -> Sequence[Path]:
+def shipped_folder() -> Path:
+    """Return the folder with linkproxy's own templates."""
     package = Path(linkproxy.__file__).parent
-    shipped = package / "templates"  # in an installed wheel
-    if not shipped.is_dir():
-        shipped = package.parent / "templates"  # in a working copy
+    installed = package / "templates"
+    return installed if installed.is_dir() else package.parent / "templates"  # in a working copy
+
+
+def _folders(own: Path | None) -> Sequence[Path]:
+    shipped = shipped_folder()
     if own is None:
         return [shipped]
     if not own.is_dir():

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from linkproxy.config import Config
     from linkproxy.server.api import Answer, Api
+    from linkproxy.server.dashboard.app import Dashboard
     from linkproxy.server.engagement import Engagements
     from linkproxy.server.inbound import Inbound
     from linkproxy.server.ops import Readiness
@@ -65,6 +66,7 @@ def private_app(
     engagements: Engagements,
     inbound: Inbound,
     exposition: Callable[[], Reply],
+    dashboard: Dashboard | None,
 ) -> web.Application:
     """Return the application of the private listener; ``exposition`` returns what /metrics says."""
     guards = [_counted(metrics), _enveloped, _known_host(config.server.private_hosts), _keyed(store)]
@@ -74,10 +76,15 @@ def private_app(
     app.router.add_route("GET", "/api/v1/openapi.json", _described)
     for method, path, handler in (*api.routes, *engagements.routes, *inbound.routes):
         lines = api.streams.get((method, path))
-        # Names may have braces, at which aiohttp's own pattern stops.
-        route = path.replace("{name}", "{name:[^/]+}")
-        app.router.add_route(method, route, _called(handler, lines, most_bytes))
+        app.router.add_route(method, _pattern(path), _called(handler, lines, most_bytes))
+    for method, path, shown in dashboard.routes if dashboard else ():
+        app.router.add_route(method, _pattern(path), shown)
     return app
+
+
+def _pattern(path: str) -> str:
+    # Names may have braces, at which aiohttp's own pattern stops.
+    return path.replace("{name}", "{name:[^/]+}")
 
 
 def waiting_app(

@@ -13,6 +13,7 @@ from linkproxy.server.api import Api
 from linkproxy.server.bucket import Bucket
 from linkproxy.server.clerks import Clerks
 from linkproxy.server.click import Clicks
+from linkproxy.server.dashboard.app import Dashboard
 from linkproxy.server.engagement import Engagements
 from linkproxy.server.gateways import GatewayFinder
 from linkproxy.server.inbound import Inbound
@@ -211,5 +212,14 @@ async def serve_private(
             mailgun_key=config.inbound.read_mailgun_signing_key(),
         ),
         exposition=lambda: ops.exposition(counted()),
+        dashboard=_dashboard(ground, api) if config.server.dashboard else None,
     )  # fmt: skip
     await open_private(app, sockets, patience_seconds=ground.patience_seconds, stack=stack)
+
+
+def _dashboard(ground: Ground, api: Api) -> Dashboard:
+    calls = {path: handler for method, path, handler in api.routes if method == "GET"}
+    return Dashboard(
+        ground.store, ground.keyring, calls,
+        brand=ground.config.brand.name, gate=gate(ground.config), clock=ground.clock,
+    )  # fmt: skip

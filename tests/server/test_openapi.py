@@ -135,6 +135,7 @@ async def test_every_route_is_described_and_no_other(site: Site) -> None:
         engagements=told,
         inbound=inbound,
         exposition=None,  # type: ignore[arg-type]
+        dashboard=None,
     )
     routes = {f"{route.method} {route.resource.canonical}" for route in app.router.routes() if route.resource}
     assert {route for route in routes if not route.startswith("HEAD ")} == set(CALLS)
