@@ -17,7 +17,7 @@ from linkproxy.server.dashboard.app import Dashboard
 from linkproxy.server.dashboard.reasons import REASONS
 from linkproxy.server.dashboard.sessions import SESSION_SECONDS
 from linkproxy.server.keys import hash_key, new_key
-from linkproxy.store.api import ApiKey, DeliveryDraft, RecipientDraft
+from linkproxy.store.api import ApiKey, Cutoffs, DeliveryDraft, RecipientDraft
 from linkproxy.visit.intake import Gate
 from linkproxy.visit.signals import SIGNALS
 
@@ -291,6 +291,34 @@ async def test_the_report_shows_the_figures_of_the_api(site: Site, key: str) -> 
 def figures(row: dict[str, Any]) -> list[int]:
     names = ("human_clicks", "human_clickers", "machine_visits", "uncertain_visits", "raw_requests")
     return [row[name] for name in names]
+
+
+async def test_a_young_campaign_is_shown_by_hour_and_the_hours_add_up(site: Site, key: str) -> None:
+    await something_happens(site)
+    site.clock.now += 30 * 3600
+    [cleo] = await site.store.register_recipients([RecipientDraft(address="cleo@cedar.example")])
+    await site.ask(site.url(recipient=cleo))
+    site.clock.now += 4000
+    await site.server.services.settler.once()
+    clicks = (await call(site, key, "/api/v1/clicks?campaign=spring"))[1]["clicks"]
+    assert len(clicks) == 2
+    shown = text_of((await look(site, await session(site, key), "/campaigns/spring"))[1])
+    table = " ".join(f"{row['at'][:13].replace('T', ' ')}:00 1" for row in clicks)
+    assert f"Hour Clicks {table} " in shown
+    site.clock.now += 3 * 86400
+    await site.ask(site.url("CtB2"))
+    site.clock.now += 4000
+    await site.server.services.settler.once()
+    assert "By hour" not in text_of((await look(site, await session(site, key), "/campaigns/spring"))[1])
+
+
+async def test_hours_that_would_not_add_up_are_not_shown(site: Site, key: str) -> None:
+    await something_happens(site)
+    await site.store.purge(Cutoffs(clicks=site.clock.now, journal=site.clock.now))
+    shown = text_of((await look(site, await session(site, key), "/campaigns/spring"))[1])
+    assert "1 human clicks" in shown
+    assert "By hour" not in shown
+    assert "By day" in shown
 
 
 def test_every_reason_has_words() -> None:

@@ -24,9 +24,9 @@ def drawn(svg: str) -> ET.Element:
 
 @given(DAYS)
 def test_a_line_of_days_has_a_bar_for_each_day_on_which_something_happened(days: dict[str, int]) -> None:
-    found = drawn(charts.day_line(days, name="by-day", title="Clicks"))
+    found = drawn(charts.time_line(days, name="by-day", title="Clicks"))
     last = date.fromisoformat(max(days))
-    first = max(date.fromisoformat(min(days)), last - timedelta(days=charts.MOST_DAYS - 1))
+    first = max(date.fromisoformat(min(days)), last - timedelta(days=charts.STEPS["day"].most - 1))
     told = {name: value for name, value in days.items() if value and name >= first.isoformat()}
     bars = {bar.findtext("title"): float(bar.get("height", "0")) for bar in found.iter("rect")}
     assert set(bars) == {f"{name}: {value:,}" for name, value in told.items()}
@@ -36,9 +36,20 @@ def test_a_line_of_days_has_a_bar_for_each_day_on_which_something_happened(days:
     assert f"{sum(told.values()):,} from {first} to {last}" in str(found.findtext("title"))
 
 
+def test_hours_are_named_by_the_hour_and_those_without_clicks_keep_their_place() -> None:
+    hours = {"2026-05-01T23:00": 2, "2026-05-02T02:00": 1}
+    found = drawn(charts.time_line(hours, name="by-hour", title="Clicks", by="hour"))
+    assert [bar.findtext("title") for bar in found.iter("rect")] == [
+        "2026-05-01 23:00: 2",
+        "2026-05-02 02:00: 1",
+    ]
+    labels = [item.text for item in found.iter("text") if item.get("class") == "label"]
+    assert labels == ["23:00", "00:00", "01:00", "02:00"]
+
+
 @given(DAYS)
 def test_bars_and_labels_stay_inside_the_chart(days: dict[str, int]) -> None:
-    found = drawn(charts.day_line(days, name="by-day", title="Clicks"))
+    found = drawn(charts.time_line(days, name="by-day", title="Clicks"))
     for bar in found.iter("rect"):
         left, width = (float(bar.get(name, "").rstrip("%")) for name in ("x", "width"))
         assert 0 <= left <= left + width <= 100.01
@@ -77,7 +88,7 @@ def test_nothing_is_drawn_of_a_campaign_without_clicks() -> None:
 
 def test_no_chart_needs_what_the_policy_forbids_and_text_stays_text() -> None:
     every = (
-        charts.day_line({"2026-05-01": 1}, name="x", title="<b>&"),
+        charts.time_line({"2026-05-01": 1}, name="x", title="<b>&"),
         charts.bar(1, 2),
         charts.between(1, 2, 3, 4),
         charts.weight(-1, 2),

@@ -118,7 +118,7 @@ async def test_a_chart_says_in_words_what_it_shows(site: Site, key: str, browser
     page = await browser.new_page()
     await signed_in(site, page, key)
     await page.goto(site.server.addresses.private + "/campaigns/spring")
-    chart = page.get_by_role("img", name="Human clicks by day: 1 from 2026-05-28 to 2026-05-28")
+    chart = page.get_by_role("img", name="Human clicks by hour: 1 from 2026-05-28 20:00 to 2026-05-28 20:00")
     assert await chart.count() == 1
 
 

@@ -1,4 +1,4 @@
-"""Charts as inline SVG, by nothing but arithmetic: bars, a line of days, an interval, a weight.
+"""Charts as inline SVG, by nothing but arithmetic: bars, a line of days or hours, an interval, a weight.
 
 Widths and places along the x axis are percentages and heights are pixels, so a chart fills what room
 there is while its text keeps its size. Colours are classes of the style sheet: the pages' policy
@@ -8,7 +8,8 @@ allows no style attribute. Each chart stands beside the same numbers as text.
 from __future__ import annotations
 
 import math
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
@@ -16,7 +17,25 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MOST_DAYS: Final = 366
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a place along the axis of time stands for, how it is named, and how many there are at most."""
+
+    length: timedelta
+    name: str
+    label: str  # below the axis, where there is little room
+    most: int
+
+    def named(self, at: datetime) -> str:
+        return self.name.format(at)
+
+
+STEPS: Final[Mapping[str, Step]] = {
+    "day": Step(timedelta(days=1), "{:%Y-%m-%d}", "{0.day} {0:%b}", 366),
+    "hour": Step(timedelta(hours=1), "{:%Y-%m-%d %H:00}", "{:%H:00}", 96),
+}
+
 _SPARK_DAYS: Final = 30
 _PLOT: Final = 140
 _ABOVE: Final = 10
@@ -24,12 +43,11 @@ _BELOW: Final = 24
 _LABELS: Final = 4
 _TICKS: Final = 4
 _SHARE: Final = 0.8
-"""Of its place along the axis, how much a day's bar takes."""
+"""Of its place along the axis, how much a bar takes."""
 
 _LEAST: Final = 1.5
 """Pixels of the lowest bar: what has happened can be seen beside what happened a thousand times."""
 
-_A_DAY: Final = timedelta(days=1)
 
 _EMPTY: Final = Markup("")
 _BAR: Final = Markup(
@@ -51,14 +69,14 @@ _WEIGHT: Final = Markup(
     '<line class="axis" x1="50%" x2="50%" y1="0" y2="12"/></svg>'
 )
 _LINE: Final = Markup(
-    '<svg class="days {kind}" width="100%" height="{height}" role="img" aria-labelledby="{name}">'
+    '<svg class="line {kind}" width="100%" height="{height}" role="img" aria-labelledby="{name}">'
     '<title id="{name}">{title}</title>{grid}{bars}{labels}</svg>'
 )
 _GRID: Final = Markup(
     '<line class="grid" x1="0" x2="100%" y1="{y}" y2="{y}"/>'
     '<text class="tick" x="0" y="{text_y}" dx="-6" text-anchor="end">{value}</text>'
 )
-_DAY: Final = Markup(
+_PART: Final = Markup(
     '<rect x="{x}%" width="{width}%" y="{y}" height="{height}"><title>{title}</title></rect>'
 )
 _LABEL: Final = Markup('<text class="label" x="{x}%" y="{y}" text-anchor="{anchor}">{text}</text>')
@@ -83,7 +101,7 @@ def weight(value: float, most: float) -> Markup:
 
 def spark(days: Mapping[str, int]) -> Markup:
     """Return the first month of a campaign as a picture of a line's height; nothing if there is no day."""
-    counts = [value for _, value in _every_day(days)][:_SPARK_DAYS]
+    counts = [value for _, value in _every(days, STEPS["day"])][:_SPARK_DAYS]
     most = max(counts, default=0)
     if not most:
         return _EMPTY
@@ -97,22 +115,25 @@ def spark(days: Mapping[str, int]) -> Markup:
     return _SPARK.format(width=_SPARK_DAYS * 4, bars=bars)
 
 
-def day_line(days: Mapping[str, int], *, name: str, title: str, kind: str = "people") -> Markup:
-    """Return a chart of a count by day (ISO dates, with gaps), the last year of it.
+def time_line(
+    counts: Mapping[str, int], *, name: str, title: str, kind: str = "people", by: str = "day"
+) -> Markup:
+    """Return a chart of a count by day or hour, from the first to the last of them, or the last year.
 
-    ``name`` is the id of its title, once on a page.
+    ``counts`` are by ISO time, with gaps; ``name`` is the id of its title, once on a page.
     """
-    shown = _every_day(days)[-MOST_DAYS:]
-    steps = ticks(max((value for _, value in shown), default=0))
-    most = steps[-1]
+    step = STEPS[by]
+    shown = _every(counts, step)[-step.most :]
+    marks = ticks(max((value for _, value in shown), default=0))
+    most = marks[-1]
     return _LINE.format(
         kind=kind,
         name=name,
-        title=f"{title}: {_told(shown)}",
+        title=f"{title}: {_told(shown, step)}",
         height=_ABOVE + _PLOT + _BELOW,
-        grid=_EMPTY.join(_grid(value, most) for value in steps),
-        bars=_EMPTY.join(_day(place, shown, most) for place in range(len(shown)) if shown[place][1]),
-        labels=_EMPTY.join(_label(place, shown) for place in _labelled(len(shown))),
+        grid=_EMPTY.join(_grid(value, most) for value in marks),
+        bars=_EMPTY.join(_bar(place, shown, most, step) for place in range(len(shown)) if shown[place][1]),
+        labels=_EMPTY.join(_label(place, shown, step) for place in _labelled(len(shown))),
     )
 
 
@@ -124,23 +145,23 @@ def ticks(most: int) -> list[int]:
     return list(range(0, max(most, 1) + step, step))
 
 
-def _every_day(days: Mapping[str, int]) -> list[tuple[date, int]]:
-    """Return all days from the first to the last, those without a row, too."""
-    told = {date.fromisoformat(name): value for name, value in days.items()}
+def _every(counts: Mapping[str, int], step: Step) -> list[tuple[datetime, int]]:
+    """Return all days or hours from the first to the last, those without a row, too."""
+    told = {datetime.fromisoformat(name): value for name, value in counts.items()}
     if not told:
         return []
     first, last = min(told), max(told)
-    every = [first + _A_DAY * place for place in range((last - first).days + 1)]
-    return [(day, told.get(day, 0)) for day in every]
+    every = [first + step.length * place for place in range((last - first) // step.length + 1)]
+    return [(at, told.get(at, 0)) for at in every]
 
 
-def _told(shown: Sequence[tuple[date, int]]) -> str:
+def _told(shown: Sequence[tuple[datetime, int]], step: Step) -> str:
     """Return in words what a chart shows, for who hears it; the table has the rest."""
     if not shown:
         return "nothing"
-    day, most = max(shown, key=lambda item: item[1])
-    total = sum(value for _, value in shown)
-    return f"{total:,} from {shown[0][0]} to {shown[-1][0]}, most on {day} ({most:,})"
+    at, most = max(shown, key=lambda item: item[1])
+    first, last, best = (step.named(moment) for moment in (shown[0][0], shown[-1][0], at))
+    return f"{sum(value for _, value in shown):,} from {first} to {last}, most on {best} ({most:,})"
 
 
 def _percent(value: float, most: float) -> float:
@@ -156,30 +177,30 @@ def _grid(value: int, most: int) -> Markup:
     return _GRID.format(y=round(y, 1), text_y=round(y + 4, 1), value=f"{value:,}")
 
 
-def _day(place: int, shown: Sequence[tuple[date, int]], most: int) -> Markup:
-    day, value = shown[place]
+def _bar(place: int, shown: Sequence[tuple[datetime, int]], most: int, step: Step) -> Markup:
+    at, value = shown[place]
     whole = 100 / len(shown)
-    # One day alone would be a wall.
+    # One alone would be a wall.
     wide = min(whole * _SHARE, 10.0)
     height = _height(value, most, _PLOT)
-    return _DAY.format(
+    return _PART.format(
         x=round(whole * place + (whole - wide) / 2, 3),
         width=round(wide, 3),
         y=round(_ABOVE + _PLOT - height, 1),
         height=round(height, 1),
-        title=f"{day}: {value:,}",
+        title=f"{step.named(at)}: {value:,}",
     )
 
 
-def _labelled(days: int) -> list[int]:
-    """Return the places of days that are named below the axis: the first, the last, some between."""
-    if days <= _LABELS:
-        return list(range(days))
-    step = (days - 1) / (_LABELS - 1)
+def _labelled(places: int) -> list[int]:
+    """Return the places that are named below the axis: the first, the last, some between."""
+    if places <= _LABELS:
+        return list(range(places))
+    step = (places - 1) / (_LABELS - 1)
     return [round(step * place) for place in range(_LABELS)]
 
 
-def _label(place: int, shown: Sequence[tuple[date, int]]) -> Markup:
+def _label(place: int, shown: Sequence[tuple[datetime, int]], step: Step) -> Markup:
     whole = 100 / len(shown)
     # At the ends a name in the middle of its bar would stand out of the chart.
     narrow = whole < 20
@@ -188,5 +209,6 @@ def _label(place: int, shown: Sequence[tuple[date, int]]) -> Markup:
         anchor, x = "start", 0.0
     elif narrow and place == len(shown) - 1:
         anchor, x = "end", 100.0
-    day = shown[place][0]
-    return _LABEL.format(x=round(x, 2), y=_ABOVE + _PLOT + 17, anchor=anchor, text=f"{day.day} {day:%b}")
+    return _LABEL.format(
+        x=round(x, 2), y=_ABOVE + _PLOT + 17, anchor=anchor, text=step.label.format(shown[place][0])
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from linkproxy.server.api import Call
-from linkproxy.server.body import ApiError
+from linkproxy.server.body import MOST_ROWS, ApiError
 from linkproxy.server.dashboard.frame import Page, campaign_path
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ _API: Final = "/api/v1"
 _CAMPAIGNS_A_PAGE: Final = 20
 _ROWS_A_PAGE: Final = "50"
 _ROWS_OF_TABLE: Final = 100
+_YOUNG: Final = timedelta(days=2)
+"""Between the first and the last day with a click, for these to be shown by hour."""
+
 MOST_COMPARED: Final = 20
 _LISTED_BY: Final = ("link", "domain", "next")
 _VERDICTS: Final = ("human", "uncertain", "machine")
@@ -73,14 +78,20 @@ class Views:
         raw = asked.query.get("raw") == "1"
         return Page(
             "report.html",
-            {"campaign": told["campaign"], "found": found, "raw": raw, "most_rows": _ROWS_OF_TABLE},
+            {
+                "campaign": told["campaign"],
+                "found": found,
+                "hours": await self._hours(asked, name, found),
+                "raw": raw,
+                "most_rows": _ROWS_OF_TABLE,
+            },
             call=_url(f"/campaigns/{quote(name, safe='')}/report"),
             command=("linkproxy", "report", name, *(["--raw"] if raw else [])),
         )
 
     async def compare(self, asked: Asked) -> Page:
         """Return the heads of the reports of some campaigns, side by side."""
-        names = list(dict.fromkeys(asked.campaigns))
+        names = list(dict.fromkeys(name for name in asked.campaigns if name))
         if len(names) > MOST_COMPARED:
             raise ApiError(400, f"campaign: choose {MOST_COMPARED} at most; `linkproxy compare` takes more")
         rows = [await self._report(asked, name) for name in names]
@@ -105,10 +116,12 @@ class Views:
         """Return why a visit was judged as it was."""
         number = asked.path["visit_id"]
         visit = (await self._ask(asked, "/visits/{visit_id}", {}, visit_id=number))["visit"]
-        heaviest = [abs(item["weight"]) for item in _evidence(visit)]
+        evidence = _evidence(visit)
+        sources = {item["name"]: item["source"] for item in evidence if item["source"]}
+        heaviest = max((abs(item["weight"]) for item in evidence), default=0)
         return Page(
             "visit.html",
-            {"visit": visit, "most": max(heaviest, default=0)},
+            {"visit": visit, "most": heaviest, "sources": sources},
             call=_url(f"/visits/{visit['visit_id']}"),
             command=("linkproxy", "explain", str(visit["visit_id"])),
         )
@@ -149,6 +162,18 @@ class Views:
             call=_url(f"/{what}", query),
             command=("linkproxy", what, *options),
         )
+
+    async def _hours(self, asked: Asked, name: str, found: Mapping[str, Any]) -> dict[str, int]:
+        """Return the clicks of a young campaign by hour, as the click log has them; {} for an old one."""
+        days = [date.fromisoformat(row["day"]) for row in found["by_day"] if row["human_clicks"]]
+        if not days or max(days) - min(days) > _YOUNG or found["human_clicks"] > MOST_ROWS:
+            return {}
+        query = {"campaign": name, "limit": str(MOST_ROWS)}
+        clicks = (await self._ask(asked, "/clicks", query))["clicks"]
+        # Fewer after a purge, or another one by now: they would not add up to what the report says.
+        if len(clicks) != found["human_clicks"]:
+            return {}
+        return dict(Counter(f"{click['at'][:13]}:00" for click in clicks))
 
     async def _report(self, asked: Asked, name: str) -> dict[str, Any]:
         found: dict[str, Any] = (await self._ask(asked, "/campaigns/{name}/report", {}, name=name))["report"]
