@@ -36,6 +36,7 @@ class Event(StrEnum):
     REQUEST_FAILED = "server.request_failed"
     PAGE_FAILED = "page.failed"
     API_REFUSED = "api.refused"
+    SIGNED_IN = "dashboard.signed_in"
     RECIPIENT_ERASED = "recipient.erased"
     STORE_AWAITED = "store.awaited"
     STORE_FAILED = "store.failed"
@@ -90,6 +91,7 @@ EVENTS: Final[Mapping[Event, str]] = {
     "is told once a minute. `error`.",
     Event.API_REFUSED: "The private listener refused a caller. `reason` (`host`, `key`, `right`), `client`; "
     "with `right`, `key`, the name of the API key that may not do this.",
+    Event.SIGNED_IN: "Somebody signed in to the dashboard. `key`, the name of the API key; `client`.",
     Event.RECIPIENT_ERASED: "Everything about a recipient was deleted by the API. `key`, the name of the API "
     "key; rows by table. Of whom is not told: it would be kept here.",
     Event.STORE_AWAITED: "The store is not reached at the start; it is asked every second. `error`.",

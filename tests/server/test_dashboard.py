@@ -246,13 +246,16 @@ async def test_signing_in_reads_no_more_than_a_form_needs(site: Site, key: str) 
     assert response.status == 403
 
 
-async def test_neither_keys_nor_sessions_are_logged(site: Site, key: str) -> None:
+async def test_who_signs_in_is_logged_by_the_name_of_the_key_and_no_secret_is(site: Site, key: str) -> None:
     with capture_logs() as logs:
         await sign_in(site, "lpk_guess")
         cookie = await session(site, key)
         await look(site, cookie, "/")
         await look(site, cookie[:-1], "/")
-    assert [(line["event"], line["reason"]) for line in logs] == [("api.refused", "key")]
+    assert [(line["event"], line.get("reason"), line.get("key"), line["client"]) for line in logs] == [
+        ("api.refused", "key", None, "127.0.0.1"),
+        ("dashboard.signed_in", None, "test", "127.0.0.1"),
+    ]
     assert not [secret for secret in ("lpk_", key, cookie) if secret in str(logs)]
 
 

@@ -45,8 +45,9 @@ _OWN_SITE: Final = frozenset({"same-origin", "none"})
 class Reader:
     """Who asks: the API key that they signed in with, if they have."""
 
-    key: ApiKey | None
-    secure: bool  # they came over TLS
+    key: ApiKey | None = None
+    client: str = ""  # their address, past trusted fronts
+    secure: bool = False  # they came over TLS
 
 
 class Dashboard:
@@ -86,7 +87,7 @@ class Dashboard:
     async def _sign_in(self, request: web.Request, reader: Reader) -> Page:
         raw = await read_raw(request, self._clock())
         if fault := _foreign(raw):
-            return self._refused(request, "origin", _sign_in_page("/", fault, 403))
+            return _refused(reader, "origin", _sign_in_page("/", fault, 403))
         fields = parse_qs(raw.body.decode("utf-8", "replace"))
         key, onward = (fields.get(name, [""])[0].strip() for name in ("key", "next"))
         onward = _own_path(onward)
@@ -95,22 +96,18 @@ class Dashboard:
             if not self._wrong_keys.take():
                 return _sign_in_page(onward, "Too many wrong keys came. Wait a minute.", 429)
             fault = "No key of this installation. `linkproxy keys list` shows their names."
-            return self._refused(request, "key", _sign_in_page(onward, fault, 403))
+            return _refused(reader, "key", _sign_in_page(onward, fault, 403))
         if fault := lacking(found, Right.READ):
-            return self._refused(request, "right", _sign_in_page(onward, fault, 403))
+            return _refused(reader, "right", _sign_in_page(onward, fault, 403))
+        get_logger().info(Event.SIGNED_IN, key=found.name, client=reader.client)
         session = self._sessions.open(found)
         return _go(onward, _cookie(session, SESSION_SECONDS, secure=reader.secure))
 
     async def _sign_out(self, request: web.Request, reader: Reader) -> Page:
         raw = await read_raw(request, self._clock())
         if fault := _foreign(raw):
-            return self._refused(request, "origin", _sign_in_page("/", fault, 403))
+            return _refused(reader, "origin", _sign_in_page("/", fault, 403))
         return _go(_SIGN_IN, _cookie("", 0, secure=reader.secure))
-
-    @staticmethod
-    def _refused(request: web.Request, reason: str, page: Page) -> Page:
-        get_logger().warning(Event.API_REFUSED, reason=reason, client=request.remote)
-        return page
 
     # --- pages ---------------------------------------------------------------------------------
 
@@ -131,7 +128,7 @@ class Dashboard:
         """Return what answers by a page, also where something is refused."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            reader = Reader(None, secure=False)
+            reader = Reader()
             try:
                 reader = await self._reader(request)
                 page = await handler(request, reader)
@@ -152,7 +149,13 @@ class Dashboard:
         session = request.cookies.get(_COOKIES[caller.secure], "")
         known = await self._store.list_api_keys() if session else []
         key = self._sessions.key_of(session, known)
-        return Reader(None if key is None or lacking(key, Right.READ) else key, caller.secure)
+        may = key is not None and not lacking(key, Right.READ)
+        return Reader(key if may else None, caller.client, caller.secure)
+
+
+def _refused(reader: Reader, reason: str, page: Page) -> Page:
+    get_logger().warning(Event.API_REFUSED, reason=reason, client=reader.client)
+    return page
 
 
 def _sign_in_page(onward: str, fault: str = "", status: int = 200) -> Page:
