@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -12,6 +13,7 @@ from claims.api import call
 from claims.openapi import DESCRIPTION
 from structlog.testing import capture_logs
 
+from linkproxy.cli.main import linkproxy
 from linkproxy.model import Delivery, DeliverySource, Right
 from linkproxy.server.dashboard.app import Dashboard
 from linkproxy.server.dashboard.reasons import REASONS
@@ -339,13 +341,13 @@ async def test_lists_and_comparisons_show_the_figures_of_the_api(site: Site, key
     await something_happens(site)
     [row] = (await call(site, key, "/api/v1/compare"))[1]["campaigns"]
     figures = (
-        f"{row['delivered']} {row['human_clickers']} {row['click_rate']:.2%} {row['human_clicks']} "
-        f"{row['interval_low']} to {row['interval_high']} {row['machine_visits_removed']} "
-        f"{row['uncertain_visits']}"
+        f"{row['human_clicks']} {row['interval_low']} to {row['interval_high']} {row['human_clickers']} "
+        f"{row['click_rate']:.2%} {row['delivered']} {row['machine_visits_removed']} "
+        f"{row['uncertain_visits']} "
     )
     cookie = await session(site, key)
     assert figures in text_of((await look(site, cookie, "/"))[1])
-    assert f"{figures} 0 {row['raw_click_rate']:.2%}" in text_of(
+    assert f"{figures}{row['not_settled_yet']} {row['raw_click_rate']:.2%}" in text_of(
         (await look(site, cookie, "/compare?campaign=spring"))[1]
     )
 
@@ -444,3 +446,38 @@ async def test_pages_of_clicks_follow_each_other(site: Site, key: str) -> None:
     assert [len(found) for found in rows] == [50, 10]
     assert len(set(rows[0] + rows[1])) == 60
     assert 'rel="next"' not in second
+
+
+@pytest.mark.parametrize("name", ["it's 50 % off", "-30%"])
+async def test_each_page_says_which_command_and_which_call_give_the_same(
+    site: Site, key: str, name: str
+) -> None:
+    await call(site, key, "/api/v1/campaigns", {"name": name})
+    cookie = await session(site, key)
+    path, ends = quote(name, safe=""), ["--"] if name.startswith("-") else []
+    human = {"campaign": name, "domain": "brand.example", "verdict": "human", "limit": "50"}
+    clicks = {"campaign": name, "provisional": "true", "limit": "50"}
+    said = {
+        "/": (["compare"], "/compare"),
+        "/?archived=1": (["compare", "--archived"], "/compare?archived=true"),
+        f"/campaigns/{path}?raw=1": (["report", "--raw", *ends, name], f"/campaigns/{path}/report"),
+        f"/campaigns/{path}/bait": (["bait", "--campaign", name], f"/bait?{urlencode({'campaign': name})}"),
+        f"/campaigns/{path}/visits?verdict=human&domain=brand.example": (
+            ["visits", "--campaign", name, "--domain", "brand.example", "--verdict", "human"],
+            f"/visits?{urlencode(human)}",
+        ),
+        f"/campaigns/{path}/clicks?provisional=1": (
+            ["clicks", "--campaign", name, "--provisional"],
+            f"/clicks?{urlencode(clicks)}",
+        ),
+        f"/compare?{urlencode({'campaign': name})}": (["compare", *ends, name], "/compare"),
+    }
+    for page_path, (words, api_path) in said.items():
+        _, page = await look(site, cookie, page_path)
+        foot = unescape(re.sub(r"<[^>]+>", "", page[page.index("<footer>") :]))
+        assert f": {shlex.join(['linkproxy', *words])} · GET /api/v1{api_path}\n" in foot
+        assert (await call(site, key, f"/api/v1{api_path}"))[0] == 200
+        context = linkproxy.make_context("linkproxy", [*words])
+        known, command, given = linkproxy.resolve_command(context, [*words])
+        assert command is not None
+        assert name in str(command.make_context(known, given).params) or name not in words

@@ -57,7 +57,7 @@ class Frame:
             brand=self._brand,
             signed_in=signed_in,
             call=page.call,
-            command=shlex.join(page.command),
+            command=page.command,
         )
         # What no text can be (half a surrogate pair) may stand in old rows, and is no UTF-8.
         return Reply(page.status, (*self._headers, *page.headers), body.encode("utf-8", "replace"))

@@ -86,7 +86,7 @@ class Views:
                 "most_rows": _ROWS_OF_TABLE,
             },
             call=_url(f"/campaigns/{quote(name, safe='')}/report"),
-            command=("linkproxy", "report", name, *(["--raw"] if raw else [])),
+            command=("linkproxy", "report", *(["--raw"] if raw else []), *_arguments(name)),
         )
 
     async def compare(self, asked: Asked) -> Page:
@@ -99,7 +99,7 @@ class Views:
             "compare.html",
             {"rows": rows, "most": max((_greatest(row) for row in rows), default=0)},
             call=_url("/compare"),
-            command=("linkproxy", "compare", *names),
+            command=("linkproxy", "compare", *_arguments(*names)),
         )
 
     async def clicks(self, asked: Asked) -> Page:
@@ -181,6 +181,11 @@ class Views:
 
     async def _ask(self, asked: Asked, path: str, query: Mapping[str, str], **names: str) -> Answer:
         return await self._calls[_API + path](Call(names, query, b"", asked.key))
+
+
+def _arguments(*names: str) -> tuple[str, ...]:
+    """Return names as a command takes them, which would read one that begins with - as an option."""
+    return ("--", *names) if any(name.startswith("-") for name in names) else names
 
 
 def _url(path: str, query: Mapping[str, str] | None = None) -> str:
