@@ -141,12 +141,29 @@ async def test_the_keyboard_alone_leads_everywhere(site: Site, key: str, browser
     assert "/sign-in" in page.url
 
 
-async def test_a_link_from_another_site_asks_to_sign_in_and_leads_on(
+async def test_who_signed_in_can_follow_a_link_from_another_site(
     site: Site, key: str, browser: Browser
 ) -> None:
     await furnished(site)
     page = await browser.new_page()
-    await page.goto(site.server.addresses.private + "/visits/2")
+    await signed_in(site, page, key)
+    await page.goto("about:blank")
+    link = site.server.addresses.private + "/visits/2"
+    elsewhere = site.server.addresses.private.replace("127.0.0.1", "localhost") + "/sign-in"
+    await page.goto(elsewhere)
+    await page.set_content(f'<a href="{link}">look</a>')
+    await page.click("text=look")
+    await page.wait_for_selector("h1:has-text('Visit 2')")
+
+
+async def test_who_did_not_sign_in_comes_to_where_they_wanted_from_another_site(
+    site: Site, key: str, browser: Browser
+) -> None:
+    await furnished(site)
+    page = await browser.new_page()
+    await page.goto(site.server.addresses.private.replace("127.0.0.1", "localhost") + "/sign-in")
+    await page.set_content(f'<a href="{site.server.addresses.private}/visits/2">look</a>')
+    await page.click("text=look")
     await page.fill("input[type=password]", key)
     await page.keyboard.press("Enter")
     await page.wait_for_selector("h1:has-text('Visit 2')")

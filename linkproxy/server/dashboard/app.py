@@ -117,6 +117,8 @@ class Dashboard:
         async def show(request: web.Request, reader: Reader) -> Page:
             if reader.key is None:
                 here = request.raw_path
+                if request.headers.get("Sec-Fetch-Site") == "cross-site":
+                    return _come_again(here)
                 return _go(page_url(_SIGN_IN, {"next": "" if here == "/" else here}))
             query = request.query
             campaigns = query.getall("campaign", [])
@@ -170,7 +172,15 @@ def _fault_page(error: ApiError) -> Page:
 
 
 def _go(path: str, *headers: tuple[str, str]) -> Page:
-    return Page("gone.html", {"path": path}, 303, headers=(("Location", path), *headers))
+    return Page("onward.html", {"path": path}, 303, headers=(("Location", path), *headers))
+
+
+def _come_again(path: str) -> Page:
+    """Return a page that loads another at once: by a link on another site no session comes along.
+
+    What our own page asks for is the own site's, with the cookie (RFC 6265bis, section 5.2).
+    """
+    return Page("onward.html", {"path": _own_path(path)})
 
 
 def _cookie(session: str, seconds: int, *, secure: bool) -> tuple[str, str]:
