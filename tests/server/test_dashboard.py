@@ -24,6 +24,8 @@ from linkproxy.visit.intake import Gate
 from linkproxy.visit.signals import SIGNALS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import aiohttp
 
     from tests.server.conftest import Site, Start
@@ -155,6 +157,21 @@ async def test_a_session_ends_after_half_a_day(site: Site, key: str) -> None:
     assert (await look(site, cookie, "/"))[0] == 200
     site.clock.now += 1
     assert (await look(site, cookie, "/"))[0] == 303
+
+
+async def test_a_session_is_known_to_every_server_of_the_installation(start: Start) -> None:
+    one, other = await start(), await start()
+    cookie = await session(one, await new_key_of(one))
+    assert (await look(other, cookie, "/"))[0] == 200
+
+
+async def test_a_session_of_another_installation_is_none(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    one, other = await start(), await start(tmp_path / "other")
+    key = ApiKey("marketer", hash_key("lpk_same"), one.START)
+    for site in (one, other):
+        await site.store.add_api_key(key)
+    assert (await look(other, await session(one, "lpk_same"), "/"))[0] == 303
 
 
 async def test_a_session_that_was_changed_in_any_place_is_none(site: Site, key: str) -> None:
