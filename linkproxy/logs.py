@@ -49,6 +49,11 @@ class Event(StrEnum):
     SIGNAL_BROKEN = "signal.broken"
     SETTLE_FAILED = "settle.failed"
     SHADOW_FAILED = "shadow.failed"
+    WEBHOOK_FAILED = "webhook.failed"
+    WEBHOOK_RECOVERED = "webhook.recovered"
+    WEBHOOK_PAUSED = "webhook.paused"
+    WEBHOOK_BEHIND = "webhook.behind"
+    WEBHOOKS_FAILED = "webhooks.failed"
     UNSUBSCRIBE_SURGE = "unsubscribe.surge"
     REFERENCE_UNFILLED = "reference.unfilled"
     CAMPAIGN_UNKNOWN = "campaign.unknown"
@@ -109,6 +114,15 @@ EVENTS: Final[Mapping[Event, str]] = {
         "A settle pass, or a message of it, failed; it is tried again, logged once a minute. `error`."
     ),
     Event.SHADOW_FAILED: "The shadow policy could not judge a message; nothing live is touched. `error`.",
+    Event.WEBHOOK_FAILED: "A webhook did not take a message; it is sent again, and nothing is lost. "
+    "`webhook`, `error`, `failures` in a row, `retry_seconds`.",
+    Event.WEBHOOK_RECOVERED: "A webhook takes messages again. `webhook`, `failures` that it had in a row.",
+    Event.WEBHOOK_PAUSED: "A webhook answered 410 (`reason` gone), or failed for five days (failing), and is "
+    "told nothing until `linkproxy webhooks resume`. `webhook`, `reason`, `error`.",
+    Event.WEBHOOK_BEHIND: "A webhook that is paused or fails was not told of clicks that `[retention] "
+    "clicks_days` soon has purged; told once a day. `webhook`, `days_left`.",
+    Event.WEBHOOKS_FAILED: "A pass of webhooks failed by a fault of the store or of linkproxy; it is tried "
+    "again, logged once a minute. `error`.",
     Event.UNSUBSCRIBE_SURGE: (
         "Many recipients of one domain come for unsubscribe links at once, as scanners do. "
         "`campaign_id`, `recipients`."

@@ -104,6 +104,14 @@ METRICS: Final = (
     Metric("clicks", Counter, "Clicks that entered the click log."),
     Metric("retractions", Counter, "Clicks that late evidence withdrew from the click log."),
     Metric(
+        "webhook_messages",
+        Counter,
+        "Messages to webhooks, each attempt, by what came of it.",
+        (("outcome", ("accepted", "refused", "unanswered")),),
+    ),
+    Metric("webhook_changes", Counter, "Clicks and retractions that webhooks were told of."),
+    Metric("webhook_pauses", Counter, "Webhooks that were paused: they answered 410, or failed for days."),
+    Metric(
         "engagements",
         Counter,
         "Reports of targets about visits, by their sender and their outcome.",
@@ -227,6 +235,9 @@ class Metrics:
     shadow_verdicts: Labelled[Counter]
     clicks: Counter
     retractions: Counter
+    webhook_messages: Labelled[Counter]
+    webhook_changes: Counter
+    webhook_pauses: Counter
     engagements: Labelled[Counter]
     unsubscribe_surges: Counter
     unsubscribes: Labelled[Counter]

@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "gateways": "Show who takes in and scans the mail of recipients' domains.",
     "profiles": "Show what recipient domains and gateways have taught.",
     "domains": "Check whether a tracking host is ready.",
+    "webhooks": "Tell other programs of clicks as they settle.",
     "keys": "Make and remove keys of the JSON API.",
     "signing-keys": "List, rotate and remove the keys that sign tracked links.",
     "demo": "Play a newsletter's first minutes: scanners and people visit.",

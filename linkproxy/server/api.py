@@ -36,6 +36,7 @@ from linkproxy.server.api_mail import MailApi, read_drafts
 from linkproxy.server.api_readers import ReaderApi
 from linkproxy.server.api_recipients import RecipientApi
 from linkproxy.server.api_review import ReviewApi
+from linkproxy.server.api_webhooks import WebhookApi
 from linkproxy.server.body import MOST_ROWS, ApiError, Body, read_flag, read_object, refuse_parameters
 from linkproxy.server.campaigns import (
     base_url_fault,
@@ -144,6 +145,7 @@ class Api:
             *ReviewApi(store, questions, clock).routes,
             *LintApi(store, mail, config).routes,
             *GatewayApi(store, policy.gateways, config, clock).routes,
+            *WebhookApi(store).routes,
             ("GET", "/api/v1/profiles", self.list_profiles),
         )
 

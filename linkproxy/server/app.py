@@ -32,6 +32,7 @@ from linkproxy.server.sides import (
     start_journal,
     start_purger,
     start_settler,
+    start_webhooks,
 )
 from linkproxy.server.sockets import NO_SOCKETS, Sockets, address_of, bind, inherited, raise_file_limit
 from linkproxy.server.waiting import Lobby, StoppedEarlyError, open_patiently
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from linkproxy.server.journal import Journal
     from linkproxy.server.purger import Purger
     from linkproxy.server.settler import Settler
+    from linkproxy.server.webhooks import WebhookSender
     from linkproxy.store.api import Store
     from linkproxy.visit.policy import Policy
 
@@ -121,6 +123,7 @@ class Services:
     settler: Settler | None
     purger: Purger | None
     gateways: GatewayFinder | None
+    webhooks: WebhookSender | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,17 +264,19 @@ def _registry(metrics: Metrics, beat: Beat | None) -> CollectorRegistry:
 
 async def _start(ground: Ground, place: Place, stack: AsyncExitStack) -> Services:
     """Start what works behind the listeners; ``stack`` stops it again, last started first."""
-    settler, purger, finder, journal = None, None, None, None
+    settler, purger, finder, journal, webhooks = None, None, None, None, None
     if Duty.PRIVATE in place.duty:
         finder = start_finder(ground, stack)
         settler = start_settler(ground, stack)
         purger = start_purger(ground, stack)
         start_filer(ground, stack)
+        webhooks = start_webhooks(ground, stack)
     if Duty.PUBLIC in place.duty:
         journal = await start_journal(ground, stack)
     return Services(
-        ground.store, ground.keyring, ground.policy, ground.metrics, journal, settler, purger, finder
-    )
+        ground.store, ground.keyring, ground.policy, ground.metrics,
+        journal=journal, settler=settler, purger=purger, gateways=finder, webhooks=webhooks,
+    )  # fmt: skip
 
 
 def _sit_down(place: Place, metrics: Metrics, stack: AsyncExitStack) -> Beat | None:

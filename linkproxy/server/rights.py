@@ -41,6 +41,7 @@ RIGHTS: Mapping[tuple[str, str], Sequence[Right]] = {
     ("POST", "/api/v1/recipients/export"): _READ,
     ("POST", "/api/v1/recipients/track"): _EVERYTHING,
     ("POST", "/api/v1/recipients/erase"): _EVERYTHING,
+    ("GET", "/api/v1/webhooks"): _READ,
     ("GET", "/api/v1/profiles"): _READ,
     ("GET", "/api/v1/gateways"): _READ,
     # It asks other people's name servers, and stores what they say.

@@ -30,6 +30,7 @@ from linkproxy.server.spill import Spill, SpillFile
 from linkproxy.server.strays import StrayRate
 from linkproxy.server.systems import SystemReloader
 from linkproxy.server.warm import WarmLinks, WarmRefresher
+from linkproxy.server.webhooks import WebhookSender
 from linkproxy.server.wiring import click_ids, gate, mx_resolver, shadow_policy, systems
 from linkproxy.server.wiring import rewriter as rewriter_of
 from linkproxy.visit.pipeline import take
@@ -155,6 +156,17 @@ def start_settler(ground: Ground, stack: AsyncExitStack) -> Settler:
     stack.push_async_callback(settler.close)
     settler.start()
     return settler
+
+
+def start_webhooks(ground: Ground, stack: AsyncExitStack) -> WebhookSender:
+    """Start what tells webhooks of clicks; ``stack`` stops it again."""
+    sender = WebhookSender(
+        ground.store, ground.config.retention,
+        metrics=ground.metrics, clock=ground.clock, patience_seconds=ground.patience_seconds,
+    )  # fmt: skip
+    stack.push_async_callback(sender.close)
+    sender.start()
+    return sender
 
 
 def start_purger(ground: Ground, stack: AsyncExitStack) -> Purger:

@@ -40,6 +40,7 @@ from linkproxy.store.gateways import GatewayStore
 from linkproxy.store.registered import RegisteredStore
 from linkproxy.store.review import ReviewStore
 from linkproxy.store.rollups import RollupStore
+from linkproxy.store.webhooks import WebhookStore
 from linkproxy.visit.facts import FactSource
 
 Pending = Visit | Stray
@@ -111,6 +112,7 @@ class Filter:
     """What to list; empty fields do not restrict. Times: ``since`` <= at < ``until``."""
 
     campaign: str = ""  # its name
+    campaign_id: CampaignId | None = None  # for who follows one that may be renamed meanwhile
     key: str = ""  # link key
     recipient: str = ""  # address or reference, in the clear; the store applies the privacy setting
     domain: str = ""
@@ -206,13 +208,15 @@ class Store(
     CorrectionStore,
     RollupStore,
     RegisteredStore,
+    WebhookStore,
     Protocol,
 ):
     """What every engine does.
 
     Going over the journal again is in ``review.py``, who scans for a domain in ``gateways.py``, what
     domains have taught in ``domains.py``, what came after visits in ``afterlife.py``, what reports
-    count in ``rollups.py``, what links need as a whole in ``registered.py``.
+    count in ``rollups.py``, what links need as a whole in ``registered.py``, who is told of clicks in
+    ``webhooks.py``.
     """
 
     turn_seconds: float

@@ -63,6 +63,7 @@ TABLES = (
     CopiedTable("audit", ("id",), sequence=_IDENTITY.format("audit")),
     CopiedTable("signing_key_use", ("signing_key_id", "campaign_id")),
     CopiedTable("api_key", ("name",)),
+    CopiedTable("webhook", ("name",)),
     CopiedTable("gateway", ("domain",)),
     CopiedTable("profile", ("id",), sequence="'profile_id'"),
     CopiedTable("policy", ("id",), sequence=_IDENTITY.format("policy")),

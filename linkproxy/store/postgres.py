@@ -39,6 +39,7 @@ from linkproxy.store.postgres_rollups import PostgresRollups
 from linkproxy.store.postgres_settle import settle
 from linkproxy.store.postgres_together import Together
 from linkproxy.store.postgres_upkeep import PostgresUpkeep
+from linkproxy.store.postgres_webhooks import PostgresWebhooks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -79,7 +80,13 @@ WHERE signing_key_id = $1 ORDER BY name"""
 
 
 class PostgresStore(
-    PostgresLists, PostgresReview, PostgresUpkeep, PostgresRollups, PostgresCorrections, PostgresRegistered
+    PostgresLists,
+    PostgresReview,
+    PostgresUpkeep,
+    PostgresRollups,
+    PostgresCorrections,
+    PostgresRegistered,
+    PostgresWebhooks,
 ):
     """A Store in the database of ``settings``."""
 

@@ -70,9 +70,7 @@ def _conditions(asked: Asked, columns: Columns, after: int, bound: Bound) -> str
     wanted = [f"{columns.id} > {bound(after)}::bigint"]
     if columns.fenced:
         wanted.append(f"{columns.id} <= {bound(asked.newest)}::bigint")
-    if where.campaign:
-        name = f"(SELECT id FROM campaign WHERE name = {bound(text(where.campaign))})"
-        wanted.append(f"{columns.campaign_id} = {name}")
+    wanted += _of_campaign(where, columns, bound)
     if where.key and columns.key:
         wanted.append(f"{columns.key} = {bound(text(where.key))}")
     if where.recipient:
@@ -89,6 +87,16 @@ def _conditions(asked: Asked, columns: Columns, after: int, bound: Bound) -> str
     if where.verdict and columns.verdict:
         wanted.append(f"{columns.verdict} = {bound(where.verdict)}")
     return " AND ".join(wanted)
+
+
+def _of_campaign(where: Filter, columns: Columns, bound: Bound) -> list[str]:
+    wanted = []
+    if where.campaign:
+        name = f"(SELECT id FROM campaign WHERE name = {bound(text(where.campaign))})"
+        wanted.append(f"{columns.campaign_id} = {name}")
+    if where.campaign_id is not None:
+        wanted.append(f"{columns.campaign_id} = {bound(where.campaign_id)}::bigint")
+    return wanted
 
 
 _NAMES = f"""coalesce(l.target, m.target, '') AS target, coalesce(l.role, m.role, '') AS role,

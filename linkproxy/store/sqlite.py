@@ -37,6 +37,7 @@ from linkproxy.store.sqlite_registered import SqliteRegistered
 from linkproxy.store.sqlite_review import SqliteReview
 from linkproxy.store.sqlite_session import Bounds, Session
 from linkproxy.store.sqlite_settle import settle
+from linkproxy.store.sqlite_webhooks import SqliteWebhooks
 from linkproxy.store.sqlite_writer import Writer
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class SqliteStore(
     SqliteCorrections,
     SqliteRollups,
     SqliteRegistered,
+    SqliteWebhooks,
 ):
     """A Store in the file ``path``; ``lock_seconds`` bounds how long a write waits for its turn."""
 

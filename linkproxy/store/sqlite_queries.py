@@ -71,6 +71,7 @@ def values_of(where: Filter, recipient_id: RecipientId | None) -> Values:
     """Return what the statements below bind, without the cursor."""
     return {
         "campaign": where.campaign,
+        "campaign_id": where.campaign_id,
         "key": rows.plain(where.key),
         "recipient": recipient_id,
         "domain": domain_name(where.domain),
@@ -84,6 +85,7 @@ def _conditions(where: Filter, columns: Columns, *, by_id: bool = False) -> str:
     """Return a filter as SQL; ``by_id`` finds times by the ids of settled visits too."""
     wanted = {
         f"{columns.campaign_id} = (SELECT id FROM campaign WHERE name = :campaign)": where.campaign,
+        f"{columns.campaign_id} = :campaign_id": where.campaign_id is not None,
         f"{columns.campaign_id} IN (SELECT campaign_id FROM link WHERE key = :key "
         "UNION SELECT campaign_id FROM message_link WHERE key = :key)": (
             where.key and by_id and not (where.campaign or where.recipient)

@@ -15,6 +15,7 @@ import pytest
 import uvloop
 from claims.browsers import OVER_HTTP as BROWSER
 from claims.openapi import assert_described
+from claims.told import Told
 from playwright.async_api import async_playwright
 from store.postgres_fixtures import own_database, own_postgres  # noqa: F401  (fixtures)
 
@@ -260,3 +261,10 @@ async def browser() -> AsyncIterator[Browser]:
         )
         yield chromium
         await chromium.close()
+
+
+@pytest.fixture
+async def told(site: Site) -> AsyncIterator[Told]:
+    await site.server.services.webhooks.close()  # it sends by its own clock
+    async with AsyncExitStack() as stack:
+        yield Told(site, stack)

@@ -24,6 +24,7 @@ from store.contract_settling import SettlingContract
 from store.contract_sources import SourceContract
 from store.contract_spellings import SpellingsContract
 from store.contract_together import TogetherContract
+from store.contract_webhooks import WebhookContract
 
 
 class StoreContract(
@@ -45,5 +46,6 @@ class StoreContract(
     ExportContract,
     RegisteredContract,
     NamelessContract,
+    WebhookContract,
 ):
     """The claims of all areas."""

@@ -12,6 +12,7 @@ import pytest
 from store.contract_afterlife import tell, telling
 from store.contract_rollups import Story, run, two_mails
 from store.contract_sources import judged_twice
+from store.contract_webhooks import webhook
 from store.world import NOW, Mail, clicks, ids, send, visits
 
 from linkproxy.model import NOBODY, Delivery, DeliverySource, Right, StrayReason
@@ -22,6 +23,7 @@ from linkproxy.store.gateways import DomainGateway, LookupOutcome
 from linkproxy.store.postgres import PostgresStore
 from linkproxy.store.postgres_database import ServerSettings
 from linkproxy.store.sqlite import SqliteStore
+from linkproxy.store.webhooks import Progress
 
 
 @pytest.fixture
@@ -41,6 +43,7 @@ async def lived(path, privacy):
     await mail.opt_out(one_click=True)
     await store.set_track("@b.example", track=False)
     await store.add_api_key(ApiKey("ci", b"\x00" * 32, NOW, Right.DELIVER))
+    await store.add_webhook(webhook(campaign_id=mail.campaign.id, progress=Progress(7, 9, "msg_1", 2, NOW)))
     await store.note_signing_key(mail.campaign.id, 3, b"12345678")
     key = mail.links[0].key
     await store.set_target(mail.campaign.id, key, "https://new.example/", who="op", at=NOW)
@@ -81,6 +84,7 @@ async def told(store, mail):
         "ends": (await store.ends()).feed,
         "opt-outs": [row async for row in store.unsubscribes(Filter())],
         "audit": await store.list_audit(mail.campaign.id),
+        "webhooks": await store.list_webhooks(),
         "keys": (await store.list_api_keys(), await store.list_signing_key_campaigns(3)),
         "gateways": await store.list_gateways(),
         "strays": await store.count_strays(since=0.0),

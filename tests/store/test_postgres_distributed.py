@@ -49,7 +49,7 @@ async def test_the_calls_that_distribute_the_tables_name_every_one_of_them(datab
     calls = page.split("```sql")[1].split("```")[0]
     assert set(re.findall(r"'(\w+)'", calls.split("'recipient_id', colocate")[1])) >= DISTRIBUTED
     stays = {"erased_reference", "stray", "lease", "store_copy", "meta", "migration", "replay"}
-    stays |= {"audit", "api_key", "signing_key_use"}
+    stays |= {"audit", "api_key", "webhook", "signing_key_use"}
     there = await rows(
         database,
         """SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
