@@ -209,24 +209,6 @@ async def test_old_safari_without_fetch_metadata_is_not_blamed(world):
     assert judged.verdict.kind is VerdictKind.HUMAN
 
 
-WEBVIEW = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
-
-
-@pytest.mark.parametrize("text", [SAFARI_15, WEBVIEW])
-async def test_three_headers_that_any_script_copies_are_no_click_in_the_first_minutes(world, text):
-    headers = (
-        ("User-Agent", text),
-        ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-        ("Accept-Language", "en-US,en;q=0.9"),
-        ("Accept-Encoding", "gzip, deflate, br"),
-    )
-    copied = await world.judged(at=80, headers=headers)
-    assert copied.verdict.kind is VerdictKind.UNCERTAIN
-    navigates = (("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "navigate"))
-    whole = await world.judged("two", at=80, headers=(*headers, *navigates), client="198.51.100.77")
-    assert whole.verdict.kind is VerdictKind.HUMAN
-
-
 @pytest.mark.parametrize("header", [("DNT", "1"), ("Sec-GPC", "1")])
 async def test_a_wish_for_privacy_is_no_evidence(world, header):
     plain = await world.judged(at=30 * MINUTES, headers=CHROME)

@@ -200,9 +200,7 @@ def _coherent(look: Look) -> Finding | None:
     if not sends_fetch_metadata(engine) and agents.is_dead(agent, look.visit.at, look.policy):
         return None  # of so old a browser's headers there is hardly one that could be missing
     weights = [look.rule.weight if look.visit.secure else values["plain_weight"]]
-    # Without Fetch Metadata these are headers that any script copies; over plain HTTP nobody has more.
-    tells = profile.get("sec-fetch-mode") is not None or not look.visit.secure
-    if tells and not agents.driven(agent):
+    if not agents.driven(agent):
         weights.append(values["undriven_weight"])
     if comes_from_a_page(profile):
         weights.append(values["from_page_weight"])
