@@ -145,7 +145,7 @@ async def test_a_companys_filter_behind_the_same_address_costs_no_later_click(wo
 
 async def test_who_changes_headers_within_a_sweep_belongs_to_it(world):
     await sweep(world, at=300, client=PERSON, names=SWEEP[:7])
-    assert "message.most-links" in reasons(await world.judged("term", at=360, client=PERSON))
+    assert "message.most-links" in reasons(await world.judged("term", at=312, client=PERSON))
 
 
 async def test_the_same_headers_from_the_same_address_belong_to_a_sweep_after_any_pause(world):

@@ -134,9 +134,24 @@ def _alone(look: Look) -> Finding | None:
     facts = look.facts
     if not facts.settled or facts.link_count < look.rule.values["min_links"]:
         return None
-    if any(item.key != look.visit.key for item in look.burst) or is_scattered(look):
+    if (
+        any(item.key != look.visit.key for item in look.burst)
+        or is_scattered(look)
+        or _is_beside_others(look)
+    ):
         return None
     return Finding(look.rule.weight, f"one of {facts.link_count} links")
+
+
+def _is_beside_others(look: Look) -> bool:
+    """Tell whether other links were followed from the same network shortly before or after, by whomever."""
+    facts, visit = look.facts, look.visit
+    return any(
+        item.key != visit.key
+        and item.network == facts.network
+        and abs(item.at - visit.at) <= look.policy.burst_seconds
+        for item in facts.siblings
+    )
 
 
 def _several_networks(look: Look) -> Finding | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linkproxy.model.lean import lean
 from linkproxy.visit.policy import Rule
+from linkproxy.visit.signals.headers import is_coherent
+from linkproxy.visit.signals.pace import asked_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from linkproxy.model import Facts, Family, Sibling, Visit
+    from linkproxy.model import Facts, Family, LinkKey, Sibling, Visit
     from linkproxy.visit.policy import Policy
 
 _NO_RULE = Rule(0.0, "")
@@ -54,6 +57,12 @@ class Signal:
     of_request: bool = False
 
 
+SWEPT_LINKS = 4
+"""So many links by one header set are a sweep of its own, and so many by a person are looked at."""
+
+SWEEP_PAUSE_SECONDS = 15.0
+"""A program that goes on with a browser does so at once; so long after it a person may have come."""
+
 KEYS_A_HAND = 4
 """In a rotating burst no network has this many times more links than another."""
 
@@ -65,8 +74,14 @@ def burst_of(visit: Visit, facts: Facts, pause_seconds: float) -> tuple[Sibling,
     company's own filter leaves by the same address as its people. So are those with the same headers
     from elsewhere, if they look like one burst that rotates its addresses: without such a pause, and
     spread over the networks. A scanner that sits still and has a person's very headers, as
-    browser-driven ones do, is not that person. An unknown client or profile is like no other.
+    browser-driven ones do, is not that person. An unknown client or profile is like no other. Nor is a
+    whole browser that follows a few links the program that sweeps the mail with headers of its own.
     """
+    burst = _alike(visit, facts, pause_seconds)
+    return burst if len(burst) < SWEPT_LINKS else _without_sweep_beside(visit, facts, burst)
+
+
+def _alike(visit: Visit, facts: Facts, pause_seconds: float) -> tuple[Sibling, ...]:
     siblings, network, profile_id = facts.siblings, facts.network, facts.profile_id
     if network and _are_all_of(visit, facts, pause_seconds):
         return siblings
@@ -82,6 +97,29 @@ def burst_of(visit: Visit, facts: Facts, pause_seconds: float) -> tuple[Sibling,
         return tuple(near)
     linked = {id(item) for item in (*near, *far)}
     return tuple(item for item in siblings if id(item) in linked)
+
+
+def _without_sweep_beside(visit: Visit, facts: Facts, burst: tuple[Sibling, ...]) -> tuple[Sibling, ...]:
+    """Leave out a sweep that a company's own filter made beside one of its people, some seconds away.
+
+    Who changes headers from request to request leaves a few links by each, and follows on at once; then
+    all of them stay.
+    """
+    own, links = facts.profile_id, defaultdict[int, set["LinkKey"]](set)
+    for item in burst:
+        # Who comes back over an extra hop may have the same headers in another order (Chromium).
+        if item.hop_at is None:
+            links[item.profile_id].add(item.key)
+    followed = {visit.key} | links.pop(own, set())
+    swept = max(links, key=lambda profile_id: len(links[profile_id]), default=0)
+    if not own or not swept or len(links.pop(swept)) < SWEPT_LINKS or len(followed) >= SWEPT_LINKS:
+        return burst
+    if not all(keys <= followed for keys in links.values()) or not is_coherent(visit):
+        return burst
+    at = asked_at(visit)
+    if any(item.profile_id == swept and abs(asked_at(item) - at) < SWEEP_PAUSE_SECONDS for item in burst):
+        return burst
+    return tuple(item for item in burst if item.profile_id != swept)
 
 
 def _are_all_of(visit: Visit, facts: Facts, pause_seconds: float) -> bool:
