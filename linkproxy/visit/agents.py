@@ -38,6 +38,8 @@ NO_BROWSER = "names no browser"
 _PRODUCT = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)/(?=\S)")  # RFC 9110 section 10.1.5: product/version
 
 YEAR_SECONDS = 365.25 * 86400
+_BETWEEN_WORDS = re.compile(r"[\s;,()]")
+CROPPED_WORD = 80
 CROPPED = 600  # characters of an agent that are looked at; real ones stay below 400
 
 _ENGINES = (
@@ -128,11 +130,19 @@ def is_browser(agent: str, policy: Policy) -> bool:
 
 @lru_cache(maxsize=4096)
 def robot_word(agent: str, policy: Policy) -> str:
-    """Return what in an agent names a robot or its operator (a word, a URL, a mail address), else ""."""
+    """Return what in an agent names a robot or its operator (a word, a URL, a mail address), else "".
+
+    Whole, as it stands there: the word is ``bot``, the robot ``NewThingBot/1.0``.
+    """
     if any(_has(agent, word) for word in policy.agents["not_crawlers"]):
         return ""
-    found = _union(policy.agents["robot_words"]).search(_without_model(agent))
-    return found[0] if found and policy.agents["robot_words"] else ""
+    text = _without_model(agent)
+    found = _union(policy.agents["robot_words"]).search(text)
+    if not found or not policy.agents["robot_words"]:
+        return ""
+    behind = _BETWEEN_WORDS.search(text, found.end())
+    before = max(text.rfind(mark, 0, found.start()) for mark in " ;,()") + 1
+    return text[before : behind.start() if behind else None][:CROPPED_WORD]
 
 
 @lru_cache(maxsize=4096)

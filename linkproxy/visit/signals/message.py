@@ -36,7 +36,7 @@ def _links_in_seconds(look: Look) -> Finding | None:
     if not reached:
         return None
     weight, window, count = max(reached, key=itemgetter(0))
-    text = f"{count} links within {window:.0f} s"
+    text = f"{count} links within {window:g} s"
     if _is_unhurried(look, values["hand_seconds"]):
         return Finding(round(weight * values["hand_share"], 1), f"{text}, none quickly after another")
     return Finding(weight, text)
@@ -127,7 +127,8 @@ def _low_interest_only(look: Look) -> Finding | None:
     count = len(_content_keys(look, others))
     # One such link may be what a person wanted; two and no other are not.
     weight = look.rule.weight if count > 1 else look.rule.weight * 0.3
-    return Finding(round(weight, 1), f"{count} footer, social or legal links, no other")
+    links = "one footer, social or legal link" if count == 1 else f"{count} footer, social or legal links"
+    return Finding(round(weight, 1), f"{links}, no other")
 
 
 def _alone(look: Look) -> Finding | None:
@@ -191,7 +192,8 @@ def _unsubscribe_swept(look: Look) -> Finding | None:
     if not (asked or own) or look.visit.method == "POST" or not count:
         return None
     weight = look.rule.weight if count > 1 else look.rule.values["one_weight"]
-    return Finding(weight, f"the unsubscribe link and {count} others within {window:.0f} s")
+    others = "one other" if count == 1 else f"{count} others"
+    return Finding(weight, f"the unsubscribe link and {others} within {window:.0f} s")
 
 
 def _content_keys(look: Look, siblings: Sequence[Sibling]) -> set[LinkKey]:

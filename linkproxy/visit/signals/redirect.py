@@ -113,7 +113,7 @@ def _never(look: Look) -> Finding | None:
     facts = look.facts
     if not facts.settled or facts.answer is not AnswerKind.HOP or pair_of(look) is not None:
         return None
-    return Finding(look.rule.weight)
+    return Finding(look.rule.weight, "sent round, and did not come back")
 
 
 def _wrong_nonce(look: Look) -> Finding | None:

@@ -45,7 +45,7 @@ def _scattered(look: Look) -> Finding | None:
         return None
     weight, window, count = found
     return Finding(
-        weight, f"{count} links within {window:.0f} s, from ever other networks by ever other headers"
+        weight, f"{count} links within {window:g} s, from ever other networks by ever other headers"
     )
 
 
