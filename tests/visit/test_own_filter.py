@@ -8,6 +8,7 @@ from claims.evidence import silent
 
 from linkproxy.model import AnswerKind, VerdictKind
 from linkproxy.store.api import Filter
+from linkproxy.visit import policy
 
 EVERY_LINK = ("home", "one", "bai1", "two", "tre", "four", "five", "face", "term")
 FILTER = (("User-Agent", CHROME[5][1].replace("150", "101")), ("Accept", "*/*"))
@@ -55,6 +56,17 @@ async def test_a_link_beside_a_sweep_from_the_same_address_is_not_alone(world):
     await world.settle(at=2 * 3600.0)
     row = await world.store.get_visit(person.visit_id)
     assert "message.alone" not in {item.name for item in row.entry.settled.evidence}
+
+
+@pytest.mark.parametrize("role", ["scanner", "cloud"])
+async def test_in_a_scanners_network_and_in_a_cloud_a_browser_stays_with_the_sweep(world, role):
+    world.policy = policy.load(
+        f'[networks.own]\nrole = "{role}"\ncertainty = "probable"\ncidrs = ["{OFFICE}"]'
+    )
+    await swept(world, 3600.0, FILTER)
+    driven = await world.judged("two", at=3660.0, headers=CHROME, client=OFFICE)
+    assert not silent(driven, "message.most-links")
+    assert await clicked(world) == []
 
 
 async def test_a_sweep_with_a_pool_of_browsers_stays_one(world):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linkproxy.model import ZoneRole
 from linkproxy.model.lean import lean
 from linkproxy.visit.policy import Rule
 from linkproxy.visit.signals.headers import is_coherent
@@ -63,6 +64,9 @@ SWEPT_LINKS = 4
 SWEEP_PAUSE_SECONDS = 15.0
 """A program that goes on with a browser does so at once; so long after it a person may have come."""
 
+_NO_OFFICE = frozenset({ZoneRole.SCANNER, ZoneRole.CLOUD})
+"""Whose networks no company's people share with its filter; there a program goes on with a browser."""
+
 KEYS_A_HAND = 4
 """In a rotating burst no network has this many times more links than another."""
 
@@ -105,6 +109,8 @@ def _without_sweep_beside(visit: Visit, facts: Facts, burst: tuple[Sibling, ...]
     Who changes headers from request to request leaves a few links by each, and follows on at once; then
     all of them stay.
     """
+    if facts.zone is not None and facts.zone.role in _NO_OFFICE:
+        return burst
     own, links = facts.profile_id, defaultdict[int, set["LinkKey"]](set)
     for item in burst:
         # Who comes back over an extra hop may have the same headers in another order (Chromium).
