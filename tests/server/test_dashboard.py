@@ -1,80 +1,27 @@
-"""The dashboard over real HTTP: who is let in, and that it shows what the API says and nothing else."""
+"""Who is let into the dashboard, over real HTTP."""
 
 from __future__ import annotations
 
-import re
-import shlex
-from html import unescape
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
-from claims.api import call
+from claims.dashboard import COOKIE, look, new_key_of, session, sign_in, something_happens
 from claims.openapi import DESCRIPTION
 from structlog.testing import capture_logs
 
-from linkproxy.cli.main import linkproxy
-from linkproxy.model import Delivery, DeliverySource, Right
+from linkproxy.model import Right
 from linkproxy.server.dashboard.app import Dashboard
-from linkproxy.server.dashboard.reasons import REASONS
 from linkproxy.server.dashboard.sessions import SESSION_SECONDS
 from linkproxy.server.keys import hash_key, new_key
-from linkproxy.store.api import ApiKey, Cutoffs, DeliveryDraft, RecipientDraft
+from linkproxy.store.api import ApiKey
 from linkproxy.visit.intake import Gate
-from linkproxy.visit.signals import SIGNALS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import aiohttp
-
     from tests.server.conftest import Site, Start
 
-COOKIE = "linkproxy"
-
-
-async def sign_in(site: Site, key: str, onward: str = "", **headers: str) -> aiohttp.ClientResponse:
-    form = urlencode({"key": key, "next": onward}).encode()
-    own = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-    return await site.ask(site.server.addresses.private + "/sign-in", "POST", own, form)
-
-
-async def session(site: Site, key: str) -> str:
-    response = await sign_in(site, key)
-    return response.cookies[COOKIE].value
-
-
-async def new_key_of(site: Site, may: Right = Right.EVERYTHING) -> str:
-    made = new_key()
-    await site.store.add_api_key(ApiKey("marketer", hash_key(made), site.START, may))
-    return made
-
-
-async def look(site: Site, cookie: str, path: str) -> tuple[int, str]:
-    response = await site.ask(site.server.addresses.private + path, headers={"Cookie": f"{COOKIE}={cookie}"})
-    return response.status, await response.text()
-
-
-def text_of(page: str) -> str:
-    """Return what a page says, without its markup, with single blanks."""
-    visible = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", visible)).split())
-
-
-async def something_happens(site: Site) -> None:
-    """Anna clicks, a scanner goes over Ben's mail, and all is settled."""
-    [ben] = await site.store.register_recipients([RecipientDraft(address="ben@brand.example")])
-    delivery = Delivery(site.START - 600, DeliverySource.MX)
-    await site.store.add_deliveries([DeliveryDraft(site.campaign.id, ben.id, delivery)])
-    await site.ask(site.url())
-    for key in (*site.TARGETS, site.BAIT):
-        await site.ask(site.url(key, ben), headers=site.SCANNER)
-        site.clock.now += 0.2
-    site.clock.now += 4000
-    await site.server.services.settler.once()
-
-
-# --- who is let in -----------------------------------------------------------------------------
 
 PATHS = ["/", "/campaigns/spring", "/campaigns/spring/clicks", "/compare?campaign=spring", "/visits/1"]
 
@@ -285,216 +232,3 @@ async def test_all_pages_are_beside_the_api_and_not_of_it(site: Site) -> None:
     assert len(paths) == 9
     assert not {path for path in paths if path.startswith("/api/")}
     assert not paths & set(DESCRIPTION["paths"])
-
-
-# --- what it shows -----------------------------------------------------------------------------
-
-
-async def test_the_report_shows_the_figures_of_the_api(site: Site, key: str) -> None:
-    await something_happens(site)
-    found = (await call(site, key, "/api/v1/campaigns/spring/report"))[1]["report"]
-    status, page = await look(site, await session(site, key), "/campaigns/spring?raw=1")
-    shown = text_of(page)
-    assert status == 200
-    assert f"{found['human_clicks']} human clicks" in shown
-    assert f"Between {found['interval']['low']} and {found['interval']['high']} with 95 %" in shown
-    assert f"Unique human clickers {found['human_clickers']} " in shown
-    assert f"Delivered messages {found['delivered']} " in shown
-    assert f"Click rate {found['click_rate']:.2%} " in shown
-    assert f"Machine visits removed {found['machine_visits_removed']} " in shown
-    raw = found["raw"]
-    assert f"Raw: {raw['requests']} GET requests for content links, from {raw['messages']} messages" in shown
-    for reason, visits in found["removed_by_reason"].items():
-        assert f"{reason} {visits}" in shown
-    for row in (*found["by_day"], *found["by_link"], *found["by_domain"]):
-        assert " ".join(map(str, figures(row))) in shown
-
-
-def figures(row: dict[str, Any]) -> list[int]:
-    names = ("human_clicks", "human_clickers", "machine_visits", "uncertain_visits", "raw_requests")
-    return [row[name] for name in names]
-
-
-async def test_a_young_campaign_is_shown_by_hour_and_the_hours_add_up(site: Site, key: str) -> None:
-    await something_happens(site)
-    site.clock.now += 30 * 3600
-    [cleo] = await site.store.register_recipients([RecipientDraft(address="cleo@cedar.example")])
-    await site.ask(site.url(recipient=cleo))
-    site.clock.now += 4000
-    await site.server.services.settler.once()
-    clicks = (await call(site, key, "/api/v1/clicks?campaign=spring"))[1]["clicks"]
-    assert len(clicks) == 2
-    shown = text_of((await look(site, await session(site, key), "/campaigns/spring"))[1])
-    table = " ".join(f"{row['at'][:13].replace('T', ' ')}:00 1" for row in clicks)
-    assert f"Hour Clicks {table} " in shown
-    site.clock.now += 3 * 86400
-    await site.ask(site.url("CtB2"))
-    site.clock.now += 4000
-    await site.server.services.settler.once()
-    assert "By hour" not in text_of((await look(site, await session(site, key), "/campaigns/spring"))[1])
-
-
-async def test_hours_that_would_not_add_up_are_not_shown(site: Site, key: str) -> None:
-    await something_happens(site)
-    await site.store.purge(Cutoffs(clicks=site.clock.now, journal=site.clock.now))
-    shown = text_of((await look(site, await session(site, key), "/campaigns/spring"))[1])
-    assert "1 human clicks" in shown
-    assert "By hour" not in shown
-    assert "By day" in shown
-
-
-def test_every_reason_has_words() -> None:
-    assert set(REASONS) == {signal.name for signal in SIGNALS} | {"prior"}
-
-
-async def test_raw_numbers_are_one_link_away_and_not_there_before(site: Site, key: str) -> None:
-    await something_happens(site)
-    _, page = await look(site, await session(site, key), "/campaigns/spring")
-    assert "Raw:" not in page
-    assert 'href="/campaigns/spring?raw=1"' in page
-
-
-async def test_lists_and_comparisons_show_the_figures_of_the_api(site: Site, key: str) -> None:
-    await something_happens(site)
-    [row] = (await call(site, key, "/api/v1/compare"))[1]["campaigns"]
-    figures = (
-        f"{row['human_clicks']} {row['interval_low']} to {row['interval_high']} {row['human_clickers']} "
-        f"{row['click_rate']:.2%} {row['delivered']} {row['machine_visits_removed']} "
-        f"{row['uncertain_visits']} "
-    )
-    cookie = await session(site, key)
-    assert figures in text_of((await look(site, cookie, "/"))[1])
-    assert f"{figures}{row['not_settled_yet']} {row['raw_click_rate']:.2%}" in text_of(
-        (await look(site, cookie, "/compare?campaign=spring"))[1]
-    )
-
-
-async def test_clicks_visits_and_reasons_are_those_of_the_api(site: Site, key: str) -> None:
-    await something_happens(site)
-    cookie = await session(site, key)
-    [click] = (await call(site, key, "/api/v1/clicks?campaign=spring"))[1]["clicks"]
-    shown = text_of((await look(site, cookie, "/campaigns/spring/clicks"))[1])
-    assert "anna@example.com" in shown
-    assert ", ".join(click["reasons"]) in shown
-    visits = (await call(site, key, "/api/v1/visits?campaign=spring&verdict=machine"))[1]["visits"]
-    shown = text_of((await look(site, cookie, "/campaigns/spring/visits?verdict=machine"))[1])
-    assert "anna@example.com" not in shown
-    assert shown.count("ben@brand.example") == len(visits)
-    for visit_id in (click["visit_id"], visits[0]["visit_id"]):
-        told = (await call(site, key, f"/api/v1/visits/{visit_id}"))[1]["visit"]
-        shown = text_of((await look(site, cookie, f"/visits/{visit_id}"))[1])
-        for signal in told["settled"]["signals"]:
-            weight = f"{signal['weight']:+.1f}".replace("-", "\N{MINUS SIGN}")
-            assert f"{signal['name']} {signal['detail']} {weight} " in re.sub(" +", " ", shown)
-
-
-async def test_the_bait_page_shows_the_figures_of_the_api(site: Site, key: str) -> None:
-    await something_happens(site)
-    whole = (await call(site, key, "/api/v1/bait?campaign=spring"))[1]["bait"]["whole"]
-    shown = text_of((await look(site, await session(site, key), "/campaigns/spring/bait"))[1])
-    assert f"{whole['took_bait']} of {whole['messages']} messages" in shown
-
-
-async def test_what_is_not_there_is_a_page_that_says_so(site: Site, key: str) -> None:
-    cookie = await session(site, key)
-    for path in (
-        "/campaigns/none",
-        "/campaigns/none/clicks",
-        "/visits/99",
-        "/visits/x",
-        "/compare?campaign=none",
-    ):
-        status, page = await look(site, cookie, path)
-        assert status == 404, path
-        assert "there is n" in page
-
-
-async def test_empty_places_say_what_to_do(site: Site, key: str) -> None:
-    cookie = await session(site, key)
-    assert "Nothing has come yet" in (await look(site, cookie, "/campaigns/spring"))[1]
-    assert "No clicks here yet" in (await look(site, cookie, "/campaigns/spring/clicks"))[1]
-    assert "No campaign is chosen" in (await look(site, cookie, "/compare"))[1]
-
-
-HOSTILE = [
-    '<script>alert("1")</script>',
-    "a/b?c=d#e%2F&f",
-    "{{ 7 * 7 }} {name}",
-    "שלום \u202e campaign",
-    "Sommer-Rabatt 50 % für Ümläute 🙂",
-    "x" * 100,
-    "'; drop table click; --",
-]
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-async def test_campaigns_of_any_name_are_shown_as_text_and_can_be_reached(
-    site: Site, key: str, name: str
-) -> None:
-    assert (await call(site, key, "/api/v1/campaigns", {"name": name}))[0] == 200
-    cookie = await session(site, key)
-    _, page = await look(site, cookie, "/")
-    assert name in text_of(page) or name in unescape(page)
-    assert "<script" not in page
-    links = [unescape(link) for link in re.findall(r'href="(/campaigns/[^"]+)"', page)]
-    assert f"/campaigns/{quote(name, safe='')}" in links
-    for link in links:
-        for rest in ("", "/clicks", "/visits", "/bait"):
-            status, page = await look(site, cookie, link + rest)
-            assert status == 200, link
-            assert "<script" not in page
-    status, page = await look(site, cookie, f"/compare?{urlencode({'campaign': name})}")
-    assert status == 200
-    assert f"<bdi>{name[:3]}" in unescape(page)
-
-
-async def test_pages_of_clicks_follow_each_other(site: Site, key: str) -> None:
-    drafts = [RecipientDraft(address=f"reader{number}@example.com") for number in range(60)]
-    for person in await site.store.register_recipients(drafts):
-        await site.ask(site.url(recipient=person))
-        site.clock.now += 60
-    site.clock.now += 4000
-    await site.server.services.settler.once()
-    cookie = await session(site, key)
-    _, first = await look(site, cookie, "/campaigns/spring/clicks")
-    [onward] = re.findall(r'href="([^"]+)" rel="next"', first)
-    _, second = await look(site, cookie, unescape(onward))
-    rows = [re.findall(r"reader\d+", page) for page in (first, second)]
-    assert [len(found) for found in rows] == [50, 10]
-    assert len(set(rows[0] + rows[1])) == 60
-    assert 'rel="next"' not in second
-
-
-@pytest.mark.parametrize("name", ["it's 50 % off", "-30%"])
-async def test_each_page_says_which_command_and_which_call_give_the_same(
-    site: Site, key: str, name: str
-) -> None:
-    await call(site, key, "/api/v1/campaigns", {"name": name})
-    cookie = await session(site, key)
-    path, ends = quote(name, safe=""), ["--"] if name.startswith("-") else []
-    human = {"campaign": name, "domain": "brand.example", "verdict": "human", "limit": "50"}
-    clicks = {"campaign": name, "provisional": "true", "limit": "50"}
-    said = {
-        "/": (["compare"], "/compare"),
-        "/?archived=1": (["compare", "--archived"], "/compare?archived=true"),
-        f"/campaigns/{path}?raw=1": (["report", "--raw", *ends, name], f"/campaigns/{path}/report"),
-        f"/campaigns/{path}/bait": (["bait", "--campaign", name], f"/bait?{urlencode({'campaign': name})}"),
-        f"/campaigns/{path}/visits?verdict=human&domain=brand.example": (
-            ["visits", "--campaign", name, "--domain", "brand.example", "--verdict", "human"],
-            f"/visits?{urlencode(human)}",
-        ),
-        f"/campaigns/{path}/clicks?provisional=1": (
-            ["clicks", "--campaign", name, "--provisional"],
-            f"/clicks?{urlencode(clicks)}",
-        ),
-        f"/compare?{urlencode({'campaign': name})}": (["compare", *ends, name], "/compare"),
-    }
-    for page_path, (words, api_path) in said.items():
-        _, page = await look(site, cookie, page_path)
-        foot = unescape(re.sub(r"<[^>]+>", "", page[page.index("<footer>") :]))
-        assert f": {shlex.join(['linkproxy', *words])} · GET /api/v1{api_path}\n" in foot
-        assert (await call(site, key, f"/api/v1{api_path}"))[0] == 200
-        context = linkproxy.make_context("linkproxy", [*words])
-        known, command, given = linkproxy.resolve_command(context, [*words])
-        assert command is not None
-        assert name in str(command.make_context(known, given).params) or name not in words

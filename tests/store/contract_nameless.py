@@ -95,3 +95,11 @@ class NamelessContract:
 
         assert (await store.purge(ALL, rest=rest))["recipient"] == 299
         assert (await store.find_recipient("made-up-299")).id == dropping[0].id
+
+    async def test_the_store_tells_which_references_were_erased(self, store, mail):
+        await mail.visited(*(mail.visit(recipient_id=NOBODY, reference=name) for name in ("r-7", "r-8")))
+        await store.erase_recipient((await store.find_recipient("r-7")).id)
+        assert await store.erased_references(["r-6", "r-7", "r-8", "r-7"]) == {"r-7"}
+        assert await store.erased_references([]) == frozenset()
+        await store.register_recipients([RecipientDraft(reference="r-7")])
+        assert await store.erased_references(["r-7"]) == frozenset()

@@ -119,14 +119,6 @@ class PeopleContract:
         assert await store.find_recipient("r-7") is None
         assert await visits(store) == []
 
-    async def test_the_store_tells_which_references_were_erased(self, store, mail):
-        await mail.visited(*(mail.visit(recipient_id=NOBODY, reference=name) for name in ("r-7", "r-8")))
-        await store.erase_recipient((await store.find_recipient("r-7")).id)
-        assert await store.erased_references(["r-6", "r-7", "r-8", "r-7"]) == {"r-7"}
-        assert await store.erased_references([]) == frozenset()
-        await store.register_recipients([RecipientDraft(reference="r-7")])
-        assert await store.erased_references(["r-7"]) == frozenset()
-
     async def test_registering_an_erased_reference_again_is_a_new_beginning(self, store, mail):
         await mail.visited(mail.visit(recipient_id=NOBODY, reference="r-7"))
         old = await store.find_recipient("r-7")
