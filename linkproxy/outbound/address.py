@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from linkproxy.campaign.links import authority_fault
 
 _WEB = re.compile("(https?)://([^/?]*)", re.IGNORECASE)
+_LOGIN = re.compile("(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*")  # RFC 3986 section 3.2.1
 _UNFIT = (
     (re.compile(r".{2001}"), "has more than 2,000 characters"),
     (
@@ -30,7 +31,10 @@ def url_fault(url: str, *, allow_http: bool = False) -> str | None:
     web = _WEB.match(url)
     if web is None:
         return "does not begin with https://"
-    if fault := authority_fault(web[2].rpartition("@")[2]):
+    login, _, host = web[2].rpartition("@")
+    if not _LOGIN.fullmatch(login):
+        return "has a login with characters that stand for something else in a URL; percent-encode them"
+    if fault := authority_fault(host):
         return fault
     if web[1].lower() == "https" or allow_http or is_here(urlsplit(url).hostname or ""):
         return None

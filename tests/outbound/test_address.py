@@ -10,6 +10,7 @@ from linkproxy.outbound.address import url_fault
     [
         "https://crm.example/hook",
         "HTTPS://user:secret@crm.example:8443/hook?key=1",
+        "https://user:s%5Bcret@crm.example/hook",
         "https://[2001:db8::1]/",
         "http://localhost:9000/",
         "http://crm.localhost/",
@@ -40,6 +41,12 @@ def test_https_anywhere_and_http_on_this_machine_are_taken(url: str) -> None:
         ("https://crm.example/\r\nX: y", "blanks"),
         ("https://crm.example\\@evil.example/", "backslashes"),
         ("https://crm.example/" + "a" * 2000, "2,000"),
+        # Python's own parser raises ValueError for these, and would wherever webhooks are listed.
+        ("https://user:s[cret@crm.example/", "a login with"),
+        ("https://user:secret]@crm.example/", "a login with"),
+        ("https://user:\u2100@crm.example/", "a login with"),
+        ("https://user@mail.example@crm.example/", "a login with"),
+        ("https://user:100%@crm.example/", "a login with"),
     ],
 )
 def test_what_would_be_read_on_the_way_or_is_no_address_is_refused(url: str, fault: str) -> None:
