@@ -101,15 +101,16 @@ class Sending:
         finally:
             await self._store.let_go_webhook(name, self._holder)
 
-    async def _send_all(self, webhook: Webhook) -> None:
-        progress = webhook.progress
+    async def _send_all(self, held: Webhook) -> None:
+        webhook: Webhook | None = held
+        progress = held.progress
         if progress.until:
-            rows = await self._rows(webhook, progress)
+            rows = await self._rows(held, progress)
         else:
-            progress, rows = await self._cut(webhook, progress)
-            if progress != webhook.progress and not await self._note(webhook, progress):
-                return
-        while progress.until and not self.stopping:
+            progress, rows = await self._cut(held, progress)
+            if progress != held.progress:
+                webhook = await self._note(held, progress)
+        while webhook is not None and progress.until and not self.stopping:
             answer = await self._post(webhook, progress, rows) if rows else None
             if answer is not None and not answer.accepted:
                 await self._fail(webhook, progress, answer)
@@ -120,9 +121,8 @@ class Sending:
                 self._succeed(webhook, progress, len(rows))
                 progress = after_success(progress, self._clock())
             progress, rows = await self._cut(webhook, progress)
-            # How far it has come and what comes next, in one commit.
-            if not await self._note(webhook, progress):
-                return
+            # How far it has come and what comes next, in one commit. Address and secrets may have changed.
+            webhook = await self._note(webhook, progress)
             await self._wait(_REST_SECONDS)
 
     async def _cut(self, webhook: Webhook, progress: Progress) -> tuple[Progress, list[FeedRow]]:
@@ -146,7 +146,7 @@ class Sending:
         headers = signed_headers(webhook, progress.message_id, body, self._clock())
         return await self._poster.post(webhook.url, headers, body)
 
-    async def _note(self, webhook: Webhook, progress: Progress) -> bool:
+    async def _note(self, webhook: Webhook, progress: Progress) -> Webhook | None:
         return await self._store.note_progress(webhook.name, self._holder, progress, HOLD_SECONDS)
 
     def _succeed(self, webhook: Webhook, progress: Progress, changes: int) -> None:

@@ -14,6 +14,7 @@ from linkproxy.store.webhook_rows import (
     PROGRESS,
     SELECTED,
     progress_values,
+    unpaused,
     values_of,
     webhook_from,
 )
@@ -40,7 +41,7 @@ _HOLD = f"""UPDATE webhook SET holder = $1, held_until = {_NOW} + $2 WHERE name 
 AND (holder IN ('', $1) OR held_until <= {_NOW} OR held_until > {_NOW} + $2)"""
 _PROGRESS = ", ".join(f"{column} = ${place}" for place, column in enumerate(PROGRESS, 4))
 _NOTE = f"""UPDATE webhook SET {_PROGRESS}, held_until = {_NOW} + $3
-WHERE name = $1 AND holder = $2 RETURNING pause"""
+WHERE name = $1 AND holder = $2"""
 _LET_GO = "UPDATE webhook SET holder = '', held_until = 0 WHERE name = $1 AND holder = $2"
 
 
@@ -74,10 +75,11 @@ class PostgresWebhooks:
     async def hold_webhook(self, name: str, holder: str, seconds: float) -> Webhook | None:
         return await self._write(partial(_hold, name=name, holder=holder, seconds=seconds))
 
-    async def note_progress(self, name: str, holder: str, progress: Progress, seconds: float) -> bool:
+    async def note_progress(
+        self, name: str, holder: str, progress: Progress, seconds: float
+    ) -> Webhook | None:
         values = name, holder, seconds, *progress_values(progress)
-        rows = await self._write(lambda work: work.fetch(_NOTE, *values))
-        return bool(rows) and not rows[0][0]
+        return await self._write(partial(_note, name=name, values=values))
 
     async def let_go_webhook(self, name: str, holder: str) -> None:
         await self._touched(_LET_GO, name, holder)
@@ -99,3 +101,10 @@ async def _hold(work: Transaction, name: str, holder: str, seconds: float) -> We
         return None
     row = await work.fetch_one(_ONE, name)
     return webhook_from(row) if row else None
+
+
+async def _note(work: Transaction, name: str, values: tuple[Any, ...]) -> Webhook | None:
+    if not await work.execute(_NOTE, *values):
+        return None
+    row = await work.fetch_one(_ONE, name)
+    return unpaused(webhook_from(row)) if row else None

@@ -13,6 +13,7 @@ from linkproxy.store.webhook_rows import (
     PROGRESS,
     SELECTED,
     progress_values,
+    unpaused,
     values_of,
     webhook_from,
 )
@@ -36,7 +37,7 @@ failures = 0, retry_at = 0, failing_since = NULL WHERE name = ?"""
 _HOLD = """UPDATE webhook SET holder = ?1, held_until = ?2 + ?3 WHERE name = ?4 AND pause = ''
 AND (holder IN ('', ?1) OR held_until <= ?2 OR held_until > ?2 + ?3)"""
 _NOTE = f"""UPDATE webhook SET {", ".join(f"{column} = ?" for column in PROGRESS)}, held_until = ?
-WHERE name = ? AND holder = ? RETURNING pause"""
+WHERE name = ? AND holder = ?"""
 _LET_GO = "UPDATE webhook SET holder = '', held_until = 0 WHERE name = ? AND holder = ?"
 
 
@@ -72,7 +73,9 @@ class SqliteWebhooks:
             partial(_hold, name=name, holder=holder, seconds=seconds), indexed=False
         )
 
-    async def note_progress(self, name: str, holder: str, progress: Progress, seconds: float) -> bool:
+    async def note_progress(
+        self, name: str, holder: str, progress: Progress, seconds: float
+    ) -> Webhook | None:
         return await self._writer.run(
             partial(_note, name=name, holder=holder, progress=progress, seconds=seconds), indexed=False
         )
@@ -100,7 +103,8 @@ def _hold(session: Session, name: str, holder: str, seconds: float) -> Webhook |
     return webhook_from(session.db.execute(_ONE, (name,)).fetchone())
 
 
-def _note(session: Session, name: str, holder: str, progress: Progress, seconds: float) -> bool:
+def _note(session: Session, name: str, holder: str, progress: Progress, seconds: float) -> Webhook | None:
     values = (*progress_values(progress), session.clock() + seconds, name, holder)
-    rows = session.db.execute(_NOTE, values).fetchall()
-    return bool(rows) and not rows[0][0]
+    if not session.db.execute(_NOTE, values).rowcount:
+        return None
+    return unpaused(webhook_from(session.db.execute(_ONE, (name,)).fetchone()))

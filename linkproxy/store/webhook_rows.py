@@ -50,3 +50,8 @@ def webhook_from(row: Row) -> Webhook:
         paused_at=row[place + 1],
         progress=Progress(*row[place + 2 : place + 2 + len(fields(Progress))]),
     )
+
+
+def unpaused(webhook: Webhook) -> Webhook | None:
+    """Return a webhook that may be told; None if it is paused."""
+    return webhook if webhook.pause is Pause.NONE else None

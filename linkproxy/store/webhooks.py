@@ -92,10 +92,12 @@ class WebhookStore(Protocol):
         machine, so that holders whose clocks differ agree.
         """
 
-    async def note_progress(self, name: str, holder: str, progress: Progress, seconds: float) -> bool:
-        """Store how far a webhook has come, and hold it on; return whether to go on sending.
+    async def note_progress(
+        self, name: str, holder: str, progress: Progress, seconds: float
+    ) -> Webhook | None:
+        """Store how far a webhook has come, and hold it on; return it as it is by now, to go on with.
 
-        Not if it is paused now. Nothing is stored if it is gone, or if another holds it.
+        None if it is paused now. Nothing is stored if it is gone, or if another holds it.
         """
 
     async def let_go_webhook(self, name: str, holder: str) -> None:

@@ -73,6 +73,21 @@ async def test_a_receiver_that_asks_to_be_left_alone_is(told: Told) -> None:
     assert len(crm.got) == 2
 
 
+async def test_a_new_address_holds_from_the_next_message_on_also_in_the_middle_of_many(told: Told) -> None:
+    wrong, right = await told.add(changes=1), await told.add("right")
+    right.secret = wrong.secret
+    await told.site.store.remove_webhook("right")
+    visits = [await told.click(who=f"reader{number}@example.com") for number in range(4)]
+    wrong.holding.clear()
+    await told.sender.once()
+    await wrong.came.wait()
+    await told.site.store.change_webhook(replace(await told.webhook(), url=right.url))
+    wrong.holding.set()
+    await told.sender.idle()
+    assert wrong.changes == [("click", visits[0])]
+    assert right.changes == [("click", visit_id) for visit_id in visits[1:]]
+
+
 async def test_a_slow_receiver_holds_up_no_other_and_gets_nothing_twice(told: Told) -> None:
     slow, quick = await told.add("slow"), await told.add("quick")
     slow.holding.clear()

@@ -122,7 +122,9 @@ async def test_a_process_that_is_killed_after_its_post_has_it_sent_once_more_und
         async def hold_webhook(self, name: str, holder: str, _seconds: float) -> Webhook | None:
             return await told.site.store.hold_webhook(name, holder, 0.0)
 
-        async def note_progress(self, name: str, holder: str, progress: Progress, _seconds: float) -> bool:
+        async def note_progress(
+            self, name: str, holder: str, progress: Progress, _seconds: float
+        ) -> Webhook | None:
             return await told.site.store.note_progress(name, holder, progress, 0.0)
 
         async def let_go_webhook(self, name: str, holder: str) -> None:

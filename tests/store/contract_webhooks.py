@@ -67,7 +67,8 @@ class WebhookContract:
         await store.let_go_webhook("crm", "first")
         assert await store.hold_webhook("crm", "first", LONG) is None
         assert await other.hold_webhook("crm", "second", LONG) == webhook()
-        assert await other.note_progress("crm", "second", Progress(5, 8, "msg_2"), LONG)
+        noted = await other.note_progress("crm", "second", Progress(5, 8, "msg_2"), LONG)
+        assert noted == webhook(progress=Progress(5, 8, "msg_2"))
         await other.let_go_webhook("crm", "second")
         held = await store.hold_webhook("crm", "first", LONG)
         assert held.progress == Progress(5, 8, "msg_2")
