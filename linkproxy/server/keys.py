@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from linkproxy.store.api import ApiKey, Store
+    from linkproxy.store.api import ApiKey
 
 PREFIX = "lpk_"  # so that a key found somewhere tells what it opens
 
@@ -26,14 +26,6 @@ def hash_key(key: str) -> bytes:
     return blake2b(
         key.encode("utf-8", "surrogateescape"), digest_size=32, person=b"linkproxy:apikey"
     ).digest()
-
-
-async def key_named(store: Store, name: str) -> ApiKey | None:
-    """Return the key of a name, for who was let in by it before; None once it is removed.
-
-    Another one may have its name since: its hash tells.
-    """
-    return next((key for key in await store.list_api_keys() if key.name == name), None)
 
 
 def key_given(authorization: str, *, basic: bool = False) -> str | None:

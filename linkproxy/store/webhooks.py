@@ -60,9 +60,10 @@ class Webhook:
 
     @property
     def shown_url(self) -> str:
-        """The address without what may be a secret: login and query."""
+        """Where it is, without what may be a secret: automation services put one into the path."""
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?...' * bool(parts.query)}"
+        rest = "/..." if parts.path.strip("/") or parts.query else parts.path
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{rest}"
 
 
 class WebhookStore(Protocol):

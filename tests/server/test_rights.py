@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from linkproxy.logs import Event
 from linkproxy.model import Right
-from linkproxy.server.keys import hash_key, key_named, new_key
+from linkproxy.server.keys import hash_key, new_key
 from linkproxy.server.rights import RIGHTS
 from linkproxy.store.api import ApiKey
 
@@ -191,13 +191,3 @@ async def test_another_right_takes_hold_at_once(site: Site) -> None:
     await site.store.remove_api_key("shop")
     await site.store.add_api_key(ApiKey("shop", hash_key(key), site.START, Right.SEND))
     assert_fault(await call(site, key, "/api/v1/visits"), 403, "may send")
-
-
-async def test_a_key_is_found_by_its_name_until_it_is_removed(site: Site) -> None:
-    await key_that_may(site, Right.EVERYTHING, "admin")
-    await key_that_may(site, Right.READ, "shop")
-    found = await key_named(site.store, "shop")
-    assert found is not None
-    assert found.may is Right.READ
-    await site.store.remove_api_key("shop")
-    assert await key_named(site.store, "shop") is None
