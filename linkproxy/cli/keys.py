@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from linkproxy.store.api import Store
 
 
+_BY_HEADER = "send it as `Authorization: Bearer KEY`"
+_USES = {
+    Right.EVERYTHING: f"{_BY_HEADER}, or sign in to the dashboard with it",
+    Right.READ: f"sign in to the dashboard with it, or {_BY_HEADER}",
+    Right.DELIVER: f"give it to your provider as the password of its webhook, or {_BY_HEADER}",
+}
+"""How a key is used, by what it may do; where nothing is said, by its header."""
+
+
 @click.group("keys", cls=Group)
 def keys() -> None:
     """Make and remove keys of the JSON API. Only their hashes are stored.
@@ -63,7 +72,12 @@ def add(name: str, may: str) -> None:
 
     with_store(work)
     click.echo(key)
-    say("Keep it now: it is not shown again. Send it as `Authorization: Bearer KEY`.")
+    say(f"Keep it now: it is not shown again. {_used(Right(may))}.")
+
+
+def _used(may: Right) -> str:
+    use = _USES.get(may, _BY_HEADER)
+    return use[0].upper() + use[1:]
 
 
 @keys.command("list")

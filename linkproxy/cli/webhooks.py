@@ -128,11 +128,12 @@ def test(name: str) -> int:
       linkproxy webhooks test crm
     """
 
-    async def work(_config: Config, store: Store) -> Answer:
-        return await _sent(await _need(store, name))
+    async def work(_config: Config, store: Store) -> tuple[str, Answer]:
+        webhook = await _need(store, name)
+        return webhook.shown_url, await _sent(webhook)
 
-    answer = with_store(work)
-    click.echo(answer.told or f"answered {answer.status}")
+    url, answer = with_store(work)
+    click.echo(f"{name} at {url}: {answer.told or f'answered {answer.status}'}")
     if text := " ".join(answer.text.split()):
         click.echo(f"It begins: {_shown(text)}")
     return 0 if answer.accepted else 1

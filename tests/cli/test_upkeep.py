@@ -141,6 +141,10 @@ def test_what_an_api_key_may_is_chosen_and_listed(here: Installation) -> None:
     listed = here.ok("keys", "list").text
     assert re.search(r"^admin +everything ", listed, re.MULTILINE), listed
     assert re.search(r"^provider +deliver ", listed, re.MULTILINE), listed
+    assert (
+        "Sign in to the dashboard with it, or send it as"
+        in here.ok("keys", "add", "mia", "--may", "read").err
+    )
     told = here.fails("keys", "add", "x", "--may", "all", code=2)
     assert "'everything', 'read', 'send', 'deliver', 'engage'" in told
 

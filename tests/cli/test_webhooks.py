@@ -89,17 +89,18 @@ def test_http_elsewhere_needs_an_option(here: Installation) -> None:
 def test_a_test_message_tells_nothing_and_says_what_came_back(here: Installation) -> None:
     with running() as receiver:
         receiver.secret = here.ok("webhooks", "add", "crm", receiver.url).text.strip()
-        assert here.ok("webhooks", "test", "crm").text == "answered 204\n"
+        at = f"crm at {receiver.url.rpartition('/')[0]}/..."
+        assert here.ok("webhooks", "test", "crm").text == f"{at}: answered 204\n"
         (message,) = receiver.got
         assert message.json["type"] == "webhook.test"
         assert message.json["data"] == {"webhook": "crm", "feed": []}
         receiver.status, receiver.text = 403, "no\x1b[31m such\nhook" + "x" * 5000
         failed = here.run("webhooks", "test", "crm")
         assert failed.code == 1
-        assert failed.text.startswith("answered 403\nIt begins: no\ufffd[31m such hook")
+        assert failed.text.startswith(f"{at}: answered 403\nIt begins: no\ufffd[31m such hook")
         assert len(failed.text) < 300
     gone = here.run("webhooks", "test", "crm")
-    assert (gone.code, gone.text) == (1, "it cannot be connected to\n")
+    assert (gone.code, gone.text) == (1, f"{at}: it cannot be connected to\n")
     assert listed(here)[0]["state"] == "new"
 
 
