@@ -47,9 +47,9 @@ def text_of(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", visible)).split())
 
 
-async def something_happens(site: Site) -> None:
-    """Anna clicks, a scanner goes over Ben's mail, and all is settled."""
-    [ben] = await site.store.register_recipients([RecipientDraft(address="ben@brand.example")])
+async def something_happens(site: Site, address: str = "ben@brand.example") -> None:
+    """Anna clicks, a scanner goes over the mail of somebody else, and all is settled."""
+    [ben] = await site.store.register_recipients([RecipientDraft(address=address)])
     delivery = Delivery(site.START - 600, DeliverySource.MX)
     await site.store.add_deliveries([DeliveryDraft(site.campaign.id, ben.id, delivery)])
     await site.ask(site.url())

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from claims.dashboard import something_happens
 
-from linkproxy.model import Campaign, CampaignId, Delivery, DeliverySource
-from linkproxy.store.api import DeliveryDraft, RecipientDraft
+from linkproxy.model import Campaign, CampaignId
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -44,16 +44,7 @@ async def signed_in(site: Site, page: Page, key: str) -> None:
 async def furnished(site: Site) -> None:
     """A campaign of a long name, a person's click, a scanner's visits."""
     await site.store.add_campaign(Campaign(CampaignId(0), LONG, created_at=site.START))
-    address = "a.very.long.name.of.a.mailbox" * 2 + "@brand.example"
-    [ben] = await site.store.register_recipients([RecipientDraft(address=address)])
-    delivery = Delivery(site.START - 600, DeliverySource.MX)
-    await site.store.add_deliveries([DeliveryDraft(site.campaign.id, ben.id, delivery)])
-    await site.ask(site.url())
-    for key in (*site.TARGETS, site.BAIT):
-        await site.ask(site.url(key, ben), headers=site.SCANNER)
-        site.clock.now += 0.2
-    site.clock.now += 4000
-    await site.server.services.settler.once()
+    await something_happens(site, address="a.very.long.name.of.a.mailbox" * 2 + "@brand.example")
 
 
 @pytest.mark.parametrize("width", [360, 1280])
