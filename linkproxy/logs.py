@@ -66,6 +66,7 @@ class Event(StrEnum):
     GATEWAYS_FAILED = "gateways.failed"
     INBOUND_CAMPAIGN_UNKNOWN = "inbound.campaign_unknown"
     INBOUND_MALFORMED = "inbound.malformed"
+    INBOUND_RECIPIENT_UNKNOWN = "inbound.recipient_unknown"
     INBOUND_SUBSCRIPTION = "inbound.subscription"
     MAIL_SIGNED = "mail.signed"
     RELAY_MESSAGE = "relay.message"
@@ -149,6 +150,9 @@ EVENTS: Final[Mapping[Event, str]] = {
     "`linkproxy_campaign` of the mail names another. The same is told once a minute. `provider`, `campaign`.",
     Event.INBOUND_MALFORMED: "A provider told of a delivery that cannot be recorded, or sent no JSON. The "
     "same is told once a minute. `provider`, `error`.",
+    Event.INBOUND_RECIPIENT_UNKNOWN: "A provider told of deliveries to addresses that no link was made for: "
+    "those of people who were erased, or the mail has references in its links, and no `linkproxy_recipient` "
+    "attached. The same is told once a minute. `provider`, `campaign`.",
     Event.INBOUND_SUBSCRIPTION: "Amazon SNS asks whether it may send the events of `topic`. If you made that "
     "subscription, open `url` to confirm it. `provider`.",
     Event.MAIL_SIGNED: "A message had been signed before it came; [mail] signed says what becomes of such. "

@@ -39,7 +39,8 @@ _TREATMENTS: Final = (
 )
 _PROVIDERS: Final = ("brevo", "mailgun", "mailjet", "postmark", "sendgrid", "ses")
 _EVENTS: Final = (
-    *("recorded", "unchanged", "other", "no_campaign", "unknown_campaign", "erased", "malformed", "failed"),
+    *("recorded", "unchanged", "other", "no_campaign", "unknown_campaign", "unknown_recipient"),
+    *("erased", "malformed", "failed"),
 )
 _OPERATIONS: Final = ("open", "append", "settle", "purge")
 

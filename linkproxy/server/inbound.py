@@ -104,7 +104,7 @@ class Inbound:
                     self._say(Event.INBOUND_SUBSCRIPTION, provider, topic=item.topic, url=item.url)
         found = await self._find(provider, delivered, counts)
         for start in range(0, len(found), _TOGETHER):
-            await self._record(found[start : start + _TOGETHER], counts)
+            await self._record(provider, found[start : start + _TOGETHER], counts)
 
     async def _find(
         self, provider: Provider, delivered: Sequence[Delivered], counts: Counter[str]
@@ -148,13 +148,31 @@ class Inbound:
             # The text says whose address it is.
             return Fault("the recipient is neither an address nor a reference")
 
-    async def _record(self, told: Sequence[_Found], counts: Counter[str]) -> None:
-        # Mail may be delivered days after it was sent, and its recipient be erased meanwhile.
-        erased = await self._store.erased_references(
-            draft.reference for _, draft, _ in told if draft.reference
-        )
-        found = [item for item in told if item[1].reference not in erased]
-        counts[Outcome.ERASED] += len(told) - len(found)
+    async def _kept(
+        self, provider: Provider, told: Sequence[_Found], counts: Counter[str]
+    ) -> Sequence[_Found]:
+        """Return what may be recorded: mail may come days after it was sent, and its recipient be erased.
+
+        A link for an address is made after the address is registered, so one that is unknown has no link any
+        more or never had one. References are registered by their first visit.
+        """
+        drafts = [draft for _, draft, _ in told]
+        erased = await self._store.erased_references(draft.reference for draft in drafts if draft.reference)
+        known = await self._store.known_addresses(draft.address for draft in drafts if draft.address)
+        found: list[_Found] = []
+        for item in told:
+            campaign, draft, _ = item
+            if draft.reference in erased:
+                counts[Outcome.ERASED] += 1
+            elif draft.address and draft.address not in known:
+                counts[Outcome.UNKNOWN_RECIPIENT] += 1
+                self._say(Event.INBOUND_RECIPIENT_UNKNOWN, provider, campaign=campaign.name)
+            else:
+                found.append(item)
+        return found
+
+    async def _record(self, provider: Provider, told: Sequence[_Found], counts: Counter[str]) -> None:
+        found = await self._kept(provider, told, counts)
         if not found:
             return
         people = await self._store.register_recipients([draft for _, draft, _ in found])

@@ -288,6 +288,9 @@ class Store(
     async def find_recipient(self, who: str) -> Recipient | None:
         """Look a recipient up by address or reference, in the clear."""
 
+    async def known_addresses(self, addresses: Iterable[str]) -> frozenset[str]:
+        """Return which addresses are those of recipients."""
+
     async def erased_references(self, references: Iterable[str]) -> frozenset[str]:
         """Return which references were erased and not registered since."""
 

@@ -28,7 +28,7 @@ from linkproxy.store.postgres_deliveries import add_deliveries
 from linkproxy.store.postgres_intake import Intake
 from linkproxy.store.postgres_journal import policy_id
 from linkproxy.store.postgres_lists import PostgresLists
-from linkproxy.store.postgres_lookup import ERASED
+from linkproxy.store.postgres_lookup import ERASED, KNOWN
 from linkproxy.store.postgres_memory import Memory
 from linkproxy.store.postgres_migrate import prepare
 from linkproxy.store.postgres_neighbours import catch_up
@@ -265,6 +265,11 @@ class PostgresStore(
             list(self._privacy.hashes_of(who)),
         )
         return rows.recipient_from(row) if row else None
+
+    async def known_addresses(self, addresses: Iterable[str]) -> frozenset[str]:
+        asked = self._privacy.asked(addresses)
+        found = await self._database.fetch(KNOWN, list(asked))
+        return frozenset(item for row in found for item in asked[row[0]])
 
     async def erased_references(self, references: Iterable[str]) -> frozenset[str]:
         by_hash = {self._privacy.reference_hash(item): item for item in references}

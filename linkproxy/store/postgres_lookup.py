@@ -43,6 +43,7 @@ DAY_SECONDS = 86_400
 (reach_seconds). It spares the weeks that have none, each of which costs every batch some time."""
 
 _REFERENCES = "SELECT hash, recipient_id FROM recipient_hash WHERE hash = ANY($1::bytea[])"
+KNOWN = "SELECT hash FROM recipient_hash WHERE hash = ANY($1::bytea[])"
 ERASED = "SELECT reference_hash FROM erased_reference WHERE reference_hash = ANY($1::bytea[])"
 _NEW_RECIPIENTS = "SELECT nextval('recipient_id') FROM generate_series(1, $1)"
 _CAMPAIGNS = f"SELECT {rows.CAMPAIGN} FROM campaign WHERE id = ANY($1::bigint[])"

@@ -93,6 +93,14 @@ class Privacy:
             return ()
         return tuple(self._hash(b"address", spelling) for spelling in _address_spellings(address))
 
+    def asked(self, addresses: Iterable[str]) -> dict[bytes, list[str]]:
+        """Return which of some addresses may be stored under each hash."""
+        found: dict[bytes, list[str]] = {}
+        for address in addresses:
+            for known_by in self.address_hashes(address):
+                found.setdefault(known_by, []).append(address)
+        return found
+
     def reference_hash(self, reference: str) -> bytes | None:
         """Return what a reference is looked up by, None for an empty one."""
         return self._hash(b"reference", reference) if reference else None

@@ -240,6 +240,12 @@ class SqliteStore(
                 return rows.recipient_from(row)
         return None
 
+    async def known_addresses(self, addresses: Iterable[str]) -> frozenset[str]:
+        asked = self._privacy.asked(addresses)
+        marks = ", ".join("?" * len(asked))
+        found = await self._readers.fetch(f"{recipients.KNOWN} ({marks})", tuple(asked))
+        return frozenset(item for row in found for item in asked[row[0]])
+
     async def erased_references(self, references: Iterable[str]) -> frozenset[str]:
         by_hash = {self._privacy.reference_hash(item): item for item in references}
         marks = ", ".join("?" * len(by_hash))

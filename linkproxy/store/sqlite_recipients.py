@@ -45,6 +45,7 @@ _COMPLETE_ADDRESS = "UPDATE recipient SET address_hash = ?, address = ?, domain 
 _COMPLETE_REFERENCE = (
     "UPDATE recipient SET reference_hash = ?, reference = ? WHERE id = ? AND reference_hash IS NULL"
 )
+KNOWN = "SELECT address_hash FROM recipient WHERE address_hash IN"
 ERASED = "SELECT reference_hash FROM erased_reference WHERE reference_hash IN"
 _OF_DOMAIN = "SELECT count(*) FROM recipient WHERE domain = ?"
 _OPT_OUT_ANEW = """INSERT OR IGNORE INTO untracked_domain (domain)

@@ -19,7 +19,7 @@ from linkproxy.inbound.providers import PROVIDERS
 from linkproxy.model import Campaign, CampaignId, Delivery, Right
 from linkproxy.server.inbound import _TOGETHER
 from linkproxy.server.keys import hash_key, new_key
-from linkproxy.store.api import ApiKey
+from linkproxy.store.api import ApiKey, RecipientDraft
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,11 @@ async def start(start: Start, tmp_path: Path) -> Start:
         return site
 
     return begin
+
+
+async def known(site: Site, *addresses: str) -> None:
+    """Register people as the rewriting of their mails does."""
+    await site.store.register_recipients([RecipientDraft(address) for address in addresses])
 
 
 each = pytest.mark.parametrize("sample", EVERY.values(), ids=EVERY)
@@ -87,7 +92,9 @@ async def test_a_delivery_that_a_provider_tells_of_changes_how_a_visit_is_judged
 
 @each
 async def test_the_same_events_again_change_nothing(sample: Sample, site: Site, key: str) -> None:
-    events = [sample.delivered(SPRING, f"{who}@example.com", int(site.START) - 60) for who in ("ben", "cleo")]
+    people = "ben@example.com", "cleo@example.com"
+    await known(site, *people)
+    events = [sample.delivered(SPRING, who, int(site.START) - 60) for who in people]
     assert await send(site, key, sample, events) == counted(recorded=2)
     assert await send(site, key, sample, events) == counted(unchanged=2)
     count = await site.metric(
@@ -101,6 +108,7 @@ async def test_what_cannot_be_recorded_is_counted_and_never_an_error(
     sample: Sample, site: Site, key: str
 ) -> None:
     at = int(site.START) - 60
+    await known(site, "ben@example.com")
     events = [
         *sample.others[:2],
         sample.delivered({}, "ben@example.com", at),
@@ -139,6 +147,7 @@ async def test_a_store_that_fails_asks_the_provider_to_come_again(
 ) -> None:
     at = int(site.START) - 60
     refusing = "CREATE TRIGGER refuse BEFORE INSERT ON delivery BEGIN SELECT RAISE(ABORT, 'no'); END"
+    await known(site, "ben@example.com")
     await altered(tmp_path / "linkproxy.db", refusing)
     event = sample.delivered(SPRING, "ben@example.com", at)
     status, answer = await send(site, key, sample, [event, sample.others[0], event])
@@ -193,6 +202,7 @@ async def test_a_time_from_before_the_campaign_was_made_is_of_another_unit_or_zo
     site: Site, key: str
 ) -> None:
     await site.store.add_campaign(Campaign(CampaignId(0), "summer", created_at=site.START - 60))
+    await known(site, "ben@example.com")
     brevo = SAMPLES["brevo"].delivered({CAMPAIGN: "summer"}, "ben@example.com", int(site.START) - 30)
     assert await send(site, key, SAMPLES["brevo"], brevo | {"ts_epoch": site.START}) == counted(malformed=1)
     early = SENDGRID.delivered({CAMPAIGN: "summer"}, "ben@example.com", int(site.START) - 90_000)
@@ -216,6 +226,22 @@ async def test_a_late_delivery_brings_no_erased_reference_back(site: Site, key: 
     other = SENDGRID.delivered(SPRING | {RECIPIENT: "r2"}, "emil@example.com", int(site.START) - 60)
     assert await send(site, key, SENDGRID, [event, other]) == counted(erased=1, recorded=1)
     assert await site.store.find_recipient("r1") is None
+
+
+@each
+async def test_a_late_delivery_brings_no_erased_address_back(sample: Sample, site: Site, key: str) -> None:
+    await known(site, "dora@example.com", "emil@example.com")
+    at = int(site.START) - 60
+    dora, emil = (sample.delivered(SPRING, f"{who}@Example.com", at) for who in ("Dora", "emil"))
+    assert await send(site, key, sample, dora) == counted(recorded=1)
+    person = await site.store.find_recipient("dora@example.com")
+    assert person is not None
+    await site.store.erase_recipient(person.id)
+    with capture_logs() as logs:
+        answer = await send(site, key, sample, [dora, emil, dora])
+    assert answer == counted(unknown_recipient=2, recorded=1)
+    assert [(line["event"], line["campaign"]) for line in logs] == [("inbound.recipient_unknown", "spring")]
+    assert await site.store.find_recipient("dora@example.com") is None
 
 
 async def test_a_key_is_taken_as_password_or_bearer_and_nothing_else(site: Site, key: str) -> None:
@@ -289,6 +315,7 @@ async def test_mailguns_events_must_be_signed_where_its_signing_key_is_configure
     site = await start(inbound={"mailgun_signing_key_file": "mailgun-key.txt"})
     made, at, token = new_key(), str(int(site.START)), "5" * 50
     await site.store.add_api_key(ApiKey("mailgun", hash_key(made), site.START))
+    await known(site, "ben@example.com")
     event = SAMPLES["mailgun"].delivered(SPRING, "ben@example.com", int(site.START) - 60)
     with capture_logs() as logs:
         assert await send(site, made, SAMPLES["mailgun"], event) == counted(malformed=1)

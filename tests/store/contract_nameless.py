@@ -96,6 +96,12 @@ class NamelessContract:
         assert (await store.purge(ALL, rest=rest))["recipient"] == 299
         assert (await store.find_recipient("made-up-299")).id == dropping[0].id
 
+    async def test_the_store_tells_which_addresses_it_knows_however_they_are_spelt(self, store):
+        await store.register_recipients([RecipientDraft("anna@example.com"), RecipientDraft(reference="r-1")])
+        asked = ["Anna@Example.com", "anna@example.com", "ben@example.com", "r-1"]
+        assert await store.known_addresses(asked) == {"Anna@Example.com", "anna@example.com"}
+        assert await store.known_addresses([]) == frozenset()
+
     async def test_the_store_tells_which_references_were_erased(self, store, mail):
         await mail.visited(*(mail.visit(recipient_id=NOBODY, reference=name) for name in ("r-7", "r-8")))
         await store.erase_recipient((await store.find_recipient("r-7")).id)
