@@ -95,8 +95,9 @@ EVENTS: Final[Mapping[Event, str]] = {
     "listener a 500. `listener`, `error`.",
     Event.PAGE_FAILED: "Your template of the neutral page fails for a target; linkproxy's is shown. The same "
     "is told once a minute. `error`.",
-    Event.API_REFUSED: "The private listener refused a caller. `reason` (`host`, `key`, `right`), `client`; "
-    "with `right`, `key`, the name of the API key that may not do this.",
+    Event.API_REFUSED: "The private listener refused a caller; thirty a minute of each reason are told. "
+    "`reason` (`host`, `key`, `right`), `client`; with `right`, `key`, the name of the API key that may not "
+    "do this.",
     Event.SIGNED_IN: "Somebody signed in to the dashboard. `key`, the name of the API key; `client`.",
     Event.RECIPIENT_ERASED: "Everything about a recipient was deleted by the API. `key`, the name of the API "
     "key; rows by table. Of whom is not told: it would be kept here.",

@@ -14,6 +14,7 @@ from linkproxy.server import ops
 from linkproxy.server.answers import NOT_STORED, Reply
 from linkproxy.server.api import Call
 from linkproxy.server.body import ApiError, fault_record, refusal, refuse_parameters
+from linkproxy.server.bucket import Bucket
 from linkproxy.server.click import SERVER, respond
 from linkproxy.server.inbound import PATH as INBOUND
 from linkproxy.server.json_lines import JSON_LINES, stream
@@ -46,6 +47,7 @@ _BEARER, _BASIC = "Bearer", 'Basic realm="linkproxy"'
 # JSON writes a byte of HTML as up to six characters ("\u003c").
 _ESCAPED = 6
 _ROOM_BYTES = 1 << 20
+_REFUSALS_PER_MINUTE = 30
 _HEADERS = (*NOT_STORED, ("X-Content-Type-Options", "nosniff"))
 
 DESCRIPTION = Reply(
@@ -67,9 +69,12 @@ def private_app(
     inbound: Inbound,
     exposition: Callable[[], Reply],
     dashboard: Dashboard | None,
+    clock: Callable[[], float],
 ) -> web.Application:
     """Return the application of the private listener; ``exposition`` returns what /metrics says."""
-    guards = [_counted(metrics), _enveloped, _known_host(config.server.private_hosts), _keyed(store)]
+    refusals = Refusals(clock)
+    known_host = _known_host(config.server.private_hosts, refusals)
+    guards = [_counted(metrics), _enveloped, known_host, _keyed(store, refusals)]
     most_bytes = config.limits.mail_bytes * _ESCAPED + _ROOM_BYTES
     app = web.Application(middlewares=guards, client_max_size=most_bytes)
     _add_health(app, readiness, exposition)
@@ -88,12 +93,16 @@ def _pattern(path: str) -> str:
 
 
 def waiting_app(
-    config: Config, readiness: Readiness, metrics: Metrics, exposition: Callable[[], Reply]
+    config: Config,
+    readiness: Readiness,
+    metrics: Metrics,
+    exposition: Callable[[], Reply],
+    *,
+    clock: Callable[[], float],
 ) -> web.Application:
     """Return the application of the private listener while there is no store: health and metrics."""
-    app = web.Application(
-        middlewares=[_counted(metrics), _closed_after, _enveloped, _known_host(config.server.private_hosts)]
-    )
+    known_host = _known_host(config.server.private_hosts, Refusals(clock))
+    app = web.Application(middlewares=[_counted(metrics), _closed_after, _enveloped, known_host])
     _add_health(app, readiness, exposition)
 
     async def unavailable(_request: web.Request) -> web.StreamResponse:
@@ -165,7 +174,22 @@ def _refuse_doubles(request: web.Request) -> None:
 # --- who may ask -------------------------------------------------------------------------------
 
 
-def _known_host(hosts: list[str]) -> Callable[..., Awaitable[web.StreamResponse]]:
+class Refusals:
+    """Logs who was refused, of each reason so many a minute: where /inbound/ is published anybody may ask."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._logged: dict[str, Bucket] = {}
+
+    def log(self, request: web.Request, reason: str, **told: str) -> None:
+        """Log a refusal, unless there were too many of its reason."""
+        if reason not in self._logged:
+            self._logged[reason] = Bucket(_REFUSALS_PER_MINUTE, self._clock)
+        if self._logged[reason].take():
+            get_logger().warning(Event.API_REFUSED, reason=reason, **told, client=request.remote)
+
+
+def _known_host(hosts: list[str], refusals: Refusals) -> Callable[..., Awaitable[web.StreamResponse]]:
     """Refuse other names for this machine than the configured ones.
 
     Else a page in an operator's browser could reach the listener under a name of its own (DNS
@@ -176,7 +200,7 @@ def _known_host(hosts: list[str]) -> Callable[..., Awaitable[web.StreamResponse]
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path != "/healthz" and ops.host_asked(request.headers.get("Host", "")) not in allowed:
-            _log_refusal(request, reason="host")
+            refusals.log(request, "host")
             raise ApiError(
                 421, "Host: not a name of this listener; [server] private_hosts lists those it answers to"
             )
@@ -185,7 +209,7 @@ def _known_host(hosts: list[str]) -> Callable[..., Awaitable[web.StreamResponse]
     return check
 
 
-def _keyed(store: Store) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _keyed(store: Store, refusals: Refusals) -> Callable[..., Awaitable[web.StreamResponse]]:
     """Let nobody use the API, or speak for a provider, without a key, and none do what its key may not."""
 
     @web.middleware
@@ -198,27 +222,23 @@ def _keyed(store: Store) -> Callable[..., Awaitable[web.StreamResponse]]:
             if found is None:
                 # Amazon SNS asks without a password first, each time, and a refusal tells it to give one.
                 if authorization or not basic:
-                    _log_refusal(request, reason="key")
+                    refusals.log(request, "key")
                 raise ApiError(401, _WANTS_EITHER if basic else _WANTS_KEY)
-            _refuse_beyond(request, found)
+            _refuse_beyond(request, found, refusals)
             request[_KEY] = found.name
         return await handler(request)
 
     return check
 
 
-def _refuse_beyond(request: web.Request, key: ApiKey) -> None:
+def _refuse_beyond(request: web.Request, key: ApiKey, refusals: Refusals) -> None:
     """Refuse what a key may not do; that there is no such path or method is told to all that have one."""
     resource = request.match_info.route.resource
     if resource is None:
         return
     if fault := lacking(key, *RIGHTS.get((request.method, resource.canonical), ())):
-        _log_refusal(request, reason="right", key=key.name)
+        refusals.log(request, "right", key=key.name)
         raise ApiError(403, fault)
-
-
-def _log_refusal(request: web.Request, **told: str) -> None:
-    get_logger().warning(Event.API_REFUSED, **told, client=request.remote)
 
 
 def _counted(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:

@@ -225,6 +225,7 @@ async def serve_private(
         ),
         exposition=lambda: ops.exposition(counted()),
         dashboard=_dashboard(ground, api) if config.server.dashboard else None,
+        clock=ground.clock,
     )  # fmt: skip
     await open_private(app, sockets, patience_seconds=ground.patience_seconds, stack=stack)
 

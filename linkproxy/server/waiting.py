@@ -113,7 +113,8 @@ class Lobby:
     async def open(self, awaited: Awaited, *, public: bool, private: bool) -> AsyncIterator[None]:
         """Answer on these listeners inside the context; raise LinkproxyError."""
         self.sockets = bind(self._config.server, self.sockets)
-        readiness = ops.Readiness({"store": awaited.check}, asyncio.get_running_loop().time)
+        clock = asyncio.get_running_loop().time
+        readiness = ops.Readiness({"store": awaited.check}, clock)
         sides: list[tuple[web.BaseRunner, Sequence[socket.socket]]] = []
         if public:
             server = web.Server(
@@ -125,7 +126,7 @@ class Lobby:
             )
             sides.append((web.ServerRunner(server, shutdown_timeout=_PATIENCE_SECONDS), self.sockets.public))
         if private:
-            app = waiting_app(self._config, readiness, self._metrics, self._exposition)
+            app = waiting_app(self._config, readiness, self._metrics, self._exposition, clock=clock)
             sides.append(
                 (
                     web.AppRunner(

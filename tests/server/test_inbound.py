@@ -265,6 +265,22 @@ async def test_a_key_is_taken_as_password_or_bearer_and_nothing_else(site: Site,
     assert (await site.ask(campaigns, headers=basic(key))).status == 401
 
 
+async def test_a_flood_of_wrong_keys_fills_no_log_and_keeps_no_provider_out(site: Site, key: str) -> None:
+    await known(site, "ben@example.com")
+    event = SENDGRID.delivered(SPRING, "ben@example.com", int(site.START) - 60)
+    with capture_logs() as logs:
+        for number in range(100):
+            assert (await send(site, f"lpk_{number}", SENDGRID, event))[0] == 401
+        assert await send(site, key, SENDGRID, event) == counted(recorded=1)
+        assert (len(logs), {line["event"] for line in logs}) == (30, {"api.refused"})
+        other = {"Host": "hooks.brand.example"}
+        assert (await site.ask(f"{site.server.addresses.private}/", headers=other)).status == 421
+        assert logs[30]["reason"] == "host"
+        site.clock.now += 60
+        assert (await send(site, "lpk_wrong", SENDGRID, event))[0] == 401
+    assert len(logs) == 32
+
+
 async def test_who_gives_no_key_is_asked_for_a_password_as_amazon_sns_needs_it(site: Site) -> None:
     with capture_logs() as logs:
         response = await site.ask(

@@ -136,6 +136,7 @@ async def test_every_route_is_described_and_no_other(site: Site) -> None:
         inbound=inbound,
         exposition=None,  # type: ignore[arg-type]
         dashboard=None,
+        clock=clock,
     )
     routes = {f"{route.method} {route.resource.canonical}" for route in app.router.routes() if route.resource}
     assert {route for route in routes if not route.startswith("HEAD ")} == set(CALLS)
