@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -18,11 +20,9 @@ from linkproxy.store.api import ApiKey
 from linkproxy.visit.intake import Gate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.server.conftest import Site, Start
 
-
+DOCS = Path(__file__).parents[2] / "docs" / "dashboard.md"
 PATHS = ["/", "/campaigns/spring", "/campaigns/spring/clicks", "/compare?campaign=spring", "/visits/1"]
 
 
@@ -232,3 +232,11 @@ async def test_all_pages_are_beside_the_api_and_not_of_it(site: Site) -> None:
     assert len(paths) == 9
     assert not {path for path in paths if path.startswith("/api/")}
     assert not paths & set(DESCRIPTION["paths"])
+
+
+async def test_the_front_that_the_docs_show_publishes_the_pages_and_nothing_else(site: Site) -> None:
+    [kept_back] = re.findall(r"location ~ (\S+) \{ return 404; \}", DOCS.read_text("utf-8"))
+    gate = Gate(site.server.services.keyring)
+    made = Dashboard(site.store, gate.tokens, {}, brand="", gate=gate, clock=site.clock)
+    assert not [path for path in DESCRIPTION["paths"] if not re.match(kept_back, path)]
+    assert not [path for _, path, _ in made.routes if re.match(kept_back, path)]
