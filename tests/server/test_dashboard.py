@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -240,3 +242,18 @@ async def test_the_front_that_the_docs_show_publishes_the_pages_and_nothing_else
     made = Dashboard(site.store, gate.tokens, {}, brand="", gate=gate, clock=site.clock)
     assert not [path for path in DESCRIPTION["paths"] if not re.match(kept_back, path)]
     assert not [path for _, path, _ in made.routes if re.match(kept_back, path)]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_who_has_not_signed_in_is_not_told_where_the_store_is(
+    site: Site, tmp_path: Path, method: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "linkproxy.db")) as db:
+        db.execute("ALTER TABLE api_key RENAME TO gone")
+    response = await site.ask(
+        site.server.addresses.private + "/sign-in", method, {"Cookie": f"{COOKIE}=x"}, b"key=lpk_x"
+    )
+    page = await response.text()
+    assert response.status == 503
+    assert "The store fails" in page
+    assert not [word for word in (str(tmp_path), "SQLite", "api_key") if word in page]

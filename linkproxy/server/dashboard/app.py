@@ -17,6 +17,7 @@ from linkproxy.server.dashboard.sessions import SESSION_SECONDS, Sessions
 from linkproxy.server.dashboard.views import Asked, Views
 from linkproxy.server.keys import find_key
 from linkproxy.server.rights import lacking
+from linkproxy.store.api import StoreError
 from linkproxy.visit.intake import caller_of, said_by
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ _SIGN_OUT: Final = "/sign-out"
 _WRONG_KEYS_PER_MINUTE: Final = 30
 _COOKIES: Final = {False: "linkproxy", True: "__Host-linkproxy"}
 """By whether it comes over TLS; no other host can set one of the second name (RFC 6265bis section 4.1.3)."""
+
+_TO_STRANGERS: Final = "The store fails. On the machine that linkproxy runs on, /readyz says why."
+"""What the store itself says names files and hosts."""
 
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
@@ -138,6 +142,8 @@ class Dashboard:
                 told = refusal(error)
                 if told is None:
                     raise
+                if reader.key is None and isinstance(error, StoreError):
+                    told = ApiError(told.status, _TO_STRANGERS)
                 page = _fault_page(told)
             return respond(self._frame.reply(page, signed_in=reader.key is not None))
 
