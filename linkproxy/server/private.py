@@ -75,6 +75,8 @@ def private_app(
     refusals = Refusals(clock)
     known_host = _known_host(config.server.private_hosts, refusals)
     guards = [_counted(metrics), _enveloped, known_host, _keyed(store, refusals)]
+    if dashboard:
+        guards.append(_readable(dashboard.nothing))
     most_bytes = config.limits.mail_bytes * _ESCAPED + _ROOM_BYTES
     app = web.Application(middlewares=guards, client_max_size=most_bytes)
     _add_health(app, readiness, exposition)
@@ -276,6 +278,22 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
                 return answer(error)
         get_logger().error(Event.REQUEST_FAILED, listener="private", error=repr(error))
         return _error(500, "a fault of linkproxy; its log says more")
+
+
+def _readable(nothing: Reply) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Tell a reader's browser by a page that an address is none; programs get the one shape of error."""
+
+    @web.middleware
+    async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+            for_programs = request.path.startswith((_API, INBOUND))
+            if for_programs or "text/html" not in request.headers.get("Accept", ""):
+                raise
+            return respond(nothing)
+
+    return tell
 
 
 def _other_method(error: web.HTTPMethodNotAllowed) -> web.Response:

@@ -189,6 +189,26 @@ async def test_a_name_that_is_not_the_listeners_own_sees_no_page(site: Site) -> 
     assert response.status == 421
 
 
+@pytest.mark.parametrize(
+    "path", ["/campaigns", "/campaigns/spring/", "/visits/", "/sign-out", "/favicon.ico"]
+)
+async def test_an_address_that_is_no_page_is_told_to_a_browser_by_a_page(site: Site, path: str) -> None:
+    url = site.server.addresses.private + path
+    response = await site.ask(url, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (response.status, response.content_type) == (404, "text/html")
+    assert "There is no such page" in await response.text()
+    program = await site.ask(url, headers={"Accept": "*/*"})
+    assert program.status == (405 if path == "/sign-out" else 404)
+    assert program.content_type == "application/json"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/none", "/inbound/none/such"])
+async def test_no_page_stands_where_programs_ask(site: Site, key: str, path: str) -> None:
+    headers = {"Accept": "text/html", "Authorization": f"Bearer {key}"}
+    response = await site.ask(site.server.addresses.private + path, headers=headers)
+    assert (response.status, response.content_type) == (404, "application/json")
+
+
 async def test_it_can_be_switched_off(start: Start) -> None:
     site = await start(server={"dashboard": False})
     for path in ("/", "/sign-in", "/campaigns/spring"):

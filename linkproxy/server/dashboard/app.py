@@ -81,6 +81,9 @@ class Dashboard:
             ("POST", _SIGN_OUT, self._told(self._sign_out)),
             *(("GET", path, self._told(self._view(view))) for path, view in views),
         )
+        nothing = _fault_page(ApiError(404, "There is no such page."))
+        self.nothing = self._frame.reply(nothing, signed_in=False)
+        """What a browser gets for an address that is no page."""
 
     # --- signing in and out --------------------------------------------------------------------
 
