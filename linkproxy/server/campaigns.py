@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f\s](?:[^\x00-\x1f\x7f]{0,98}[^\x00-\x1f\x7f\s])?")
 
+_STEPS = frozenset({".", ".."})
+"""Browsers and HTTP clients leave these out of a path, also encoded (URL Standard, section 4.4)."""
+
 
 def name_fault(name: str) -> str | None:
-    """Return why this cannot be a campaign's name: it would not survive a command line."""
+    """Return why this cannot be a campaign's name: it would not survive a command line, or a URL."""
+    if name in _STEPS:
+        return f"{name!r}: a path leads elsewhere by it; add a letter or digit"
     if _NAME.fullmatch(name):
         return None
     return (

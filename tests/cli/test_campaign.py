@@ -113,6 +113,12 @@ def test_a_name_with_a_blank_at_its_end_is_told_what_is_wrong_with_it(here: Inst
     assert "blanks at either end" in here.fails("campaign", "add", "spring ")
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_that_no_browser_keeps_in_a_path_is_refused(here: Installation, name: str) -> None:
+    assert "a path leads elsewhere by it" in here.fails("campaign", "add", name)
+    here.ok("campaign", "add", f"{name}a")
+
+
 def test_all_faults_of_a_campaign_are_told_at_once_and_nothing_is_stored(here: Installation) -> None:
     told = here.fails("campaign", "add", "two\nlines", "--base-url", "ftp://x.example/path")
     assert "campaign name" in told
