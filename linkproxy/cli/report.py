@@ -67,8 +67,9 @@ def report(*, campaign: str, raw: bool, bait: bool, by: str | None, form: str | 
     """Show a campaign's human clicks, by link, day and domain, and what was left out and why.
 
     The interval holds the true number of people's clicks in 95 of 100 campaigns; it takes visits of
-    one message and of one domain as dependent. It cannot know scanners that look like people in
-    every respect, in new domains. Uncertain visits are no clicks: they are shown separately and are
+    one message and of one domain as dependent. That of the click rate also allows for chance, since
+    the same mail to other people would bring other clicks. Both cannot know scanners that look like
+    people in every respect, in new domains. Uncertain visits are no clicks: they are shown separately and are
     part of the interval. docs/reports.md explains every figure.
 
     \b
@@ -120,7 +121,7 @@ def _print_head(found: Mapping[str, Any]) -> None:
         ("Human clicks", f"{found['human_clicks']:,}{between}"),
         ("Unique human clickers", f"{found['human_clickers']:,}"),
         ("Delivered messages", f"{delivered:,}" if delivered else _UNKNOWN_NUMBER),
-        ("Click rate", _rate_text(rate, delivered)),
+        ("Click rate", _rate_text(rate, found["click_rate_interval"], delivered)),
         ("Machine visits removed", f"{found['machine_visits_removed']:,}"),
         (
             "Uncertain visits",
@@ -133,9 +134,10 @@ def _print_head(found: Mapping[str, Any]) -> None:
         click.echo(f"  {name:<24}{value}")
 
 
-def _rate_text(rate: float | None, delivered: int | None) -> str:
-    if rate is not None:
-        return f"{rate:.2%} of delivered messages"
+def _rate_text(rate: float | None, interval: Mapping[str, float] | None, delivered: int | None) -> str:
+    if rate is not None and interval:
+        between = f"{interval['low']:.2%} to {interval['high']:.2%} with 95 %"
+        return f"{rate:.2%} of delivered messages   {between}"
     return "not known: more messages have clicks than are recorded as delivered" if delivered else "-"
 
 

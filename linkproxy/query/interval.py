@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linkproxy.model.lean import lean
-from linkproxy.query.interval_rest import Cells, split
+from linkproxy.query.interval_rest import Cells, Drawn, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from linkproxy.query.interval_rest import Rest
 
@@ -91,17 +91,32 @@ def human_interval(
 
     ``counted`` is the size of the click log, the judge's own best answer: it is always inside.
     """
+    return clicks_between(imagine(candidates, spread=spread, seed=seed), counted=counted, level=level)
+
+
+def imagine(
+    candidates: Iterable[Candidate], *, human: float = 0.0, spread: Spread = SPREAD, seed: int = _SEED
+) -> list[Drawn]:
+    """Return what people did in each of several hundred imagined campaigns.
+
+    ``human``: up to this score, in decibans, a client is among those that were taken for people.
+    """
     cells = _cells(candidates)
     size = sum(map(len, cells.values()))
     draws = max(_LEAST_DRAWS, min(_MOST_DRAWS, _WORK // max(1, size)))
     source = random.Random(seed)  # noqa: S311  (a simulation, not a secret)
     large, rest = (cells, None) if size <= _MOST_CELLS else split(cells)
-    totals = sorted(_draw(large, rest, spread, source) for _ in range(draws))
+    return [_draw(large, rest, spread, source, human) for _ in range(draws)]
+
+
+def clicks_between(drawn: Sequence[Drawn], *, counted: int, level: float = LEVEL) -> Interval:
+    """Return the interval for clicks that imagined campaigns give; it holds ``counted``."""
+    totals = sorted(one.clicks for one in drawn)
     tail = (1 - level) / 2
     return Interval(
-        low=min(counted, _quantile(totals, tail)),
-        high=max(counted, _quantile(totals, 1 - tail)),
-        expected=sum(totals) / draws,
+        low=min(counted, quantile(totals, tail)),
+        high=max(counted, quantile(totals, 1 - tail)),
+        expected=sum(totals) / len(totals),
         level=level,
     )
 
@@ -115,17 +130,22 @@ def _cells(candidates: Iterable[Candidate]) -> Cells:
 
 
 def _draw(
-    cells: Mapping[str, Counter[tuple[int, int]]], rest: Rest | None, spread: Spread, source: random.Random
-) -> int:
-    """Return the number of people's clicks of one imagined campaign."""
+    cells: Cells, rest: Rest | None, spread: Spread, source: random.Random, human: float = 0.0
+) -> Drawn:
+    """Return what people did in one imagined campaign."""
     counted, removed = source.gauss(0.0, spread.counted), source.gauss(0.0, spread.removed)
-    total = rest.draw(source, counted, removed, spread.domain) if rest else 0
+    total, known, others = rest.draw(source, counted, removed, spread.domain, human) if rest else (0, 0, 0)
     for rows in cells.values():
         domain = source.gauss(0.0, spread.domain)
         for (score, clicks), count in rows.items():
             shifted = score + domain + (counted if score < 0 else removed)
-            total += clicks * _binomial(source, count, 1 / (1 + 10 ** (shifted / 10)))
-    return total
+            people = _binomial(source, count, 1 / (1 + 10 ** (shifted / 10)))
+            total += clicks * people
+            if score <= human:
+                known += people
+            else:
+                others += people
+    return Drawn(total, known, others)
 
 
 def _binomial(source: random.Random, count: int, chance: float) -> int:
@@ -154,7 +174,8 @@ def _by_gaps(source: random.Random, count: int, chance: float) -> int:
         happened += 1
 
 
-def _quantile(totals: Sequence[int], share: float) -> float:
+def quantile(totals: Sequence[float], share: float) -> float:
+    """Return the value of sorted ones below which a share of them lies."""
     return float(totals[min(len(totals) - 1, max(0, round(share * (len(totals) - 1))))])
 
 

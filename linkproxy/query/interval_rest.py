@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import random
@@ -29,23 +29,44 @@ _NODES = 33
 _STEP = 0.5  # decibans between two values of a shift that are worked out
 
 
+class Drawn(NamedTuple):
+    """What people did in one imagined campaign: their clicks, and by how many clients they came.
+
+    ``known`` clients are among those that were taken for people, ``others`` are not.
+    """
+
+    clicks: int
+    known: float
+    others: float
+
+
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What is needed of the small domains, by score: ``clicks``, ``squares`` of them, and ``pairs``.
+    """What is needed of the small domains, by score: ``units``, ``clicks``, ``squares`` of them, ``pairs``.
 
     ``pairs``: for two classes of scores, the sum over domains of the product of their clicks.
     """
 
+    units: Mapping[int, int]
     clicks: Mapping[int, int]
     squares: Mapping[int, int]
     pairs: Mapping[tuple[int, int], int]
 
-    def draw(self, source: random.Random, counted: float, removed: float, domain: float) -> int:
-        """Return people's clicks of one imagined campaign with these effects, in decibans."""
-        mean = variance = 0.0
+    def draw(
+        self, source: random.Random, counted: float, removed: float, domain: float, human: float = 0.0
+    ) -> Drawn:
+        """Return what people did in one imagined campaign with these effects, in decibans.
+
+        ``human``: up to this score a client is a known one.
+        """
+        mean = variance = known = others = 0.0
         for score, clicks in self.clicks.items():
             chance, uncertain, _ = _moments(_shifted(score, counted, removed), domain)
             mean += clicks * chance
+            if score <= human:
+                known += self.units[score] * chance
+            else:
+                others += self.units[score] * chance
             variance += self.squares[score] * uncertain
         spreads = {
             score: _moments(_shifted(score, counted, removed), domain)[2]
@@ -54,7 +75,10 @@ class Rest:
         # Chances of one domain rise and fall together, so that their spreads add up.
         variance += sum(weight * spreads[one] * spreads[two] for (one, two), weight in self.pairs.items())
         most = sum(self.clicks.values())
-        return min(most, max(0, round(source.gauss(mean, math.sqrt(variance)))))
+        drawn = min(most, max(0, round(source.gauss(mean, math.sqrt(variance)))))
+        # What makes clicks more or fewer than their mean makes clients so.
+        share = drawn / mean if mean else 0.0
+        return Drawn(drawn, known * share, others * share)
 
 
 def split(cells: Cells) -> tuple[Cells, Rest]:
@@ -75,6 +99,7 @@ def _size(rows: Counter[tuple[int, int]]) -> int:
 
 
 def _rest(domains: Sequence[Counter[tuple[int, int]]]) -> Rest:
+    units: dict[int, int] = {}
     total: dict[int, int] = {}
     squares: dict[int, int] = {}
     pairs: dict[tuple[int, int], int] = {}
@@ -82,6 +107,7 @@ def _rest(domains: Sequence[Counter[tuple[int, int]]]) -> Rest:
         classes: dict[int, int] = {}
         for (score, clicks), count in rows.items():
             weight = clicks * count
+            units[score] = units.get(score, 0) + count
             total[score] = total.get(score, 0) + weight
             squares[score] = squares.get(score, 0) + clicks * weight
             place = score // _CLASS
@@ -93,6 +119,7 @@ def _rest(domains: Sequence[Counter[tuple[int, int]]]) -> Rest:
                 pairs[one, two] = pairs.get((one, two), 0) + 2 * weight * other
     middle = _CLASS // 2
     return Rest(
+        units,
         total,
         squares,
         {(one * _CLASS + middle, two * _CLASS + middle): weight for (one, two), weight in pairs.items()},

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from linkproxy.query.interval import Candidate, Interval, human_interval
+from linkproxy.query.interval import Candidate, Interval, clicks_between, imagine
+from linkproxy.query.rate import ImaginedRate, imagined_rate
 from linkproxy.store.rollups import MILLION, Figure, Part, day_name, day_of
 from linkproxy.visit.possible import possible_among
 
@@ -59,6 +60,7 @@ class Report:
     days: dict[str, Group] = field(default_factory=dict)
     domains: dict[str, Group] = field(default_factory=dict)
     interval: Interval | None = None
+    imagined_rate: ImaginedRate | None = None  # where there is a rate
     removed: Counter[str] = field(default_factory=Counter)  # machine visits by their main reason
     uncertain: Uncertain = field(default_factory=Uncertain)
     open: int = 0  # visits whose hold window is not over
@@ -94,20 +96,33 @@ async def report(store: Store, campaign: Campaign, policy: Policy) -> Report:
     """Read what a campaign has come to, and imagine it often enough for the interval."""
     found = await _sums(store, campaign, policy)
     made = _report(campaign, found, {link.key: link for link in await store.list_links(campaign.id)})
-    whole = found.sums[Part.CAMPAIGN].get("", {})
-    # What is not among the possible clicks moves the interval as it is.
-    certain = max(0, made.clicks - whole.get(Figure.COUNTED, 0))
+    # Beside the event loop, since imagining a large campaign takes a while.
+    await asyncio.to_thread(_doubt, made, found, policy.human)
+    return made
+
+
+def _doubt(made: Report, found: CampaignSums, human: float) -> None:
+    """Say how sure the clicks and the rate are; up to the score ``human`` the judge counts a click."""
     candidates = [
         Candidate(domain, float(score), clicks, units)
         for (domain, score, clicks), units in sorted(found.possible.items())
     ]
-    if candidates:
-        # Beside the event loop, since imagining a large campaign takes a while.
-        drawn = await asyncio.to_thread(human_interval, candidates, counted=made.clicks - certain)
+    drawn = imagine(candidates, human=human) if candidates else []
+    if drawn:
+        # What is not among the possible clicks moves the interval as it is.
+        counted = found.sums[Part.CAMPAIGN].get("", {}).get(Figure.COUNTED, 0)
+        certain = max(0, made.clicks - counted)
+        clicks = clicks_between(drawn, counted=made.clicks - certain)
         made.interval = Interval(
-            drawn.low + certain, drawn.high + certain, drawn.expected + certain, drawn.level
+            clicks.low + certain, clicks.high + certain, clicks.expected + certain, clicks.level
         )
-    return made
+    if made.rate is not None and made.delivered_messages:
+        made.imagined_rate = imagined_rate(
+            drawn,
+            clickers=made.clickers,
+            delivered=made.delivered_messages,
+            known=sum(item.units for item in candidates if item.score <= human),
+        )
 
 
 async def _sums(store: Store, campaign: Campaign, policy: Policy) -> CampaignSums:
@@ -189,6 +204,7 @@ def report_record(made: Report) -> dict[str, Any]:
         },
         "human_clickers": made.clickers,
         "click_rate": rounded(made.rate),
+        "click_rate_interval": made.imagined_rate and _rate_interval(made.imagined_rate),
         "machine_visits_removed": made.removed.total(),
         "removed_by_reason": dict(made.removed.most_common()),
         "uncertain": {
@@ -211,6 +227,11 @@ def report_record(made: Report) -> dict[str, Any]:
             for delivered in (made.delivered.get(name),)
         ],
     }
+
+
+def _rate_interval(rate: ImaginedRate) -> dict[str, float | None]:
+    found = rate.interval()
+    return {"level": found.level, "low": rounded(found.low), "high": rounded(found.high)}
 
 
 def rounded(rate: float | None) -> float | None:

@@ -97,7 +97,9 @@ def test_the_rate_of_a_plain_counter_stands_beside_that_of_people(clicked: Insta
     clicked.visit([scanned], NOON, headers=SCANNER, peer="203.0.113.9")
     clicked.ok("settle")
     raw = clicked.ok("report", "spring", "--raw").text
-    assert "75.00% of delivered messages" in raw
+    between = clicked.ok("report", "spring", "--json").json["click_rate_interval"]
+    told = f"{between['low']:.2%} to {between['high']:.2%} with 95 %"
+    assert f"75.00% of delivered messages   {told}\n" in raw
     assert "Raw: 4 GET requests for content links, from 4 messages, a click rate of 100.00%." in raw
     table = clicked.ok("compare", "--format", "table").text.splitlines()
     assert table[0].endswith("Raw rate")

@@ -141,7 +141,7 @@ def test_many_small_domains_imagined_together_come_to_what_each_by_itself_comes_
     cells = interval._cells(candidates)
     assert sum(map(len, cells.values())) > 2_000
     draws = random.Random(3)  # noqa: S311
-    each = sorted(interval._draw(cells, None, SPREAD, draws) for _ in range(400))
+    each = sorted(interval._draw(cells, None, SPREAD, draws).clicks for _ in range(400))
     found = human_interval(candidates, counted=each[200], level=0.5)
     assert found.expected == pytest.approx(sum(each) / len(each), rel=0.03)
     assert (found.low, found.high) == pytest.approx((each[100], each[299]), rel=0.05)

@@ -59,6 +59,9 @@ async def test_a_report_counts_people_and_says_what_was_removed_and_why(site: Si
     found = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]
     assert (found["human_clicks"], found["human_clickers"], found["delivered"]) == (3, 2, 3)
     assert found["click_rate"] == round(2 / 3, 6)
+    between = found["click_rate_interval"]
+    assert 0 < between["low"] < 2 / 3 < between["high"] < 1
+    assert between["level"] == 0.95
     assert found["interval"]["low"] <= 3 <= found["interval"]["high"]
     assert found["machine_visits_removed"] == 4
     assert sum(found["removed_by_reason"].values()) == 4
@@ -88,6 +91,22 @@ async def test_an_uncertain_visit_is_reported_by_itself_and_widens_the_interval(
 async def test_the_report_of_a_campaign_without_visits_is_empty(site: Site) -> None:
     found = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]
     assert (found["human_clicks"], found["interval"], found["by_link"]) == (0, None, [])
+    assert (
+        found["click_rate"] == found["click_rate_interval"]["low"] == 0 < found["click_rate_interval"]["high"]
+    )
+
+
+async def test_where_more_have_clicked_than_are_delivered_neither_rate_nor_its_interval_is_known(
+    site: Site,
+) -> None:
+    [ben] = await site.store.register_recipients([RecipientDraft(address="ben@brand.example")])
+    await site.ask(site.url())
+    await site.ask(site.url("CtB2", ben))
+    await settle(site)
+    found = (await ask(site, "/api/v1/campaigns/spring/report"))["report"]
+    assert (found["human_clickers"], found["delivered"]) == (2, 1)
+    assert found["interval"] is not None
+    assert (found["click_rate"], found["click_rate_interval"]) == (None, None)
 
 
 async def test_clicks_are_still_reported_when_the_journal_behind_them_is_purged(site: Site) -> None:

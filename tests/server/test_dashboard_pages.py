@@ -31,7 +31,11 @@ async def test_the_report_shows_the_figures_of_the_api(site: Site, key: str) -> 
     assert f"Between {found['interval']['low']} and {found['interval']['high']} with 95 %" in shown
     assert f"Unique human clickers {found['human_clickers']} " in shown
     assert f"Delivered messages {found['delivered']} " in shown
-    assert f"Click rate {found['click_rate']:.2%} " in shown
+    between = found["click_rate_interval"]
+    assert (
+        f"Click rate {found['click_rate']:.2%} {between['low']:.2%} to {between['high']:.2%} with 95 % "
+        in shown
+    )
     assert f"Machine visits removed {found['machine_visits_removed']} " in shown
     raw = found["raw"]
     assert f"Raw: {raw['requests']} GET requests for content links, from {raw['messages']} messages" in shown
@@ -88,9 +92,11 @@ async def test_raw_numbers_are_one_link_away_and_not_there_before(site: Site, ke
 async def test_lists_and_comparisons_show_the_figures_of_the_api(site: Site, key: str) -> None:
     await something_happens(site)
     [row] = (await call(site, key, "/api/v1/compare"))[1]["campaigns"]
+    rate = (await call(site, key, "/api/v1/campaigns/spring/report"))[1]["report"]["click_rate_interval"]
     figures = (
         f"{row['human_clicks']} {row['interval_low']} to {row['interval_high']} {row['human_clickers']} "
-        f"{row['click_rate']:.2%} {row['delivered']} {row['machine_visits_removed']} "
+        f"{row['click_rate']:.2%} {rate['low']:.2%} to {rate['high']:.2%} "
+        f"{row['delivered']} {row['machine_visits_removed']} "
         f"{row['uncertain_visits']} "
     )
     cookie = await session(site, key)
