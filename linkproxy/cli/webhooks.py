@@ -208,11 +208,16 @@ def set_url(name: str, url: str, *, allow_http: bool) -> None:
     """
     url = _checked(url, allow_http=allow_http)
 
-    async def work(_config: Config, store: Store) -> None:
-        await store.change_webhook(replace(await _need(store, name), url=url))
+    async def work(_config: Config, store: Store) -> Webhook:
+        before = await _need(store, name)
+        await store.change_webhook(replace(before, url=url))
+        return before
 
-    with_store(work)
-    click.echo(f"Webhook {name} is sent there from now on.")
+    before = with_store(work)
+    click.echo(f"Webhook {name} is sent there from the next message on.")
+    waits = "paused" if before.pause is not Pause.NONE else "failing" if before.progress.failures else ""
+    if waits:
+        say(f"It is {waits}: `linkproxy webhooks resume {shlex.quote(name)}` goes on with it at once.")
 
 
 @webhooks.command("rotate")

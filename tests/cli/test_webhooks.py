@@ -119,8 +119,10 @@ def test_a_webhook_is_paused_resumed_moved_and_removed(here: Installation) -> No
     here.ok("webhooks", "add", "crm", "https://crm.example/")
     here.ok("webhooks", "pause", "crm")
     assert (listed(here)[0]["state"], listed(here)[0]["pause"]) == ("paused", "operator")
+    moved = here.ok("webhooks", "set-url", "crm", "https://old.example/")
+    assert "It is paused: `linkproxy webhooks resume crm`" in moved.err
     here.ok("webhooks", "resume", "crm")
-    here.ok("webhooks", "set-url", "crm", "https://new.example/")
+    assert here.ok("webhooks", "set-url", "crm", "https://new.example/").err == ""
     assert (listed(here)[0]["state"], listed(here)[0]["url"]) == ("new", "https://new.example/")
     here.ok("webhooks", "remove", "crm")
     assert listed(here) == []
