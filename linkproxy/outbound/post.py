@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS: Final = 15.0
 """From the name's look-up to the answer's head; the specification asks for 15 to 30."""
 
-_CONNECT_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 5.0
 _HEARD_BYTES: Final = 1_000
 _MOST_DIGITS: Final = 9
 _HEADERS: Final = {"Content-Type": "application/json", "User-Agent": f"linkproxy/{__version__}"}
@@ -26,9 +26,9 @@ _HEADERS: Final = {"Content-Type": "application/json", "User-Agent": f"linkproxy
 class Poster:
     """Posts; its connections are opened at the first message, so that who sends none has none."""
 
-    def __init__(self, clock: Callable[[], float], timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, clock: Callable[[], float], connect_seconds: float = CONNECT_SECONDS) -> None:
         self._clock = clock
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, connect=_CONNECT_SECONDS)
+        self._timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, connect=connect_seconds)
         self._session: aiohttp.ClientSession | None = None
 
     async def post(
@@ -70,6 +70,8 @@ class Poster:
 
     def _fault(self, error: Exception) -> str:
         """Return what went wrong in words of our own: those of aiohttp may hold the URL, and so a secret."""
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return f"no connection with it within {self._timeout.connect:g} s"
         if isinstance(error, TimeoutError):
             return f"no answer within {self._timeout.total:g} s"
         for kind, words in _FAULTS:
