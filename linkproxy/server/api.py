@@ -97,6 +97,7 @@ class Call:
     query: Mapping[str, str]
     body: bytes
     key: str = ""  # name of the API key that it came with
+    listed: Sequence[str] = ()  # values of the parameter that may be given several times, in their order
 
 
 class Api:
@@ -127,6 +128,8 @@ class Api:
             ("POST", "/api/v1/rewrite"): mails.lines
         }
         """What answers a route's body of JSON Lines, anew for each request."""
+        self.lists: Mapping[tuple[str, str], str] = {("GET", "/api/v1/compare"): "campaign"}
+        """The parameter of a route that may be given several times; any other only once."""
         self.routes: Sequence[tuple[str, str, Callable[[Call], Awaitable[Answer]]]] = (
             ("GET", "/api/v1/campaigns", self.list_campaigns),
             ("POST", "/api/v1/campaigns", self.add_campaign),

@@ -51,18 +51,17 @@ class ReviewApi:
         return {"report": await self._clerks.ask(_report, campaign)}
 
     async def compare(self, call: Call) -> Answer:
-        """Return the heads of the reports of campaigns that were made in a span, archived ones on demand."""
-        query = dict(call.query)
+        """Return the heads of the reports of these campaigns, or of all but archived ones, in a span."""
+        query = {name: value for name, value in call.query.items() if name != "campaign"}
         archived = read_flag(query, "archived")
-        if faults := unknown(query, ("since", "until", "archived")):
+        if faults := unknown(query, ("campaign", "since", "until", "archived")):
             raise ApiError(400, *faults)
         span = self._read(query, ("since", "until"))
-        shown = [
-            known
-            for known in await self._store.list_campaigns()
-            if span.spans(known.created_at) and (archived or known.archived_at is None)
+        shown = [await known_campaign(self._store, name) for name in call.listed if name] or [
+            known for known in await self._store.list_campaigns() if archived or known.archived_at is None
         ]
-        return {"campaigns": await self._clerks.ask(_compare, shown)}
+        made = [known for known in shown if span.spans(known.created_at)]
+        return {"campaigns": await self._clerks.ask(_compare, made)}
 
     async def accuracy(self, call: Call) -> Answer:
         """Return how often the judge was right, as far as labels tell."""

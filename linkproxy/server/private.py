@@ -83,7 +83,8 @@ def private_app(
     app.router.add_route("GET", "/api/v1/openapi.json", _described)
     for method, path, handler in (*api.routes, *engagements.routes, *inbound.routes):
         lines = api.streams.get((method, path))
-        app.router.add_route(method, _pattern(path), _called(handler, lines, most_bytes))
+        several = api.lists.get((method, path), "")
+        app.router.add_route(method, _pattern(path), _called(handler, lines, most_bytes, several))
     for method, path, shown in dashboard.routes if dashboard else ():
         app.router.add_route(method, _pattern(path), shown)
     return app
@@ -138,14 +139,16 @@ def _called(
     handler: Callable[[Call], Awaitable[Answer]],
     lines: Callable[[], Callable[[bytes], Awaitable[Answer]]] | None,
     most_bytes: int,
+    several: str,
 ) -> Handler:
     async def call(request: web.Request) -> web.StreamResponse:
         _refuse_coding(request)
-        _refuse_doubles(request)
+        _refuse_doubles(request, several)
         if lines is not None and request.content_type in JSON_LINES:
             return await stream(request, lines(), most_bytes)
         body = await request.read()
-        work = handler(Call(request.match_info, dict(request.query), body, request[_KEY]))
+        listed = request.query.getall(several, [])
+        work = handler(Call(request.match_info, dict(request.query), body, request[_KEY], listed))
         answer = await (work if request.method == "GET" else whole(work))
         return _json(200, {"ok": True, **answer})
 
@@ -167,8 +170,8 @@ def _refuse_coding(request: web.Request) -> None:
         raise ApiError(415, "Content-Encoding: bodies are not taken compressed")
 
 
-def _refuse_doubles(request: web.Request) -> None:
-    doubled = {name for name in request.query if len(request.query.getall(name)) > 1}
+def _refuse_doubles(request: web.Request, several: str) -> None:
+    doubled = {name for name in request.query if name != several and len(request.query.getall(name)) > 1}
     if doubled:
         raise ApiError(400, *(f"{name}: is given twice" for name in sorted(doubled)))
 

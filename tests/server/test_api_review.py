@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import pytest
+from claims.api import assert_fault, call
 
 from linkproxy.model import Delivery, DeliverySource
 from linkproxy.query.replay import Comparison
@@ -270,6 +271,23 @@ async def test_campaigns_are_compared_by_the_heads_of_their_reports(site: Site) 
     assert (autumn["campaign"], autumn["human_clicks"], autumn["interval_low"]) == ("autumn", 0, None)
     before = await ask(site, f"/api/v1/compare?until={spring['made_at']}")
     assert [row["campaign"] for row in before["campaigns"]] == ["autumn"]
+
+
+async def test_named_campaigns_are_compared_in_their_order_archived_or_not(site: Site) -> None:
+    for name in ("autumn", "winter", "a&b"):
+        await site.store.add_campaign(replace(site.campaign, name=name, archived_at=site.START))
+    named = (await ask(site, "/api/v1/compare?campaign=a%26b&campaign=spring&campaign=autumn"))["campaigns"]
+    assert [row["campaign"] for row in named] == ["a&b", "spring", "autumn"]
+    assert named[1] == (await ask(site, "/api/v1/compare"))["campaigns"][0]
+    since = f"since={named[0]['made_at']}"
+    assert (await ask(site, f"/api/v1/compare?campaign=spring&{since}"))["campaigns"] == named[1:2]
+
+
+async def test_a_comparison_with_a_campaign_that_is_not_there_says_so(site: Site, key: str) -> None:
+    answer = await call(site, key, "/api/v1/compare?campaign=spring&campaign=none")
+    assert_fault(answer, 404, "campaign: there is none named 'none'")
+    twice = await call(site, key, "/api/v1/compare?campaign=spring&since=-1d&since=-2d")
+    assert_fault(twice, 400, "since: is given twice")
 
 
 async def test_archived_campaigns_are_compared_on_demand(site: Site) -> None:

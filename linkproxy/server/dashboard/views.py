@@ -98,7 +98,7 @@ class Views:
         return Page(
             "compare.html",
             {"rows": rows, "most": max((_greatest(row) for row in rows), default=0)},
-            call=_url("/compare"),
+            call=_url("/compare", [("campaign", name) for name in names]) if names else "",
             command=("linkproxy", "compare", *_arguments(*names)),
         )
 
@@ -188,7 +188,7 @@ def _arguments(*names: str) -> tuple[str, ...]:
     return ("--", *names) if any(name.startswith("-") for name in names) else names
 
 
-def _url(path: str, query: Mapping[str, str] | None = None) -> str:
+def _url(path: str, query: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> str:
     return f"GET {_API}{path}" + (f"?{urlencode(query)}" if query else "")
 
 
