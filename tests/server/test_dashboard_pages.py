@@ -69,6 +69,16 @@ async def test_a_young_campaign_is_shown_by_hour_and_the_hours_add_up(site: Site
     assert "By hour" not in text_of((await look(site, await session(site, key), "/campaigns/spring"))[1])
 
 
+async def test_no_chart_of_clicks_is_drawn_where_there_are_none(site: Site, key: str) -> None:
+    await site.ask(site.url(), headers=site.SCANNER)
+    site.clock.now += 4000
+    await site.server.services.settler.once()
+    page = (await look(site, await session(site, key), "/campaigns/spring"))[1]
+    assert "Between 0 and 0 with 95 %" in text_of(page)
+    assert re.findall(r"<figcaption>([^<]+)", page) == ["Machine visits removed"]
+    assert '<svg class="between"' not in page
+
+
 async def test_hours_that_would_not_add_up_are_not_shown(site: Site, key: str) -> None:
     await something_happens(site)
     await site.store.purge(Cutoffs(clicks=site.clock.now, journal=site.clock.now))
