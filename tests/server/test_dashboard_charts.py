@@ -69,6 +69,22 @@ def test_an_axis_has_a_few_whole_marks_from_zero_up_to_what_it_shows(most: int) 
     assert re.fullmatch(r"[125]0*", str(steps.pop()))
 
 
+@given(st.integers(0, 10**11))
+def test_the_marks_of_an_axis_have_room_beside_the_chart(most: int) -> None:
+    found = drawn(charts.time_line({"2026-05-01": most}, name="x", title="Clicks"))
+    marks = [str(item.text) for item in found.iter("text") if item.get("class") == "tick"]
+    assert max(map(len, marks)) <= 6
+    assert len(set(marks)) == len(marks)
+
+
+def test_large_marks_are_shortened_and_their_bars_named_in_full() -> None:
+    svg = charts.time_line({"2026-05-01": 1_500_000}, name="x", title="Clicks")
+    found = drawn(svg)
+    marks = [item.text for item in found.iter("text") if item.get("class") == "tick"]
+    assert marks == ["0", "0.5M", "1M", "1.5M"]
+    assert "2026-05-01: 1,500,000" in svg
+
+
 @pytest.mark.parametrize(
     ("value", "most", "width"), [(0, 0, "0.0%"), (0, 10, "0.0%"), (5, 10, "50.0%"), (10, 10, "100.0%")]
 )

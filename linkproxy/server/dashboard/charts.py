@@ -49,6 +49,10 @@ _LEAST: Final = 1.5
 """Pixels of the lowest bar: what has happened can be seen beside what happened a thousand times."""
 
 
+_IN_FULL: Final = 100_000
+"""From here on the marks of an axis are shortened: beside a chart there is room for six characters."""
+
+_UNITS: Final = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 _EMPTY: Final = Markup("")
 _BAR: Final = Markup(
     '<svg class="bar {kind}" width="100%" height="12" aria-hidden="true" focusable="false">'
@@ -174,7 +178,15 @@ def _height(value: int, most: int, room: float) -> float:
 
 def _grid(value: int, most: int) -> Markup:
     y = _ABOVE + _PLOT - _PLOT * value / most
-    return _GRID.format(y=round(y, 1), text_y=round(y + 4, 1), value=f"{value:,}")
+    return _GRID.format(y=round(y, 1), text_y=round(y + 4, 1), value=_mark(value, most))
+
+
+def _mark(value: int, most: int) -> str:
+    """Return a mark of an axis up to ``most``: ``50,000``, or ``0.5M``; the table has the numbers in full."""
+    if most < _IN_FULL or not value:
+        return f"{value:,}"
+    size, letter = next(unit for unit in _UNITS if most >= unit[0])
+    return f"{value / size:g}{letter}"
 
 
 def _bar(place: int, shown: Sequence[tuple[datetime, int]], most: int, step: Step) -> Markup:
