@@ -22,7 +22,7 @@ Row = TypeVar("Row")
 
 _FOLDED_WIDTH = 16  # text that may be folded gets at least so much room
 _GAP = 2
-_FIGURE: Final = re.compile(r"(?:[+-]?[\d,]+(?:\.\d+)?%?(?: to [\d,]+)?|-?)")
+_FIGURE: Final = re.compile(r"(?:[+-]?[\d,]+(?:\.\d+)?%?(?: to [+-]?[\d,]+(?:\.\d+)?%?)?|-?)")
 _TO_LEFT: Final = frozenset({"R", "AL", "AN"})
 _MARK: Final = "\N{LEFT-TO-RIGHT MARK}"
 FORMATS = ("table", "csv", "jsonl")

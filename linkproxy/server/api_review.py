@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from linkproxy.query.accuracy import accuracy_record, measure
 from linkproxy.query.bait import bait_record
 from linkproxy.query.bait import measure as catches
-from linkproxy.query.compare import COMPARED_COLUMNS, compared
+from linkproxy.query.compare import COMPARED_COLUMNS, compared, sentences
 from linkproxy.query.export import record
 from linkproxy.query.filters import FilterError, read_filter, unknown
 from linkproxy.query.reports import report, report_record
@@ -51,17 +51,18 @@ class ReviewApi:
         return {"report": await self._clerks.ask(_report, campaign)}
 
     async def compare(self, call: Call) -> Answer:
-        """Return the heads of the reports of these campaigns, or of all but archived ones, in a span."""
-        query = {name: value for name, value in call.query.items() if name != "campaign"}
+        """Return the heads of the reports of the campaigns named, or of those that were made in a span."""
+        query = dict(call.query)
         archived = read_flag(query, "archived")
         if faults := unknown(query, ("campaign", "since", "until", "archived")):
             raise ApiError(400, *faults)
-        span = self._read(query, ("since", "until"))
-        shown = [await known_campaign(self._store, name) for name in call.listed if name] or [
-            known for known in await self._store.list_campaigns() if archived or known.archived_at is None
+        span = self._read({name: query[name] for name in query if name != "campaign"}, ("since", "until"))
+        named = [name for name in dict.fromkeys(call.listed) if name]
+        known = [await known_campaign(self._store, name) for name in named] or [
+            one for one in await self._store.list_campaigns() if archived or one.archived_at is None
         ]
-        made = [known for known in shown if span.spans(known.created_at)]
-        return {"campaigns": await self._clerks.ask(_compare, made)}
+        shown = [one for one in known if span.spans(one.created_at)]
+        return await self._clerks.ask(_compare, (shown, len(named) > 1))
 
     async def accuracy(self, call: Call) -> Answer:
         """Return how often the judge was right, as far as labels tell."""
@@ -105,8 +106,13 @@ async def _report(store: Store, campaign: Campaign, policy: Policy) -> Answer:
     return report_record(await report(store, campaign, policy))
 
 
-async def _compare(store: Store, campaigns: Sequence[Campaign], policy: Policy) -> list[Answer]:
-    return [record(made, COMPARED_COLUMNS) async for made in compared(store, campaigns, policy)]
+async def _compare(store: Store, given: tuple[Sequence[Campaign], bool], policy: Policy) -> Answer:
+    campaigns, named = given
+    rows, found = [], []
+    async for row in compared(store, campaigns, policy, named=named):
+        found.append(record(row, COMPARED_COLUMNS))
+        rows += [row] if named else []  # all of a large store's would fill the memory
+    return {"campaigns": found, "sentences": sentences(rows)}
 
 
 async def _accuracy(store: Store, where: Filter, policy: Policy) -> Answer:

@@ -10,7 +10,7 @@ import pytest
 from cli.conftest import SPRING
 
 from linkproxy.model import Campaign, CampaignId
-from linkproxy.query.compare import COMPARED_COLUMNS
+from linkproxy.query.compare import COMPARED_COLUMNS, Compared
 from linkproxy.query.reports import Report
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def test_each_line_says_what_the_report_of_its_campaign_says(two: Installation) 
         assert (line["interval_low"], line["interval_high"]) == (
             (told["interval"]["low"], told["interval"]["high"]) if told["interval"] else (None, None)
         )
+        rate = told["click_rate_interval"]
+        assert (line["click_rate_low"], line["click_rate_high"]) == (rate["low"], rate["high"])
         assert line["uncertain_visits"] == told["uncertain"]["visits"]
         assert {name: line[f"raw_{name}"] for name in told["raw"]} == told["raw"]
     assert [line["human_clicks"] for line in lines] == [1, 0]
@@ -52,6 +54,21 @@ def test_named_campaigns_come_in_the_order_named_archived_or_not(two: Installati
     assert [row["campaign"] for row in named] == ["spring-b", "spring-a"]
     assert len(two.ok("compare", "--archived", "--format", "jsonl").lines) == 2
     assert "no campaign 'spring-x'" in two.fails("compare", "spring-a", "spring-x")
+
+
+def test_the_rate_of_each_named_campaign_is_held_against_that_of_the_first(two: Installation) -> None:
+    first, other = two.ok("compare", "spring-a", "spring-b", "--format", "jsonl").lines
+    assert [first[name] for name in first if name.startswith("difference_")] == [None] * 4
+    assert (other["difference_points"], other["difference_level"]) == (-100, 0.95)
+    assert -100 <= other["difference_low"] <= -100 < other["difference_high"] < 100
+    alone = two.ok("compare", "--format", "jsonl").lines
+    assert {line["difference_points"] for line in alone} == {None}
+    shown = two.ok("compare", "spring-a", "spring-b", "spring-a", "--format", "table").text
+    assert shown.count("spring-a  ") == 1
+    assert "\n\nspring-b and spring-a: no difference is shown." in shown
+    assert "one look at a time that was set beforehand" in shown
+    assert "Points" not in two.ok("compare", "--format", "table").text
+    assert "Points" not in two.ok("compare", "spring-a", "--format", "table").text
 
 
 def test_a_span_is_that_in_which_campaigns_were_made(two: Installation) -> None:
@@ -72,7 +89,7 @@ def test_csv_is_safe_in_a_spreadsheet_and_a_table_shows_rates(two: Installation)
 
 def test_a_table_shows_thousands_as_a_report_does_and_files_plain_numbers() -> None:
     spring = Campaign(CampaignId(1), "spring", base_url="https://click.example", created_at=0.0)
-    made = Report(spring, {"example.com": 41000}, clicks=3120, clickers=2400)
+    made = Compared(Report(spring, {"example.com": 41000}, clicks=3120, clickers=2400))
     shown = {column.name: (column.read(made), column.shown(made)) for column in COMPARED_COLUMNS}
     assert shown["delivered"] == (41000, "41,000")
     assert shown["human_clicks"] == (3120, "3,120")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import pytest
-from claims.api import assert_fault, call
 
 from linkproxy.model import Delivery, DeliverySource
 from linkproxy.query.replay import Comparison
@@ -273,21 +272,40 @@ async def test_campaigns_are_compared_by_the_heads_of_their_reports(site: Site) 
     assert [row["campaign"] for row in before["campaigns"]] == ["autumn"]
 
 
-async def test_named_campaigns_are_compared_in_their_order_archived_or_not(site: Site) -> None:
-    for name in ("autumn", "winter", "a&b"):
-        await site.store.add_campaign(replace(site.campaign, name=name, archived_at=site.START))
-    named = (await ask(site, "/api/v1/compare?campaign=a%26b&campaign=spring&campaign=autumn"))["campaigns"]
-    assert [row["campaign"] for row in named] == ["a&b", "spring", "autumn"]
-    assert named[1] == (await ask(site, "/api/v1/compare"))["campaigns"][0]
-    since = f"since={named[0]['made_at']}"
-    assert (await ask(site, f"/api/v1/compare?campaign=spring&{since}"))["campaigns"] == named[1:2]
+async def test_named_campaigns_are_held_against_the_first_of_them(site: Site) -> None:
+    await site.ask(site.url())
+    await settle(site)
+    made = await site.store.add_campaign(replace(site.campaign, name="autumn", archived_at=site.START))
+    whom = [DeliveryDraft(made.id, site.recipient.id, Delivery(site.START - 600, DeliverySource.MX))]
+    await site.store.add_deliveries(whom)
+    await site.store.add_campaign(replace(site.campaign, name="winter"))
+    asked = "/api/v1/compare?campaign=autumn&campaign=spring&campaign=autumn&campaign=winter"
+    found = await ask(site, asked)
+    assert [row["campaign"] for row in found["campaigns"]] == ["autumn", "spring", "winter"]
+    autumn, spring, winter = found["campaigns"]
+    assert (autumn["difference_points"], spring["difference_points"]) == (None, 100)
+    assert spring["difference_low"] < 100 <= spring["difference_high"]
+    assert spring["difference_level"] == 0.975
+    assert (winter["click_rate_low"], winter["difference_points"]) == (None, None)
+    told = found["sentences"]
+    assert told[0].startswith("spring and autumn: no difference is shown.")
+    assert told[1] == "winter and autumn: nothing can be said, since no click rate is known of winter."
+    assert "widened to 97.5 %" in told[2]
+    one = await ask(site, "/api/v1/compare?campaign=spring")
+    assert ([row["campaign"] for row in one["campaigns"]], one["sentences"]) == (["spring"], [])
+    assert one["campaigns"][0]["difference_points"] is None
+    span = await ask(site, f"{asked}&until={spring['made_at']}")
+    assert (span["campaigns"], span["sentences"]) == ([], [])
 
 
-async def test_a_comparison_with_a_campaign_that_is_not_there_says_so(site: Site, key: str) -> None:
-    answer = await call(site, key, "/api/v1/compare?campaign=spring&campaign=none")
-    assert_fault(answer, 404, "campaign: there is none named 'none'")
-    twice = await call(site, key, "/api/v1/compare?campaign=spring&since=-1d&since=-2d")
-    assert_fault(twice, 400, "since: is given twice")
+async def test_a_campaign_that_is_not_there_cannot_be_compared_and_no_other_parameter_is_repeated(
+    site: Site,
+) -> None:
+    assert "none" in (await ask(site, "/api/v1/compare?campaign=spring&campaign=none", 404))["error"]
+    twice = await ask(site, "/api/v1/compare?until=2026-01-01&until=2026-01-02", 400)
+    assert twice["errors"] == ["until: is given twice"]
+    twice = await ask(site, "/api/v1/bait?campaign=spring&campaign=spring", 400)
+    assert twice["errors"] == ["campaign: is given twice"]
 
 
 async def test_archived_campaigns_are_compared_on_demand(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -13,8 +14,9 @@ from claims.api import call
 from claims.dashboard import look, session, something_happens, text_of
 
 from linkproxy.cli.main import linkproxy
+from linkproxy.model import Delivery, DeliverySource
 from linkproxy.server.dashboard.reasons import REASONS
-from linkproxy.store.api import Cutoffs, RecipientDraft
+from linkproxy.store.api import Cutoffs, DeliveryDraft, RecipientDraft
 from linkproxy.visit.signals import SIGNALS
 
 if TYPE_CHECKING:
@@ -111,9 +113,35 @@ async def test_lists_and_comparisons_show_the_figures_of_the_api(site: Site, key
     )
     cookie = await session(site, key)
     assert figures in text_of((await look(site, cookie, "/"))[1])
-    assert f"{figures}{row['not_settled_yet']} {row['raw_click_rate']:.2%}" in text_of(
-        (await look(site, cookie, "/compare?campaign=spring"))[1]
-    )
+    shown = text_of((await look(site, cookie, "/compare?campaign=spring"))[1])
+    assert (
+        f"{row['click_rate']:.2%} {row['click_rate_low']:.2%} to {row['click_rate_high']:.2%} "
+        f"{row['human_clickers']} {row['delivered']} "
+        f"{row['human_clicks']} {row['interval_low']} to {row['interval_high']} "
+        f"{row['machine_visits_removed']} {row['uncertain_visits']} {row['not_settled_yet']} "
+        f"{row['raw_click_rate']:.2%}"
+    ) in shown
+    assert "Points to the first" not in shown
+
+
+async def test_rates_of_several_campaigns_are_drawn_and_held_against_the_first(site: Site, key: str) -> None:
+    await something_happens(site)
+    made = await site.store.add_campaign(replace(site.campaign, name="<autumn>"))
+    delivery = Delivery(site.START - 600, DeliverySource.MX)
+    await site.store.add_deliveries([DeliveryDraft(made.id, site.recipient.id, delivery)])
+    await site.store.add_campaign(replace(site.campaign, name="winter"))
+    query = urlencode([("campaign", name) for name in ("spring", "<autumn>", "winter")])
+    found = (await call(site, key, f"/api/v1/compare?{query}"))[1]
+    _, page = await look(site, await session(site, key), f"/compare?{query}")
+    shown = text_of(page)
+    for sentence in found["sentences"]:
+        assert sentence in shown
+    row = found["campaigns"][1]
+    points = [row[f"difference_{name}"] for name in ("points", "low", "high")]
+    told = "{:+.2f} {:+.2f} to {:+.2f} make it the first".format(*points)
+    assert told.replace("-", "\N{MINUS SIGN}") in shown
+    assert 'href="/compare?campaign=%3Cautumn%3E&amp;campaign=spring&amp;campaign=winter"' in page
+    assert page.count('class="between"') == 2
 
 
 async def test_clicks_visits_and_reasons_are_those_of_the_api(site: Site, key: str) -> None:

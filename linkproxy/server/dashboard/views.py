@@ -26,6 +26,7 @@ _YOUNG: Final = timedelta(days=2)
 
 MOST_COMPARED: Final = 20
 _LISTED_BY: Final = ("link", "domain", "next")
+_NOTHING: Final[Mapping[str, Any]] = {"campaigns": (), "sentences": ()}
 _VERDICTS: Final = ("human", "uncertain", "machine")
 
 
@@ -94,11 +95,19 @@ class Views:
         names = list(dict.fromkeys(name for name in asked.campaigns if name))
         if len(names) > MOST_COMPARED:
             raise ApiError(400, f"campaign: choose {MOST_COMPARED} at most; `linkproxy compare` takes more")
-        rows = [await self._report(asked, name) for name in names]
+        pairs = [("campaign", name) for name in names]
+        found = await self._ask(asked, "/compare", dict(pairs), listed=names) if names else _NOTHING
+        rows = found["campaigns"]
         return Page(
             "compare.html",
-            {"rows": rows, "most": max((_greatest(row) for row in rows), default=0)},
-            call=_url("/compare", [("campaign", name) for name in names]) if names else "",
+            {
+                "rows": rows,
+                "sentences": found["sentences"],
+                "most": max((_greatest(row) for row in rows), default=0),
+                "most_rate": max((row["click_rate_high"] or 0 for row in rows), default=0),
+                "against": [[("campaign", one) for one in _first(name, names)] for name in names],
+            },
+            call=_url("/compare", pairs) if names else "",
             command=("linkproxy", "compare", *_arguments(*names)),
         )
 
@@ -179,13 +188,26 @@ class Views:
         found: dict[str, Any] = (await self._ask(asked, "/campaigns/{name}/report", {}, name=name))["report"]
         return found
 
-    async def _ask(self, asked: Asked, path: str, query: Mapping[str, str], **names: str) -> Answer:
-        return await self._calls[_API + path](Call(names, query, b"", asked.key))
+    async def _ask(
+        self,
+        asked: Asked,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        listed: Sequence[str] = (),
+        **names: str,
+    ) -> Answer:
+        return await self._calls[_API + path](Call(names, query, b"", asked.key, listed))
 
 
 def _arguments(*names: str) -> tuple[str, ...]:
     """Return names as a command takes them, which would read one that begins with - as an option."""
     return ("--", *names) if any(name.startswith("-") for name in names) else names
+
+
+def _first(name: str, names: Sequence[str]) -> list[str]:
+    """Return the names with this one before the others."""
+    return [name, *(one for one in names if one != name)]
 
 
 def _url(path: str, query: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> str:
@@ -197,9 +219,9 @@ def _number(text: str, *, usual: int) -> int:
     return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else usual
 
 
-def _greatest(found: Mapping[str, Any]) -> int:
-    """Return the greatest number of clicks that a report speaks of."""
-    greatest: int = max(1, found["human_clicks"], found["interval"]["high"] if found["interval"] else 0)
+def _greatest(row: Mapping[str, Any]) -> int:
+    """Return the greatest number of clicks that a row of campaigns side by side speaks of."""
+    greatest: int = max(1, row["human_clicks"], row["interval_high"] or 0)
     return greatest
 
 
