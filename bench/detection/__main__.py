@@ -180,13 +180,14 @@ def _intervals(trials: Trials, chosen: argparse.Namespace) -> dict[str, Any]:
     mixed, families, of_each = CAMPAIGNS[chosen.quick]
     mixed = mixed if chosen.campaigns is None else chosen.campaigns
     letters = [letter for number in range(mixed) for letter in coverage.campaign(number, chosen.seed)]
-    held = {"mixed": coverage.held(trials.play(letters, "campaigns", intervals=True))}
+    held = {"mixed": coverage.held(trials.play(letters, "campaigns", intervals=True), letters)}
     for family in coverage.unfamiliar(chosen.seed, families):
         letters = [one for number in range(of_each) for one in coverage.campaign(number, chosen.seed, family)]
         played = trials.play(letters, f"campaigns of {family}", overlay(family), intervals=True)
-        held[f"never met: {family}"] = coverage.held(played)
+        held[f"never met: {family}"] = coverage.held(played, letters)
     held["never met, all"] = [item for name, rows in held.items() if name != "mixed" for item in rows]
     show.intervals(held)
+    show.rate_intervals(held)
     return {name: [asdict(item) | {"covers": item.covers} for item in rows] for name, rows in held.items()}
 
 

@@ -19,7 +19,10 @@ from bench.detection.population import Letter, Mailing
 from bench.detection.traffic import MailKind, Truth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.detection.played import Played
+    from linkproxy.query.reports import Report
 
 KINDS = (MailKind.MANY, MailKind.MANY, MailKind.MANY, MailKind.SINGLE, MailKind.TRANSACTIONAL)
 READERS = (30, 90)
@@ -30,11 +33,27 @@ _FAMILIES = sorted({machine.family for machine in MACHINES})
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One campaign: what is true, what was counted, and the interval."""
+    """One campaign: what is true, what was counted, and the interval; the same of its rate if it has one."""
 
     campaign: str
     true: int
     counted: int
+    low: float
+    high: float
+    rate: Rate | None = None
+
+    @property
+    def covers(self) -> bool:
+        """Return whether the truth lies inside."""
+        return self.low <= self.true <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A click rate: the probability with which readers clicked, what was measured, and the interval."""
+
+    true: float
+    measured: float
     low: float
     high: float
 
@@ -54,6 +73,7 @@ def campaign(number: int, seed: int, family: str = "") -> list[Letter]:
     )
     scanners = _scanners(chance, family)
     share, clicking = chance.uniform(*SCANNED), chance.uniform(*CLICKING[mail])
+    mailing = replace(mailing, clicking=clicking)
     left, letters = chance.randint(*READERS), []
     while left > 0:
         count = min(left, round(1 + chance.expovariate(1 / 5.0)))
@@ -79,8 +99,9 @@ def unfamiliar(seed: int, count: int) -> list[str]:
     return Random(f"unfamiliar {seed}").sample(_FAMILIES, min(count, len(_FAMILIES)))
 
 
-def held(played: Played) -> list[Held]:
-    """Return each campaign's interval beside its true clicks."""
+def held(played: Played, letters: Sequence[Letter]) -> list[Held]:
+    """Return each campaign's intervals beside its true clicks and rate."""
+    rates = {letter.mailing.name: letter.mailing.clicking for letter in letters}
     clicks: dict[str, set[tuple[int, int]]] = defaultdict(set)
     for asked in played.asked:
         if asked.request.truth is Truth.CLICK:
@@ -89,5 +110,13 @@ def held(played: Played) -> list[Held]:
     for name, made in played.reports.items():
         low = made.interval.low if made.interval else 0.0
         high = made.interval.high if made.interval else 0.0
-        found.append(Held(name, len(clicks[name]), made.clicks, low, high))
+        found.append(Held(name, len(clicks[name]), made.clicks, low, high, _rate(made, rates[name])))
     return found
+
+
+def _rate(made: Report, true: float | None) -> Rate | None:
+    """Return the rate of a campaign whose sender tells of deliveries; the others have none."""
+    if true is None or made.imagined_rate is None:
+        return None
+    found = made.imagined_rate.interval()
+    return Rate(true, made.imagined_rate.measured, found.low, found.high)

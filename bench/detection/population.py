@@ -66,6 +66,7 @@ class Mailing:
     mail: MailKind
     stream: Stream
     begins: float  # epoch seconds
+    clicking: float | None = None  # with what probability each reader clicks, if it is the same for all
 
 
 @dataclass(frozen=True, slots=True)

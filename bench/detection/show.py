@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from bench import report
@@ -159,6 +159,38 @@ def intervals(held: Mapping[str, Sequence[Held]]) -> None:
                 f"{median([(item.high - item.low) / max(1, item.true) for item in rows]):.2f} x truth",
             ]
             for name, rows in held.items()
+            if rows
+        ],
+    )
+
+
+def rate_intervals(held: Mapping[str, Sequence[Held]]) -> None:
+    """Print how often the interval of a click rate holds the probability with which people clicked."""
+    known = {name: [item.rate for item in rows if item.rate] for name, rows in held.items()}
+    report.table(
+        "Intervals for the click rate of those with deliveries (nominal 95 %; wanted 90 to 98 %)",
+        (
+            "campaigns",
+            "of",
+            "cover the truth",
+            "too low",
+            "too high",
+            "true rate",
+            "measured",
+            "width, median",
+        ),
+        [
+            [
+                name,
+                str(len(rows)),
+                _rate(measure.Rate(sum(item.covers for item in rows), len(rows))),
+                str(sum(item.high < item.true for item in rows)),
+                str(sum(item.low > item.true for item in rows)),
+                f"{fmean(item.true for item in rows):.2%}",
+                f"{fmean(item.measured for item in rows):.2%}",
+                f"{median(item.high - item.low for item in rows):.2%}",
+            ]
+            for name, rows in known.items()
             if rows
         ],
     )
