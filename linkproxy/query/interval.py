@@ -150,6 +150,8 @@ def _draw(
 
 def _binomial(source: random.Random, count: int, chance: float) -> int:
     """Return how many of ``count`` happened: exact for few or rare, else by the normal's shape."""
+    if count == 1:  # most of them are
+        return int(source.random() < chance if chance <= 0.5 else source.random() >= 1 - chance)
     if chance > 0.5:
         return count - _binomial(source, count, 1 - chance)
     if count <= 12:

@@ -42,15 +42,15 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What is needed of the small domains, by score: ``units``, ``clicks``, ``squares`` of them, ``pairs``.
+    """What is needed of the small domains.
 
-    ``pairs``: for two classes of scores, the sum over domains of the product of their clicks.
+    ``sums``: of each score, its clients, their clicks, and the squares of these. ``pairs``: for two
+    classes of scores, the sum over domains of the product of their clicks; ``classes`` are those in them.
     """
 
-    units: Mapping[int, int]
-    clicks: Mapping[int, int]
-    squares: Mapping[int, int]
+    sums: Sequence[tuple[int, int, int, int]]
     pairs: Mapping[tuple[int, int], int]
+    classes: frozenset[int]
 
     def draw(
         self, source: random.Random, counted: float, removed: float, domain: float, human: float = 0.0
@@ -60,21 +60,19 @@ class Rest:
         ``human``: up to this score a client is a known one.
         """
         mean = variance = known = others = 0.0
-        for score, clicks in self.clicks.items():
+        most = 0
+        for score, units, clicks, squares in self.sums:
             chance, uncertain, _ = _moments(_shifted(score, counted, removed), domain)
             mean += clicks * chance
+            most += clicks
             if score <= human:
-                known += self.units[score] * chance
+                known += units * chance
             else:
-                others += self.units[score] * chance
-            variance += self.squares[score] * uncertain
-        spreads = {
-            score: _moments(_shifted(score, counted, removed), domain)[2]
-            for score in {score for pair in self.pairs for score in pair}
-        }
+                others += units * chance
+            variance += squares * uncertain
+        spreads = {score: _moments(_shifted(score, counted, removed), domain)[2] for score in self.classes}
         # Chances of one domain rise and fall together, so that their spreads add up.
         variance += sum(weight * spreads[one] * spreads[two] for (one, two), weight in self.pairs.items())
-        most = sum(self.clicks.values())
         drawn = min(most, max(0, round(source.gauss(mean, math.sqrt(variance)))))
         # What makes clicks more or fewer than their mean makes clients so.
         share = drawn / mean if mean else 0.0
@@ -118,11 +116,11 @@ def _rest(domains: Sequence[Counter[tuple[int, int]]]) -> Rest:
             for two, other in weights[number + 1 :]:
                 pairs[one, two] = pairs.get((one, two), 0) + 2 * weight * other
     middle = _CLASS // 2
+    named = {(one * _CLASS + middle, two * _CLASS + middle): weight for (one, two), weight in pairs.items()}
     return Rest(
-        units,
-        total,
-        squares,
-        {(one * _CLASS + middle, two * _CLASS + middle): weight for (one, two), weight in pairs.items()},
+        [(score, units[score], clicks, squares[score]) for score, clicks in total.items()],
+        named,
+        frozenset(score for pair in named for score in pair),
     )
 
 
