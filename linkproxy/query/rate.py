@@ -2,7 +2,7 @@
 
 A rate speaks of more people than those it was measured on: the same mail to as many others of the
 kind would not bring the same clickers. So both doubts are drawn together. For each imagined campaign
-(``interval.py``) with c clickers among n delivered messages the rate is a draw of
+(``interval.py``) with c clickers among n delivered messages rates are drawn from
 Beta(c + 1/2, n - c + 1/2), Jeffreys' posterior of a binomial share (Brown, Cai and DasGupta,
 "Interval Estimation for a Binomial Proportion", Statistical Science 16, 2001, section 3.1).
 
@@ -17,6 +17,7 @@ The seed is fixed: the same visits give the same interval.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from itertools import chain
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SEED = 20_261_124
-_ALONE = (Drawn(0, 0, 0),) * 600
-_TURNS = 16
+_ALONE = (Drawn(0, 0, 0),)
+_DRAWS = 2_000
+"""At least so many draws of a rate, several of each imagined campaign: chance is cheap to draw."""
+_TURNS = 4
 """How often each rate of one campaign is held against one of another, so that tails are smooth."""
 
 
@@ -52,12 +55,13 @@ def imagined_rate(drawn: Sequence[Drawn], *, clickers: int, delivered: int, know
     ``drawn`` are its imagined campaigns; without any, nothing of it is in doubt but chance.
     """
     source = random.Random(_SEED)  # noqa: S311  (a simulation, not a secret)
+    imagined = [_clickers(one, clickers, delivered, known) for one in drawn or _ALONE]
     return ImaginedRate(
         clickers / delivered,
         tuple(
             source.betavariate(found + 0.5, delivered - found + 0.5)
-            for one in drawn or _ALONE
-            for found in (_clickers(one, clickers, delivered, known),)
+            for _ in range(math.ceil(_DRAWS / len(imagined)))
+            for found in imagined
         ),
     )
 
