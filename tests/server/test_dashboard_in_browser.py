@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 from claims.dashboard import something_happens
@@ -28,7 +29,7 @@ PATHS = (
     "/campaigns/spring/clicks?provisional=1",
     "/campaigns/spring/visits",
     "/campaigns/spring/bait",
-    "/compare?campaign=spring",
+    f"/compare?{urlencode([('campaign', 'spring'), ('campaign', LONG)])}",
     "/visits/2",
     "/visits/999",
 )
