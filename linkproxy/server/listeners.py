@@ -99,6 +99,8 @@ async def open_private(
         app,
         access_log=None,
         shutdown_timeout=_LOOK_SECONDS,  # for those that were waited for in vain
+        max_line_size=LINE_BYTES,  # names of twenty campaigns in one address
+        max_field_size=LINE_BYTES,
         auto_decompress=False,
         handler_cancellation=True,
     )

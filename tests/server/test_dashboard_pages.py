@@ -193,6 +193,20 @@ async def test_empty_places_say_what_to_do(site: Site, key: str) -> None:
     assert "The same" not in nothing
 
 
+async def test_twenty_campaigns_of_long_names_can_be_compared_after_signing_in_anew(
+    site: Site, key: str
+) -> None:
+    names = [f"{number:02} " + "春" * 60 for number in range(20)]
+    for name in names:
+        await call(site, key, "/api/v1/campaigns", {"name": name})
+    wanted = "/compare?" + urlencode([("campaign", name) for name in names])
+    status, page = await look(site, await session(site, key), wanted)
+    assert status == 200
+    assert [name for name in names if name in page] == names
+    _, page = await look(site, "", f"/sign-in?{urlencode({'next': wanted})}")
+    assert wanted in unescape(page)
+
+
 HOSTILE = [
     '<script>alert("1")</script>',
     "a/b?c=d#e%2F&f",
