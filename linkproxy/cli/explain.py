@@ -13,7 +13,7 @@ from linkproxy.cli.output import Heading, json_option, print_json, print_table, 
 from linkproxy.cli.session import current_config, with_store
 from linkproxy.model import LinkproxyError
 from linkproxy.query.explanation import about_record, explanation_record, verdict_record
-from linkproxy.query.export import printable, to_json
+from linkproxy.query.export import likelihood, printable, to_json
 from linkproxy.query.filters import format_time
 from linkproxy.visit.prior import parts
 
@@ -95,7 +95,7 @@ def _print_prior(verdict: Verdict, prior: Sequence[PriorPart]) -> None:
 def _print_verdict(verdict: Verdict) -> None:
     click.echo(
         f"{verdict.kind}: score {verdict.score:+.1f} decibans, "
-        f"{verdict.probability:.2%} likely a machine (prior {verdict.prior:+.1f})"
+        f"{likelihood(verdict.probability)} likely a machine (prior {verdict.prior:+.1f})"
     )
     if verdict.evidence:
         print_table(

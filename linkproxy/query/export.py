@@ -27,6 +27,8 @@ Value = str | int | float | bool | tuple[str, ...] | None
 # numbers, as in German, it opens files by semicolons, and text behind one begins a cell of its own.
 _FORMULA, _MADE_TEXT = (re.compile(rf'^{mark}(?=[=+@-])|(?<=;){mark}(?="*[=+@-])') for mark in ("", "'"))
 
+_UNLIKELY = 0.0001
+
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[Row]):
@@ -172,6 +174,11 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON that any terminal and any UTF-8 file takes, and that reads back as it was."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return UNSHOWABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
+
+
+def likelihood(probability: float) -> str:
+    """Return a probability as a percentage, which never reads as certainty."""
+    return f"{min(max(probability, _UNLIKELY), 1 - _UNLIKELY):.2%}"
 
 
 def printable(text: str) -> str:

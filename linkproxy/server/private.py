@@ -86,7 +86,9 @@ def private_app(
         several = api.lists.get((method, path), "")
         app.router.add_route(method, _pattern(path), _called(handler, lines, most_bytes, several))
     for method, path, shown in dashboard.routes if dashboard else ():
-        app.router.add_route(method, _pattern(path), shown)
+        # Who may GET a page may ask for its head, too (RFC 9110 section 9.1).
+        for asked in (method, "HEAD") if method == "GET" else (method,):
+            app.router.add_route(asked, _pattern(path), shown)
     return app
 
 

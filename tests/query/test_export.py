@@ -94,3 +94,11 @@ def test_json_can_be_written_anywhere_and_reads_back_as_it_was(value: object) ->
         text.encode()
         assert json.loads(text) == value
         assert export.printable(text.replace("\n", "")) == text.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown"),
+    [(0.5, "50.00%"), (0.99995, "99.99%"), (1.0, "99.99%"), (0.0, "0.01%"), (0.99984, "99.98%")],
+)
+def test_no_probability_reads_as_certainty(probability: float, shown: str) -> None:
+    assert export.likelihood(probability) == shown

@@ -189,6 +189,19 @@ async def test_a_name_that_is_not_the_listeners_own_sees_no_page(site: Site) -> 
     assert response.status == 421
 
 
+async def test_the_head_of_a_page_is_that_of_the_page(site: Site, key: str) -> None:
+    headers = {"Cookie": f"{COOKIE}={await session(site, key)}"}
+    for path in ("/", "/sign-in", "/campaigns/spring", "/visits/999"):
+        address = site.server.addresses.private + path
+        page = await site.ask(address, headers=headers)
+        head = await site.ask(address, "HEAD", headers)
+        assert (head.status, head.headers.get("Content-Length")) == (
+            page.status,
+            page.headers.get("Content-Length"),
+        )
+        assert not await head.read()
+
+
 @pytest.mark.parametrize(
     "path", ["/campaigns", "/campaigns/spring/", "/visits/", "/sign-out", "/favicon.ico"]
 )

@@ -29,7 +29,7 @@ async def test_the_report_shows_the_figures_of_the_api(site: Site, key: str) -> 
     status, page = await look(site, await session(site, key), "/campaigns/spring?raw=1")
     shown = text_of(page)
     assert status == 200
-    assert f"{found['human_clicks']} human clicks" in shown
+    assert f"{found['human_clicks']} human click" in shown
     assert f"Between {found['interval']['low']} and {found['interval']['high']} with 95 %" in shown
     assert f"Unique human clickers {found['human_clickers']} " in shown
     assert f"Delivered messages {found['delivered']} " in shown
@@ -85,7 +85,7 @@ async def test_hours_that_would_not_add_up_are_not_shown(site: Site, key: str) -
     await something_happens(site)
     await site.store.purge(Cutoffs(clicks=site.clock.now, journal=site.clock.now))
     shown = text_of((await look(site, await session(site, key), "/campaigns/spring"))[1])
-    assert "1 human clicks" in shown
+    assert "1 human click " in shown
     assert "By hour" not in shown
     assert "By day" in shown
 

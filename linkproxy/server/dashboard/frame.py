@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from linkproxy.query.export import brief_target, printable
+from linkproxy.query.export import brief_target, likelihood, printable
 from linkproxy.server.answers import NOT_STORED, Reply
 from linkproxy.server.dashboard import charts
 from linkproxy.server.dashboard.reasons import REASONS
@@ -88,6 +88,7 @@ def _environment() -> Environment:
         "count": count,
         "moment": moment,
         "percent": percent,
+        "likelihood": likelihood,
         "quoted": shlex.quote,
         "text": printable,
         "weight": weight,
