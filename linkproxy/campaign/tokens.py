@@ -98,7 +98,7 @@ class _FormKeys:
         mac.update(ids.to_bytes(_IDS_BYTES, "big"))
         if not compare_digest(mac.digest(), tag):
             return None
-        return TokenIds(CampaignId(ids >> _RECIPIENT_BITS), RecipientId(ids & _RECIPIENT_MASK), packed[0])
+        return CampaignId(ids >> _RECIPIENT_BITS), RecipientId(ids & _RECIPIENT_MASK), packed[0]
 
 
 class Keyring:

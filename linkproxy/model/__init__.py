@@ -22,7 +22,6 @@ from linkproxy.model.incoming import (
     Stray,
     StrayCounts,
     StrayTrace,
-    TokenIds,
     Visit,
     Zone,
 )
@@ -77,6 +76,7 @@ from linkproxy.model.words import (
     Right,
     StrayReason,
     TokenForm,
+    TokenIds,
     VerdictKind,
     ZoneRole,
 )

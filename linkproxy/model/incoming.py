@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     )
 
 
-@lean(frozen=True, slots=True)
-class TokenIds:
-    """What a true token says; ``recipient_id`` is NOBODY in the reference form."""
-
-    campaign_id: CampaignId
-    recipient_id: RecipientId
-    signing_key_id: int
-
-
 @dataclass(frozen=True, slots=True)
 class RawRequest:
     """What a server holds of a request, before anyone has read it.

@@ -61,9 +61,12 @@ class Answer:
     target: str = ""
 
 
-@lean(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judged:
-    """A visit with everything that was made of it; what the journal stores."""
+    """A visit with everything that was made of it; what the journal stores.
+
+    Not frozen, so that the store need not make another one for every click to tell its id.
+    """
 
     visit: Visit
     facts: Facts

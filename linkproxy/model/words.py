@@ -17,6 +17,12 @@ LinkKey = NewType("LinkKey", str)
 """Four base62 characters, unique within a campaign."""
 
 
+TokenIds = tuple[CampaignId, RecipientId, int]
+"""What a true token says: campaign, recipient (NOBODY in the reference form), signing key.
+
+A plain tuple, since one is made for every click.
+"""
+
 NOBODY = RecipientId(0)
 NO_CAMPAIGN = CampaignId(0)
 

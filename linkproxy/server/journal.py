@@ -54,14 +54,11 @@ class Refused:
 Answered = Spilled | Refused
 
 
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    """A visit or a stray on its way into the journal, and who waits for it."""
+_Waiter = tuple["Pending", "Callable[[Outcome | Answered], None]", float]
+"""A visit or a stray on its way into the journal, who is told, and since when, by the monotonic clock.
 
-    pending: Pending
-    told: Callable[[Outcome | Answered], None]
-    since: float  # by the monotonic clock
-    late: asyncio.Future[Outcome] | None = None  # set when the wait was given up amid its commit
+A plain tuple, since one is made for every click.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +92,7 @@ class Journal:
         self._tally = Tally(metrics)
         self._commits: GroupCommit[_Waiter] = GroupCommit(self._commit, MOST_AT_ONCE)
         self._recovery = Recovery(store, take, spill, metrics, wait)
+        self._late: dict[int, asyncio.Future[Outcome]] = {}  # waits given up amid their commit, by id()
         self._watch: asyncio.TimerHandle | None = None
         self._aside: set[asyncio.Task[None]] = set()
 
@@ -152,7 +150,7 @@ class Journal:
         await self._spill.close()
 
     def _submit(self, pending: Pending, told: Callable[[Outcome | Answered], None]) -> None:
-        self._commits.submit(_Waiter(pending, told, monotonic()))
+        self._commits.submit((pending, told, monotonic()))
         if self._watch is None:
             # Asked for here alone: before Python 3.12 each time asks the system for the process's id.
             loop = asyncio.get_running_loop()
@@ -162,7 +160,7 @@ class Journal:
         try:
             with self._metrics.commit_seconds.time():
                 # The store asks for more once it has its turn, and ``waiters`` grows by those.
-                pending = [waiter.pending for waiter in waiters]
+                pending = [pending for pending, _, _ in waiters]
                 outcomes = await self._store.append(pending, self._take, self._more)
         except Exception as error:  # noqa: BLE001  (whatever ails the store, people are sent on)
             self._fail(str(error))
@@ -179,21 +177,23 @@ class Journal:
         self._tally.count(outcomes)
 
     def _more(self) -> list[Pending]:
-        return [waiter.pending for waiter in self._commits.more()]
+        return [pending for pending, _, _ in self._commits.more()]
 
     def _committed(self, waiter: _Waiter, outcome: Outcome) -> None:
+        pending, told, _ = waiter
+        late = self._late.pop(id(waiter), None) if self._late else None
         if isinstance(outcome, Failed):
             # A fault of ours in judging this one visit; it would fail again, so it is not spilled.
             self._metrics.failed_visits.inc()
             get_logger().error(Event.VISIT_FAILED, error=repr(outcome.error))
-        if waiter.late is not None:
-            waiter.late.set_result(outcome)
+        if late is not None:
+            late.set_result(outcome)
         elif isinstance(outcome, Failed):
-            self._set_aside(self._after_fault(waiter.pending), waiter.told)
+            self._set_aside(self._after_fault(pending), told)
         else:
             if isinstance(outcome, Judged) and outcome.facts.link is not None:
                 self._warm.note(outcome.facts.link)
-            waiter.told(outcome)
+            told(outcome)
 
     async def _after_fault(self, pending: Pending) -> Answered:
         answer = None if isinstance(pending, Stray) else await self._unjudged(pending)
@@ -220,9 +220,10 @@ class Journal:
         """Let nobody wait beyond ``commit_seconds``: one timer for all who wait."""
         patience = self._on_failure.commit_seconds
         self._watch = None
-        waiting = [waiter for waiter in self._commits.unfinished() if waiter.late is None]
+        waiting = [waiter for waiter in self._commits.unfinished() if id(waiter) not in self._late]
         for waiter in waiting:
-            left = waiter.since + patience - monotonic()
+            _, _, since = waiter
+            left = since + patience - monotonic()
             if left <= 0:
                 self._give_up(waiter)
             else:
@@ -231,23 +232,26 @@ class Journal:
 
     def _give_up(self, waiter: _Waiter) -> None:
         self._fail("no commit in time")
+        late = None
         if not self._commits.withdraw(waiter):
-            waiter.late = asyncio.get_running_loop().create_future()
-        self._leave_to_spill(waiter)
+            late = self._late[id(waiter)] = asyncio.get_running_loop().create_future()
+        self._leave_to_spill(waiter, late)
 
     def _fall_through(self, waiter: _Waiter, error: Exception) -> None:
-        if waiter.late is not None:
-            waiter.late.set_exception(error)
+        late = self._late.pop(id(waiter), None)
+        if late is not None:
+            late.set_exception(error)
         else:
-            self._leave_to_spill(waiter)
+            self._leave_to_spill(waiter, None)
 
-    def _leave_to_spill(self, waiter: _Waiter) -> None:
-        if isinstance(waiter.pending, Stray):
-            if waiter.late is not None:
-                waiter.late.add_done_callback(_ignore)
-            waiter.told(Refused())
+    def _leave_to_spill(self, waiter: _Waiter, late: asyncio.Future[Outcome] | None) -> None:
+        pending, told, _ = waiter
+        if isinstance(pending, Stray):
+            if late is not None:
+                late.add_done_callback(_ignore)
+            told(Refused())
         else:
-            self._set_aside(self._without_store(waiter.pending, waiter.late), waiter.told)
+            self._set_aside(self._without_store(pending, late), told)
 
     async def _without_store(self, visit: Visit, late: asyncio.Future[Outcome] | None) -> Answered:
         if late is not None:

@@ -153,7 +153,8 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
         batch.memory.neighbours.remember(seen, recipient.domain, profile_id, known.delivery, kind)
     if opt_out := opt_out_of(judged):
         batch.opt_outs.append(opt_out)
-    return Judged(visit, known, verdict, judged.answer, recipient, visit_id)
+    judged.visit_id = visit_id
+    return judged
 
 
 def _keep_stray(batch: Batch, stray: Stray) -> Stray:

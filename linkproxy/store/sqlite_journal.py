@@ -153,7 +153,8 @@ def _keep(batch: Batch, judged: Judged) -> Judged:
         seen = visit if visit.recipient_id == recipient_id else replace(visit, recipient_id=recipient_id)
         neighbours = batch.session.memory.neighbours
         neighbours.remember(seen, recipient.domain, profile_id, known.delivery, kind)
-    return Judged(visit, known, verdict, judged.answer, recipient, visit_id)
+    judged.visit_id = visit_id
+    return judged
 
 
 def _is_ordinary(visit: Visit, kind: LinkKind, answer: AnswerKind, verdict: VerdictKind) -> bool:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from linkproxy.model import (
     NOBODY,
     CampaignId,
-    LinkKey,
     Profile,
     RawRequest,
     Stray,
@@ -158,12 +157,13 @@ def visit_of(asked: tuple[Any, ...], method: str, at: float, caller: Caller, gat
     ids = gate.tokens.read(token, TokenForm.MESSAGE if rest is None else TokenForm.REFERENCE)
     if ids is None:
         return None
+    campaign_id, recipient_id, _ = ids
     reference, verified = "", True
     if rest is not None:
         reference, verified = _reference(rest, gate.tokens)
     # By place, in the order of the fields: it is made for every click, and names cost time.
     return Visit(
-        at, method, ids.campaign_id, ids.recipient_id, LinkKey(key),
+        at, method, campaign_id, recipient_id, key,
         caller.client, caller.network, caller.profile, caller.http_version, caller.secure,
         reference, verified, False, token,
         None if nonce is None else gate.tokens.read_hop(tracked, nonce) or 0.0,

@@ -14,7 +14,7 @@ from linkproxy.campaign.tokens import (
     new_key,
     parse_keys,
 )
-from linkproxy.model import NOBODY, CampaignId, LinkproxyError, RecipientId, TokenForm, TokenIds
+from linkproxy.model import NOBODY, CampaignId, LinkproxyError, RecipientId, TokenForm
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 OLD = SigningKey(1, bytes(range(32)))
@@ -41,7 +41,7 @@ def test_a_token_says_what_was_signed(campaign, recipient, form, key_id):
     token = keyring.sign(campaign, recipient, form)
     assert len(token) == TOKEN_CHARACTERS
     assert set(token) <= set(ALPHABET)
-    assert keyring.read(token, form) == TokenIds(campaign, recipient, key_id)
+    assert keyring.read(token, form) == (campaign, recipient, key_id)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_token_says_what_was_signed(campaign, recipient, form, key_id):
 )
 def test_the_ends_of_the_range_round_trip(campaign, recipient):
     token = KEYRING.sign(CampaignId(campaign), RecipientId(recipient))
-    assert KEYRING.read(token, TokenForm.MESSAGE) == TokenIds(campaign, recipient, 1)
+    assert KEYRING.read(token, TokenForm.MESSAGE) == (campaign, recipient, 1)
 
 
 @pytest.mark.parametrize(("campaign", "recipient"), [(2**32, 1), (1, 2**40), (-1, 1), (1, -1)])
@@ -156,8 +156,8 @@ def test_a_rotated_keyring_reads_old_tokens_and_signs_new_ones():
     old = KEYRING.sign(CampaignId(1), RecipientId(2))
     new = ROTATED.sign(CampaignId(1), RecipientId(2))
     assert ROTATED.active_id == 2
-    assert ROTATED.read(old, TokenForm.MESSAGE) == TokenIds(CampaignId(1), RecipientId(2), 1)
-    assert ROTATED.read(new, TokenForm.MESSAGE) == TokenIds(CampaignId(1), RecipientId(2), 2)
+    assert ROTATED.read(old, TokenForm.MESSAGE) == (CampaignId(1), RecipientId(2), 1)
+    assert ROTATED.read(new, TokenForm.MESSAGE) == (CampaignId(1), RecipientId(2), 2)
     assert KEYRING.read(new, TokenForm.MESSAGE) is None
 
 

@@ -102,7 +102,7 @@ async def test_a_merge_tag_mail_carries_the_token_of_nobody(tmp_path: Path) -> N
         token = html.split(b"https://click.brand.example/")[1][:24].decode()
         ids = KEYRING.read(token, TokenForm.REFERENCE)
         assert ids is not None
-        assert ids.recipient_id == NOBODY
+        assert ids[1] == NOBODY
         assert KEYRING.read(token, TokenForm.MESSAGE) is None
 
 
