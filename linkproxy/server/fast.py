@@ -13,7 +13,7 @@ aiohttp's as well: what it makes of a broken one among them is for it alone to k
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -39,6 +39,7 @@ MOST_HELD_BYTES: Final = 65536  # of requests that wait for the answer to the on
 MOST_REDIRECTS: Final = 20_000  # responses kept ready, about 600 bytes each
 _SWEEPS: Final = 10  # in the time that a connection may be idle
 
+_match: Final = LINE.match  # to look a method of an imported name up takes longer
 _REDIRECT: Final = AnswerKind.REDIRECT  # asked of every visit, and looking a member up takes longer
 
 
@@ -117,7 +118,7 @@ class Connection(asyncio.Protocol):
         """Begin with a request, or leave it to aiohttp."""
         server = self._server
         text = data.decode("latin-1")
-        line = LINE.match(text)
+        line = _match(text)
         head = None if line is None else server.heads.read(text, line.end())
         if line is None or head is None:
             self._hand_over(data)
@@ -208,7 +209,7 @@ class PublicServer(web.Server):
         self._sweeper: asyncio.TimerHandle | None = None
         self._redirects: OrderedDict[str, Wire] = OrderedDict()
         self._dated = Dated()
-        self._counts: dict[str, int] = {}
+        self._statuses: list[str] = []  # of answers that are not counted yet
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
@@ -249,9 +250,9 @@ class PublicServer(web.Server):
         except Exception as error:  # noqa: BLE001  (no trace reaches a visitor, and nobody hangs)
             get_logger().error(Event.REQUEST_FAILED, listener="public", error=repr(error))
             found = wire(self._public.unavailable, to_head=visit.method == "HEAD")
-        if not self._counts:
+        if not self._statuses:
             asyncio.get_running_loop().call_soon(self._count)
-        self._counts[found.status] = self._counts.get(found.status, 0) + 1
+        self._statuses.append(found.status)
         return self._dated.bytes_of(found, close=close)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
@@ -309,9 +310,9 @@ class PublicServer(web.Server):
             timer.cancel()
 
     def _count(self) -> None:
-        for status, count in self._counts.items():
+        for status, count in Counter(self._statuses).items():
             self._public.count(status, count)
-        self._counts.clear()
+        self._statuses.clear()
 
     def _sweep_later(self) -> None:
         loop = asyncio.get_running_loop()

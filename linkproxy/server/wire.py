@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from linkproxy.model.lean import lean
 
 if TYPE_CHECKING:
     from linkproxy.server.answers import Reply
@@ -18,7 +20,8 @@ SERVER: Final = ("Server", "linkproxy")  # else aiohttp names its version
 _END: Final = {False: b"\r\n\r\n", True: b"\r\nConnection: close\r\n\r\n"}
 
 
-class Wire(NamedTuple):
+@lean(frozen=True, slots=True)
+class Wire:
     """The bytes of a response around its date, and the class of its status."""
 
     before: bytes
@@ -63,5 +66,5 @@ class Dated:
     def _turn(self) -> None:
         second = int(time.time())
         date = formatdate(second, usegmt=True).encode()
-        self._since, self._until = second, second + 1
+        self._since, self._until = float(second), second + 1.0
         self._dates = {close: date + end for close, end in _END.items()}

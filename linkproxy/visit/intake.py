@@ -74,6 +74,10 @@ PROFILE_HEADERS = frozenset(
 else (cookies, referrers, forwarding, identifiers of proxies) is neither judged nor stored."""
 
 
+# To read a member off its class costs 0.08 us before Python 3.12.
+_MESSAGE, _REFERENCE = TokenForm.MESSAGE, TokenForm.REFERENCE
+
+
 class Tokens(Protocol):
     """Who can tell true tokens and references from others: ``campaign.tokens.Keyring``."""
 
@@ -154,7 +158,7 @@ def read(raw: RawRequest, gate: Gate) -> Visit | Stray | None:
 def visit_of(asked: tuple[Any, ...], method: str, at: float, caller: Caller, gate: Gate) -> Visit | None:
     """Return the visit that the groups of ``TRACKED`` stand for; None if the token is not true."""
     tracked, token, key, rest, nonce = asked
-    ids = gate.tokens.read(token, TokenForm.MESSAGE if rest is None else TokenForm.REFERENCE)
+    ids = gate.tokens.read(token, _MESSAGE if rest is None else _REFERENCE)
     if ids is None:
         return None
     campaign_id, recipient_id, _ = ids
