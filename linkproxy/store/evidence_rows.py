@@ -32,7 +32,14 @@ def verdict_text(verdict: Verdict) -> str:
 
     Whoever stores it notes the rule set with ``sources_text`` in the same transaction.
     """
-    return evidence_text(verdict.evidence, sources_of(verdict.policy))
+    known = _SHARED.get(id(verdict))
+    if known is not None and known[0] is verdict:
+        return known[2]
+    evidence, sources = verdict.evidence, sources_of(verdict.policy)
+    text = evidence_text(evidence, sources)
+    if evidence and evidence[-1].family is _REQUEST:  # the request's comes first, so there is nothing else
+        _share(verdict, sources, text)
+    return text
 
 
 def evidence_text(evidence: Sequence[Evidence], sources: Mapping[str, str] = NO_SOURCES) -> str:
@@ -40,12 +47,6 @@ def evidence_text(evidence: Sequence[Evidence], sources: Mapping[str, str] = NO_
 
     ``sources``: those of the rule set, by the signal's name; such a source is left empty.
     """
-    # The request's comes first, so what ends with it has nothing else.
-    of_request = bool(evidence) and evidence[-1].family is _REQUEST
-    if of_request:
-        known = _SHARED.get(id(evidence))
-        if known is not None and known[0] is evidence and known[1] is sources:
-            return known[2]
     texts = []
     for item in evidence:
         if item.family is not _REQUEST:
@@ -57,10 +58,7 @@ def evidence_text(evidence: Sequence[Evidence], sources: Mapping[str, str] = NO_
         else:
             texts.append(_item_text(item, sources))
             _share(item, sources, texts[-1])
-    text = f"[{','.join(texts)}]"
-    if of_request:
-        _share(evidence, sources, text)
-    return text
+    return f"[{','.join(texts)}]"
 
 
 def _share(said: object, sources: Mapping[str, str], text: str) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from linkproxy.model import CampaignId, DomainProfile, Profile, Sibling, StrayTrace
     from linkproxy.visit.facts import KnownMessage
 
-__all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "Message", "Recent"]
+__all__ = ["Bounds", "CampaignTable", "HeldProfile", "KnownProfile", "Memory", "Message", "Recent", "day_end"]
+
+_DAY_SECONDS = 86_400.0
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -55,12 +57,17 @@ class Recent(dict[K, V]):
                 del self[key]
 
 
+def day_end(at: float) -> float:
+    """Return when the day of a moment ends, in UTC."""
+    return (at // _DAY_SECONDS + 1) * _DAY_SECONDS
+
+
 @dataclass(frozen=True, slots=True)
 class KnownProfile:
-    """A header profile's id, and the day on which its row was last marked as used."""
+    """A header profile's id, and the end of the day on which its row was last marked as used."""
 
     id: int
-    day: int
+    until: float
 
 
 @dataclass(frozen=True, slots=True)

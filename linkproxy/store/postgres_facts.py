@@ -91,7 +91,7 @@ class Known:
     domain_profiles: dict[tuple[str, str], DomainProfile] = field(default_factory=dict)
     asked: set[tuple[ProfileScope, str]] = field(default_factory=set)  # which of them were looked for
     strays: dict[str, deque[StrayTrace]] = field(default_factory=dict)
-    profile_ids: dict[Profile, int] = field(default_factory=dict)
+    profile_ids: dict[int, int] = field(default_factory=dict)  # by id() of what the batch came with
     new_profiles: dict[int, NewProfile] = field(default_factory=dict)
 
 
@@ -195,4 +195,4 @@ class KnownFacts:
         return known
 
     def profile_id(self, profile: Profile) -> int:
-        return self.known.profile_ids[profile]
+        return self.known.profile_ids[id(profile)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.store import postgres_locks as locks
 from linkproxy.store import sqlite_rows as rows
-from linkproxy.store.memory import KnownProfile
+from linkproxy.store.memory import HeldProfile, KnownProfile, day_end
 from linkproxy.store.postgres_facts import NewProfile
 from linkproxy.store.postgres_rows import turned
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from linkproxy.store.postgres_facts import Known
     from linkproxy.store.postgres_memory import Memory
 
-_DAY_SECONDS = 86_400
 
 _FIND = "SELECT hash, id, used_at FROM profile WHERE hash = ANY($1::bytea[])"
 # One that is being purged is waited for, and then is not returned.
@@ -53,30 +52,37 @@ async def find_headers(work: Transaction, known: Known, memory: Memory, pending:
         found |= {row[0]: row[1] for row in used}
     for digest, profile_id in found.items():
         remember(memory, wanted[digest].profiles, profile_id, wanted[digest].at)
-        known.profile_ids |= dict.fromkeys(wanted[digest].profiles, profile_id)
+        known.profile_ids |= dict.fromkeys(map(id, wanted[digest].profiles), profile_id)
     new = sorted(wanted.keys() - found)
     for digest, row in zip(new, await work.fetch(_NEW, len(new)) if new else (), strict=True):
         headers = wanted[digest]
-        known.profile_ids |= dict.fromkeys(headers.profiles, int(row[0]))
+        known.profile_ids |= dict.fromkeys(map(id, headers.profiles), int(row[0]))
         known.new_profiles[row[0]] = NewProfile(tuple(headers.profiles), digest, headers.content, headers.at)
 
 
 def remember(memory: Memory, profiles: Iterable[Profile], profile_id: int, at: float) -> None:
     """Remember the id of profiles that are stored, and used on that day."""
     for profile in profiles:
-        memory.profiles.put(profile, KnownProfile(profile_id, int(at // _DAY_SECONDS)))
+        memory.profiles.put(profile, KnownProfile(profile_id, day_end(at)))
+        memory.held.drop(id(profile))
 
 
 def _unknown(known: Known, memory: Memory, pending: Sequence[Pending]) -> dict[bytes, _Headers]:
     """Return by hash what must be read: what is not remembered, or not as used on the latest day."""
-    latest: dict[Profile, float] = {}
+    latest: dict[int, Pending] = {}
     for item in pending:
-        latest[item.profile] = max(item.at, latest.get(item.profile, item.at))
+        last = latest.setdefault(id(item.profile), item)
+        if item.at > last.at:
+            latest[id(item.profile)] = item
     wanted: dict[bytes, _Headers] = {}
-    for profile, at in latest.items():
-        remembered = memory.profiles.get(profile)
-        if remembered is not None and remembered.day >= int(at // _DAY_SECONDS):
-            known.profile_ids[profile] = remembered.id
+    for place, item in latest.items():
+        profile, at = item.profile, item.at
+        held = memory.held.get(place)
+        remembered = memory.profiles.get(profile) if held is None else held.known
+        if remembered is not None and at < remembered.until:
+            known.profile_ids[place] = remembered.id
+            if held is None:
+                memory.held.put(place, HeldProfile(profile, remembered))
             continue
         content = rows.profile_content(profile)
         headers = wanted.setdefault(rows.profile_hash(content), _Headers(content, at))

@@ -44,7 +44,7 @@ class Intake:
                 return await self._append([*pending, *more()], take)
             except BaseException:
                 self._memory.blank = True
-                self._memory.profiles.clear()
+                self._memory.forget_profiles()
                 raise
             finally:
                 self._memory.trim()

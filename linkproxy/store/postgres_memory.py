@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from linkproxy.store.domains import Neighbours
-from linkproxy.store.memory import Bounds, CampaignTable, KnownProfile, Recent
+from linkproxy.store.memory import Bounds, CampaignTable, HeldProfile, KnownProfile, Recent
 
 if TYPE_CHECKING:
     from linkproxy.model import CampaignId, Profile
@@ -22,6 +22,7 @@ class Memory:
 
     campaigns: Recent[CampaignId, CampaignTable]
     profiles: Recent[Profile, KnownProfile]
+    held: Recent[int, HeldProfile]  # by the id() of the profile, since hashing one costs 3 us
     pseudonyms: Recent[tuple[str, str], tuple[str, str]]
     neighbours: Neighbours
     policies: dict[str, int] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Memory:
         return cls(
             campaigns=Recent(bounds.campaigns),
             profiles=Recent(bounds.profiles),
+            held=Recent(bounds.profiles),
             pseudonyms=Recent(bounds.clients),
             neighbours=Neighbours(bounds.neighbours),
         )
@@ -47,9 +49,15 @@ class Memory:
             self.erasures = erasures
             self.blank = True
 
+    def forget_profiles(self) -> None:
+        """Drop the ids of header profiles, some of which may be gone."""
+        self.profiles.clear()
+        self.held.clear()
+
     def trim(self) -> None:
         """Shrink to the bounds; only between batches."""
         self.campaigns.trim()
         self.profiles.trim()
+        self.held.trim()
         self.pseudonyms.trim()
         self.neighbours.trim()

@@ -123,7 +123,7 @@ class PostgresUpkeep:
     async def _purge_profiles(self, before: float, rest: Rest) -> int:
         async def drop(ids: Sequence[int]) -> int:
             deleted = await self._write(partial(purging.drop_profiles, ids=ids, before=before))
-            self._memory.profiles.clear()
+            self._memory.forget_profiles()
             return deleted
 
         found = await self._database.fetch(purging.UNUSED_PROFILES, before)

@@ -25,6 +25,7 @@ from linkproxy.model import (
 )
 from linkproxy.store import sqlite_rows as rows
 from linkproxy.store.domains import HOUR_SECONDS
+from linkproxy.store.memory import day_end
 from linkproxy.store.privacy import spellings
 from linkproxy.store.sqlite_domains import domain_profile
 from linkproxy.store.sqlite_gateways import gateway_of
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from linkproxy.store.api import Pending
     from linkproxy.store.sqlite_session import Session
 
-
-_DAY_SECONDS = 86_400
 
 _MOST_MESSAGES = 64
 """That one statement asks for: SQLite keeps one ready for each number of them."""
@@ -293,13 +292,13 @@ class SqliteFacts:
 
     def profile_id(self, profile: Profile) -> int:
         """Return a profile's id; the row of a new one is written with the visit that needs it."""
-        day = int(self._now // _DAY_SECONDS)
+        now = self._now
         held = self._memory.held.get(id(profile))
-        if held is not None and held.known.day >= day:
+        if held is not None and now < held.known.until:
             return held.known.id
         known = self._memory.profiles.get(profile)
-        if known is None or known.day < day:
-            known = KnownProfile(self._stored_profile(profile), day)
+        if known is None or now >= known.until:
+            known = KnownProfile(self._stored_profile(profile), day_end(now))
             self._memory.profiles.put(profile, known)
         self._memory.held.put(id(profile), HeldProfile(profile, known))
         return known.id
