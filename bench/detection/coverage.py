@@ -40,7 +40,7 @@ class Held:
     counted: int
     low: float
     high: float
-    rate: Rate | None = None
+    rate: HeldRate | None = None
 
     @property
     def covers(self) -> bool:
@@ -49,7 +49,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class HeldRate:
     """A click rate: the probability with which readers clicked, what was measured, and the interval."""
 
     true: float
@@ -114,9 +114,9 @@ def held(played: Played, letters: Sequence[Letter]) -> list[Held]:
     return found
 
 
-def _rate(made: Report, true: float | None) -> Rate | None:
+def _rate(made: Report, true: float | None) -> HeldRate | None:
     """Return the rate of a campaign whose sender tells of deliveries; the others have none."""
     if true is None or made.imagined_rate is None:
         return None
     found = made.imagined_rate.interval()
-    return Rate(true, made.imagined_rate.measured, found.low, found.high)
+    return HeldRate(true, made.imagined_rate.measured, found.low, found.high)

@@ -13,7 +13,7 @@ from bench.detection.traffic import MailKind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.detection.coverage import Held
+    from bench.detection.coverage import Held, HeldRate
     from bench.detection.measure import Rate, Summary
     from bench.detection.nodes import Compared
     from bench.detection.truth import MachineUnit, PersonUnit, Units
@@ -133,27 +133,27 @@ def versus(rows: Sequence[Mapping[str, Any]]) -> None:
         print(f"{row['method']:>{width}} {'█' * round(BAR * share)} {percent(share)}")
 
 
+_COVERAGE = ("campaigns", "of", "cover the truth", "too low", "too high")
+
+
+def _coverage(name: str, rows: Sequence[Held | HeldRate]) -> list[str]:
+    return [
+        name,
+        str(len(rows)),
+        _rate(measure.Rate(sum(item.covers for item in rows), len(rows))),
+        str(sum(item.high < item.true for item in rows)),
+        str(sum(item.low > item.true for item in rows)),
+    ]
+
+
 def intervals(held: Mapping[str, Sequence[Held]]) -> None:
     """Print how often the interval of a campaign's human clicks holds the truth."""
     report.table(
         "Intervals for a campaign's human clicks (nominal 95 %; wanted 90 to 98 %)",
-        (
-            "campaigns",
-            "of",
-            "cover the truth",
-            "too low",
-            "too high",
-            "true clicks",
-            "counted",
-            "width, median",
-        ),
+        (*_COVERAGE, "true clicks", "counted", "width, median"),
         [
             [
-                name,
-                str(len(rows)),
-                _rate(measure.Rate(sum(item.covers for item in rows), len(rows))),
-                str(sum(item.high < item.true for item in rows)),
-                str(sum(item.low > item.true for item in rows)),
+                *_coverage(name, rows),
                 str(sum(item.true for item in rows)),
                 str(sum(item.counted for item in rows)),
                 f"{median([(item.high - item.low) / max(1, item.true) for item in rows]):.2f} x truth",
@@ -169,23 +169,10 @@ def rate_intervals(held: Mapping[str, Sequence[Held]]) -> None:
     known = {name: [item.rate for item in rows if item.rate] for name, rows in held.items()}
     report.table(
         "Intervals for the click rate of those with deliveries (nominal 95 %; wanted 90 to 98 %)",
-        (
-            "campaigns",
-            "of",
-            "cover the truth",
-            "too low",
-            "too high",
-            "true rate",
-            "measured",
-            "width, median",
-        ),
+        (*_COVERAGE, "true rate", "measured", "width, median"),
         [
             [
-                name,
-                str(len(rows)),
-                _rate(measure.Rate(sum(item.covers for item in rows), len(rows))),
-                str(sum(item.high < item.true for item in rows)),
-                str(sum(item.low > item.true for item in rows)),
+                *_coverage(name, rows),
                 f"{fmean(item.true for item in rows):.2%}",
                 f"{fmean(item.measured for item in rows):.2%}",
                 f"{median(item.high - item.low for item in rows):.2%}",

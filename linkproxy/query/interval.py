@@ -111,12 +111,17 @@ def imagine(
 
 def clicks_between(drawn: Sequence[Drawn], *, counted: int, level: float = LEVEL) -> Interval:
     """Return the interval for clicks that imagined campaigns give; it holds ``counted``."""
-    totals = sorted(one.clicks for one in drawn)
+    return between([one.clicks for one in drawn], measured=counted, level=level)
+
+
+def between(drawn: Sequence[float], *, measured: float, level: float) -> Interval:
+    """Return the interval that draws of a figure give; it holds the figure as it was measured."""
+    order = sorted(drawn)
     tail = (1 - level) / 2
     return Interval(
-        low=min(counted, quantile(totals, tail)),
-        high=max(counted, quantile(totals, 1 - tail)),
-        expected=sum(totals) / len(totals),
+        low=min(measured, _quantile(order, tail)),
+        high=max(measured, _quantile(order, 1 - tail)),
+        expected=sum(order) / len(order),
         level=level,
     )
 
@@ -176,9 +181,8 @@ def _by_gaps(source: random.Random, count: int, chance: float) -> int:
         happened += 1
 
 
-def quantile(totals: Sequence[float], share: float) -> float:
-    """Return the value of sorted ones below which a share of them lies."""
-    return float(totals[min(len(totals) - 1, max(0, round(share * (len(totals) - 1))))])
+def _quantile(order: Sequence[float], share: float) -> float:
+    return float(order[min(len(order) - 1, max(0, round(share * (len(order) - 1))))])
 
 
 def wilson(happened: int, count: int) -> Interval:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from linkproxy.query.interval import LEVEL, Interval, quantile
+from linkproxy.query.interval import LEVEL, Interval, between
 from linkproxy.query.interval_rest import Drawn
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ImaginedRate:
 
     def interval(self, level: float = LEVEL) -> Interval:
         """Return between what the rate lies; what was measured is always inside."""
-        return _between(self.measured, self.drawn, level)
+        return between(self.drawn, measured=self.measured, level=level)
 
 
 def imagined_rate(drawn: Sequence[Drawn], *, clickers: int, delivered: int, known: int) -> ImaginedRate:
@@ -85,7 +85,7 @@ def difference(of: ImaginedRate, to: ImaginedRate, level: float = LEVEL) -> Inte
             for turn in range(_TURNS)
         )
     )
-    return _between(of.measured - to.measured, found, level)
+    return between(found, measured=of.measured - to.measured, level=level)
 
 
 def _clickers(one: Drawn, clickers: int, delivered: int, known: int) -> float:
@@ -95,14 +95,3 @@ def _clickers(one: Drawn, clickers: int, delivered: int, known: int) -> float:
     if doubted:
         people += doubted * (1 - (1 - min(1.0, one.known / known)) ** (known / doubted))
     return min(delivered, people + one.others * (1 - people / delivered))
-
-
-def _between(measured: float, drawn: Sequence[float], level: float) -> Interval:
-    order = sorted(drawn)
-    tail = (1 - level) / 2
-    return Interval(
-        low=min(measured, quantile(order, tail)),
-        high=max(measured, quantile(order, 1 - tail)),
-        expected=sum(order) / len(order),
-        level=level,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.detection import coverage, show
-from bench.detection.coverage import Held, Rate
+from bench.detection.coverage import Held, HeldRate
 
 
 def test_readers_of_a_campaign_click_with_the_probability_that_it_says() -> None:
@@ -18,8 +18,8 @@ def test_readers_of_a_campaign_click_with_the_probability_that_it_says() -> None
 
 def test_rates_are_printed_of_campaigns_that_have_one(capsys: pytest.CaptureFixture[str]) -> None:
     known = [
-        Held("a", 5, 5, 4, 6, Rate(0.1, 0.12, 0.05, 0.2)),
-        Held("b", 5, 5, 4, 6, Rate(0.3, 0.1, 0.05, 0.2)),
+        Held("a", 5, 5, 4, 6, HeldRate(0.1, 0.12, 0.05, 0.2)),
+        Held("b", 5, 5, 4, 6, HeldRate(0.3, 0.1, 0.05, 0.2)),
     ]
     show.rate_intervals({"mixed": [*known, Held("c", 5, 5, 4, 6)], "none": [Held("d", 0, 0, 0, 0)]})
     printed = capsys.readouterr().out
