@@ -224,7 +224,7 @@ def _sentence(row: Compared, first: str) -> str:
     if not found.is_shown:
         return (
             f"{name} and {first}: no difference is shown. That is not to say that there is none: the rate of"
-            f" {name} may be up to {-found.low:.2f} percentage points lower or {found.high:.2f} higher."
+            f" {name} may be up to {abs(found.low):.2f} percentage points lower or {found.high:.2f} higher."
             f"{_MAYBE if found.beyond_chance else ''}"
         )
     way, ends = ("higher", (found.low, found.high)) if found.low > 0 else ("lower", (-found.high, -found.low))

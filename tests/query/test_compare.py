@@ -28,7 +28,7 @@ def test_of_campaigns_that_nobody_holds_against_another_nothing_is_said() -> Non
         (Difference(2.4, 0.6, 4.13, 0.95), "b: its rate is higher than that of a, by 2.40 percentage points"),
         (Difference(-2.4, -4.13, -0.6, 0.95), "b: its rate is lower than that of a, by 2.40 percentage"),
         (Difference(0.8, -1.1, 2.3, 0.95), "may be up to 1.10 percentage points lower or 2.30 higher."),
-        (Difference(0.8, 0.0, 2.3, 0.95), "b and a: no difference is shown."),
+        (Difference(0.8, 0.0, 2.3, 0.95), "may be up to 0.00 percentage points lower or 2.30 higher."),
     ],
 )
 def test_a_difference_is_shown_where_its_interval_leaves_out_none(found: Difference, said: str) -> None:
