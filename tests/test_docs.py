@@ -105,3 +105,18 @@ def test_every_provider_and_what_becomes_of_its_events_is_documented() -> None:
 def test_links_between_pages_lead_somewhere(file: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", file.read_text("utf-8")):
         assert (file.parent / target).exists(), target
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a page's headings are linked by, as GitHub makes it of their text."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "file", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=lambda path: path.name
+)
+def test_links_into_pages_name_a_heading_of_theirs(file: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", file.read_text("utf-8")):
+        assert anchor in anchors(file.parent / target if target else file), f"{target}#{anchor}"

@@ -96,5 +96,5 @@ Next:
   3. linkproxy{option} campaign add spring
   4. linkproxy{option} serve
 
-Back up signing-keys.txt: without it, links of mail that was sent no longer work.
-privacy-key.txt must not change once recipients are stored: they are looked up by it."""
+Back up both key files. Without signing-keys.txt links of mail that was sent no longer work; without
+privacy-key.txt, which must not change, the store does not open."""

@@ -71,4 +71,4 @@ def test_a_fault_half_way_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_it_says_what_to_do_next_with_the_folder_that_was_chosen(tmp_path: Path) -> None:
     output = CliRunner().invoke(init, ["--folder", str(tmp_path)]).output
     assert f"linkproxy --config {tmp_path}/config.toml config check" in output
-    assert "Back up signing-keys.txt" in output
+    assert "Back up both key files." in output
