@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from linkproxy.cli.main import COMMANDS
 from linkproxy.cli.reference import PAGES, commands, outdated
 from linkproxy.config_reference import settings
-from linkproxy.inbound.base import CAMPAIGN, Outcome
+from linkproxy.inbound.base import CAMPAIGN, RECIPIENT, Outcome
 from linkproxy.inbound.providers import PROVIDERS
 from linkproxy.logs import EVENTS, Event
 from linkproxy.telemetry import METRICS, Metrics
@@ -105,6 +105,48 @@ def test_every_provider_and_what_becomes_of_its_events_is_documented() -> None:
 def test_links_between_pages_lead_somewhere(file: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", file.read_text("utf-8")):
         assert (file.parent / target).exists(), target
+
+
+HAND_WRITTEN = [
+    file
+    for file in (
+        *sorted(ROOT.glob("*.md")),
+        *sorted(DOCS.rglob("*.md")),
+        *sorted((ROOT / "deploy").iterdir()),
+    )
+    if str(file.relative_to(ROOT)) not in PAGES
+]
+
+
+@pytest.mark.parametrize("file", HAND_WRITTEN, ids=lambda path: path.name)
+def test_pages_name_settings_that_there_are(file: Path) -> None:
+    known = {(section, key) for section, _, key, _ in settings()}
+    sections = {section for section, _ in known}
+    named = re.findall(r"`\[(\w+)\] (\w+)", file.read_text("utf-8"))
+    assert [
+        (section, key) for section, key in named if section in sections and (section, key) not in known
+    ] == []
+
+
+@pytest.mark.parametrize("file", HAND_WRITTEN, ids=lambda path: path.name)
+def test_pages_name_metrics_that_there_are(file: Path) -> None:
+    known = {metric.exported for metric in METRICS} | {CAMPAIGN, RECIPIENT}
+    assert set(re.findall(r"\blinkproxy_[a-z_]+", file.read_text("utf-8"))) <= known
+
+
+@pytest.mark.parametrize("file", HAND_WRITTEN, ids=lambda path: path.name)
+def test_pages_give_commands_options_that_they_have(file: Path) -> None:
+    known = {
+        path: {"--help", *(name for each in command.params for name in (*each.opts, *each.secondary_opts))}
+        for path, _, command in commands()
+    }
+    for line in re.findall(r"\blinkproxy (?:--config \S+ )?([a-z][^`\n|;&]*)", file.read_text("utf-8")):
+        words, path = line.split(), "linkproxy"
+        while words and f"{path} {words[0]}" in known:
+            path = f"{path} {words.pop(0)}"
+        if path != "linkproxy":
+            given = {word for word in words if re.fullmatch(r"--[a-z][a-z-]*", word)}
+            assert given <= known[path], f"{path}: {given - known[path]}"
 
 
 def anchors(page: Path) -> set[str]:
