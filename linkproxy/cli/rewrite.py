@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,7 +133,7 @@ def rewrite(
     written = with_store(lambda config, store: _do(config, store, campaign, mailing, means))
     notes.show()
     if out and not notes.quiet:
-        say(f"{written:,} mail{'' if written == 1 else 's'} written to {out}.")
+        say(f"{written:,} mail{'' if written == 1 else 's'} written to {out}.{_beside(out, mailing)}")
     if mailing.faults:
         raise LinkproxyError("\n".join([*mailing.faults, f"{len(mailing.faults)} were skipped"]))
 
@@ -153,6 +154,15 @@ def _planned(wish: Wish, on_error: str) -> Mailing:
             "\n".join([*mailing.faults, "nothing was written; --on-error skip does the rest all the same"])
         )
     return mailing
+
+
+def _beside(out: Path, mailing: Mailing) -> str:
+    """Return a warning of files in the folder that are not this run's: who sends them all sends old mail."""
+    if mailing.index is None or mailing.index.parent != out:
+        return ""
+    others = sum(len(files) for _, _, files in os.walk(out)) - mailing.total - 1
+    kind = "file" if others == 1 else "files"
+    return f" It holds {others:,} other {kind}, too: send what {mailing.index} names." if others > 0 else ""
 
 
 async def _do(config: Config, store: Store, name: str, mailing: Mailing, means: Means) -> int:

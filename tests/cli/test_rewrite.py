@@ -369,3 +369,18 @@ def test_the_keys_of_another_installation_sign_nothing_here(spring: Installation
     assert rewrite(spring, "--recipient", "anna@example.com")
     spring.write("signing-keys.txt", own)
     assert rewrite(spring, "--recipient", "anna@example.com")
+
+
+def test_mails_of_a_run_before_in_the_folder_are_told_of(spring: Installation) -> None:
+    spring.write("list.csv", "email\nanna@example.com\nben@other.example\n")
+    spring.write("cleo.csv", "email\ncleo@example.com\n")
+
+    def told(table: str) -> str:
+        ran = spring.run(
+            "rewrite", "newsletter.html", "--campaign", "spring", "--recipients", table, "--out", "ready"
+        )
+        return ran.err
+
+    for _ in range(2):
+        assert "It holds" not in told("list.csv")
+    assert "It holds 2 other files, too: send what ready/index.csv names." in told("cleo.csv")
