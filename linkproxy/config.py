@@ -134,7 +134,7 @@ class PrivacySection(Section):
     )
     erase_by_api: bool = Field(
         default=False,
-        description="Whether API keys that may everything may erase people. It cannot be undone.",
+        description="Whether API keys with the right to everything may erase people. It cannot be undone.",
     )
 
     def read_key(self) -> bytes:
@@ -235,7 +235,8 @@ class LimitsSection(Section):
     mail_bytes: Bytes = Field(default=26_214_400, description="Largest mail that is rewritten.")
     strays_per_minute: Count = Field(
         default=600,
-        description="Requests with broken tokens that are kept per minute; a tenth of them with new headers.",
+        description="Requests with broken tokens that are kept per minute; at most a tenth of these with "
+        "headers not seen before.",
     )
     strays_kept: Count = Field(
         default=100_000, description="How many of them are kept at all; the oldest go first."
