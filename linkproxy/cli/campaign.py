@@ -265,7 +265,8 @@ def rename(name: str, new_name: str) -> None:
         raise LinkproxyError(f"campaign name {fault}")
 
     async def work(config: Config, store: Store) -> bool:
-        await store.change_campaign(replace(await need_campaign(store, name), name=new_name))
+        found = await need_campaign(store, name)
+        await store.change_campaign(found, replace(found, name=new_name))
         return any(rule.campaign == name for rule in config.relay.rules)
 
     is_ruled = with_store(work)
@@ -306,7 +307,7 @@ def _put(names: tuple[str, ...], archived_at: float | None) -> None:
     async def work(_config: Config, store: Store) -> None:
         for found in [await need_campaign(store, name) for name in names]:
             if (found.archived_at is None) is not (archived_at is None):
-                await store.change_campaign(replace(found, archived_at=archived_at))
+                await store.change_campaign(found, replace(found, archived_at=archived_at))
 
     with_store(work)
 

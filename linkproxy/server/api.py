@@ -224,16 +224,15 @@ class Api:
         if given and (fault := name_fault(given.strip())):
             body.fault("name", fault)
         body.check()
-        campaign = await known_campaign(self._store, call.path["name"])
+        was = campaign = await known_campaign(self._store, call.path["name"])
         if given:
             campaign = replace(campaign, name=given.strip())
         if body.has("archived") and archived is not (campaign.archived_at is not None):
             campaign = replace(campaign, archived_at=self._clock() if archived else None)
         try:
-            await self._store.change_campaign(campaign)
+            return {"campaign": campaign_record(await self._store.change_campaign(was, campaign))}
         except DuplicateError as error:
             raise ApiError(409, str(error)) from None
-        return {"campaign": campaign_record(campaign)}
 
     # --- deliveries ----------------------------------------------------------------------------
 

@@ -244,10 +244,11 @@ class Store(
     async def list_campaigns(self) -> list[Campaign]:
         """Return all campaigns, archived ones too, in the order that they were made in."""
 
-    async def change_campaign(self, changed: Campaign) -> None:
-        """Store the name and ``archived_at`` of a campaign, known by its id; all else stays.
+    async def change_campaign(self, was: Campaign, changed: Campaign) -> Campaign:
+        """Store the name and ``archived_at`` of a campaign where they are not as they were; all else stays.
 
-        Raises DuplicateError if another has the name, StoreError if there is no such campaign.
+        So who renames a campaign does not undo that another archives it meanwhile. Returns the campaign as
+        it is now. Raises DuplicateError if another has the name, StoreError if there is no such campaign.
         """
 
     async def list_links(self, campaign_id: CampaignId) -> list[Link]:

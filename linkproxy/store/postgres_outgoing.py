@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _COLUMNS = rows.CAMPAIGN.removeprefix("id, ")
 _PLACES = ", ".join(f"${place}" for place in range(1, len(_COLUMNS.split(",")) + 1))
 _CAMPAIGN = f"INSERT INTO campaign ({_COLUMNS}) VALUES ({_PLACES}) RETURNING id"
-_CHANGE = "UPDATE campaign SET name = $2, archived_at = $3 WHERE id = $1 RETURNING id"
+_CHANGE = f"""UPDATE campaign SET name = CASE WHEN $2::text = $3 THEN name ELSE $3 END,
+    archived_at = CASE WHEN $4::double precision IS NOT DISTINCT FROM $5 THEN archived_at ELSE $5 END
+WHERE id = $1 RETURNING {rows.CAMPAIGN}"""
 _LINK = f"""INSERT INTO link ({rows.LINK})
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
     $8::text[])"""
@@ -56,15 +58,17 @@ async def add_campaign(work: Transaction, campaign: Campaign, now: float) -> Cam
     return replace(created, id=CampaignId(row[0] if row else 0))
 
 
-async def change_campaign(work: Transaction, changed: Campaign) -> None:
-    """Store a campaign's name and ``archived_at``; raise DuplicateError."""
+async def change_campaign(work: Transaction, was: Campaign, changed: Campaign) -> Campaign:
+    """Store what is new of a campaign's name and ``archived_at``; raise DuplicateError."""
+    new = (was.id, was.name, changed.name, was.archived_at, changed.archived_at)
     try:
-        found = await work.fetch_one(_CHANGE, changed.id, changed.name, changed.archived_at)
+        found = await work.fetch_one(_CHANGE, *new)
     except asyncpg.UniqueViolationError:
         raise name_taken(changed.name) from None
     if found is None:
-        raise unknown_campaign(changed.id)
+        raise unknown_campaign(was.id)
     await work.execute(CHANGED)
+    return rows.campaign_from(found)
 
 
 async def add_links(work: Transaction, links: Sequence[Link]) -> None:

@@ -160,9 +160,10 @@ class SqliteStore(
         found = await self._readers.fetch(f"SELECT {rows.CAMPAIGN} FROM campaign ORDER BY id")
         return [rows.campaign_from(row) for row in found]
 
-    async def change_campaign(self, changed: Campaign) -> None:
-        await self._writer.run(partial(outgoing.change_campaign, changed=changed))
-        await self.file_links(changed.id)
+    async def change_campaign(self, was: Campaign, changed: Campaign) -> Campaign:
+        found = await self._writer.run(partial(outgoing.change_campaign, was=was, changed=changed))
+        await self.file_links(was.id)
+        return found
 
     async def list_links(self, campaign_id: CampaignId) -> list[Link]:
         found = await self._readers.fetch(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _COLUMNS = rows.CAMPAIGN.removeprefix("id, ")
 _PLACES = ", ".join("?" * len(_COLUMNS.split(",")))
 _CAMPAIGN = f"INSERT INTO campaign ({_COLUMNS}) VALUES ({_PLACES}) RETURNING id"
-_CHANGE = "UPDATE campaign SET name = ?, archived_at = ? WHERE id = ?"
+_CHANGE = f"""UPDATE campaign SET name = CASE WHEN ?2 = ?3 THEN name ELSE ?3 END,
+    archived_at = CASE WHEN ?4 IS ?5 THEN archived_at ELSE ?5 END WHERE id = ?1 RETURNING {rows.CAMPAIGN}"""
 _LINK = f"INSERT INTO link ({rows.LINK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _LINK_TAKEN = (
     "SELECT 1 FROM message_link WHERE campaign_id = ? AND key IN (SELECT value FROM json_each(?)) LIMIT 1"
@@ -46,15 +47,17 @@ def add_campaign(session: Session, campaign: Campaign) -> Campaign:
     return replace(created, id=CampaignId(new_id))
 
 
-def change_campaign(session: Session, changed: Campaign) -> None:
-    """Store a campaign's name and ``archived_at``; raise DuplicateError."""
+def change_campaign(session: Session, was: Campaign, changed: Campaign) -> Campaign:
+    """Store what is new of a campaign's name and ``archived_at``; raise DuplicateError."""
+    new = (was.id, was.name, changed.name, was.archived_at, changed.archived_at)
     try:
-        found = session.db.execute(_CHANGE, (changed.name, changed.archived_at, changed.id))
+        found = session.db.execute(_CHANGE, new).fetchone()
     except sqlite3.IntegrityError:
         raise name_taken(changed.name) from None
-    if not found.rowcount:
-        raise unknown_campaign(changed.id)
+    if found is None:
+        raise unknown_campaign(was.id)
     session.changed()
+    return rows.campaign_from(found)
 
 
 def name_taken(name: str) -> DuplicateError:

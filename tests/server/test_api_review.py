@@ -309,7 +309,7 @@ async def test_a_campaign_that_is_not_there_cannot_be_compared_and_no_other_para
 
 
 async def test_archived_campaigns_are_compared_on_demand(site: Site) -> None:
-    await site.store.change_campaign(replace(site.campaign, archived_at=site.START))
+    await site.store.change_campaign(site.campaign, replace(site.campaign, archived_at=site.START))
     assert (await ask(site, "/api/v1/compare"))["campaigns"] == []
     shown = (await ask(site, "/api/v1/compare?archived=true"))["campaigns"]
     assert [row["campaign"] for row in shown] == ["spring"]

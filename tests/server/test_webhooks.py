@@ -159,7 +159,7 @@ async def test_a_campaign_can_be_told_of_alone_whatever_its_name_becomes(told: T
     of_all = await told.add("all")
     of_other = await told.add("of other", campaign_id=other.id)
     of_spring = await told.add("of spring", campaign_id=told.site.campaign.id)
-    await store.change_campaign(replace(told.site.campaign, name="autumn"))
+    await store.change_campaign(told.site.campaign, replace(told.site.campaign, name="autumn"))
     visit_id = await told.click()
     await told.send()
     assert of_all.changes == of_spring.changes == [("click", visit_id)]

@@ -88,18 +88,26 @@ class OutgoingContract:
 
     async def test_a_renamed_or_archived_campaign_keeps_its_id_and_all_else(self, store, mail):
         changed = replace(mail.campaign, name="spring", archived_at=NOW)
-        await store.change_campaign(replace(changed, base_url="https://other.example"))
+        told = await store.change_campaign(mail.campaign, replace(changed, base_url="https://other.example"))
+        assert told == changed
         assert await store.find_campaign("spring") == changed
         assert await store.find_campaign("news") is None
-        await store.change_campaign(mail.campaign)
+        await store.change_campaign(changed, mail.campaign)
         assert await store.list_campaigns() == [mail.campaign]
+
+    async def test_who_renames_a_campaign_does_not_undo_that_another_archives_it(self, store, mail):
+        was = mail.campaign
+        await store.change_campaign(was, replace(was, name="spring"))
+        both = await store.change_campaign(was, replace(was, archived_at=NOW))
+        assert both == replace(was, name="spring", archived_at=NOW)
+        assert await store.list_campaigns() == [both]
 
     async def test_links_of_an_archived_campaign_lead_to_their_targets_and_visits_tell_its_new_name(
         self, mail, open_store
     ):
         await mail.visited(mail.visit())
         other = await open_store()
-        await other.change_campaign(replace(mail.campaign, name="spring", archived_at=NOW))
+        await other.change_campaign(mail.campaign, replace(mail.campaign, name="spring", archived_at=NOW))
         (judged,) = await mail.visited(mail.visit(1))
         assert judged.answer.target == mail.links[0].target
         assert judged.facts.campaign.name == "spring"
@@ -109,12 +117,12 @@ class OutgoingContract:
         await store.add_campaign(Campaign(CampaignId(0), "news"))
         other = await store.add_campaign(Campaign(CampaignId(0), "spring"))
         with pytest.raises(DuplicateError, match="'news' is there already"):
-            await store.change_campaign(replace(other, name="news", archived_at=NOW))
+            await store.change_campaign(other, replace(other, name="news", archived_at=NOW))
         assert await store.get_campaign(other.id) == other
 
     async def test_a_campaign_that_is_not_there_cannot_be_changed(self, store):
         with pytest.raises(StoreError, match="99 is not in the store"):
-            await store.change_campaign(Campaign(CampaignId(99), "news"))
+            await store.change_campaign(*[Campaign(CampaignId(99), "news")] * 2)
 
     async def test_links_come_back_by_position(self, store, mail):
         late = Link(mail.campaign.id, key(90), "", LinkKind.BAIT, LinkRole.HEADER, 9, BaitStyle.PIXEL, "")

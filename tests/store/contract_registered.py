@@ -29,7 +29,7 @@ class RegisteredContract:
         mail = await send(filing)
         await filing.note_signing_key(mail.campaign.id, 1, FINGERPRINT)
         await filing.set_target(mail.campaign.id, key(1), "https://shop.example/right", who="me", at=1.0)
-        await filing.change_campaign(replace(mail.campaign, name="renamed", archived_at=7.5))
+        await filing.change_campaign(mail.campaign, replace(mail.campaign, name="renamed", archived_at=7.5))
         (filed,) = read_folder(folder)
         assert filed == await filing.registered(mail.campaign.id)
         assert filed.campaign.name == "renamed"

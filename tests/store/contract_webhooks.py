@@ -105,5 +105,5 @@ class WebhookContract:
         where = Filter(campaign_id=other.campaign.id)
         before = await feed(store, where)
         assert [row.campaign for row in before] == ["offer"]
-        await store.change_campaign(replace(other.campaign, name="renamed"))
+        await store.change_campaign(other.campaign, replace(other.campaign, name="renamed"))
         assert await feed(store, where) == [replace(before[0], campaign="renamed")]
