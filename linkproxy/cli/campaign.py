@@ -48,6 +48,8 @@ def campaign() -> None:
 
 def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Utm:
     """Return the parameters that ``source=news,medium=email`` names; raise BadParameter for others."""
+    from linkproxy.server.campaigns import utm_fault
+
     values: dict[str, str] = {}
     for part in filter(None, (text or "").split(",")):
         name, equals, value = part.partition("=")
@@ -58,6 +60,8 @@ def read_utm(_context: click.Context, _parameter: click.Parameter, text: str | N
             )
         if name in values:
             raise click.BadParameter(f"{name} is given twice")
+        if fault := utm_fault(value.strip()):
+            raise click.BadParameter(f"{name} {fault}")
         values[name] = value.strip()
     return Utm(**values)
 

@@ -22,6 +22,9 @@ MOST_ROWS = 1000
 _SHOWN = 60
 """Characters of a value that a fault shows."""
 
+_MOST_UNKNOWN = 20
+"""Fields of an object that are told to be none; a list that was sent as an object has thousands."""
+
 
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
@@ -100,11 +103,14 @@ class Body:
         self._fields = fields
         self._where = where
         self.faults: list[str] = []
-        for name in fields:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
-                self.fault(name, f"there is no such field; {hint}")
+        strange = [name for name in fields if name not in known]
+        for name in strange[:_MOST_UNKNOWN]:
+            shown = name[:_SHOWN]
+            near = difflib.get_close_matches(shown, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+            self.fault(shown, f"there is no such field; {hint}")
+        if (more := len(strange) - _MOST_UNKNOWN) > 0:
+            self.fault(f"{more:,} more fields", "there are no such fields")
 
     def fault(self, name: str, what: str) -> None:
         """Note what is wrong with a field."""

@@ -49,10 +49,14 @@ def base_url_fault(url: str) -> str | None:
 
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_UTM_CHARACTERS = 500
+"""Far more than anybody counts by; five of them leave room for the target in what proxies take."""
 
 
 def utm_fault(value: str) -> str | None:
     """Return why targets cannot be given this UTM value."""
+    if len(value) > _UTM_CHARACTERS:
+        return f"is longer than {_UTM_CHARACTERS} characters"
     return "has control characters" if _CONTROLS.search(value) else None
 
 

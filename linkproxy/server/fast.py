@@ -95,6 +95,11 @@ class Connection(asyncio.Protocol):
             self._held = True
             self._transport.pause_reading()
 
+    def eof_received(self) -> bool:
+        """Keep the connection for the answer under way: who has sent all may say so, and still read."""
+        self._ending = True
+        return self._visit is not None
+
     def pause_writing(self) -> None:
         self._full = True
 

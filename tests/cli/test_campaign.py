@@ -127,7 +127,9 @@ def test_all_faults_of_a_campaign_are_told_at_once_and_nothing_is_stored(here: I
     assert here.ok("campaign", "list", "--json").json["campaigns"] == []
 
 
-@pytest.mark.parametrize("utm", ["colour=red", "source", "source=", "source=a,source=b"])
+@pytest.mark.parametrize(
+    "utm", ["colour=red", "source", "source=", "source=a,source=b", f"source={'a' * 501}", "term=a\nb"]
+)
 def test_a_utm_parameter_that_is_none_is_refused(here: Installation, utm: str) -> None:
     assert "utm" in here.fails("campaign", "add", "spring", "--utm", utm, code=2)
 

@@ -231,6 +231,13 @@ async def test_a_utm_value_is_one_line_of_text(site: Site, key: str) -> None:
     assert_fault(told, 400, "utm.source: has control characters", "utm.medium: has control characters")
 
 
+async def test_a_utm_value_leaves_room_for_the_target(site: Site, key: str) -> None:
+    long = await call(site, key, "/api/v1/campaigns", {"name": "x", "utm": {"source": "a" * 501}})
+    assert_fault(long, 400, "utm.source: is longer than 500 characters")
+    body = {"name": "x", "utm": {"source": "a" * 500}}
+    assert (await call(site, key, "/api/v1/campaigns", body))[0] == 200
+
+
 async def test_a_campaign_shows_its_link_table(site: Site, key: str) -> None:
     _, body = await call(site, key, "/api/v1/campaigns/spring")
     assert {

@@ -182,6 +182,12 @@ async def test_a_client_that_closes_its_half_is_treated_the_same(both: Any) -> N
         await came_the_same(fast, plain, CASES[case], half_close=True)
 
 
+async def test_who_says_that_nothing_more_comes_is_sent_on_all_the_same(both: Any) -> None:
+    fast, _ = await both()
+    for case in ("a click", "HEAD"):
+        assert (await exchange(fast, CASES[case], half_close=True)).startswith(b"HTTP/1.1 302 "), case
+
+
 async def test_a_person_with_all_the_cookies_of_the_brands_domain_is_sent_on(both: Any) -> None:
     fast, plain = await both()
     cookies = "; ".join(f"preference{number}={'c' * 1000}" for number in range(25))
