@@ -27,6 +27,7 @@ _PART, _PART_BYTES = ".part", 8
 _WHAT_TO_DO: Final = {
     errno.ENOENT: "there is no such file; check the name",
     errno.ENOTDIR: "a part of the path is no folder; check the name",
+    errno.ELOOP: "symbolic links lead in a circle; check the name",
     errno.EISDIR: "is a folder; name a file in it",
     errno.EACCES: "this user may not use it; change its rights, or run this as its owner",
     errno.EPERM: "this user may not use it; change its rights, or run this as its owner",
@@ -114,6 +115,16 @@ def behind_links(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those that it is in, if they are not there; raise OSError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        # It says so of a file that stands where a folder must be: another name for what goes in is no help.
+        folder.stat()  # which says what is the matter with a link
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
+
+
 def remove_parts(folders: Iterable[Path]) -> None:
     """Remove what a program that was killed had begun to write in these folders."""
     for folder in folders:
@@ -138,7 +149,7 @@ def whole_file(path: Path, *, mode: int = 0o666, durable: bool = False) -> Itera
             with path.open("wb") as file:
                 yield file
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.parent)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from linkproxy.cli.files import file_fault
+from linkproxy.cli.files import file_fault, make_folder
 from linkproxy.model import LinkproxyError
 
 PRIVATE: Final = 0o600
@@ -60,7 +60,7 @@ def write_new(contents: dict[Path, str]) -> None:
     written: list[Path] = []
     try:
         for path, text in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
             written.append(path)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

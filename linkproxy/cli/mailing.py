@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from linkproxy.campaign.signatures import signatures_of, signed_fault
 from linkproxy.cli import mbox
-from linkproxy.cli.files import STDIN, FileNames, is_stream
+from linkproxy.cli.files import STDIN, FileNames, behind_links, is_stream
 from linkproxy.cli.inputs import People, read_people
 from linkproxy.cli.spots import (
     MAILDIR,
@@ -216,8 +216,8 @@ def _pairs(wish: Wish, out: Path, people: People) -> tuple[list[Job], list[str]]
         spot = spot_at(path, in_maildir=in_maildir) if name else None
         if spot is None:
             fault: str | None = "the column file is empty"
-        elif ".." in path.parts[len(wish.source.parts) :] or not path.resolve().is_relative_to(
-            wish.source.resolve()
+        elif ".." in path.parts[len(wish.source.parts) :] or not behind_links(path).is_relative_to(
+            behind_links(wish.source)
         ):
             fault = f"{name} is not inside {wish.source}"
         elif first != person.line:
@@ -234,11 +234,11 @@ def _pairs(wish: Wish, out: Path, people: People) -> tuple[list[Job], list[str]]
 
 def _checked(wish: Wish, mailing: Mailing) -> Mailing:
     """Refuse to overwrite a source, and take out jobs that cannot be done."""
-    outputs = {copy.output.resolve() for job in mailing.jobs for copy in job.copies if copy.output}
+    outputs = {behind_links(copy.output) for job in mailing.jobs for copy in job.copies if copy.output}
     jobs: list[Job] = []
     faults = dict.fromkeys(mailing.faults)
     for job in mailing.jobs:
-        if job.spot.path != STDIN and job.spot.path.resolve() in outputs:
+        if job.spot.path != STDIN and behind_links(job.spot.path) in outputs:
             raise LinkproxyError(f"{job.spot.path} would be overwritten by its result; give another --out")
         found = _faults(wish, job.spot)
         faults |= dict.fromkeys(found)

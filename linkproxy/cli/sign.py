@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from linkproxy.cli.files import STDIN, file_fault, whole_file
+from linkproxy.cli.files import STDIN, behind_links, file_fault, whole_file
 from linkproxy.cli.output import say
 from linkproxy.cli.progress import progress
 from linkproxy.cli.session import current_config
@@ -36,6 +36,8 @@ MOST_LINES: Final = 100
 """Lines that a quoted cell may span; more means that its quote is never closed."""
 _SHOWN_FAULTS: Final = 20
 _STEP_BYTES: Final = 1 << 18
+_CR_ALONE_SAID: Final = "new-line character seen"  # Python's advice behind that is for programmers
+_CR_ALONE: Final = "a line ends in CR alone; save the file with line ends of LF or CRLF"
 
 
 @click.command("sign")
@@ -69,7 +71,7 @@ def sign(*, source: Path, column: str | None, heading: str, out: Path | None, on
 
     if not heading.strip() or any(char in heading for char in f'{_DELIMITERS}"\r\n'):
         raise LinkproxyError(f"--as: {heading!r} cannot be a column's name here; use letters, digits and _")
-    if out is not None and source != STDIN and source.resolve() == out.resolve():
+    if out is not None and source != STDIN and behind_links(source) == behind_links(out):
         raise LinkproxyError(f"{source} would be overwritten by its result; give another --out")
     ring = keyring(current_config())
     with _opened(source) as lines, _written(out) as output:
@@ -124,7 +126,7 @@ class _Rows:
             try:
                 cells = next(csv.reader(self._feed(), delimiter=delimiter, strict=True), None)
             except csv.Error as error:
-                cells = f"not CSV: {error}"
+                cells = f"not CSV: {_CR_ALONE if _CR_ALONE_SAID in str(error) else error}"
                 self._again.extendleft(reversed(self._taken[1:]))
                 del self._taken[1:]
             if cells is None:

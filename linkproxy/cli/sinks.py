@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
-from linkproxy.cli.files import behind_links, file_fault, is_stream, write_whole
+from linkproxy.cli.files import behind_links, file_fault, is_stream, make_folder, write_whole
 from linkproxy.cli.mbox import enclosed
 from linkproxy.model import LinkproxyError
 
@@ -61,7 +61,7 @@ class Files:
         self._unsure: list[Path] = []  # written, and perhaps not on the disk yet
         for folder in (*folders, *(() if own is None else (own,))):
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
             except OSError as error:
                 raise LinkproxyError(file_fault(folder, error)) from None
         self._own = -1
@@ -130,7 +130,7 @@ class Mbox:
         self._path = path
         self._beside = path.with_name(f".{path.name}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._file: BinaryIO = os.fdopen(os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
             _lock(path, self._file.fileno())
         except LinkproxyError:

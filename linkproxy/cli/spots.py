@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from linkproxy.campaign.lint import is_message
 from linkproxy.campaign.mime_headers import as_utf8, mailboxes, read_head
 from linkproxy.cli import mbox
-from linkproxy.cli.files import STDIN, file_fault, is_stream, mail_fault, read_mail
+from linkproxy.cli.files import STDIN, behind_links, file_fault, is_stream, mail_fault, read_mail
 from linkproxy.model import LinkproxyError
 from linkproxy.server.recipients import read_recipient
 
@@ -147,13 +147,13 @@ def folder_spots(source: Path, results: Path | None) -> list[Spot]:
     """Return a folder's mails; results of an earlier run inside it are no mails."""
     if kind_of(source) is Kind.MAILDIR:
         return _maildir(source)
-    inside = results.resolve() if results else None
+    inside = behind_links(results) if results else None
     found = [
         spot_at(path)
         for path in sorted(source.rglob("*"))
         if path.suffix.lower() in BY_SUFFIX
         and path.is_file()
-        and not (inside and inside != source.resolve() and path.resolve().is_relative_to(inside))
+        and not (inside and inside != behind_links(source) and behind_links(path).is_relative_to(inside))
     ]
     if not found:
         raise LinkproxyError(f"{source}: no .html files and no .eml files in it")

@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
         "_held",
         "_path",
         "_rest",
+        "_sent_all",
         "_server",
         "_transport",
         "_visit",
@@ -72,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._rest: list[bytes] = []  # packets that came before the answer to the visit under way
         self._held = False  # nothing more is read, since too much waits already
         self._full = False  # the client does not take its answers
+        self._sent_all = False  # the client asks nothing more, but may still read
         self._ending = False
         self.idle_sweeps = 0
 
@@ -96,9 +98,10 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Keep the connection for the answer under way: who has sent all may say so, and still read."""
-        self._ending = True
-        return self._visit is not None
+        """Keep the connection for what is still to be answered; TLS has no half-closed one (RFC 8446, 6.1)."""
+        self._sent_all = True
+        secure = self._from is not None and self._from[1]
+        return not secure and (self._visit is not None or bool(self._rest))
 
     def pause_writing(self) -> None:
         self._full = True
@@ -166,7 +169,7 @@ class Connection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         transport.write(response)
-        if close or self._ending:
+        if close or self._ending or (self._sent_all and not self._rest):
             self._close(transport)
         elif self._rest and not self._full:
             self._take_rest()
@@ -188,6 +191,8 @@ class Connection(asyncio.Protocol):
             transport.resume_reading()
         for packet in (data, *self._rest):
             handler.data_received(packet)
+        if self._sent_all:
+            handler.close()  # behind its answer, since nobody tells it of the end again
 
 
 class PublicServer(web.Server):

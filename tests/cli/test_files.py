@@ -51,6 +51,13 @@ def test_a_write_that_fails_midway_leaves_the_old_file(tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["mail.html"]
 
 
+def test_a_file_that_stands_where_a_folder_must_be_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_bytes(b"")
+    for inside in ("list.csv/mail.html", "list.csv/mails/mail.html"):
+        with pytest.raises(LinkproxyError, match="a part of the path is no folder; check the name"):
+            write_whole(tmp_path / inside, b"new")
+
+
 def test_a_secret_file_is_readable_by_its_owner_alone_from_the_start(tmp_path: Path) -> None:
     path = tmp_path / "keys.txt"
     with whole_file(path, mode=0o600, durable=True) as file:

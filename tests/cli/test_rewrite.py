@@ -384,3 +384,23 @@ def test_mails_of_a_run_before_in_the_folder_are_told_of(spring: Installation) -
     for _ in range(2):
         assert "It holds" not in told("list.csv")
     assert "It holds 2 other files, too: send what ready/index.csv names." in told("cleo.csv")
+
+
+def test_links_that_lead_to_themselves_are_told_as_such_where_a_file_is_read_or_written(
+    here: Installation,
+) -> None:
+    (here.folder / "round").symlink_to("round")
+    here.write("mail.html", "<p>Hello")
+    here.ok("campaign", "add", "spring")
+    words = (
+        "rewrite",
+        "mail.html",
+        "--campaign",
+        "spring",
+        "--recipient",
+        "a@x.example",
+        "--out",
+        "round/mail",
+    )
+    assert "symbolic links lead in a circle" in here.fails(*words)
+    assert "symbolic links lead in a circle" in here.fails("recipients", "sign", "round", "--out", "new.csv")

@@ -90,6 +90,10 @@ def test_with_a_bad_line_nothing_goes_to_standard_output_either(here: Installati
         (b"id,linkproxy\n1,2\n", "there is a column 'linkproxy' already"),
         (b"\xff\xfei\0d\0", "is UTF-16; save it as CSV in UTF-8"),
         (b'"id\n1\n', "line 1: not CSV"),
+        (
+            b"id\rK-1\r",
+            "line 1: not CSV: a line ends in CR alone; save the file with line ends of LF or CRLF",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_signed_says_why(here: Installation, content: bytes, words: str) -> None:

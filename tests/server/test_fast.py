@@ -295,6 +295,26 @@ async def test_who_has_gone_does_not_keep_the_others_of_a_commit_from_their_answ
     assert len(await site.visits()) == len(people)
 
 
+@pytest.mark.parametrize(("last", "status"), [("{third}", b"302"), ("/nothing", b"404")])
+async def test_what_was_asked_before_a_client_closed_its_half_is_answered_and_then_it_is_closed(
+    site: Site, locked: Callable[[], AbstractContextManager[None]], last: str, status: bytes
+) -> None:
+    host, port = site.server.addresses.public.removeprefix("http://").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    with locked():
+        for path in ("{path}", "{second}", last):
+            writer.write(filled(site, get(path, FIREFOX)))
+            for _ in range(20):
+                await asyncio.sleep(0)
+        (connection,) = begun()
+        writer.write_eof()
+        await until(lambda: connection._sent_all)
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    writer.close()
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"302", b"302", status]
+
+
 async def until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
         while not holds():  # noqa: ASYNC110  (turns of the loop, in which the server does its work)
