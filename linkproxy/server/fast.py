@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Keep the connection for what is still to be answered; TLS has no half-closed one (RFC 8446, 6.1)."""
+        """Keep the connection for what is still to be answered; TLS has none half closed (RFC 8446, 6.1)."""
         self._sent_all = True
         secure = self._from is not None and self._from[1]
         return not secure and (self._visit is not None or bool(self._rest))
