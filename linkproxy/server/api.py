@@ -310,7 +310,7 @@ class Api:
         if query.get("campaign"):
             await known_campaign(self._store, query["campaign"])
         faults = unknown(query, (*listing.filters, "limit", "next"))
-        limit = _limit(query.pop("limit", str(_PAGE)), faults)
+        limit = _limit(query.pop("limit", "") or str(_PAGE), faults)
         # Asked before the rows: what comes meanwhile is among them, or for the next time.
         end: int | None = getattr(await self._store.ends(), listing.end) if listing.end else None
         begin = query.pop("next", "")

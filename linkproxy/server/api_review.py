@@ -76,7 +76,7 @@ class ReviewApi:
 
     async def shadow(self, call: Call) -> Answer:
         """Return what the shadow policy said beside the live one."""
-        query = {"limit": _SHADOW_ROWS, **call.query}
+        query = {**call.query, "limit": call.query.get("limit") or _SHADOW_ROWS}
         where = await self._read_known(query, ("campaign", "since", "until", "limit"))
         if (where.limit or 0) > MOST_ROWS:
             raise ApiError(400, f"limit: {where.limit} is not a whole number from 0 to {MOST_ROWS}")

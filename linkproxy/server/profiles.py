@@ -25,7 +25,7 @@ async def profile_records(
     """Return profiles, those with most lessons first; raise ApiError for what is no filter."""
     faults = unknown(query, ("name", "limit"))
     try:
-        where = read_filter({"limit": query.get("limit", str(_ROWS))}, now=now)
+        where = read_filter({"limit": query.get("limit") or str(_ROWS)}, now=now)
     except FilterError as error:
         raise ApiError(400, *faults, *error.faults) from None
     if not 1 <= (where.limit or 0) <= MOST_ROWS:

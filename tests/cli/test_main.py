@@ -115,6 +115,18 @@ def linkproxy(*arguments: str, folder: Path, stdout: int = subprocess.PIPE) -> t
     return process.returncode, out, err
 
 
+def test_who_interrupts_while_the_program_is_read_sees_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import signal; signal.raise_signal(signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "linkproxy", "--help"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "linkproxy: interrupted.\n")
+
+
 @pytest.mark.parametrize("group", ["campaign", "store", "recipients", "link"])
 def test_the_commands_of_a_group_are_told_in_whole_sentences(here: Installation, group: str) -> None:
     listed = here.ok(group, "--help").text.split("Commands:\n")[1]

@@ -256,6 +256,27 @@ async def test_every_parameter_that_is_taken_is_described_and_no_other(
                 assert_fault((400, answer), 400, f"{item['name']}: ")
 
 
+@pytest.mark.parametrize("name", [name for name in CALLS if name.startswith("GET /api/")])
+async def test_an_empty_parameter_is_as_one_that_is_not_given(name: str, site: Site, key: str) -> None:
+    path, operation = CALLS[name]
+    path = path.format_map(FILLED)
+    for item in operation["parameters"]:
+        if item["in"] == "query" and not item.get("required"):
+            assert await call(site, key, f"{path}?{item['name']}=") == await call(site, key, path), item[
+                "name"
+            ]
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_field_that_is_null_is_as_one_that_is_not_given(name: str, site: Site, key: str) -> None:
+    for where, schema in objects(json_of(BODIES[name]["requestBody"])):
+        if "properties" in schema and not name.startswith("POST /inbound"):
+            without = (await send(site, key, name, body_with(where, {})))[1].get("errors")
+            for field in schema["properties"]:
+                answer = (await send(site, key, name, body_with(where, {field: None})))[1]
+                assert answer.get("errors") == without, f"{where}{field}"
+
+
 def _fits(value: Any, schema: dict[str, Any]) -> bool:
     return Draft202012Validator({**schema, "components": DESCRIPTION["components"]}).is_valid(value)
 
