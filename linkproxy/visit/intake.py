@@ -37,9 +37,15 @@ _TILDE = re.compile("%7e", re.IGNORECASE)
 _POINTS = r"[.,;:!*)\]>]|%2A|%5D|%3E"
 """What a mail program that finds links in a text takes along: the end of a sentence, of brackets, or of
 *bold words*."""
+_MARKS = r"[_=~`|}\\-]|%(?:0[9AD]|20|3[CD]|5[CF]|60|7[BCD])"
+"""Likewise other marks, blanks, ends of lines and of encoded ones, and what stands before a tag. No quotes:
+those are what scanners try."""
 _BEYOND = r"%[89A-F][0-9A-F]|[^\x00-\x7f]"
 """Likewise punctuation of other scripts, an emoji, and in Chinese or Japanese the words that follow."""
-_POINTED = re.compile(rf"(/[A-Za-z0-9_-]{{24}}/[A-Za-z0-9]{{4}})(?:{_POINTS}|{_BEYOND})+", re.IGNORECASE)
+_TAKEN_ALONG = re.compile(
+    rf"(/[A-Za-z0-9_-]{{24}}/[A-Za-z0-9]{{4}})(?:{_POINTS}|{_MARKS}|{_BEYOND})*(?:&[^/]*)?", re.IGNORECASE
+)
+"""Also parameters that somebody appended who took it that there were some already."""
 # Without what is beyond ASCII: of a name that was filled in, half would be somebody else's reference.
 _POINTED_REFERENCE = re.compile(rf"(.*?)(?:{_POINTS})+", re.IGNORECASE)
 
@@ -159,6 +165,10 @@ def visit_of(asked: tuple[Any, ...], method: str, at: float, caller: Caller, gat
     """Return the visit that the groups of ``TRACKED`` stand for; None if the token is not true."""
     tracked, token, key, rest, nonce = asked
     ids = gate.tokens.read(token, _MESSAGE if rest is None else _REFERENCE)
+    if ids is None and not rest:
+        # The slash at the end was lost or added on the way; ``hop_from`` leaves it out, too.
+        rest = "" if rest is None else None
+        ids = gate.tokens.read(token, _MESSAGE if rest is None else _REFERENCE)
     if ids is None:
         return None
     campaign_id, recipient_id, _ = ids
@@ -231,8 +241,11 @@ def hop_from(path: str, at: float, gate: Gate) -> str:
     """Return where the extra hop of a tracked path leads, relative to it.
 
     Relative (RFC 9110 section 10.2.2), so that it also works behind a front that cuts off a prefix. What
-    is before a colon in its first part would be a scheme (RFC 3986 section 4.2).
+    is before a colon in its first part would be a scheme (RFC 3986 section 4.2). Behind a slash at the end
+    it would begin with one, which not every client keeps.
     """
+    if path.endswith("/"):
+        return f"~{gate.tokens.sign_hop(path[:-1], at)}"
     last = path.rsplit("/", 1)[1]
     return f"{'./' if ':' in last else ''}{last}/~{gate.tokens.sign_hop(path, at)}"
 
@@ -313,8 +326,8 @@ def path_of(target: str) -> str:
         target = "/" + target.split("://", 1)[1].partition("/")[2]
     # Some clients and proxies percent-encode what need not be (RFC 3986 section 2.3).
     path = _TILDE.sub("~", target.partition("?")[0])
-    pointed = _POINTED.fullmatch(path)
-    return pointed[1] if pointed else path
+    longer = _TAKEN_ALONG.fullmatch(path)
+    return longer[1] if longer else path
 
 
 def _stray(raw: RawRequest, path: str, caller: Caller, reason: StrayReason) -> Stray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from urllib.parse import urljoin
 
 import pytest
 from claims.browsers import CHROME, FIREFOX, OLD_CHROME
@@ -166,6 +167,28 @@ async def test_the_merge_tag_form_has_its_hop_too(world):
     assert (first.answer.kind, second.answer.kind) == (AnswerKind.HOP, AnswerKind.REDIRECT)
     assert second.recipient.id == first.recipient.id
     assert "redirect.cookie" in evidence(second)
+
+
+@pytest.mark.parametrize("end", ["", ".", "%20", "&utm_source=x", "/"])
+async def test_a_link_with_what_was_taken_along_has_its_hop_too(world, end):
+    """Browsers resolve the hop against the path that they asked for."""
+    path = world.url("one") + end
+    first = await world.judged(target=path, at=UNSURE)
+    assert first.answer.kind is AnswerKind.HOP
+    location = intake.hop_from(intake.path_of(path), first.visit.at, world.gate)
+    back = urljoin("https://click.example" + path, location).removeprefix("https://click.example")
+    second = await world.judged(at=UNSURE + 0.2, target=back, headers=(*CHROME, COOKIE))
+    assert second.answer.kind is AnswerKind.REDIRECT
+    assert "redirect.cookie" in evidence(second)
+
+
+async def test_a_link_whose_merge_tag_stood_for_nothing_has_its_hop_too(world):
+    token = world.keyring.sign(world.campaign.id, NOBODY, TokenForm.REFERENCE)
+    path = f"/{token}/one0/"
+    location = intake.hop_from(path, NOW, world.gate)
+    hop = urljoin("https://click.example" + path, location).removeprefix("https://click.example")
+    found = intake.read(RawRequest("GET", hop, CHROME, HOME, NOW + 0.2), world.gate)
+    assert (found.key, found.hop_at) == ("one0", NOW)
 
 
 # --- what it teaches ---------------------------------------------------------------------------

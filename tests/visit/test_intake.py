@@ -65,13 +65,16 @@ def test_a_query_that_others_append_changes_nothing(tail):
 
 
 @pytest.mark.parametrize("end", [".", ",", ")", "),", "!", "]", ">", "%3E", "%5d", ".?fbclid=1", "*", "**", "*.", "%2a",
-                                 "%E3%80%82", "%E3%80%8d%e3%81%AB,", "\u3002", "%D8%8C", "%E2%80%9D.", "%F0%9F%94%A5"])  # fmt: skip
-def test_the_point_of_the_sentence_around_a_link_changes_nothing(end):
+                                 "%E3%80%82", "%E3%80%8d%e3%81%AB,", "\u3002", "%D8%8C", "%E2%80%9D.", "%F0%9F%94%A5",
+                                 "`", "_", "%20", "%0D%0A", "%09", "=", "%7C", "%3C", "%5C", "-", "|", "}", "~~",
+                                 "&utm_source=x", ".&email=anna@example.com", "/", "/?fbclid=1"])  # fmt: skip
+def test_what_was_taken_along_from_the_text_around_a_link_changes_nothing(end):
     assert visit(f"/{TOKEN}/aB3x{end}") == visit(f"/{TOKEN}/aB3x")
 
 
-@pytest.mark.parametrize("end", [".aB3x", "%2E", "./", "'", "%27", ".~x", "%20", "%E3%80%82a", "%00"])
-def test_what_no_sentence_ends_with_changes_a_link(end):
+@pytest.mark.parametrize("end", [".aB3x", "%2E", "./", "'", "%27", "%22", ".~x", "%20or", "%E3%80%82a", "%00", "x", "1",
+                                 "//", "-admin", "_x", ".php"])  # fmt: skip
+def test_what_could_be_another_link_or_a_scanners_try_is_no_link(end):
     assert stray(f"/{TOKEN}/aB3x{end}") is StrayReason.MALFORMED
 
 
@@ -97,8 +100,6 @@ def test_a_request_target_in_absolute_form_is_read():
 def test_a_reference_needs_a_token_of_its_own_form():
     assert visit(f"/{MERGED}/aB3x/u-8347").reference == "u-8347"
     assert stray(f"/{TOKEN}/aB3x/u-8347") is StrayReason.BAD_MAC
-    assert stray(f"/{TOKEN}/aB3x/") is StrayReason.BAD_MAC
-    assert stray(f"/{MERGED}/aB3x") is StrayReason.BAD_MAC
 
 
 def test_a_signed_reference_is_verified_and_a_plain_one_is_not():
@@ -112,7 +113,7 @@ def test_an_unfilled_tag_or_a_mail_address_is_nobodys_reference(tag):
     assert (found.reference, found.recipient_id, found.verified) == ("", 0, False)
 
 
-@pytest.mark.parametrize("end", ["/", "/?fbclid=1", "/."])
+@pytest.mark.parametrize("end", ["/", "/?fbclid=1", "/.", "", "?fbclid=1"])
 def test_who_has_nothing_in_the_field_that_a_tag_stands_for_is_nobody(end):
     found = visit(f"/{MERGED}/aB3x{end}")
     assert (found.reference, found.recipient_id, found.verified) == ("", 0, False)
