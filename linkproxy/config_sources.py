@@ -110,5 +110,9 @@ def read_text(path: Path, advice: str) -> str:
         raise ConfigError([f"{path}: there is no such file. {advice}"]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8."]) from None
+    except PermissionError:
+        raise ConfigError(
+            [f"{path}: this user may not read it. Run this as the user that linkproxy runs as, or as root."]
+        ) from None
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}."]) from None

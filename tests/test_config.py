@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -354,6 +355,20 @@ def test_a_file_that_was_named_must_be_there_and_be_readable_text(tmp_path: Path
     latin.write_bytes("[brand]\nname = 'Müller'\n".encode("latin-1"))
     assert faults(latin) == [f"{latin}: is not UTF-8 text (byte 17). Save it as UTF-8."]
     assert faults(tmp_path) == [f"{tmp_path}: cannot be read: Is a directory."]
+
+
+def test_who_may_not_read_the_settings_is_told_who_may(tmp_path: Path) -> None:
+    path, user = write(tmp_path, "[brand]\n"), os.geteuid()
+    path.chmod(0)
+    if user == 0:
+        os.seteuid(65534)  # root may read everything
+    try:
+        told = faults(path)
+    finally:
+        os.seteuid(user)
+    assert told == [
+        f"{path}: this user may not read it. Run this as the user that linkproxy runs as, or as root."
+    ]
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
